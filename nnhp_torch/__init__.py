@@ -1,0 +1,1 @@
+"""Hyperparameter sweeps for PyTorch Lightning: the public names, nothing else."""

@@ -1,0 +1,255 @@
+"""The command line that every sweep shares."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+
+from nnhp_torch.grid import Sweep
+from nnhp_torch.launchers import InProcess, PreparationError, Workers, cores
+from nnhp_torch.progress import ProgressReport
+from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
+from nnhp_torch.results import LedgerError, ResultStore
+from nnhp_torch.runtime import Keep, Runtime
+from nnhp_torch.sweeper import Outcome, Sweeper
+
+# Trainer's short names for a precision, and what they mean.
+PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
+FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+
+# Settings of the configuration that have a flag of their own instead of one under --base.
+TOP_LEVEL = ("max_epochs", "protocol", "dataset")
+
+FIRST_SEED = 123
+
+
+class _Parser(ArgumentParser):
+    """Refuses in one line; argparse would print the whole usage first."""
+
+    def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
+        line = " ".join(str(message).split())
+        print(f"{self.prog}: {line} (--help lists the options)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> None:
+    """Runs a sweep from the command line and leaves with its exit status.
+
+    Args:
+        sweep: what to run; `--grid.*`, `--base.*` and the flags change a copy of it.
+        argv: default: the process's own arguments.
+        then: command to suggest when all is done.
+    """
+    raise SystemExit(run(sweep, argv, then))
+
+
+def run(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> int:
+    """As main, but returns the exit status: 0, 1 (a trial failed), 130 (Ctrl-C) or 143 (SIGTERM); 2 is raised."""
+    command = _command()
+    parser = _parser(sweep, command)
+    args = parser.parse_args(argv)
+    try:
+        sweep = _changed(sweep, args)
+        precision = PRECISIONS.get(str(args.precision), str(args.precision))
+        if precision not in FULL_PRECISIONS:
+            raise ValueError(
+                f"precision must be one of {', '.join((*PRECISIONS, *FULL_PRECISIONS))}, not {precision!r}"
+            )
+        trials = sweep.trials(_seeds(args.seeds), precision, args.threads)
+        runtime = _runtime(sweep, args)
+        jobs = _jobs(args, runtime)
+    except ValueError as error:
+        parser.error(str(error))
+    out = console()
+    store = ResultStore(runtime.folder)
+    if args.dry_run:
+        _list(trials, store, out)
+        return 0
+    if args.data_dir is not None:
+        os.environ["NNHP_DATA_DIR"] = str(args.data_dir)  # workers inherit it, on other machines too
+    launch: InProcess | Workers
+    launch = Workers(sweep.build, runtime, jobs, args.threads) if jobs else InProcess(sweep.build, runtime)
+    callbacks = [
+        ProgressReport(out),
+        CsvReport(store.folder),
+        FigureReport(store.folder),
+        TableReport(out, store, command, then),
+    ]
+    interrupt = _Interrupt()
+    try:
+        if args.fresh and (aside := store.set_aside()):
+            out.print(f"The earlier results are in {aside}")
+        store.folder.mkdir(parents=True, exist_ok=True)
+        with interrupt:
+            outcome = Sweeper(launch, store, callbacks, args.fail_fast).run(sweep, trials, interrupt.requested)
+    except (LedgerError, PreparationError) as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 1
+    return _status(outcome, interrupt)
+
+
+def _status(outcome: Outcome, interrupt: _Interrupt) -> int:
+    if outcome.interrupted and interrupt.signal is not None:
+        return 128 + interrupt.signal
+    return 0 if outcome.successful else 1
+
+
+class _Interrupt:
+    """Ctrl-C or SIGTERM asks for a tidy end; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def requested(self) -> bool:
+        return self.signal is not None
+
+    def __enter__(self) -> _Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.signal = number
+
+
+def _parser(sweep: Sweep, command: str) -> _Parser:
+    parser = _Parser(prog=command, description=sweep.about, default_env=False)
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
+    trainer = parser.add_argument_group("how each trial is trained (as in Lightning's Trainer)")
+    trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, … or auto")
+    trainer.add_argument(
+        "--devices", type=int | list[int], default=1, help="devices per trial: a number, or a list of indices"
+    )
+    trainer.add_argument("--strategy", type=str, default="auto", help="how several devices work together: ddp, …")
+    trainer.add_argument("--precision", type=str | int, default="32-true", help="32-true, bf16-mixed, 16-mixed, …")
+    for name in TOP_LEVEL:
+        if (setting := _settings(sweep).get(name)) is not None:
+            hint, default, help = setting
+            trainer.add_argument(f"--{name}", type=hint, default=default, help=help)
+    runs = parser.add_argument_group("the sweep")
+    runs.add_argument(
+        "--seeds",
+        type=int | list[int],
+        default=1,
+        help=f"trials per cell: 5 means seeds {FIRST_SEED} to {FIRST_SEED + 4}; '[1, 7]' means those two",
+    )
+    runs.add_argument(
+        "--jobs",
+        type=int | Literal["auto"],  # type: ignore[arg-type]
+        default="auto",
+        help="trials side by side, in processes of their own; 0 runs them in this process; auto: one per core",
+    )
+    runs.add_argument("--threads", type=int, default=1, help="CPU threads per trial; another number, other last digits")
+    runs.add_argument("--log_dir", type=str, default="lightning_logs", help="where the sweep's folder goes")
+    runs.add_argument(
+        "--data_dir",
+        type=str | None,
+        default=None,
+        help="where the data is or goes (else $NNHP_DATA_DIR, else a cache)",
+    )  # type: ignore[arg-type]
+    runs.add_argument("--keep_checkpoints", type=Keep, default="winner", help="which of the trials' checkpoints stay")  # type: ignore[arg-type]
+    runs.add_argument("--dry_run", action="store_true", help="list the trials and do nothing")
+    runs.add_argument("--fresh", action="store_true", help="run everything anew; the old folder is renamed")
+    runs.add_argument("--fail_fast", action="store_true", help="stop at the first trial that fails or diverges")
+    grid = parser.add_argument_group("the grid: values to try")
+    base = parser.add_argument_group("the base: what stays the same in every trial")
+    for name, (hint, default, help) in _settings(sweep).items():
+        if name in sweep.axes:
+            grid.add_argument(f"--grid.{name}", type=list[hint], default=list(sweep.axes[name]), help=help)  # type: ignore[valid-type]
+        elif name not in (*TOP_LEVEL, "seed"):
+            base.add_argument(f"--base.{name}", type=hint, default=default, help=help)
+    return parser
+
+
+def _settings(sweep: Sweep) -> dict[str, tuple[Any, Any, str]]:
+    """Field → its type, its value in the sweep's base, its help text."""
+    hints = typing.get_type_hints(type(sweep.base))
+    return {
+        field.name: (
+            hints[field.name],
+            getattr(sweep.base, field.name),
+            field.metadata.get("help", field.name),
+        )
+        for field in dataclasses.fields(sweep.base)
+    }
+
+
+def _changed(sweep: Sweep, args: Namespace) -> Sweep:
+    """The sweep with what the command line says of its base and its axes."""
+    base = vars(args.get("base") or Namespace())
+    top = {name: args[name] for name in TOP_LEVEL if name in args}
+    axes = {name: args[f"grid.{name}"] for name in sweep.axes}
+    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **base, **top), axes=axes)
+
+
+def _seeds(seeds: int | list[int]) -> list[int]:
+    chosen = list(range(FIRST_SEED, FIRST_SEED + seeds)) if isinstance(seeds, int) else seeds
+    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
+        raise ValueError(f"seeds must be a number of at least 1, or a list of different seeds from 0, not {seeds}")
+    return chosen
+
+
+def _runtime(sweep: Sweep, args: Namespace) -> Runtime:
+    devices = args.devices
+    if (isinstance(devices, int) and devices < 1) or devices == []:
+        raise ValueError(f"devices must be a number of at least 1 or a list of indices, not {devices}")
+    if args.threads < 1:
+        raise ValueError(f"threads must be at least 1, not {args.threads}")
+    return Runtime(
+        folder=str(Path(args.log_dir) / sweep.name),
+        accelerator=args.accelerator,
+        devices=devices if isinstance(devices, int) else tuple(devices),
+        strategy=args.strategy,
+        keep_checkpoints=args.keep_checkpoints,
+        monitor=sweep.monitor,
+        mode=sweep.mode,
+    )
+
+
+def _jobs(args: Namespace, runtime: Runtime) -> int:
+    if args.jobs == "auto":
+        return max(1, cores() // (args.threads * runtime.world_size))
+    jobs = int(args.jobs)
+    if jobs < 0:
+        raise ValueError(f"jobs must be auto or a number of at least 0, not {jobs}")
+    if jobs == 0 and runtime.world_size > 1:
+        raise ValueError("a trial on several devices needs processes of its own: give --jobs 1 or more")
+    return jobs
+
+
+def _list(trials: Sequence[Any], store: ResultStore, out: Any) -> None:
+    results = store.results()
+    for trial in trials:
+        known = results[trial.key].status if trial.key in results else "to run"
+        out.print(f"{trial.name}  [dim]{known}[/]")
+    missing = sum(t.key not in results or not results[t.key].settled for t in trials)
+    out.print(f"{missing} of {len(trials)} trials would run; results go to {store.folder}")
+
+
+def _command() -> str:
+    """How this process was started, as a person would type it."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None and spec.name:
+        return f"python -m {spec.name.removesuffix('.__main__')}"
+    return f"python {os.path.basename(sys.argv[0])}" if sys.argv and sys.argv[0] else "python"

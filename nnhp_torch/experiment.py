@@ -1,0 +1,47 @@
+"""The article's use of the sweeper: a TrialConfig becomes a network, its data and its callbacks."""
+
+from __future__ import annotations
+
+import lightning as L
+from lightning.pytorch.callbacks import EarlyStopping
+
+from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.data import MNISTDataModule
+from nnhp_torch.module import MLPClassifier
+
+
+def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule, list[L.Callback]]:
+    """Fresh module, data module and callbacks for one trial.
+
+    The article has one plain hidden layer first, then `n_layers` more with the penalty and the dropout on
+    those alone.
+    """
+    module = MLPClassifier(
+        in_features=28 * 28,
+        num_classes=10,
+        hidden_sizes=[config.n_nodes] * (1 + config.n_layers),
+        activation=config.activation,
+        dropout=[0.0] + [config.dropout] * config.n_layers,
+        batch_norm=config.batch_norm,
+        optimizer=config.optimizer,
+        lr=config.lr,
+        lr_decay=config.lr_decay,
+        momentum=config.momentum,
+        loss=config.loss,
+        reg_type=config.reg_type,
+        reg=[0.0] + [config.reg] * config.n_layers,
+        activity_reg_type=config.activity_reg_type,
+        activity_reg=config.activity_reg,
+    )
+    datamodule = MNISTDataModule(
+        batch_size=config.batch_size, protocol=config.protocol, dataset=config.dataset, seed=config.seed
+    )
+    callbacks: list[L.Callback] = []
+    if config.noise > 0:
+        callbacks.append(GaussianNoise(config.noise))
+    if config.weight_constraint != "none":
+        callbacks.append(WeightConstraint(config.weight_constraint))
+    if config.patience is not None:
+        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience))
+    return module, datamodule, callbacks

@@ -1,0 +1,160 @@
+"""What a sweep tries: a base configuration, the axes that vary, and the ordered list of trials they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# Part of every trial's identity. Raise it when the same configuration would give another result:
+# a default of a configuration changed, or the order in which random numbers are drawn.
+SEMANTICS = 1
+
+Primitive = str | int | float | bool | None | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration to train, and the names it goes by.
+
+    Args:
+        sweep: name of the sweep it belongs to.
+        config: the frozen dataclass that `build` understands.
+        cell: the swept values alone, in the order of the axes.
+        name: folder and TensorBoard run; unique among the trials of a folder.
+        precision: Trainer's precision, in full (`32-true`).
+        threads: CPU threads of the process that trains it; another number sums in another order.
+    """
+
+    sweep: str
+    config: Any
+    cell: Mapping[str, Primitive]
+    name: str
+    precision: str = "32-true"
+    threads: int = 1
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that changes the result, and of nothing that only says where it was made.
+
+        Settings that stand at the dataclass's default are left out, so that a configuration which gains a
+        field keeps the results it has.
+        """
+        identity = {
+            "semantics": SEMANTICS,
+            "config": departures(self.config, type(self.config)()),
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+        text = json.dumps(identity, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """The swept values as people read them: `batch_size=2000`."""
+        return label(self.cell)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid over some fields of a configuration.
+
+    Args:
+        name: folder under `log_dir`, and the first word of every report.
+        base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
+        axes: field name → values to try; several axes make their product, the last one varying fastest.
+        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)`, or its name as
+            `"package.module:function"`, which spares the parent process the import.
+        about: what the sweep is about, for `--help`.
+        monitor: validation metric that ranks the cells; `train_` and `test_` twins are shown beside it.
+        mode: whether more of it is better (`max`) or less (`min`).
+
+    Raises:
+        ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration refuses.
+    """
+
+    name: str
+    base: Any
+    axes: Mapping[str, Sequence[Primitive]]
+    build: str | Callable[[Any], tuple[Any, Any, Any]]
+    about: str = ""
+    monitor: str = "val_accuracy"
+    mode: Literal["max", "min"] = "max"
+    _declared: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
+            raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
+        names = [f.name for f in dataclasses.fields(self.base)]
+        for needed in ("seed", "max_epochs"):
+            if needed not in names:
+                raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
+        if not self.axes:
+            raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
+        for axis, values in self.axes.items():
+            if axis not in names:
+                raise ValueError(f"no setting is called {axis!r}; there are {', '.join(names)}")
+            if axis == "seed":
+                raise ValueError("seed is not an axis: give several with --seeds (or trials(seeds=...))")
+            if isinstance(values, str) or not values:
+                raise ValueError(f"axis {axis} needs a list with at least one value, not {values!r}")
+            repeated = [value for i, value in enumerate(values) if value in values[:i]]
+            if repeated:
+                raise ValueError(f"axis {axis} has {repeated[0]!r} twice")
+        if self._declared is None:
+            object.__setattr__(self, "_declared", self.base)
+        for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
+            dataclasses.replace(self.base, **cell)
+
+    def cells(self) -> Iterator[dict[str, Primitive]]:
+        """The swept values of each cell, in order."""
+        for values in itertools.product(*self.axes.values()):
+            yield dict(zip(self.axes, values, strict=True))
+
+    def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
+        """One trial per seed and cell, the whole grid for the first seed before the second.
+
+        Args:
+            seeds: default: the base's own seed.
+            precision: Trainer's precision, in full.
+            threads: CPU threads per trial.
+        """
+        trials = []
+        for seed in [self.base.seed] if seeds is None else seeds:
+            for cell in self.cells():
+                config = dataclasses.replace(self.base, **cell, seed=seed)
+                changed = departures(config, dataclasses.replace(self._declared, **cell))
+                if precision != "32-true":
+                    changed["precision"] = precision
+                if threads != 1:
+                    changed["threads"] = threads
+                trials.append(Trial(self.name, config, cell, file_name({**cell, **changed}), precision, threads))
+        return trials
+
+
+def departures(config: Any, reference: Any) -> dict[str, Any]:
+    """The fields in which a configuration differs from another of its kind."""
+    values, others = dataclasses.asdict(config), dataclasses.asdict(reference)
+    return {name: value for name, value in values.items() if value != others[name]}
+
+
+def label(values: Mapping[str, Any]) -> str:
+    """`name=value` for each value, joined by commas."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in values.items())
+
+
+def file_name(values: Mapping[str, Any]) -> str:
+    """A label that is safe as a folder name; one that is too long ends in a hash of the rest."""
+    name = re.sub(r"[^\w.=,+-]", "-", label(values).replace(", ", ","))
+    if len(name) <= 120:
+        return name
+    return f"{name[:110]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if value is None else str(value)

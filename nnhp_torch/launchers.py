@@ -1,0 +1,245 @@
+"""Where trials run: in worker processes that live across trials, or in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.grid import Trial
+from nnhp_torch.runtime import Runtime
+from nnhp_torch.sweeper import Listener, unfinished
+from nnhp_torch.worker import import_by_name, serve, worker_log
+
+# Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
+
+
+class PreparationError(RuntimeError):
+    """The data cannot be had; the message says what was tried and what to do."""
+
+
+class InProcess:
+    """Runs the trials one after another in this process: for a debugger, a notebook or a test."""
+
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime) -> None:
+        self.build = build
+        self.runtime = runtime
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        from nnhp_torch.trial import run_trial
+
+        build = import_by_name(self.build)
+        for trial in trials:
+            if listener.stopping():
+                return
+            listener.started(trial)
+            result = run_trial(trial, build, self.runtime, lambda e, m, t=trial: listener.epoch_ended(t, e, m))
+            listener.ended(trial, result)
+            if result.status == "interrupted":
+                raise KeyboardInterrupt
+
+
+class Workers:
+    """Runs trials side by side in worker processes: what they import and load is paid for once.
+
+    With `runtime.world_size` above 1 a trial runs in that many processes of its own (ranks), which end with it;
+    each has a clean environment, since Lightning leaves a process of a DDP fit unfit for the next.
+
+    Args:
+        build: configuration → (module, data module, callbacks), or its "package.module:function".
+        runtime: what the trials share.
+        jobs: trials at a time.
+        threads: CPU threads of each process.
+    """
+
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, jobs: int, threads: int = 1) -> None:
+        self.build = build
+        self.runtime = runtime
+        self.threads = threads
+        self.jobs = jobs
+        self._slots: list[_Slot] = []
+
+    def start(self, count: int) -> None:
+        """Starts workers for at most `count` trials ahead of time, so that they import while the parent goes on."""
+        while len(self._slots) < min(self.jobs, count):
+            self._slots.append(_Slot(self.build, self.runtime, self.threads, len(self._slots)))
+
+    def close(self) -> None:
+        """Ends the workers at once; a trial in one of them goes on from its last checkpoint when run again."""
+        for slot in self._slots:
+            slot.kill()
+        self._slots.clear()
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        try:
+            waiting = next(trials, None)
+            if waiting is None:
+                return
+            if not self._slots:
+                self.start(self.jobs)
+            self._slots[0].send("prepare", waiting)
+            prepared = False
+            while waiting is not None or any(slot.trial for slot in self._slots):
+                if listener.stopping():
+                    return
+                if prepared:
+                    for slot in self._slots:
+                        if slot.trial is None and waiting is not None:
+                            listener.started(waiting)
+                            slot.run(waiting)
+                            waiting = next(trials, None)
+                for slot, message, content in self._messages():
+                    if message == "prepared":
+                        if content:
+                            raise PreparationError(content)
+                        prepared = True
+                    elif message == "epoch" and slot.trial:
+                        listener.epoch_ended(slot.trial, *content)
+                    elif message == "result" and slot.trial:
+                        trial, slot.trial = slot.trial, None
+                        if self.runtime.world_size > 1:
+                            self._replace(slot)
+                        listener.ended(trial, content)
+                    elif message == "died":
+                        trial, slot.trial = slot.trial, None
+                        self._replace(slot)
+                        if trial is not None:
+                            listener.ended(trial, unfinished(trial, "failed", content))
+                        elif not prepared:
+                            raise PreparationError(content)
+        finally:
+            self.close()
+
+    def _replace(self, slot: _Slot) -> None:
+        slot.kill()
+        index = self._slots.index(slot)
+        self._slots[index] = _Slot(self.build, self.runtime, self.threads, index)
+
+    def _messages(self) -> Iterator[tuple[_Slot, str, Any]]:
+        """What the workers have said, after at most a fifth of a second; a dead one says how it ended."""
+        by_handle = {handle: slot for slot in self._slots for handle in slot.handles()}
+        heard = wait(list(by_handle), timeout=0.2)
+        for slot in {id(by_handle[handle]): by_handle[handle] for handle in heard}.values():  # type: ignore[index]
+            try:
+                while slot.connection.poll():
+                    yield (slot, *slot.connection.recv())
+            except (EOFError, OSError):
+                pass  # its process has ended, and says so below
+            if (end := slot.ending()) is not None:
+                yield slot, "died", end
+
+
+class _Slot:
+    """The process (one per rank) that trains one trial at a time, and the connection to its first rank."""
+
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, index: int) -> None:
+        self.trial: Trial | None = None
+        self.folder = runtime.folder
+        context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor threads safely
+        port = _free_port() if runtime.world_size > 1 else 0
+        self.processes = []
+        self.connections: list[Connection] = []
+        for rank in range(runtime.world_size):
+            here, there = context.Pipe()
+            environment = _environment(threads, rank, runtime.world_size, port)
+            process = context.Process(target=serve, args=(there, build, runtime, environment, threads, index))
+            with _patched_environment(environment):
+                process.start()
+            there.close()
+            self.processes.append(process)
+            self.connections.append(here)
+        self.connection = self.connections[0]
+
+    def handles(self) -> list[Any]:
+        return [self.connection, *(process.sentinel for process in self.processes)]
+
+    def send(self, *message: Any) -> None:
+        # A worker that has just died cannot be told; its sentinel says so at the next look.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(message)
+
+    def run(self, trial: Trial) -> None:
+        self.trial = trial
+        for connection in self.connections:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(("run", trial))
+
+    def ending(self) -> str | None:
+        """How the first of its processes to end has ended, None while all live."""
+        codes = [p.exitcode for p in self.processes if not p.is_alive()]
+        if not codes:
+            return None
+        bad = next((code for code in codes if code), codes[0])
+        if bad is not None and bad < 0:
+            name = signal.Signals(-bad).name
+            hint = " (the system kills so when memory runs out)" if name == "SIGKILL" else ""
+            how = f"was killed by {name}{hint}"
+        else:
+            how = f"ended with exit status {bad}"
+        log = worker_log(self.folder)
+        return f"the worker process {how}; what it printed is in {log}"
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.join()
+        for connection in self.connections:
+            connection.close()
+
+
+def _environment(threads: int, rank: int, world_size: int, port: int) -> dict[str, str]:
+    environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    if world_size > 1:  # what Lightning reads when its processes are started by somebody else
+        environment |= {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "WORLD_SIZE": str(world_size),
+            "NODE_RANK": "0",
+            "LOCAL_RANK": str(rank),
+        }
+    return environment
+
+
+@contextlib.contextmanager
+def _patched_environment(values: dict[str, str]) -> Iterator[None]:
+    """The environment that a process started within inherits."""
+    before = dict(os.environ)
+    for name in (
+        "PL_GLOBAL_SEED",
+        "RANK",
+        "LOCAL_RANK",
+        "NODE_RANK",
+        "WORLD_SIZE",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+    ):
+        os.environ.pop(name, None)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cores() -> int:
+    """CPU cores that this process may use, a container's quota included."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, math.floor(int(quota) / int(period))))
+    return count

@@ -1,0 +1,124 @@
+"""What a trial leaves after each epoch: its metrics and its checkpoints, written so that a kill loses nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+
+
+class Recorder(Checkpoint):
+    """After each epoch: keeps its metrics, saves the last and the best checkpoint, tells who listens.
+
+    A Checkpoint, since Lightning calls those after all other callbacks, when early stopping has decided.
+
+    Args:
+        folder: where `last.ckpt` and `best.ckpt` go.
+        monitor, mode: the metric that makes an epoch the best, and its direction.
+        on_epoch: called with the epoch (from 1) and its metrics, on the first rank.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: str, on_epoch: OnEpoch | None = None) -> None:
+        self.last = folder / "last.ckpt"
+        self.best = folder / "best.ckpt"
+        self.monitor = monitor
+        self.sign = 1 if mode == "max" else -1
+        self.on_epoch = on_epoch
+        self.history: dict[str, list[float]] = {}
+        self.complete = False
+
+    @property
+    def epochs(self) -> int:
+        """Epochs recorded so far."""
+        return max(map(len, self.history.values()), default=0)
+
+    def resume(self) -> dict[str, Any]:
+        """The last checkpoint's content, with this recorder's state restored; empty where the trial must start over.
+
+        Loaded with `weights_only`, so that nothing in a file is executed.
+        """
+        if not self.last.exists():
+            return {}
+        try:
+            checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
+            self.load_state_dict(checkpoint["callbacks"][self.state_key])
+        except Exception as error:
+            self.history, self.complete = {}, False
+            logging.getLogger(__name__).warning(
+                "%s cannot be read (%s); the trial starts over", self.last, str(error).splitlines()[0]
+            )
+            return {}
+        return checkpoint
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        metrics = dict(trainer.callback_metrics)
+        if metrics:
+            values = torch.stack([value.detach().double().reshape(()) for value in metrics.values()]).tolist()
+            for name, value in zip(metrics, values, strict=True):
+                self.history.setdefault(name, []).append(round_to_float32(value))
+        self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+        if trainer.logger is not None and trainer.is_global_zero:
+            trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
+        trainer.save_checkpoint(self.last)
+        if trainer.is_global_zero:
+            self._keep_best()
+            if self.on_epoch is not None:
+                self.on_epoch(self.epochs, {name: values[-1] for name, values in self.history.items()})
+
+    def _keep_best(self) -> None:
+        scores = [self.sign * value for value in self.history.get(self.monitor, ()) if math.isfinite(value)]
+        if scores and scores[-1] == max(scores) and scores.count(scores[-1]) == 1:
+            # A second name for the same file costs nothing; the next save replaces the first name only.
+            link = self.best.with_suffix(".new")
+            with suppress(FileNotFoundError):
+                link.unlink()
+            os.link(self.last, link)
+            os.replace(link, self.best)
+
+    @property
+    def state_key(self) -> str:
+        return "nnhp_torch.Recorder"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history, "complete": self.complete}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = {name: list(values) for name, values in state_dict["history"].items()}
+        self.complete = bool(state_dict["complete"])
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its target, waits for the disk, then renames: a kill leaves the old one whole.
+
+    Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = target.with_name(f".{target.name}.tmp")
+        try:
+            with open(staged, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(staged, target)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
+
+
+def round_to_float32(value: float) -> float:
+    """Seven digits: all that a float32 holds."""
+    return float(f"{value:.7g}")

@@ -1,0 +1,182 @@
+"""What a person sees of a sweep: SweepCallbacks for the table, the CSV, the figure and TensorBoard."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from nnhp_torch.progress import count, last_line
+from nnhp_torch.results import ResultStore, write_csv
+from nnhp_torch.summary import Cell, cells, winner
+from nnhp_torch.sweeper import Outcome, SweepCallback
+
+if TYPE_CHECKING:
+    from nnhp_torch.grid import Sweep
+
+
+def console() -> Console:
+    """Standard output; wide enough for a table's row where it is piped into a file."""
+    made = Console(highlight=False)
+    return made if made.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=120)
+
+
+class CsvReport(SweepCallback):
+    """`results.csv`: a row a trial."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        if outcome.results:
+            write_csv(self.folder / "results.csv", outcome.ordered, outcome.sweep.monitor, outcome.sweep.mode)
+
+
+class FigureReport(SweepCallback):
+    """`figure.png`, and the same picture under Images in TensorBoard (run `figure`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        if not any(result.history for result in outcome.results.values()):
+            return
+        from nnhp_torch import figures
+
+        path = self.folder / "figure.png"
+        figures.save(figures.draw(outcome, cells(outcome)), path)
+        write_image(self.folder / "figure", outcome.sweep.name, path.read_bytes())
+
+
+class TableReport(SweepCallback):
+    """The table at the end, the winner, and where to look next.
+
+    Args:
+        out: where to print.
+        store: the ledger, to name its folder.
+        command: how this sweep is run, `python -m sweeps.batch_size`.
+        then: the command of the sweep that the article runs next, if any.
+    """
+
+    def __init__(self, out: Console, store: ResultStore, command: str, then: str | None = None) -> None:
+        self.out = out
+        self.store = store
+        self.command = command
+        self.then = then
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        gathered = cells(outcome)
+        if not outcome.results:
+            return
+        best = winner(outcome.sweep, gathered)
+        self.out.print()
+        self.out.print(table(outcome.sweep, gathered, best))
+        self._say_troubles(outcome)
+        self._say_winner(outcome, gathered, best)
+        if not outcome.ran and not outcome.missing:
+            self._say_nothing_ran(outcome)
+        self._say_where(outcome)
+
+    def _say_troubles(self, outcome: Outcome) -> None:
+        for result in outcome.ordered:
+            if result.status in ("failed", "diverged"):
+                self.out.print(f"[red]{result.name} {result.status}:[/] {last_line(result.reason)}", soft_wrap=True)
+        if outcome.interrupted:
+            self.out.print(
+                f"[yellow]Interrupted:[/] {count(len(outcome.missing), 'trial')} left. "
+                "The same command goes on from the last finished epoch."
+            )
+
+    def _say_winner(self, outcome: Outcome, gathered: list[Cell], best: Cell | None) -> None:
+        sweep = outcome.sweep
+        if best is None:
+            self.out.print("No winner: no cell has completed with all its seeds.")
+            return
+        test = best.text(f"test_{sweep.monitor.removeprefix('val_')}")
+        beside = f" (test {test})" if test else ""
+        self.out.print(f"Winner: [bold]{best.label}[/] with {sweep.monitor}={best.text(sweep.monitor)}{beside}")
+        if best.trials == 1:
+            self.out.print(
+                "One seed: differences of a few tenths of a point are noise; [bold]--seeds 5[/] shows how much."
+            )
+
+    def _say_nothing_ran(self, outcome: Outcome) -> None:
+        made = outcome.ordered[-1]
+        versions = ", ".join(
+            f"{name} {made.versions[name]}" for name in ("torch", "lightning") if name in made.versions
+        )
+        where = f" on {made.hardware['device']}" if "device" in made.hardware else ""
+        self.out.print(
+            f"Nothing to run: all {count(len(outcome.trials), 'trial')} are in {self.store.path}, "
+            f"made {made.started[:10]}{where} with {versions}. "
+            "[bold]--fresh[/] runs them anew and keeps the old folder.",
+            soft_wrap=True,
+        )
+
+    def _say_where(self, outcome: Outcome) -> None:
+        folder = self.store.folder
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row("Figure", str(folder / "figure.png"))
+        grid.add_row("Curves", f"tensorboard --logdir {shlex.quote(str(folder))}")
+        if self.then and not outcome.missing:
+            grid.add_row("Next", self.then)
+        self.out.print(grid, soft_wrap=True)
+
+
+def table(sweep: Sweep, gathered: list[Cell], best: Cell | None) -> Table:
+    """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds."""
+    metric = sweep.monitor.removeprefix("val_")
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for axis in sweep.axes:
+        made.add_column(axis, justify="right", no_wrap=True)
+    columns = {name: name for name in (sweep.monitor, f"test_{metric}", f"train_{metric}")}
+    shown = [name for name in columns if any(cell.text(name) for cell in gathered)]
+    for name in shown:
+        made.add_column(name, justify="right")
+    made.add_column("best (epoch)", justify="right")
+    made.add_column("seconds", justify="right")
+    made.add_column("")
+    for cell in gathered:
+        settled = cell.completed
+        mean = sum(r.best(sweep.monitor, sweep.mode)[0] for r in settled) / len(settled) if settled else None
+        epoch = settled[0].best(sweep.monitor, sweep.mode)[1] if len(settled) == 1 else None
+        made.add_row(
+            *(label_of(value) for value in cell.values.values()),
+            *(cell.text(name) for name in shown),
+            "" if mean is None else f"{mean:.4f}" + (f" ({epoch})" if epoch else ""),
+            f"{sum(r.seconds for r in settled):.1f}" if settled else "",
+            "← winner" if cell is best else ", ".join(f"{n} {what}" for what, n in cell.troubles.items()),
+            style="bold" if cell is best else "",
+        )
+    return made
+
+
+def label_of(value: object) -> str:
+    """A value as the table shows it."""
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def write_image(folder: Path, tag: str, png: bytes) -> None:
+    """Puts a PNG under TensorBoard's Images, in place of the one that was there.
+
+    Written with TensorBoard's own protocol buffers: torch's SummaryWriter would cost this process the import of torch.
+    """
+    import struct
+
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    width, height = struct.unpack(">II", png[16:24])  # the PNG header's first two fields
+    old = list(folder.glob("events.out.tfevents.*"))
+    image = Summary.Image(encoded_image_string=png, height=height, width=width, colorspace=4)
+    writer = EventFileWriter(str(folder))
+    writer.add_event(Event(wall_time=time.time(), step=0, summary=Summary(value=[Summary.Value(tag=tag, image=image)])))
+    writer.close()
+    for path in old:
+        path.unlink()

@@ -1,0 +1,247 @@
+"""What a trial gives, and the append-only ledger that keeps it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import socket
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+SCHEMA = 1
+
+Status = Literal["completed", "diverged", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """The record of one trial.
+
+    Args:
+        key: the trial's identity (Trial.key).
+        sweep, name: where it belongs and what it is called.
+        config: every setting; cell: the swept ones.
+        status: `completed` and `diverged` are results; `failed` and `interrupted` trials run again.
+        reason: for anything but `completed`, why.
+        history: metric → its value after each epoch (NaN where it was not finite).
+        test: metrics of the test images, scored once with the final weights.
+        seconds: wall time of the trial; fit_seconds: of training and validation alone.
+        started: ISO 8601, UTC. versions, hardware: what it was made with.
+    """
+
+    key: str
+    sweep: str
+    name: str
+    config: Mapping[str, Any]
+    cell: Mapping[str, Any]
+    status: Status
+    reason: str = ""
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    test: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    fit_seconds: float = 0.0
+    started: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to run."""
+        return self.status in ("completed", "diverged")
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were trained to their end."""
+        return max((len(values) for values in self.history.values()), default=0)
+
+    def final(self, metric: str) -> float:
+        """The metric with the final weights, NaN where there is none."""
+        values = self.history.get(metric) or [self.test.get(metric, math.nan)]
+        return values[-1]
+
+    def best(self, metric: str, mode: str = "max") -> tuple[float, int]:
+        """The best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) where there is none."""
+        epochs = [(value, epoch) for epoch, value in enumerate(self.history.get(metric, ()), 1) if math.isfinite(value)]
+        if not epochs:
+            return math.nan, 0
+        sign = 1 if mode == "max" else -1
+        return max(epochs, key=lambda pair: (sign * pair[0], -pair[1]))
+
+    def to_json(self) -> str:
+        """One line; what is not finite becomes null, for JSON knows no NaN."""
+        record = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        for part in ("history", "test"):
+            record[part] = {name: _finite_or_none(value) for name, value in record[part].items()}
+        return json.dumps(record, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> TrialResult:
+        """Raises ValueError where the line is no record that this version can read."""
+        record = json.loads(line)
+        if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
+            raise ValueError("not a trial's record")
+        if record.pop("schema") > SCHEMA:
+            raise ValueError("written by a newer version of nnhp_torch")
+        known = {f.name for f in dataclasses.fields(cls)}
+        if set(record) - known or not {"key", "sweep", "name", "config", "cell", "status"} <= set(record):
+            raise ValueError("not a trial's record")
+        for part in ("history", "test"):
+            record[part] = {name: _none_to_nan(value) for name, value in record[part].items()}
+        return cls(**record)
+
+
+def _finite_or_none(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_finite_or_none(v) for v in value]
+    return value if math.isfinite(value) else None
+
+
+def _none_to_nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_none_to_nan(v) for v in value]
+    return math.nan if value is None else value
+
+
+class LedgerError(RuntimeError):
+    """The ledger cannot be read, or is in use: the message names file, line or process."""
+
+
+class ResultStore:
+    """A sweep's folder and the ledger `results.jsonl` in it; the latest record of a key counts.
+
+    Args:
+        folder: made when the first record is written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / "results.jsonl"
+
+    def results(self) -> dict[str, TrialResult]:
+        """Key → its latest record, in the order of first appearance.
+
+        A last line without its end was torn by a crash: it is left out, with a warning, and cut off by the
+        next append. Raises LedgerError for any other damage, and touches nothing.
+        """
+        results: dict[str, TrialResult] = {}
+        try:
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return results
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                warnings.warn(f"{self.path}: the last line is torn (a crash?); its trial will run again", stacklevel=2)
+                break
+            try:
+                result = TrialResult.from_json(line.decode())
+            except (ValueError, TypeError, AttributeError) as error:
+                raise LedgerError(
+                    f"{self.path}, line {number}: {error}. Nothing was changed: "
+                    "mend the line, or start anew with --fresh."
+                ) from error
+            results[result.key] = result
+        return results
+
+    def append(self, result: TrialResult) -> None:
+        """Adds a record and waits until it is on the disk; a write that fails leaves the ledger as it was."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = result.to_json().encode() + b"\n"
+        with open(self.path, "ab+", buffering=0) as file:  # a buffer would be written again when it closes
+            end = _end_of_last_line(file)
+            file.truncate(end)
+            try:
+                while line:
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other sweeps out of the folder; the lock dies with its process, however that ends.
+
+        Raises LedgerError, naming the process that holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        holder = self.folder / ".running"
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = holder.read_text().strip() if holder.exists() else "another process"
+            raise LedgerError(f"{self.folder} is in use by {who}; wait for it, or give another --log_dir") from None
+        try:
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def set_aside(self) -> Path | None:
+        """Renames the folder, so that a sweep starts anew and nothing is lost; returns the new name."""
+        if not self.path.exists():
+            return None
+        aside = self.folder.with_name(f"{self.folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        while aside.exists():
+            aside = aside.with_name(aside.name + "+")
+        self.folder.rename(aside)
+        return aside
+
+
+def _end_of_last_line(file: Any) -> int:
+    """Where the last whole line ends: behind it stands nothing, or what a crash tore."""
+    end = file.seek(0, os.SEEK_END)
+    position = end
+    while position > 0:
+        step = min(position, 65536)
+        file.seek(position - step)
+        found = file.read(step).rfind(b"\n")
+        if found >= 0:
+            return int(position - step + found + 1)
+        position -= step
+    return 0
+
+
+def write_csv(path: Path, results: Sequence[TrialResult], monitor: str = "val_accuracy", mode: str = "max") -> None:
+    """A row a trial, replaced in one step: the swept values, seed, status and the final accuracies."""
+    metric = monitor.removeprefix("val_")
+    finals = [f"train_{metric}", monitor, f"test_{metric}"]
+    axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
+    rows = []
+    for result in results:
+        best, epoch = result.best(monitor, mode)
+        rows.append(
+            {
+                **{axis: result.cell.get(axis, "") for axis in axes},
+                "seed": result.config.get("seed", ""),
+                "status": result.status,
+                "epochs": result.epochs,
+                **{name: _digits(result.final(name)) for name in finals},
+                f"best_{monitor}": _digits(best),
+                "best_epoch": epoch or "",
+                "seconds": round(result.seconds, 2),
+                "reason": result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
+            }
+        )
+    replacement = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(replacement, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(replacement, path)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""

@@ -1,0 +1,34 @@
+"""Where and how trials run: nothing here changes a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Keep = Literal["winner", "best", "last", "all"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What every trial of a sweep shares.
+
+    Args:
+        folder: the sweep's folder; each trial writes to a folder of its own beneath.
+        accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
+        keep_checkpoints: which of a completed trial's checkpoints stay: `winner` (only the best trial's last
+            one), `best` or `last` of every trial, or `all`.
+        monitor, mode: the validation metric that says which epoch was best.
+    """
+
+    folder: str
+    accelerator: str = "auto"
+    devices: int | tuple[int, ...] = 1
+    strategy: str = "auto"
+    keep_checkpoints: Keep = "winner"
+    monitor: str = "val_accuracy"
+    mode: Literal["max", "min"] = "max"
+
+    @property
+    def world_size(self) -> int:
+        """Processes that train one trial."""
+        return self.devices if isinstance(self.devices, int) else len(self.devices)

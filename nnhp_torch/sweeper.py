@@ -1,0 +1,178 @@
+"""The sweeper: runs the trials that the ledger lacks, writes each result down, then tells the callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from nnhp_torch.grid import Sweep, Trial
+from nnhp_torch.results import ResultStore, Status, TrialResult
+
+
+class Listener(Protocol):
+    """What a launcher tells, trial by trial; it is called in the parent process only."""
+
+    def started(self, trial: Trial) -> None: ...
+    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None: ...
+    def ended(self, trial: Trial, result: TrialResult) -> None: ...
+    def stopping(self) -> bool: ...
+
+
+class Launch(Protocol):
+    """Runs trials somewhere; returns when all have ended, or soon after `listener.stopping()` is true."""
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a sweep has to show, in the order of its trials.
+
+    Args:
+        sweep: the sweep.
+        trials: all that were asked for; results: key → result, for those that have one.
+        ran: keys of the trials that this run started.
+        interrupted: whether it was told to stop before all had ended.
+    """
+
+    sweep: Sweep
+    trials: Sequence[Trial]
+    results: Mapping[str, TrialResult] = field(default_factory=dict)
+    ran: Sequence[str] = ()
+    interrupted: bool = False
+
+    @property
+    def missing(self) -> list[Trial]:
+        """Trials that a further run would start."""
+        return [t for t in self.trials if t.key not in self.results or not self.results[t.key].settled]
+
+    @property
+    def ordered(self) -> list[TrialResult]:
+        """The results there are, in the order of the trials."""
+        return [self.results[t.key] for t in self.trials if t.key in self.results]
+
+    @property
+    def successful(self) -> bool:
+        """Whether every trial has completed."""
+        return all(t.key in self.results and self.results[t.key].status == "completed" for t in self.trials)
+
+
+class SweepCallback:
+    """Hooks into a sweep, in the idiom of Lightning's Callback; each does nothing by default.
+
+    Results are in the ledger before a hook hears of them: a callback that raises loses nothing.
+    """
+
+    def on_sweep_start(self, outcome: Outcome) -> None:
+        """Before the first trial; `outcome` holds what earlier runs have left."""
+
+    def on_trial_start(self, trial: Trial) -> None:
+        """A trial has begun."""
+
+    def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A trial has finished an epoch (from 1), validation included."""
+
+    def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
+        """A trial has ended, in whatever way."""
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        """After the last trial, also of a sweep that was interrupted."""
+
+
+class Sweeper:
+    """Runs a sweep's missing trials and keeps its ledger.
+
+    Args:
+        launch: where trials run.
+        store: the ledger.
+        callbacks: told of what happens, in this order.
+        fail_fast: whether the first failed or diverged trial ends the sweep.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        store: ResultStore,
+        callbacks: Iterable[SweepCallback] = (),
+        fail_fast: bool = False,
+    ) -> None:
+        self.launch = launch
+        self.store = store
+        self.callbacks = list(callbacks)
+        self.fail_fast = fail_fast
+        self._running: dict[str, Trial] = {}
+        self._stop: Callable[[], bool] = lambda: False
+
+    def run(self, sweep: Sweep, trials: Sequence[Trial], stop: Callable[[], bool] = lambda: False) -> Outcome:
+        """Runs what is missing and returns everything there is.
+
+        Args:
+            trials: usually `sweep.trials()`; results of other trials in the ledger are left alone.
+            stop: asked now and then; once true, no further trial starts and running ones become `interrupted`.
+
+        Raises:
+            LedgerError: the ledger is damaged or another process is using it.
+        """
+        with self.store.lock():
+            known = self.store.results()
+            outcome = Outcome(sweep, trials, {t.key: known[t.key] for t in trials if t.key in known})
+            self._results = dict(outcome.results)
+            self._ran: list[str] = []
+            self._stop = stop
+            self._failed = False
+            self._tell("on_sweep_start", outcome)
+            try:
+                if outcome.missing:
+                    self.launch(iter(outcome.missing), self)
+            finally:
+                for trial in list(self._running.values()):
+                    self.ended(trial, interrupted(trial))
+                outcome = replace(outcome, results=self._results, ran=self._ran)
+                outcome = replace(outcome, interrupted=bool(outcome.missing) and stop())
+                self._tell("on_sweep_end", outcome)
+        return outcome
+
+    def started(self, trial: Trial) -> None:
+        """A launcher has begun a trial."""
+        self._running[trial.key] = trial
+        self._ran.append(trial.key)
+        self._tell("on_trial_start", trial)
+
+    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A trial has finished an epoch."""
+        self._tell("on_epoch_end", trial, epoch, metrics)
+
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        """A trial has ended: the ledger first, then whoever listens."""
+        self.store.append(result)
+        self._running.pop(trial.key, None)
+        self._results[trial.key] = result
+        self._failed |= result.status in ("failed", "diverged")
+        self._tell("on_trial_end", trial, result)
+
+    def stopping(self) -> bool:
+        """Whether no further trial should start."""
+        return self._stop() or (self.fail_fast and self._failed)
+
+    def _tell(self, hook: str, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*args)
+
+
+def unfinished(trial: Trial, status: Status, reason: str) -> TrialResult:
+    """The record of a trial whose process could not write one itself."""
+    return TrialResult(
+        trial.key,
+        trial.sweep,
+        trial.name,
+        vars(trial.config),
+        dict(trial.cell),
+        status,
+        reason,
+    )
+
+
+def interrupted(trial: Trial) -> TrialResult:
+    """The record of a trial that was stopped with the sweep; it goes on from its last epoch when run again."""
+    return unfinished(trial, "interrupted", "the sweep was stopped")

@@ -1,0 +1,150 @@
+"""One trial, from its configuration to its result: the only place that builds a Trainer and a logger."""
+
+from __future__ import annotations
+
+import errno
+import math
+import platform
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
+from nnhp_torch.chance import seed_all
+from nnhp_torch.grid import Trial
+from nnhp_torch.logger import TrialLogger
+from nnhp_torch.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
+from nnhp_torch.results import TrialResult
+from nnhp_torch.runtime import Runtime
+
+Build = Callable[[Any], tuple[L.LightningModule, L.LightningDataModule, list[L.Callback]]]
+
+
+def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | None = None) -> TrialResult:
+    """Trains, validates and tests one configuration; goes on from its last finished epoch where there is one.
+
+    Args:
+        build: configuration → (module, data module, callbacks), all of them fresh.
+        on_epoch: called after each epoch with its number (from 1) and its metrics.
+
+    Returns:
+        The result; an exception in the trial makes it a `failed` one, with the traceback as its reason.
+    """
+    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    clock = time.perf_counter()
+    folder = Path(runtime.folder) / trial.name
+    recorder = Recorder(folder / "checkpoints", runtime.monitor, runtime.mode, on_epoch)
+    outcome: dict[str, Any] = {}
+    try:
+        outcome = _train(trial, build, runtime, recorder)
+    except (KeyboardInterrupt, SystemExit):
+        # Lightning turns Ctrl-C and SIGTERM into SystemExit: neither is the trial's fault.
+        outcome = {"status": "interrupted", "reason": "stopped by a signal"}
+    except Exception as error:
+        outcome = {"status": "failed", "reason": _reason(error)}
+    return TrialResult(
+        key=trial.key,
+        sweep=trial.sweep,
+        name=trial.name,
+        config=vars(trial.config),
+        cell=dict(trial.cell),
+        history=recorder.history,
+        seconds=round(time.perf_counter() - clock, 3),
+        started=started,
+        versions=versions(),
+        **{"hardware": hardware("cpu", 1), **outcome},
+    )
+
+
+def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
+    seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
+    module, datamodule, callbacks = build(trial.config)
+    diverged = StopWhenDiverged()
+    resume = recorder.resume()
+    logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
+    trainer = L.Trainer(
+        accelerator=runtime.accelerator,
+        devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
+        strategy=runtime.strategy,
+        precision=trial.precision,  # type: ignore[arg-type]
+        max_epochs=trial.config.max_epochs,
+        callbacks=[EpochSeed(trial.config.seed), *callbacks, diverged, recorder],
+        logger=logger,
+        plugins=[AtomicCheckpointIO()],
+        log_every_n_steps=1_000_000_000,  # curves are per epoch
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    try:
+        fit_clock = time.perf_counter()
+        if recorder.complete:
+            module.load_state_dict(resume["state_dict"])
+        else:
+            trainer.fit(module, datamodule=datamodule, ckpt_path=recorder.last if resume else None, weights_only=True)
+        fit_seconds = time.perf_counter() - fit_clock
+        outcome = {
+            "fit_seconds": round(fit_seconds, 3),
+            "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
+        }
+        _need(runtime.monitor, recorder.history)
+        if (epoch := first_not_finite(recorder.history)) is not None:
+            reason = f"loss or metric not finite in epoch {epoch}"
+            return {**outcome, "status": "diverged", "reason": reason}
+        test: dict[str, float] = {}
+        if is_overridden("test_step", module) and is_overridden("test_dataloader", datamodule):
+            (test,) = trainer.test(module, datamodule=datamodule, verbose=False)
+        test = {name: round_to_float32(value) for name, value in test.items()}
+        logger.log_outcome(
+            {**trial.cell, "seed": trial.config.seed},
+            {name: values[-1] for name, values in recorder.history.items()} | test,
+        )
+        return {**outcome, "status": "completed", "test": test}
+    finally:
+        logger.close()
+
+
+def first_not_finite(history: Mapping[str, list[float]]) -> int | None:
+    """The first epoch (from 1) in which any metric was NaN or infinite; accuracy alone would not tell."""
+    epochs = [epoch for values in history.values() for epoch, value in enumerate(values, 1) if not math.isfinite(value)]
+    return min(epochs, default=None)
+
+
+def _need(monitor: str, history: Mapping[str, list[float]]) -> None:
+    if monitor not in history:
+        raise ValueError(f"no metric is called {monitor!r}; logged were {', '.join(sorted(history)) or 'none'}")
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    packages = ("nnhp_torch", "torch", "lightning", "torchmetrics")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+
+
+def hardware(device: str, world_size: int) -> dict[str, Any]:
+    """What a trial was trained on, in words: device kind and name, how many of them."""
+    name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
+    return {"accelerator": device, "device": name, "world_size": world_size}
+
+
+def _cpu_name() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{traceback.format_exc()}\nthe disk is full: {error}"
+    return traceback.format_exc()

@@ -1,0 +1,20 @@
+"""Batch size: how many images the network sees before each step of the optimizer.
+
+A small batch takes many noisy steps per epoch, a large one few and exact ones. With the number of epochs fixed, the
+small batch therefore gets further, and each of its epochs costs more time. The article tries 2000 to 30000.
+"""
+
+from nnhp_torch.cli import main
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.grid import Sweep
+
+SWEEP = Sweep(
+    name="batch_size",
+    base=TrialConfig(max_epochs=80),
+    axes={"batch_size": [2_000, 5_000, 10_000, 30_000]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,80 @@
+"""A tiny sweep without MNIST, and results made by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from nnhp_torch.grid import Sweep, Trial
+from nnhp_torch.results import ResultStore, TrialResult
+from nnhp_torch.sweeper import Listener
+
+
+@dataclasses.dataclass(frozen=True)
+class TinyConfig:
+    """A stranger's configuration: nothing of MNIST in it."""
+
+    lr: float = 0.1
+    width: int = 4
+    seed: int = 123
+    max_epochs: int = 3
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError(f"lr must be a number above 0, not {self.lr}")
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="tests.toy:build")
+
+
+@pytest.fixture
+def store(tmp_path) -> ResultStore:
+    return ResultStore(tmp_path / "tiny")
+
+
+def completed(trial: Trial, accuracy: float = 0.9) -> TrialResult:
+    """What a trial of three epochs might give."""
+    return TrialResult(
+        key=trial.key,
+        sweep=trial.sweep,
+        name=trial.name,
+        config=vars(trial.config),
+        cell=dict(trial.cell),
+        status="completed",
+        history={
+            "train_accuracy": [0.5, 0.8, accuracy],
+            "val_accuracy": [0.5, accuracy + 0.01, accuracy],
+            "train_loss": [2.0, 1.0, 0.5],
+            "val_loss": [2.0, 1.0, 0.6],
+        },
+        test={"test_accuracy": accuracy - 0.01},
+        seconds=1.5,
+        fit_seconds=1.0,
+        started="2026-01-02T03:04:05+00:00",
+        versions={"torch": "2.0"},
+        hardware={"accelerator": "cpu", "device": "a CPU", "world_size": 1},
+    )
+
+
+class FakeLaunch:
+    """Runs no training: each trial gives what `outcomes` says for its label, or completes."""
+
+    def __init__(self, outcomes: dict[str, TrialResult | Exception] | None = None) -> None:
+        self.outcomes = outcomes or {}
+        self.ran: list[str] = []
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        for trial in trials:
+            if listener.stopping():
+                return
+            listener.started(trial)
+            self.ran.append(trial.name)
+            outcome = self.outcomes.get(trial.label, completed(trial))
+            if isinstance(outcome, Exception):
+                raise outcome
+            listener.epoch_ended(trial, 1, {"val_accuracy": 0.5})
+            listener.ended(trial, dataclasses.replace(outcome, key=trial.key, name=trial.name))

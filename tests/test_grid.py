@@ -1,0 +1,114 @@
+"""A sweep is an ordered list of trials, and a trial is what changes its result."""
+
+import dataclasses
+
+import pytest
+from conftest import TinyConfig
+
+from nnhp_torch.grid import Sweep, file_name
+
+
+def test_the_grid_is_the_product_of_its_axes_the_last_one_fastest(sweep):
+    assert [trial.label for trial in sweep.trials()] == [
+        "lr=0.1, width=4",
+        "lr=0.1, width=8",
+        "lr=0.01, width=4",
+        "lr=0.01, width=8",
+    ]
+
+
+def test_each_seed_runs_the_whole_grid_before_the_next(sweep):
+    trials = sweep.trials(seeds=[1, 2])
+    assert [trial.config.seed for trial in trials] == [1] * 4 + [2] * 4
+    assert [trial.label for trial in trials[:4]] == [trial.label for trial in trials[4:]]
+
+
+def test_names_say_the_cell_and_what_departs_from_the_sweep_as_declared(sweep):
+    assert sweep.trials()[0].name == "lr=0.1,width=4"
+    assert sweep.trials(seeds=[7])[0].name == "lr=0.1,width=4,seed=7"
+    shorter = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, max_epochs=1))
+    assert shorter.trials(precision="bf16-mixed", threads=2)[0].name == (
+        "lr=0.1,width=4,max_epochs=1,precision=bf16-mixed,threads=2"
+    )
+
+
+def test_trials_of_one_folder_never_share_a_name(sweep):
+    variants = [sweep, dataclasses.replace(sweep, base=TinyConfig(max_epochs=9))]
+    trials = [
+        t for s in variants for seeds in ([1], [2]) for threads in (1, 2) for t in s.trials(seeds, threads=threads)
+    ]
+    assert len({trial.name for trial in trials}) == len({trial.key for trial in trials}) == len(trials)
+
+
+@pytest.mark.parametrize(
+    "change", [{"precision": "bf16-mixed"}, {"threads": 2}, {"seeds": [124]}], ids=lambda c: next(iter(c))
+)
+def test_whatever_changes_the_result_changes_the_key(sweep, change):
+    assert sweep.trials(**change)[0].key != sweep.trials()[0].key
+
+
+def test_adding_values_or_seeds_keeps_the_keys_there_are(sweep):
+    more = dataclasses.replace(sweep, axes={"width": [16, 4, 8], "lr": [0.01, 0.1]})
+    assert {t.key for t in sweep.trials()} < {t.key for t in more.trials(seeds=[5, 123])}
+
+
+def test_a_configuration_that_gains_a_field_keeps_its_keys(sweep):
+    @dataclasses.dataclass(frozen=True)
+    class Grown(TinyConfig):
+        dropout: float = 0.0
+
+    grown = Sweep("tiny", Grown(), sweep.axes, build=sweep.build)
+    assert [t.key for t in grown.trials()] == [t.key for t in sweep.trials()]
+
+
+def test_the_key_does_not_depend_on_the_order_in_which_fields_are_declared(sweep):
+    @dataclasses.dataclass(frozen=True)
+    class Reordered:
+        max_epochs: int = 3
+        seed: int = 123
+        width: int = 4
+        lr: float = 0.1
+
+    other = Sweep("tiny", Reordered(), sweep.axes, build=sweep.build)
+    assert [t.key for t in other.trials()] == [t.key for t in sweep.trials()]
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({}, "no axis"),
+        ({"lr": []}, "at least one value"),
+        ({"lr": "0.1"}, "needs a list"),
+        ({"lr": [0.1, 0.2, 0.1]}, "0.1 twice"),
+        ({"rate": [0.1]}, "no setting is called 'rate'; there are lr, width, seed, max_epochs"),
+        ({"seed": [1, 2]}, "--seeds"),
+        ({"lr": [0.1, -1.0]}, "lr must be a number above 0, not -1.0"),
+    ],
+)
+def test_a_grid_that_cannot_run_is_refused_when_it_is_declared(axes, message):
+    with pytest.raises(ValueError, match=message):
+        Sweep("tiny", TinyConfig(), axes, build="x:y")
+
+
+def test_a_configuration_without_a_seed_is_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Seedless:
+        lr: float = 0.1
+        max_epochs: int = 1
+
+    with pytest.raises(ValueError, match="needs a field 'seed'"):
+        Sweep("tiny", Seedless(), {"lr": [0.1]}, build="x:y")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
+def test_a_name_that_is_no_folder_is_refused(name):
+    with pytest.raises(ValueError, match="becomes a folder"):
+        Sweep(name, TinyConfig(), {"lr": [0.1]}, build="x:y")
+
+
+def test_folder_names_are_safe_and_short():
+    assert file_name({"optimizer": "torch.optim.Adam"}) == "optimizer=torch.optim.Adam"
+    assert "/" not in file_name({"path": "../../etc"})
+    long = [file_name({"text": "x" * 500 + end}) for end in "ab"]
+    assert len(long[0]) < 130
+    assert long[0] != long[1]

@@ -1,0 +1,173 @@
+"""The ledger keeps what was written, whatever happens while it is written."""
+
+import csv
+import dataclasses
+import math
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import completed
+
+from nnhp_torch.results import LedgerError, ResultStore, TrialResult, write_csv
+
+
+def test_a_record_comes_back_as_it_was(sweep, store):
+    result = completed(sweep.trials()[0])
+    store.append(result)
+    assert store.results() == {result.key: result}
+
+
+def test_what_is_not_finite_is_written_as_null_and_read_as_nan(sweep):
+    result = dataclasses.replace(completed(sweep.trials()[0]), history={"val_loss": [1.0, math.inf, math.nan]})
+    line = result.to_json()
+    assert "[1.0, null, null]" in line
+    back = TrialResult.from_json(line).history["val_loss"]
+    assert back[0] == 1.0
+    assert all(math.isnan(value) for value in back[1:])
+
+
+def test_the_latest_record_of_a_key_counts(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(dataclasses.replace(completed(trial), status="failed"))
+    store.append(completed(trial))
+    assert [result.status for result in store.results().values()] == ["completed"]
+
+
+def test_final_and_best_are_those_of_the_history(sweep):
+    result = completed(sweep.trials()[0], accuracy=0.9)
+    assert result.epochs == 3
+    assert result.final("val_accuracy") == 0.9
+    assert result.final("test_accuracy") == pytest.approx(0.89)
+    assert result.best("val_accuracy") == (0.91, 2)
+    assert result.best("val_loss", "min") == (0.6, 3)
+    assert math.isnan(result.best("no_such_metric")[0])
+
+
+def test_the_first_of_equal_epochs_is_the_best(sweep):
+    result = dataclasses.replace(completed(sweep.trials()[0]), history={"val_accuracy": [0.5, 0.7, math.nan, 0.7]})
+    assert result.best("val_accuracy") == (0.7, 2)
+
+
+def test_a_torn_last_line_is_dropped_with_a_warning_and_cut_off_by_the_next_append(sweep, store):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    whole = store.path.read_bytes()
+    with open(store.path, "ab") as file:
+        file.write(second.to_json().encode()[:100])
+    with pytest.warns(UserWarning, match="torn"):
+        assert list(store.results()) == [first.key]
+    store.append(second)
+    assert store.path.read_bytes() == whole + second.to_json().encode() + b"\n"
+    assert list(store.results()) == [first.key, second.key]
+
+
+@pytest.mark.parametrize("tear", [0, 1, 60_000, 70_000, 200_000])
+def test_a_torn_line_of_any_length_is_cut_off(sweep, store, tear):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    with open(store.path, "ab") as file:
+        file.write(b"x" * tear)
+    store.append(second)
+    assert list(store.results()) == [first.key, second.key]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (b"garbage\n", "line 2"),
+        (b'{"schema": 1}\n', "line 2: not a trial's record"),
+        (b"[]\n", "line 2: not a trial's record"),
+        (b'{"schema": 99, "key": "x"}\n', "line 2: written by a newer version"),
+        (b"\xff\xfe\n", "line 2"),
+    ],
+)
+def test_other_damage_is_refused_by_line_and_left_alone(sweep, store, damage, said):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    with open(store.path, "ab") as file:
+        file.write(damage)
+    store.append(second)
+    before = store.path.read_bytes()
+    with pytest.raises(LedgerError, match=said):
+        store.results()
+    assert store.path.read_bytes() == before
+
+
+def test_a_write_that_finds_the_disk_full_leaves_the_ledger_as_it_was(sweep, store):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    before = store.path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            store.append(second)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert store.path.read_bytes() == before
+    store.append(second)
+    assert list(store.results()) == [first.key, second.key]
+
+
+HOLD = """
+import sys, time
+from nnhp_torch.results import ResultStore
+with ResultStore(sys.argv[1]).lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_and_told_who_is_first_but_a_dead_one_does_not_count(store):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(store.folder)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(LedgerError, match=f"in use by process {holder.pid} on "), store.lock():
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    with store.lock():
+        assert f"process {os.getpid()}" in (store.folder / ".running").read_text()
+    assert not (store.folder / ".running").exists()
+
+
+def test_fresh_renames_the_old_folder_and_deletes_nothing(sweep, store):
+    assert store.set_aside() is None
+    asides = []
+    for trial in sweep.trials()[:3]:  # within one second, so that names would collide
+        store.append(completed(trial))
+        asides.append(store.set_aside())
+    assert not store.folder.exists()
+    assert [list(ResultStore(aside).results()) for aside in asides] == [[t.key] for t in sweep.trials()[:3]]
+
+
+def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
+    good, bad = sweep.trials()[:2]
+    failed = dataclasses.replace(
+        completed(bad), status="failed", reason="Traceback\nValueError: no", history={}, test={}
+    )
+    write_csv(tmp_path / "results.csv", [completed(good), failed])
+    first, second = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
+    assert first == {
+        "lr": "0.1",
+        "width": "4",
+        "seed": "123",
+        "status": "completed",
+        "epochs": "3",
+        "train_accuracy": "0.9",
+        "val_accuracy": "0.9",
+        "test_accuracy": "0.89",
+        "best_val_accuracy": "0.91",
+        "best_epoch": "2",
+        "seconds": "1.5",
+        "reason": "",
+    }
+    assert (second["status"], second["val_accuracy"], second["reason"]) == ("failed", "", "ValueError: no")

@@ -1,0 +1,160 @@
+"""The sweeper runs what is missing, writes it down first, and goes on after a failure."""
+
+import dataclasses
+
+import pytest
+from conftest import FakeLaunch, completed
+
+from nnhp_torch.results import ResultStore
+from nnhp_torch.summary import cells, winner
+from nnhp_torch.sweeper import SweepCallback, Sweeper, unfinished
+
+
+class Spy(SweepCallback):
+    def __init__(self, store: ResultStore) -> None:
+        self.store = store
+        self.heard: list[str] = []
+
+    def on_sweep_start(self, outcome):
+        self.heard.append(f"sweep start {len(outcome.missing)} missing")
+
+    def on_trial_start(self, trial):
+        self.heard.append(f"start {trial.label}")
+
+    def on_epoch_end(self, trial, epoch, metrics):
+        self.heard.append(f"epoch {epoch} {metrics['val_accuracy']}")
+
+    def on_trial_end(self, trial, result):
+        assert self.store.results()[trial.key] == result, "the ledger comes before the callbacks"
+        self.heard.append(f"end {trial.label} {result.status}")
+
+    def on_sweep_end(self, outcome):
+        self.heard.append(f"sweep end {len(outcome.ordered)} results")
+
+
+def test_callbacks_hear_of_everything_in_order(sweep, store):
+    spy = Spy(store)
+    small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    Sweeper(FakeLaunch(), store, [spy]).run(small, small.trials())
+    assert spy.heard == [
+        "sweep start 2 missing",
+        "start lr=0.1",
+        "epoch 1 0.5",
+        "end lr=0.1 completed",
+        "start lr=0.01",
+        "epoch 1 0.5",
+        "end lr=0.01 completed",
+        "sweep end 2 results",
+    ]
+
+
+def test_the_same_sweep_again_runs_nothing(sweep, store):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+    again = FakeLaunch()
+    outcome = Sweeper(again, store).run(sweep, sweep.trials())
+    assert again.ran == []
+    assert outcome.ran == []
+    assert outcome.successful
+    assert len(outcome.ordered) == 4
+
+
+def test_a_wider_grid_runs_only_what_it_adds(sweep, store):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+    wider = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01], "width": [4, 6, 8]})
+    launch = FakeLaunch()
+    outcome = Sweeper(launch, store).run(wider, wider.trials())
+    assert launch.ran == ["lr=0.1,width=6", "lr=0.01,width=6"]
+    assert [result.name for result in outcome.ordered] == [trial.name for trial in wider.trials()]
+
+
+@pytest.mark.parametrize(("status", "again"), [("failed", True), ("interrupted", True), ("diverged", False)])
+def test_failed_and_interrupted_trials_run_again_and_diverged_ones_do_not(sweep, store, status, again):
+    trial = sweep.trials()[1]
+    store.append(unfinished(trial, status, "because"))
+    launch = FakeLaunch()
+    Sweeper(launch, store).run(sweep, sweep.trials())
+    assert (trial.name in launch.ran) is again
+
+
+def test_a_failed_trial_does_not_end_the_sweep(sweep, store):
+    bad = sweep.trials()[0]
+    launch = FakeLaunch({bad.label: unfinished(bad, "failed", "ValueError: no")})
+    outcome = Sweeper(launch, store).run(sweep, sweep.trials())
+    assert len(launch.ran) == 4
+    assert not outcome.successful
+    assert [trial.key for trial in outcome.missing] == [bad.key]
+
+
+def test_fail_fast_stops_after_the_first_failure(sweep, store):
+    bad = sweep.trials()[1]
+    launch = FakeLaunch({bad.label: unfinished(bad, "failed", "ValueError: no")})
+    Sweeper(launch, store, fail_fast=True).run(sweep, sweep.trials())
+    assert len(launch.ran) == 2
+
+
+def test_a_launcher_that_breaks_leaves_its_trial_interrupted_and_the_rest_intact(sweep, store):
+    broken = sweep.trials()[2]
+    with pytest.raises(RuntimeError, match="boom"):
+        Sweeper(FakeLaunch({broken.label: RuntimeError("boom")}), store).run(sweep, sweep.trials())
+    assert [result.status for result in store.results().values()] == ["completed", "completed", "interrupted"]
+
+
+def test_a_callback_that_raises_loses_no_result(sweep, store):
+    class Bad(SweepCallback):
+        def on_trial_end(self, trial, result):
+            raise RuntimeError("my callback")
+
+    with pytest.raises(RuntimeError, match="my callback"):
+        Sweeper(FakeLaunch(), store, [Bad()]).run(sweep, sweep.trials())
+    assert [result.status for result in store.results().values()] == ["completed"]
+
+
+def test_a_stop_leaves_the_rest_for_the_next_run(sweep, store):
+    launch = FakeLaunch()
+    outcome = Sweeper(launch, store).run(sweep, sweep.trials(), stop=lambda: len(launch.ran) == 2)
+    assert outcome.interrupted
+    assert len(outcome.missing) == 2
+    assert Sweeper(FakeLaunch(), store).run(sweep, sweep.trials()).successful
+
+
+def test_only_the_trials_asked_for_are_reported(sweep, store):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2]))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[2]))
+    assert {result.config["seed"] for result in outcome.ordered} == {2}
+
+
+def _winner(sweep, store, accuracies, statuses=None):
+    trials = sweep.trials(seeds=[1, 2])
+    outcomes = {}
+    for trial, accuracy in zip(trials, accuracies, strict=True):
+        status = (statuses or {}).get(trial.name, "completed")
+        store.append(dataclasses.replace(completed(trial, accuracy), status=status))
+        outcomes[trial.name] = accuracy
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, trials)
+    return winner(sweep, cells(outcome))
+
+
+def test_the_winner_is_the_best_mean_over_the_seeds_and_not_the_best_trial(sweep, store):
+    best = _winner(sweep, store, [0.99, 0.90, 0.5, 0.5, 0.70, 0.91, 0.5, 0.5])
+    assert best.label == "lr=0.1, width=8"
+    assert best.mean("val_accuracy") == pytest.approx(0.905)
+    assert best.spread("val_accuracy") == pytest.approx(0.005 * 2**0.5)
+    assert best.text("val_accuracy") == "0.9050±0.0071"
+
+
+def test_a_cell_with_a_diverged_seed_is_never_ranked(sweep, store):
+    best = _winner(sweep, store, [0.99, 0.9, 0.5, 0.5, 0.99, 0.9, 0.5, 0.5], {"lr=0.1,width=4,seed=2": "diverged"})
+    assert best.label == "lr=0.1, width=8"
+
+
+def test_where_nothing_has_completed_there_is_no_winner(sweep, store):
+    names = {trial.name: "diverged" for trial in sweep.trials(seeds=[1, 2])}
+    assert _winner(sweep, store, [0.9] * 8, names) is None
+
+
+def test_with_mode_min_less_is_better(sweep, store):
+    losses = dataclasses.replace(sweep, monitor="val_loss", mode="min")
+    for trial, loss in zip(losses.trials(), [3.0, 1.0, 2.0, 4.0], strict=True):
+        store.append(dataclasses.replace(completed(trial), history={"val_loss": [9.0, loss]}))
+    outcome = Sweeper(FakeLaunch(), store).run(losses, losses.trials())
+    assert winner(losses, cells(outcome)).label == "lr=0.1, width=8"
