@@ -13,8 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
+from nnhp_torch.checkpoints import CheckpointPruning
 from nnhp_torch.grid import Sweep
 from nnhp_torch.launchers import InProcess, PreparationError, Workers, cores
 from nnhp_torch.progress import ProgressReport
@@ -81,6 +82,7 @@ def run(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None
     launch = Workers(sweep.build, runtime, jobs, args.threads) if jobs else InProcess(sweep.build, runtime)
     callbacks = [
         ProgressReport(out),
+        CheckpointPruning(store.folder, args.keep_checkpoints),
         CsvReport(store.folder),
         FigureReport(store.folder),
         TableReport(out, store, command, then),
@@ -134,7 +136,7 @@ class _Interrupt:
 
 
 def _parser(sweep: Sweep, command: str) -> _Parser:
-    parser = _Parser(prog=command, description=sweep.about, default_env=False)
+    parser = _Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
     trainer = parser.add_argument_group("how each trial is trained (as in Lightning's Trainer)")
     trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, … or auto")
@@ -156,7 +158,7 @@ def _parser(sweep: Sweep, command: str) -> _Parser:
     )
     runs.add_argument(
         "--jobs",
-        type=int | Literal["auto"],  # type: ignore[arg-type]
+        type=int | Literal["auto"],
         default="auto",
         help="trials side by side, in processes of their own; 0 runs them in this process; auto: one per core",
     )
@@ -167,8 +169,8 @@ def _parser(sweep: Sweep, command: str) -> _Parser:
         type=str | None,
         default=None,
         help="where the data is or goes (else $NNHP_DATA_DIR, else a cache)",
-    )  # type: ignore[arg-type]
-    runs.add_argument("--keep_checkpoints", type=Keep, default="winner", help="which of the trials' checkpoints stay")  # type: ignore[arg-type]
+    )
+    runs.add_argument("--keep_checkpoints", type=Keep, default="winner", help="which of the trials' checkpoints stay")
     runs.add_argument("--dry_run", action="store_true", help="list the trials and do nothing")
     runs.add_argument("--fresh", action="store_true", help="run everything anew; the old folder is renamed")
     runs.add_argument("--fail_fast", action="store_true", help="stop at the first trial that fails or diverges")
@@ -197,7 +199,7 @@ def _settings(sweep: Sweep) -> dict[str, tuple[Any, Any, str]]:
 
 def _changed(sweep: Sweep, args: Namespace) -> Sweep:
     """The sweep with what the command line says of its base and its axes."""
-    base = vars(args.get("base") or Namespace())
+    base = vars(args.base) if "base" in args else {}
     top = {name: args[name] for name in TOP_LEVEL if name in args}
     axes = {name: args[f"grid.{name}"] for name in sweep.axes}
     return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **base, **top), axes=axes)
@@ -221,7 +223,6 @@ def _runtime(sweep: Sweep, args: Namespace) -> Runtime:
         accelerator=args.accelerator,
         devices=devices if isinstance(devices, int) else tuple(devices),
         strategy=args.strategy,
-        keep_checkpoints=args.keep_checkpoints,
         monitor=sweep.monitor,
         mode=sweep.mode,
     )
@@ -229,7 +230,7 @@ def _runtime(sweep: Sweep, args: Namespace) -> Runtime:
 
 def _jobs(args: Namespace, runtime: Runtime) -> int:
     if args.jobs == "auto":
-        return max(1, cores() // (args.threads * runtime.world_size))
+        return max(1, cores() // (int(args.threads) * runtime.world_size))
     jobs = int(args.jobs)
     if jobs < 0:
         raise ValueError(f"jobs must be auto or a number of at least 0, not {jobs}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import multiprocessing
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from nnhp_torch.grid import Trial
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import Listener, unfinished
-from nnhp_torch.worker import import_by_name, serve, worker_log
+from nnhp_torch.worker import import_by_name, quiet_lightning, serve, worker_log
 
 # Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
 
@@ -35,12 +37,13 @@ class InProcess:
     def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
         from nnhp_torch.trial import run_trial
 
+        quiet_lightning()
         build = import_by_name(self.build)
         for trial in trials:
             if listener.stopping():
                 return
             listener.started(trial)
-            result = run_trial(trial, build, self.runtime, lambda e, m, t=trial: listener.epoch_ended(t, e, m))
+            result = run_trial(trial, build, self.runtime, partial(listener.epoch_ended, trial))
             listener.ended(trial, result)
             if result.status == "interrupted":
                 raise KeyboardInterrupt
@@ -76,46 +79,52 @@ class Workers:
         for slot in self._slots:
             slot.kill()
         self._slots.clear()
+        log = worker_log(self.runtime.folder)
+        with contextlib.suppress(OSError):
+            if log.stat().st_size == 0:
+                log.unlink()
 
     def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
         try:
-            waiting = next(trials, None)
-            if waiting is None:
+            first = next(trials, None)
+            if first is None:
                 return
+            waiting = itertools.chain([first], trials)
             if not self._slots:
                 self.start(self.jobs)
-            self._slots[0].send("prepare", waiting)
-            prepared = False
-            while waiting is not None or any(slot.trial for slot in self._slots):
+            self._slots[0].send("prepare", first)
+            prepared, exhausted = False, False
+            while not (exhausted and all(slot.trial is None for slot in self._slots)):
                 if listener.stopping():
                     return
-                if prepared:
-                    for slot in self._slots:
-                        if slot.trial is None and waiting is not None:
-                            listener.started(waiting)
-                            slot.run(waiting)
-                            waiting = next(trials, None)
+                for slot in self._slots if prepared else ():
+                    if slot.trial is None and not exhausted:
+                        trial = next(waiting, None)
+                        if trial is None:
+                            exhausted = True
+                        else:
+                            listener.started(trial)
+                            slot.run(trial)
                 for slot, message, content in self._messages():
-                    if message == "prepared":
+                    if message == "prepared" or not prepared:
                         if content:
                             raise PreparationError(content)
                         prepared = True
-                    elif message == "epoch" and slot.trial:
-                        listener.epoch_ended(slot.trial, *content)
-                    elif message == "result" and slot.trial:
-                        trial, slot.trial = slot.trial, None
-                        if self.runtime.world_size > 1:
-                            self._replace(slot)
-                        listener.ended(trial, content)
+                    elif slot.trial is not None:
+                        self._heard(slot, slot.trial, message, content, listener)
                     elif message == "died":
-                        trial, slot.trial = slot.trial, None
                         self._replace(slot)
-                        if trial is not None:
-                            listener.ended(trial, unfinished(trial, "failed", content))
-                        elif not prepared:
-                            raise PreparationError(content)
         finally:
             self.close()
+
+    def _heard(self, slot: _Slot, trial: Trial, message: str, content: Any, listener: Listener) -> None:
+        if message == "epoch":
+            listener.epoch_ended(trial, *content)
+            return
+        slot.trial = None
+        if message == "died" or self.runtime.world_size > 1:
+            self._replace(slot)
+        listener.ended(trial, unfinished(trial, "failed", content) if message == "died" else content)
 
     def _replace(self, slot: _Slot) -> None:
         slot.kill()
@@ -126,13 +135,13 @@ class Workers:
         """What the workers have said, after at most a fifth of a second; a dead one says how it ended."""
         by_handle = {handle: slot for slot in self._slots for handle in slot.handles()}
         heard = wait(list(by_handle), timeout=0.2)
-        for slot in {id(by_handle[handle]): by_handle[handle] for handle in heard}.values():  # type: ignore[index]
+        for slot in {id(by_handle[handle]): by_handle[handle] for handle in heard}.values():
             try:
                 while slot.connection.poll():
                     yield (slot, *slot.connection.recv())
             except (EOFError, OSError):
                 pass  # its process has ended, and says so below
-            if (end := slot.ending()) is not None:
+            if slot in self._slots and (end := slot.ending()) is not None:
                 yield slot, "died", end
 
 

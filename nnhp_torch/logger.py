@@ -20,12 +20,15 @@ class TrialLogger(TensorBoardLogger):
 
     def __init__(self, folder: str, run: str, purge_step: int = 1) -> None:
         super().__init__(folder, name="", version=run, default_hp_metric=False, purge_step=purge_step)
+        self.epoch: int | None = None  # where set, the epoch that all points belong to: a test's is the last
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         metrics = dict(metrics)
         epoch = metrics.pop("epoch", None)
-        super().log_metrics(metrics, step if epoch is None else int(epoch) + 1)
+        if epoch is not None:
+            step = self.epoch or int(epoch) + 1
+        super().log_metrics(metrics, step)
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -35,8 +38,16 @@ class TrialLogger(TensorBoardLogger):
     def log_outcome(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """A row of the HParams tab: swept values, and each metric's last point on its curve."""
         primitive = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()}
-        for summary in hparams(primitive, dict(metrics)):
+        for summary in hparams(primitive, dict(metrics)):  # type: ignore[no-untyped-call]
             self.experiment._get_file_writer().add_summary(summary)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Nothing: the ledger holds the configuration."""
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Keeps the event file open: Lightning ends a logger after the fit, and the test is still to come."""
 
     @rank_zero_only
     def close(self) -> None:

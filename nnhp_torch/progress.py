@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from nnhp_torch.grid import Trial
@@ -36,14 +35,15 @@ class ProgressReport(SweepCallback):
             console=out,
             expand=True,
         )
-        self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
         self.running: dict[str, tuple[Trial, int, str]] = {}
         self.epochs: dict[str, int] = {}
         self.task: TaskID | None = None
+        self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
 
     def on_sweep_start(self, outcome: Outcome) -> None:
         missing = outcome.missing
         self.monitor = outcome.sweep.monitor
+        self.several_seeds = len({trial.config.seed for trial in outcome.trials}) > 1
         self.total, self.ended = len(missing), 0
         self.digits = len(str(self.total))
         if not missing:
@@ -71,7 +71,7 @@ class ProgressReport(SweepCallback):
         mark, colour = MARKS[result.status]
         line = Text(f"{mark} ", style=colour)
         line.append(f"{self.ended:>{self.digits}}/{self.total}  ", style="dim")
-        line.append(trial_title(trial), style="bold" if result.status == "completed" else colour)
+        line.append(self._title(trial), style="bold" if result.status == "completed" else colour)
         if result.status == "completed":
             line.append(f"  {self.monitor}={result.final(self.monitor):.4f}")
             line.append(f"  {count(result.epochs, 'epoch')}, {result.seconds:.1f} s", style="dim")
@@ -82,21 +82,25 @@ class ProgressReport(SweepCallback):
     def on_sweep_end(self, outcome: Outcome) -> None:
         self.live.stop()
 
+    def _title(self, trial: Trial) -> str:
+        return f"{trial.label}, seed={trial.config.seed}" if self.several_seeds else trial.label
+
     def _advance(self, trial: Trial, epoch: int) -> None:
         self.epochs[trial.key] = epoch
         if self.task is not None:
             self.bar.update(self.task, completed=sum(self.epochs.values()), trials=f"{self.ended}/{self.total} trials")
 
     def _render(self) -> Group:
-        lines = Table.grid(padding=(0, 2))
-        for trial, epoch, state in self.running.values():
-            lines.add_row("", trial_title(trial), f"epoch {epoch}/{trial.config.max_epochs}", state, style="dim")
-        return Group(self.bar, lines)
-
-
-def trial_title(trial: Trial) -> str:
-    """The swept values and the seed, the way a folder is called but with room to breathe."""
-    return trial.name.replace(",", ", ")
+        lines = [
+            Text(
+                f"  epoch {epoch}/{trial.config.max_epochs}  {state}  {self._title(trial)}",
+                style="dim",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            for trial, epoch, state in self.running.values()
+        ]
+        return Group(self.bar, *lines)
 
 
 def last_line(reason: str) -> str:

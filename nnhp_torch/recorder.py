@@ -55,9 +55,8 @@ class Recorder(Checkpoint):
             self.load_state_dict(checkpoint["callbacks"][self.state_key])
         except Exception as error:
             self.history, self.complete = {}, False
-            logging.getLogger(__name__).warning(
-                "%s cannot be read (%s); the trial starts over", self.last, str(error).splitlines()[0]
-            )
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
             return {}
         return checkpoint
 
@@ -70,7 +69,7 @@ class Recorder(Checkpoint):
         self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
         if trainer.logger is not None and trainer.is_global_zero:
             trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
-        trainer.save_checkpoint(self.last)
+        trainer.save_checkpoint(self.last, weights_only=False)
         if trainer.is_global_zero:
             self._keep_best()
             if self.on_epoch is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from nnhp_torch.checkpoints import winner_checkpoint
 from nnhp_torch.progress import count, last_line
 from nnhp_torch.results import ResultStore, write_csv
 from nnhp_torch.summary import Cell, cells, winner
@@ -75,7 +76,7 @@ class TableReport(SweepCallback):
             return
         best = winner(outcome.sweep, gathered)
         self.out.print()
-        self.out.print(table(outcome.sweep, gathered, best))
+        self.out.print(table(outcome.sweep, gathered, best, self.out.width))
         self._say_troubles(outcome)
         self._say_winner(outcome, gathered, best)
         if not outcome.ran and not outcome.missing:
@@ -120,40 +121,58 @@ class TableReport(SweepCallback):
 
     def _say_where(self, outcome: Outcome) -> None:
         folder = self.store.folder
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row("Figure", str(folder / "figure.png"))
-        grid.add_row("Curves", f"tensorboard --logdir {shlex.quote(str(folder))}")
+        lines = {"Figure": str(folder / "figure.png")}
+        path = winner_checkpoint(outcome, folder)
+        if path is not None and path.exists():
+            lines["Weights"] = str(path)
+        lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
         if self.then and not outcome.missing:
-            grid.add_row("Next", self.then)
-        self.out.print(grid, soft_wrap=True)
+            lines["Next"] = self.then
+        for name, value in lines.items():
+            self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
 
 
-def table(sweep: Sweep, gathered: list[Cell], best: Cell | None) -> Table:
-    """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds."""
+def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 120) -> Table:
+    """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds.
+
+    Where the terminal is narrow, whole columns go, the least telling first; none is cut.
+    """
     metric = sweep.monitor.removeprefix("val_")
+    columns = {axis: [label_of(cell.values[axis]) for cell in gathered] for axis in sweep.axes}
+    for name in (sweep.monitor, f"test_{metric}", f"train_{metric}"):
+        columns[name.replace("accuracy", "acc")] = [cell.text(name) for cell in gathered]
+    columns["best (epoch)"] = [_best_epoch(cell, sweep) for cell in gathered]
+    columns["seconds"] = [
+        f"{sum(r.seconds for r in cell.completed):.1f}" if cell.completed else "" for cell in gathered
+    ]
+    columns[""] = [
+        "← winner" if cell is best else ", ".join(f"{n} {what}" for what, n in cell.troubles.items())
+        for cell in gathered
+    ]
+    columns = {name: values for name, values in columns.items() if any(values)}
+    for dispensable in (
+        "seconds",
+        f"train_{metric}".replace("accuracy", "acc"),
+        "best (epoch)",
+        f"test_{metric}".replace("accuracy", "acc"),
+    ):
+        if sum(2 + max(map(len, (name, *values))) for name, values in columns.items()) > width:
+            columns.pop(dispensable, None)
     made = Table(box=None, header_style="bold", pad_edge=False)
-    for axis in sweep.axes:
-        made.add_column(axis, justify="right", no_wrap=True)
-    columns = {name: name for name in (sweep.monitor, f"test_{metric}", f"train_{metric}")}
-    shown = [name for name in columns if any(cell.text(name) for cell in gathered)]
-    for name in shown:
-        made.add_column(name, justify="right")
-    made.add_column("best (epoch)", justify="right")
-    made.add_column("seconds", justify="right")
-    made.add_column("")
-    for cell in gathered:
-        settled = cell.completed
-        mean = sum(r.best(sweep.monitor, sweep.mode)[0] for r in settled) / len(settled) if settled else None
-        epoch = settled[0].best(sweep.monitor, sweep.mode)[1] if len(settled) == 1 else None
-        made.add_row(
-            *(label_of(value) for value in cell.values.values()),
-            *(cell.text(name) for name in shown),
-            "" if mean is None else f"{mean:.4f}" + (f" ({epoch})" if epoch else ""),
-            f"{sum(r.seconds for r in settled):.1f}" if settled else "",
-            "← winner" if cell is best else ", ".join(f"{n} {what}" for what, n in cell.troubles.items()),
-            style="bold" if cell is best else "",
-        )
+    for name in columns:
+        made.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for cell, *row in zip(gathered, *columns.values(), strict=True):
+        made.add_row(*row, style="bold" if cell is best else "")
     return made
+
+
+def _best_epoch(cell: Cell, sweep: Sweep) -> str:
+    """The best epoch's value, and which epoch it was where there is one seed; the mean of the best over several."""
+    bests = [result.best(sweep.monitor, sweep.mode) for result in cell.completed]
+    if not bests:
+        return ""
+    mean = sum(value for value, _ in bests) / len(bests)
+    return f"{mean:.4f} ({bests[0][1]})" if len(bests) == 1 else f"{mean:.4f}"
 
 
 def label_of(value: object) -> str:

@@ -15,8 +15,6 @@ class Runtime:
     Args:
         folder: the sweep's folder; each trial writes to a folder of its own beneath.
         accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
-        keep_checkpoints: which of a completed trial's checkpoints stay: `winner` (only the best trial's last
-            one), `best` or `last` of every trial, or `all`.
         monitor, mode: the validation metric that says which epoch was best.
     """
 
@@ -24,7 +22,6 @@ class Runtime:
     accelerator: str = "auto"
     devices: int | tuple[int, ...] = 1
     strategy: str = "auto"
-    keep_checkpoints: Keep = "winner"
     monitor: str = "val_accuracy"
     mode: Literal["max", "min"] = "max"
 

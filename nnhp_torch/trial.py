@@ -100,8 +100,9 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         if (epoch := first_not_finite(recorder.history)) is not None:
             reason = f"loss or metric not finite in epoch {epoch}"
             return {**outcome, "status": "diverged", "reason": reason}
-        test: dict[str, float] = {}
+        test: Mapping[str, float] = {}
         if is_overridden("test_step", module) and is_overridden("test_dataloader", datamodule):
+            logger.epoch = recorder.epochs
             (test,) = trainer.test(module, datamodule=datamodule, verbose=False)
         test = {name: round_to_float32(value) for name, value in test.items()}
         logger.log_outcome(
@@ -126,8 +127,12 @@ def _need(monitor: str, history: Mapping[str, list[float]]) -> None:
 
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
-    packages = ("nnhp_torch", "torch", "lightning", "torchmetrics")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+    packages = ("nnhp_torch", "lightning", "torchmetrics")
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        **{name: metadata.version(name) for name in packages},
+    }
 
 
 def hardware(device: str, world_size: int) -> dict[str, Any]:

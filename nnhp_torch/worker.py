@@ -46,8 +46,7 @@ def serve(
     torch.set_num_threads(threads)
     from nnhp_torch.trial import run_trial
 
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    quiet_lightning()
     reporting = environment.get("LOCAL_RANK", "0") == "0"
 
     def on_epoch(epoch: int, metrics: Any) -> None:
@@ -70,6 +69,18 @@ def serve(
             result = unfinished(trial, "failed", traceback.format_exc())
         if reporting:
             connection.send(("result", result))
+
+
+def quiet_lightning() -> None:
+    """Silences what Lightning says of every fit and what is on purpose here; other warnings go their way."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for known in (
+        ".*does not have many workers.*",  # the images are in memory
+        ".*is smaller than the logging interval.*",  # curves are per epoch
+        ".*LeafSpec.*",  # Lightning 2.6 on torch 2.15, in every fit
+        ".*Checkpoint directory .* exists and is not empty.*",  # a trial that goes on
+    ):
+        warnings.filterwarnings("ignore", message=known)
 
 
 def _prepare(build: str | Callable[..., Any], trial: Trial) -> str:

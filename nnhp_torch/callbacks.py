@@ -1,0 +1,182 @@
+"""Training behaviour as Lightning callbacks, each usable in any Trainer on any LightningModule."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer
+
+from nnhp_torch import catalog
+from nnhp_torch.chance import seed_all
+
+
+class HookCallback(L.Callback):
+    """Holds hooks while a fit lasts; removes them when it ends, also by an exception or Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.handles: list[Any] = []
+
+    def remove_hooks(self) -> None:
+        """Undoes whatever `self.handles` stand for."""
+        while self.handles:
+            self.handles.pop().remove()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.remove_hooks()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        self.remove_hooks()
+
+
+class GaussianNoise(HookCallback):
+    """Adds Gaussian noise to what a submodule is given, in training only.
+
+    The noise goes on the first floating-point tensor among the submodule's arguments; everything else passes as it is.
+    (Keras 3: keras/src/layers/regularization/gaussian_noise.py, as the first layer.)
+
+    Args:
+        std: standard deviation, in the input's own units.
+        module: the submodule's name in the LightningModule, such as `net` or `net.hidden.0`. Not the
+            LightningModule itself, whose hooks run twice under DDP.
+
+    Raises:
+        ValueError: std is negative or not finite; at the start of a fit, no submodule has the name.
+    """
+
+    def __init__(self, std: float, module: str = "net") -> None:
+        super().__init__()
+        if not (std >= 0 and math.isfinite(std)):
+            raise ValueError(f"std must be a finite number of at least 0, not {std!r}")
+        if not module:
+            raise ValueError("module must be the name of a submodule, such as 'net', not an empty one")
+        self.std = std
+        self.module = module
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        submodules = dict(pl_module.named_modules())
+        if self.module not in submodules:
+            there = ", ".join(name for name in submodules if name)
+            raise ValueError(
+                f"GaussianNoise: {type(pl_module).__name__} has no submodule {self.module!r}; there are {there}"
+            )
+        self.remove_hooks()
+        hook = submodules[self.module].register_forward_pre_hook(self._add_noise, with_kwargs=True)
+        self.handles.append(hook)
+
+    def _add_noise(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        arguments: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}  # by place or name
+        floating = (key for key, x in arguments.items() if isinstance(x, Tensor) and torch.is_floating_point(x))
+        if module.training and (key := next(floating, None)) is not None:
+            x = arguments[key]
+            arguments[key] = x + self.std * torch.randn_like(x)
+        return tuple(arguments[i] for i in range(len(args))), {name: arguments[name] for name in kwargs}
+
+
+class WeightConstraint(HookCallback):
+    """Puts weights back into their bounds after every optimizer step.
+
+    Args:
+        constraint: none, max_norm, unit_norm, min_max_norm or non_neg (nnhp_torch.constraints), or any function
+            from a weight tensor to one of the same shape.
+        pattern: regular expression searched in the parameters' names within the LightningModule.
+        kernels_only: leave out parameters of fewer than two dimensions (biases, the factors of a normalization).
+        options: passed to the constraint, as in `WeightConstraint("max_norm", max_value=3.0)`.
+
+    Raises:
+        ValueError: no such constraint, a bad pattern or option; at the start of a fit, no trained parameter matches.
+    """
+
+    def __init__(
+        self,
+        constraint: str | Callable[..., Tensor],
+        pattern: str = r"weight$",
+        kernels_only: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        function = catalog.resolve("weight_constraint", constraint) if isinstance(constraint, str) else constraint
+        self.constraint: Callable[[Tensor], Tensor] = functools.partial(function, **options)
+        if isinstance(constraint, str):
+            self.constraint(torch.ones(1, 1))  # refuses options that are out of range
+        try:
+            self.pattern = re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from None
+        self.kernels_only = kernels_only
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.remove_hooks()
+        candidates = {name: w for name, w in pl_module.named_parameters() if w.ndim >= 2 or not self.kernels_only}
+        matching = {id(w) for name, w in candidates.items() if self.pattern.search(name)}
+        for optimizer in trainer.optimizers:
+            weights = [w for group in optimizer.param_groups for w in group["params"] if id(w) in matching]
+            if weights:
+                hook = functools.partial(self._constrain, weights)
+                self.handles.append(optimizer.register_step_post_hook(hook))
+        if not self.handles:
+            raise ValueError(
+                f"WeightConstraint: no trained parameter of {type(pl_module).__name__} matches "
+                f"{self.pattern.pattern!r}; there are {', '.join(candidates)}"
+            )
+
+    @torch.no_grad()
+    def _constrain(self, weights: list[Tensor], optimizer: Optimizer, *_: Any) -> None:
+        for w in weights:
+            w.copy_(self.constraint(w))
+
+
+class EpochSeed(L.Callback):
+    """Seeds random, NumPy and torch at each epoch's first batch, by a mixture of seed, epoch and rank.
+
+    So an epoch draws the same whether the fit was resumed before it or not. It must be the first callback of the
+    Trainer. The first batch, not the epoch's start: a resumed epoch draws something between the two.
+
+    Args:
+        seed: the trial's seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx == 0:
+            seed_all(self.seed, trainer.current_epoch, trainer.global_rank)
+
+
+class StopWhenDiverged(L.Callback):
+    """Stops the training after an epoch whose logged loss is NaN or infinite, when accuracy alone would not tell.
+
+    A module that logs no such metric in its training steps trains on as it would.
+
+    Args:
+        monitor: the metric's name.
+
+    Attributes:
+        epoch: the `trainer.current_epoch` (from 0) that ended so; None so far.
+    """
+
+    def __init__(self, monitor: str = "train_loss") -> None:
+        self.monitor = monitor
+        self.epoch: int | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.epoch = None
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        loss = trainer.callback_metrics.get(self.monitor)
+        diverged = loss is not None and not bool(torch.isfinite(loss).all())
+        # One process must not stop alone: the others would wait for it for ever.
+        if trainer.strategy.reduce_boolean_decision(diverged, all=False):
+            self.epoch = trainer.current_epoch
+            trainer.should_stop = True

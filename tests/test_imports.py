@@ -1,0 +1,70 @@
+"""Data flows one way: each file of the library imports only what the plan in the README lets it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import nnhp_torch
+
+ROOT = Path(nnhp_torch.__file__).parent
+FOLDERS = {"nnhp_torch": ROOT, "sweeps": ROOT.parent / "sweeps"}
+
+MAY_IMPORT = {
+    "catalog": set(),
+    "chance": set(),
+    "mnist": set(),
+    "constraints": set(),
+    "regularizers": set(),
+    "runtime": set(),
+    "config": {"catalog"},
+    "schedules": {"catalog"},
+    "optimizers": {"catalog"},
+    "mlp": {"catalog"},
+    "grid": set(),
+    "results": set(),
+    "data": {"mnist", "chance"},
+    "callbacks": {"catalog", "chance"},
+    "module": {"catalog", "mlp", "optimizers", "regularizers", "schedules"},
+    "experiment": {"callbacks", "config", "data", "module"},
+    "recorder": set(),
+    "logger": set(),
+    "trial": {"callbacks", "chance", "grid", "logger", "recorder", "results", "runtime"},
+    "sweeper": {"grid", "results"},
+    "summary": {"grid", "results", "sweeper"},
+    "figures": {"summary", "sweeper"},
+    "checkpoints": {"grid", "results", "runtime", "summary", "sweeper"},
+    "worker": {"grid", "runtime", "sweeper", "trial"},
+    "launchers": {"grid", "runtime", "sweeper", "trial", "worker"},
+    "progress": {"grid", "results", "sweeper"},
+    "reporting": {"checkpoints", "figures", "grid", "progress", "results", "summary", "sweeper"},
+    "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module in FOLDERS else [node.module]
+            found.update(names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return {name for name in found if name.split(".")[0] in FOLDERS}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in ROOT.glob("*.py") if not path.stem.startswith("__")))
+def test_a_file_imports_only_what_the_plan_allows(name):
+    imported = {imported.split(".")[1] for imported in _imports(ROOT / f"{name}.py")}
+    assert imported <= MAY_IMPORT[name]
+
+
+def test_the_plan_has_no_cycle():
+    left = dict(MAY_IMPORT)
+    while free := {name for name, needs in left.items() if not needs & set(left)}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert not left
+
+
+def test_the_library_never_imports_the_sweeps():
+    assert not [path for path in ROOT.glob("*.py") if any(i.startswith("sweeps") for i in _imports(path))]

@@ -1,0 +1,210 @@
+"""One trial: what it records, what it leaves, and how it goes on where it was stopped."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+import toy
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nnhp_torch.recorder import AtomicCheckpointIO
+from nnhp_torch.runtime import Runtime
+from nnhp_torch.trial import first_not_finite, run_trial
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime(str(tmp_path), accelerator="cpu", monitor="val_accuracy")
+
+
+@pytest.fixture
+def trial(sweep):
+    return sweep.trials()[0]
+
+
+@pytest.fixture
+def wide(sweep):
+    """The trial that the toy's disturbed builds disturb."""
+    return sweep.trials()[1]
+
+
+def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime):
+    heard = []
+    result = run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append((epoch, metrics["val_accuracy"])))
+    assert (result.status, result.reason) == ("completed", "")
+    assert set(result.history) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
+    assert {len(values) for values in result.history.values()} == {3}
+    assert heard == list(enumerate(result.history["val_accuracy"], 1))
+    # The toy's three splits are the same images: the final weights score the same on two of them.
+    assert result.test["test_accuracy"] == result.final("val_accuracy")
+    assert result.hardware["accelerator"] == "cpu"
+    assert result.versions["torch"] == torch.__version__
+
+
+def test_the_same_trial_gives_the_same_digits_and_another_seed_gives_others(sweep, runtime, tmp_path):
+    def history(seed, folder):
+        trial = sweep.trials(seeds=[seed])[0]
+        return run_trial(trial, toy.build, dataclasses.replace(runtime, folder=str(tmp_path / folder))).history
+
+    assert history(1, "a") == history(1, "b") != history(2, "c")
+
+
+class Killed(BaseException):
+    """Ends a trial as abruptly as one process can do it to itself."""
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_stopped_trial_goes_on_from_its_last_epoch_to_the_same_digits(trial, runtime, tmp_path, epoch):
+    whole = run_trial(trial, toy.build, dataclasses.replace(runtime, folder=str(tmp_path / "whole")))
+
+    def stop(at, metrics):
+        if at == epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, toy.build, runtime, stop)
+    heard = []
+    resumed = run_trial(trial, toy.build, runtime, lambda at, metrics: heard.append(at))
+    assert heard == list(range(epoch + 1, 4)), "only the missing epochs are trained"
+    assert resumed.history == whole.history
+    assert resumed.test == whole.test
+
+
+def test_a_trial_that_early_stopping_ended_is_not_trained_on_when_it_resumes(trial, runtime):
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    def build(config):
+        module, data, _ = toy.build(config)
+        return module, data, [EarlyStopping("val_loss", patience=1, stopping_threshold=1e9)]
+
+    def stop(at, metrics):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, build, runtime, stop)
+    result = run_trial(trial, build, runtime)
+    assert (result.status, result.epochs) == ("completed", 1)
+    assert result.test["test_accuracy"] == result.final("val_accuracy")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None], ids=["empty", "garbage", "truncated"])
+def test_a_checkpoint_that_cannot_be_read_is_named_and_the_trial_starts_over(trial, runtime, tmp_path, caplog, content):
+    whole = run_trial(trial, toy.build, runtime)
+    last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000] if content is None else content)
+    again = run_trial(trial, toy.build, runtime)
+    assert str(last) in caplog.text
+    assert again.history == whole.history
+
+
+def test_nothing_in_a_malicious_checkpoint_is_executed(trial, runtime, tmp_path, caplog):
+    class Malicious:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
+    last.parent.mkdir(parents=True)
+    torch.save({"callbacks": Malicious()}, last)
+    result = run_trial(trial, toy.build, runtime)
+    assert result.status == "completed"
+    assert "starts over" in caplog.text
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_save_that_breaks_off_leaves_the_checkpoint_before_it(tmp_path):
+    class Breaks:
+        def __reduce__(self):
+            raise OSError(28, "No space left on device")
+
+    target = tmp_path / "last.ckpt"
+    plugin = AtomicCheckpointIO()
+    plugin.save_checkpoint({"weight": torch.ones(3)}, target)
+    with pytest.raises(OSError, match="No space left"):
+        plugin.save_checkpoint({"weight": torch.zeros(3), "bad": Breaks()}, target)
+    assert torch.load(target, weights_only=True)["weight"].tolist() == [1, 1, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_last_and_best_checkpoints_are_those_of_their_epochs(trial, runtime, tmp_path):
+    result = run_trial(trial, toy.build, runtime)
+    folder = tmp_path / trial.name / "checkpoints"
+    last, best = (torch.load(folder / name, weights_only=True) for name in ("last.ckpt", "best.ckpt"))
+    assert last["epoch"] == 2
+    assert best["epoch"] + 1 == result.best("val_accuracy")[1]
+
+
+def test_a_callback_that_raises_makes_a_failed_trial_with_its_traceback(wide, runtime):
+    result = run_trial(wide, toy.build_raising, runtime)
+    assert result.status == "failed"
+    assert "my own callback" in result.reason.splitlines()[-1]
+    assert "build_raising" in result.reason or "boom" in result.reason
+    assert result.epochs == 1
+
+
+def test_a_loss_that_is_not_finite_makes_a_diverged_trial_that_names_the_epoch(wide, runtime):
+    result = run_trial(wide, toy.build_diverging, runtime)
+    assert result.status == "diverged"
+    assert "epoch 2" in result.reason
+    assert result.epochs == 2, "it stops there"
+    assert math.isnan(result.history["train_loss"][1])
+    assert math.isfinite(result.history["val_accuracy"][1]), "accuracy alone would not have told"
+
+
+def test_the_first_epoch_that_is_not_finite_is_found_in_any_metric():
+    assert first_not_finite({"a": [1.0, 2.0], "b": [1.0, 2.0]}) is None
+    assert first_not_finite({"a": [1.0, 2.0, math.inf], "b": [1.0, math.nan, 1.0]}) == 2
+
+
+def test_an_allocation_that_cannot_succeed_is_a_failed_trial(trial, runtime):
+    def build(config):
+        module, data, _ = toy.build(config)
+        return module, data, [toy.AtEpoch(1, lambda *_: torch.empty(1 << 60))]
+
+    result = run_trial(trial, build, runtime)
+    assert result.status == "failed"
+    assert "memory" in result.reason
+
+
+def test_a_metric_that_is_not_logged_fails_and_lists_the_ones_there_are(trial, runtime):
+    result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_f1"))
+    assert result.status == "failed"
+    assert "'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss" in result.reason
+
+
+def _events(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    return events.Reload()
+
+
+def test_curves_in_tensorboard_are_over_epochs_from_1(trial, runtime, tmp_path):
+    result = run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    curves = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    assert set(curves) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"}
+    for name, values in result.history.items():
+        assert curves[name] == [(epoch, pytest.approx(value)) for epoch, value in enumerate(values, 1)]
+    assert curves["test_accuracy"] == [(3, pytest.approx(result.test["test_accuracy"]))]
+
+
+def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path):
+    def stop(at, metrics):
+        if at == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, toy.build, runtime, stop)
+    run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    assert [event.step for event in events.Scalars("val_accuracy")] == [1, 2, 3]
+
+
+def test_the_hparams_tab_has_the_swept_values_and_no_hp_metric(trial, runtime, tmp_path):
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    assert {name: value.number_value for name, value in start.items()} == {"lr": 0.1, "width": 4, "seed": 123}
+    assert "hp_metric" not in events.Tags()["scalars"]

@@ -1,0 +1,118 @@
+"""A stranger's LightningModule and data, small enough for a trial to take milliseconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import lightning as L
+import torch
+from conftest import TinyConfig
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Toy(L.LightningModule):
+    def __init__(self, lr: float, width: int) -> None:
+        super().__init__()
+        self.lr = lr
+        self.net = torch.nn.Sequential(torch.nn.Linear(3, width), torch.nn.Dropout(0.1), torch.nn.Linear(width, 2))
+
+    def _step(self, batch, stage):
+        x, y = batch
+        logits = self.net(x)
+        loss = torch.nn.functional.cross_entropy(logits, y)
+        self.log(f"{stage}_loss", loss, on_step=False, on_epoch=True, sync_dist=True)
+        accuracy = (logits.argmax(1) == y).float().mean()
+        self.log(f"{stage}_accuracy", accuracy, on_step=False, on_epoch=True, sync_dist=True)
+        return loss
+
+    def training_step(self, batch, batch_idx):
+        return self._step(batch, "train")
+
+    def validation_step(self, batch, batch_idx):
+        self._step(batch, "val")
+
+    def test_step(self, batch, batch_idx):
+        self._step(batch, "test")
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+
+class ToyData(L.LightningDataModule):
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(96, 3, generator=generator)
+        self.data = TensorDataset(x, (x[:, 0] > 0).long())
+
+    def train_dataloader(self):
+        return DataLoader(self.data, batch_size=16, shuffle=False)
+
+    def val_dataloader(self):
+        return DataLoader(self.data, batch_size=96)
+
+    test_dataloader = val_dataloader
+
+
+class AtEpoch(L.Callback):
+    """Does something at the end of an epoch (from 1), once the checkpoint of the one before is there."""
+
+    def __init__(self, epoch: int, action) -> None:
+        self.epoch = epoch
+        self.action = action
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch + 1 == self.epoch:
+            self.action(trainer, pl_module)
+
+
+def build(config: TinyConfig):
+    return Toy(config.lr, config.width), ToyData(), []
+
+
+def build_raising(config: TinyConfig):
+    """The second width raises in its second epoch."""
+
+    def boom(trainer, pl_module):
+        raise RuntimeError("my own callback")
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(2, boom)] if config.width == 8 else callbacks
+
+
+def build_diverging(config: TinyConfig):
+    """The second width's weights become NaN in its second epoch."""
+
+    def poison(trainer, pl_module):
+        with torch.no_grad():
+            for parameter in pl_module.parameters():
+                parameter.fill_(float("nan"))
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(1, poison)] if config.width == 8 else callbacks
+
+
+def build_killed_once(config: TinyConfig):
+    """The second width's process is killed in its second epoch, once."""
+
+    def kill(trainer, pl_module):
+        marker = Path(trainer.logger.log_dir) / "killed"
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(2, kill)] if config.width == 8 else callbacks
+
+
+def build_without_data(config: TinyConfig):
+    """Data that nobody can fetch."""
+    module, data, callbacks = build(config)
+
+    def prepare_data():
+        raise RuntimeError("no data anywhere")
+
+    data.prepare_data = prepare_data
+    return module, data, callbacks
