@@ -128,6 +128,8 @@ def test_batch_norm_stands_after_the_activation_and_before_dropout():
     output, _ = net.hidden[0](x)
     torch.testing.assert_close(output.mean(0), torch.zeros(4), rtol=0, atol=1e-6)
     assert all(isinstance(layer.norm, nn.Identity) for layer in MLP(3, 2, (4,)).hidden)
+    dropped, _ = MLP(3, 2, (4,), dropout=0.5, batch_norm=True).hidden[0](x)
+    assert 0.3 < (dropped == 0).float().mean() < 0.7  # normalized afterwards, a dropped unit would not be zero
 
 
 def test_copies_and_pickles():

@@ -235,6 +235,14 @@ def test_bfloat16_trains():
     assert fit.predict(make(), loader())[0].dtype == torch.float32
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "kl_divergence", "mse"])
+def test_losses_are_taken_in_float32_at_least(loss):
+    x, y = examples()
+    for dtype, expected in ((torch.bfloat16, torch.float32), (torch.float64, torch.float64)):
+        value, logits = make(loss=loss, activity_reg=0.1).to(dtype).loss_and_logits(x.to(dtype), y)
+        assert (value.dtype, logits.dtype) == (expected, expected)
+
+
 def test_softmax_regression():
     fit = trainer(3)
     fit.fit(make(hidden_sizes=(), reg=0.1, activity_reg=0.1, log_sparsity=True), loader(), loader())
