@@ -106,7 +106,7 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (batch, 1, 28, 28) in [0, 1] and labels (batch,); bytes are gathered, which is a quarter of the traffic."""
+        """Images (batch, 1, 28, 28) in [0, 1] and labels (batch,); gathered as bytes, a quarter of the traffic."""
         index = index.to(self.images.device, non_blocking=True)
         return self.images[index].unsqueeze(1).to(torch.float32).div_(255), self.labels[index]
 
@@ -125,8 +125,10 @@ class EpochBatches(DistributedSampler[Any]):
     """
 
     def __init__(self, size: int, batch_size: int, seed: int | None = None, world: int = 1, rank: int = 0) -> None:
-        if size < world:
-            raise ValueError(f"{size} examples cannot be shared by {world} processes")
+        if min(size, batch_size) < world:
+            raise ValueError(
+                f"{world} processes need at least as many examples in a batch, not {min(size, batch_size)}"
+            )
         super().__init__(range(size), num_replicas=world, rank=rank, shuffle=seed is not None)  # type: ignore[arg-type]
         self.size = size
         self.batch_size = batch_size

@@ -150,8 +150,6 @@ def _fetch_missing(dataset: str, data_dir: Path, folder: Path) -> None:
             for index, content in source(missing):
                 _store(dataset, index, content, folder)
         except (OSError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
-            if isinstance(error, OSError) and error.filename is not None:
-                raise  # the disk, not the source
             tried.append(f"  {describe}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     if missing := _missing(dataset, data_dir):
         names = ", ".join(NAMES[index] for index in missing)
@@ -243,8 +241,11 @@ def _store(dataset: str, index: int, data: bytes, folder: Path) -> None:
         os.replace(part, target)
     except OSError as error:
         part.unlink(missing_ok=True)
-        error.filename = error.filename or str(target)
-        raise
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> DatasetUnavailable:
+    return DatasetUnavailable(f"{path} cannot be written: {error}. Make room or name another folder with --data_dir.")
 
 
 def _from_mirror(mirror: str, indices: list[int]) -> Iterator[tuple[int, bytes]]:
@@ -287,7 +288,7 @@ class _ArraysOnly(pickle.Unpickler):
     """Admits what NumPy needs to rebuild an array, and nothing else: a pickle could run anything."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             return _reconstruct
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)

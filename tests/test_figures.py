@@ -11,6 +11,9 @@ from nnhp_torch import figures
 from nnhp_torch.summary import cells
 from nnhp_torch.sweeper import Sweeper, unfinished
 
+CURVES = ([0.2, 0.4], [0.4, 0.8])
+UNEQUAL = ([0.2, 0.4, 0.6], [0.4])
+
 
 def _outcome(sweep, store, results, seeds=(123,)):
     trials = sweep.trials(seeds=seeds)
@@ -25,7 +28,7 @@ def _with_history(trial, values):
 
 def test_a_series_is_the_mean_over_the_seeds_with_one_standard_deviation(sweep, store):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]})
-    results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), ([0.2, 0.4], [0.4, 0.8]))]
+    results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), CURVES, strict=True)]
     outcome = _outcome(one, store, results, seeds=[1, 2])
     series = figures.series(cells(outcome)[0], "val_accuracy")
     assert series.mean == pytest.approx([0.3, 0.6])
@@ -36,7 +39,7 @@ def test_a_series_is_the_mean_over_the_seeds_with_one_standard_deviation(sweep, 
 
 def test_runs_of_different_length_count_as_far_as_they_go(sweep, store):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]})
-    results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), ([0.2, 0.4, 0.6], [0.4]))]
+    results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), UNEQUAL, strict=True)]
     outcome = _outcome(one, store, results, seeds=[1, 2])
     series = figures.series(cells(outcome)[0], "val_accuracy")
     assert series.mean == pytest.approx([0.3, 0.4, 0.6])

@@ -1,0 +1,196 @@
+"""Every image where it belongs, every evaluation whole, every epoch's order a function of the seed."""
+
+import gc
+
+import idx
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from nnhp_torch import mnist
+from nnhp_torch.data import EpochBatches, MNISTDataModule, _tensors
+
+FILES = idx.contents()
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A folder with a small set that passes for MNIST."""
+    monkeypatch.setitem(mnist.DATASETS, "MNIST", idx.dataset(FILES))
+    idx.write(FILES, tmp_path)
+    _tensors.cache_clear()
+    yield str(tmp_path)
+    _tensors.cache_clear()
+
+
+def _ready(data_dir, **kwargs):
+    datamodule = MNISTDataModule(data_dir, **{"batch_size": 40, **kwargs})
+    datamodule.prepare_data()
+    datamodule.setup()
+    return datamodule
+
+
+def _labels(loader):
+    return torch.cat([labels for _, labels in loader])
+
+
+def test_holdout_keeps_the_last_sixth_in_order_for_validation(small):
+    images, labels, _, test_labels = (torch.tensor(array) for array in mnist.load("MNIST", mnist.Path(small)))
+    datamodule = _ready(small)
+    ((val_images, val_labels),) = datamodule.val_dataloader()
+    assert torch.equal(val_labels, labels[100:].long())
+    assert torch.equal((val_images * 255).round().to(torch.uint8).squeeze(1), images[100:])
+    assert torch.equal(_labels(datamodule.test_dataloader()), test_labels.long())
+    assert sorted(_labels(datamodule.train_dataloader()).tolist()) == sorted(labels[:100].tolist())
+
+
+def test_the_articles_protocol_trains_on_all_and_validates_on_the_test_images(small):
+    _, labels, _, test_labels = mnist.load("MNIST", mnist.Path(small))
+    datamodule = _ready(small, protocol="article")
+    assert sorted(_labels(datamodule.train_dataloader()).tolist()) == sorted(labels.tolist())
+    for loader in (datamodule.val_dataloader(), datamodule.test_dataloader()):
+        assert _labels(loader).tolist() == test_labels.tolist()
+
+
+def test_a_batch_is_scaled_floats_with_a_channel_and_whole_labels(small):
+    images, labels = next(iter(_ready(small).train_dataloader()))
+    assert (images.shape, images.dtype) == ((40, 1, 28, 28), torch.float32)
+    assert (labels.shape, labels.dtype) == ((40,), torch.int64)
+    assert (images.min(), images.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 33, 99, 100])
+def test_every_epoch_has_every_training_image_once_whatever_the_batch_size(small, batch_size):
+    datamodule = _ready(small, batch_size=batch_size)
+    loader = datamodule.train_dataloader()
+    batches = [len(labels) for _, labels in loader]
+    assert batches == [batch_size] * (100 // batch_size) + ([100 % batch_size] if 100 % batch_size else [])
+    assert len(loader) == len(batches)
+
+
+@pytest.mark.parametrize("eval_batch_size", [1, 7, 20, 10_000])
+def test_every_evaluation_scores_every_image_in_order(small, eval_batch_size):
+    datamodule = _ready(small, eval_batch_size=eval_batch_size)
+    whole = _ready(small)
+    assert torch.equal(_labels(datamodule.val_dataloader()), _labels(whole.val_dataloader()))
+
+
+def _order(seed, epoch, size=1000, batch_size=100, **kwargs):
+    batches = EpochBatches(size, batch_size, seed, **kwargs)
+    batches.set_epoch(epoch)
+    return list(batches)
+
+
+def test_the_order_is_a_permutation_that_only_seed_and_epoch_decide():
+    assert torch.cat(_order(1, 0)).sort().values.tolist() == list(range(1000))
+    assert all(map(torch.equal, _order(1, 5), _order(1, 5)))
+    assert torch.equal(torch.cat(_order(1, 5)), torch.cat(_order(1, 5, batch_size=7))), "cut otherwise, not shuffled"
+    orders = [tuple(torch.cat(_order(seed, epoch)).tolist()) for seed in (123, 124) for epoch in (0, 1)]
+    assert len(set(orders)) == 4, "also (123, 1) and (124, 0): seed and epoch are mixed, not added"
+
+
+def test_the_order_leaves_the_global_generator_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    _order(1, 0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize(
+    ("size", "batch_size", "world"), [(100, 30, 2), (101, 25, 2), (65, 64, 2), (97, 32, 4), (7, 3, 3)]
+)
+def test_ranks_share_each_batch_without_overlap_padding_or_an_empty_share(seed, size, batch_size, world):
+    shares = [_order(seed, 3, size, batch_size, world=world, rank=rank) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1
+    assert {len(share) for share in shares} == {len(EpochBatches(size, batch_size, seed, world, 0))}
+    assert all(len(batch) > 0 for share in shares for batch in share)
+    assert sorted(torch.cat([torch.cat(share) for share in shares]).tolist()) == list(range(size))
+    together = [torch.cat(batches) for batches in zip(*shares, strict=True)]
+    alone = torch.cat(_order(seed, 3, size, batch_size))
+    assert set(together[0].tolist()) == set(alone[: len(together[0])].tolist()), "the same effective batch"
+
+
+def test_more_ranks_than_examples_in_a_batch_are_refused():
+    for size, batch_size in ((2, 3), (9, 2)):
+        with pytest.raises(ValueError, match="3 processes need at least as many examples in a batch, not 2"):
+            EpochBatches(size, batch_size, None, world=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"protocol": "k-fold"}, "protocol must be one of holdout, article"),
+        ({"dataset": "CIFAR10"}, "dataset must be one of MNIST, FashionMNIST, KMNIST"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"eval_batch_size": 0}, "eval_batch_size must be at least 1"),
+    ],
+)
+def test_bad_arguments_are_refused_in_the_constructor(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MNISTDataModule(**arguments)
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_training(small):
+    with pytest.raises(ValueError, match="batch_size must be at most 100, the number of training images, not 101"):
+        _ready(small, batch_size=101)
+
+
+def test_the_images_are_in_memory_once_however_many_data_modules_there_are(small):
+    first, second = _ready(small), _ready(small, protocol="article", batch_size=7)
+    assert first.train.images.untyped_storage().data_ptr() == second.train.images.untyped_storage().data_ptr()
+    assert first.train.images.dtype == torch.uint8
+
+
+class Remembers(L.LightningModule):
+    """A stranger's convolutional network that remembers the labels it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 5, stride=3), torch.nn.Flatten(), torch.nn.Linear(128, 10))
+        self.seen = []
+        self.scored = []
+
+    def training_step(self, batch, batch_idx):
+        self.seen.append(batch[1].tolist())
+        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.scored.append(len(batch[1]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def _fit(small, tmp_path, epochs, ckpt_path=None):
+    module = Remembers()
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[ModelCheckpoint(tmp_path / "checkpoints", filename="last", enable_version_counter=False)],
+    )
+    trainer.fit(module, datamodule=MNISTDataModule(small, batch_size=40), ckpt_path=ckpt_path, weights_only=True)
+    return module
+
+
+def test_a_resumed_run_sees_the_epochs_that_an_uninterrupted_one_would_have_seen(small, tmp_path):
+    whole = _fit(small, tmp_path, epochs=4)
+    assert len({tuple(map(tuple, whole.seen[i : i + 3])) for i in range(0, 12, 3)}) == 4, "four different orders"
+    _fit(small, tmp_path, epochs=2)
+    resumed = _fit(small, tmp_path, epochs=4, ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
+    assert resumed.seen == whole.seen[6:]
+
+
+def test_data_modules_of_finished_trials_are_not_kept(small):
+    import weakref
+
+    datamodule = _ready(small)
+    reference = weakref.ref(datamodule)
+    del datamodule
+    gc.collect()
+    assert reference() is None
