@@ -44,6 +44,7 @@ class TrialConfig:
     weight_constraint: str = _setting("none", "constraint on the kernels after every optimizer step")
     noise: float = _setting(0.0, "standard deviation of the Gaussian noise on the training images (pixels in 0..1)")
     patience: int | None = _setting(None, "epochs without a better val_accuracy before stopping; null: never")
+    log_sparsity: bool = _setting(False, "also log val_sparsity, the share of hidden outputs that are zero")
     max_epochs: int = _setting(40, "epochs")
     seed: int = _setting(123, "random seed")
     protocol: str = _setting(
@@ -64,8 +65,8 @@ class TrialConfig:
         _check_number("dropout", self.dropout, least=0.0, below=1.0)
         if self.momentum is not None:
             _check_number("momentum", self.momentum, least=0.0, below=1.0)
-        if not isinstance(self.batch_norm, bool):
-            raise ValueError(f"batch_norm must be true or false, not {self.batch_norm!r}")
+        for name in ("batch_norm", "log_sparsity"):
+            _check_choice(name, getattr(self, name), (True, False))
         for kind in ("activation", "optimizer", "loss", "lr_decay", "weight_constraint"):
             catalog.check(kind, getattr(self, kind))
         for name in ("reg_type", "activity_reg_type"):
@@ -105,6 +106,6 @@ def _check_number(
         raise ValueError(f"{name} must be a number {' and '.join(filter(None, bounds))}, not {value!r}")
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")

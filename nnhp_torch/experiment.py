@@ -33,6 +33,7 @@ def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule
         reg=[0.0] + [config.reg] * config.n_layers,
         activity_reg_type=config.activity_reg_type,
         activity_reg=config.activity_reg,
+        log_sparsity=config.log_sparsity,
     )
     datamodule = MNISTDataModule(
         batch_size=config.batch_size, protocol=config.protocol, dataset=config.dataset, seed=config.seed
