@@ -7,10 +7,10 @@ from typing import Any
 
 from nnhp_torch import catalog
 
-PROTOCOLS = ("holdout", "article")
+PROTOCOLS = ("holdout", "article", "printed")
 
 # Images to train on, by protocol: all the MNIST-shaped sets have 60,000 + 10,000.
-TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000}
+TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -50,7 +50,7 @@ class TrialConfig:
     protocol: str = _setting(
         "holdout",
         "holdout: train on 50,000, validate on 10,000, test once at the end; article: train on all 60,000 and "
-        "validate on the test images",
+        "validate on the test images; printed: that, and the network and training as the article's code is printed",
     )
     dataset: str = _setting("MNIST", "MNIST, FashionMNIST or KMNIST")
 

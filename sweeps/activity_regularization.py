@@ -21,9 +21,7 @@ def verdict(cells: Sequence[Cell]) -> str:
         shares = [cell.mean("val_sparsity") for cell in cells if cell.values["activity_reg_type"] == kind]
         rises = all(after > before for before, after in itertools.pairwise(shares))
         listed = ", ".join(f"{share:.2f}" for share in shares)
-        words.append(
-            f"{kind} {'bears it out' if rises else 'does not bear it out'} (silent share {listed} by strength)"
-        )
+        words.append(f"{kind} {'bears it out' if rises else 'does not bear it out'} (zeros by strength: {listed})")
     return f"That a price on activity makes it sparse: {'; '.join(words)}."
 
 

@@ -14,12 +14,16 @@ from sweeps._base import FINAL
 
 def verdict(cells: Sequence[Cell]) -> str:
     """Whether batch normalization gains more at the higher rate, as the claim would have it."""
-    low_off, low_on, high_off, high_on = (cell.mean("val_accuracy") for cell in cells)
-    low, high = low_on - low_off, high_on - high_off
-    holds = high > low and high_on > high_off
+    accuracy = {(cell.values["lr"], cell.values["batch_norm"]): cell.mean("val_accuracy") for cell in cells}
+    rates = sorted(lr for lr, norm in accuracy if norm and (lr, False) in accuracy)
+    if len(rates) < 2:
+        return ""
+    low, high = (accuracy[lr, True] - accuracy[lr, False] for lr in (rates[0], rates[-1]))
+    holds = high > max(low, 0)
+    claim = "it lets a network train at higher learning rates"
     return (
-        f"Batch normalization changes val_accuracy by {low:+.4f} at the lower rate and by {high:+.4f} at the higher one, "
-        f"which {'bears out' if holds else 'does not bear out'} that it lets a network train at higher learning rates."
+        f"Batch normalization changes val_accuracy by {low:+.4f} at lr={rates[0]}, by {high:+.4f} at lr={rates[-1]}, "
+        f"which {'bears out' if holds else 'does not bear out'} that {claim}."
     )
 
 

@@ -16,14 +16,16 @@ from sweeps._base import FINAL
 
 def verdict(cells: Sequence[Cell]) -> str:
     """What each patience saves in epochs, and what it costs in accuracy."""
-    whole, *stopped = cells
-    epochs = whole.mean_epochs
+    whole = next((cell for cell in cells if cell.values["patience"] is None), None)
+    if whole is None:
+        return ""
     lines = [
-        f"patience {cell.values['patience']} trains {cell.mean_epochs:.0f} of {epochs:.0f} epochs and changes val_accuracy by "
+        f"patience {cell.values['patience']} trains {cell.mean_epochs:.0f} epochs and changes val_accuracy by "
         f"{cell.mean('val_accuracy') - whole.mean('val_accuracy'):+.4f}"
-        for cell in stopped
+        for cell in cells
+        if cell is not whole
     ]
-    return "Early stopping: " + "; ".join(lines) + "."
+    return f"Early stopping, against {whole.mean_epochs:.0f} epochs: " + "; ".join(lines) + "."
 
 
 SWEEP = Sweep(

@@ -30,9 +30,9 @@ def test_the_batch_sizes_and_their_base_are_the_articles():
 
 
 def test_the_batch_size_sweep_runs_on_real_mnist(tmp_path):
+    flags = ["--max_epochs", "1", "--accelerator", "cpu", "--grid.batch_size", "[5000, 30000]"]
     done = subprocess.run(
-        [sys.executable, "-m", "sweeps.batch_size", "--max_epochs", "1", "--grid.batch_size", "[5000, 30000]"]
-        + ["--accelerator", "cpu", "--log_dir", str(tmp_path)],
+        [sys.executable, "-m", "sweeps.batch_size", *flags, "--log_dir", str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,
