@@ -148,7 +148,7 @@ def _draw_panel(axes: Axes, found: Finding) -> None:
         )
     axes.set_yticks(range(len(found.gathered)), [_name(cell, found.chosen) for cell in found.gathered], fontsize=8)
     axes.set_ylim(len(found.gathered) - 0.5, -0.5)
-    axes.set_title(found.outcome.sweep.name.replace("_", " "), fontsize=10.5, loc="left")
+    axes.set_title(", ".join(found.outcome.sweep.axes), fontsize=10.5, loc="left")
     axes.grid(axis="x", color="#e3e3e3", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.margins(x=0.08)
@@ -159,6 +159,6 @@ def _draw_panel(axes: Axes, found: Finding) -> None:
 
 
 def _name(cell: Cell, chosen: Cell | None) -> str:
-    """The swept values alone where there is one axis; the chosen cell is marked."""
-    text = label(cell.values) if len(cell.values) > 1 else label(cell.values).split("=", 1)[1]
+    """The swept values, in the order that the title gives; the chosen cell is marked."""
+    text = ", ".join(label({"": value})[1:] for value in cell.values.values())
     return f"{text} (chosen)" if cell is chosen else text

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "launchers": {"grid", "runtime", "sweeper", "trial", "worker"},
     "progress": {"grid", "results", "sweeper"},
     "reporting": {"checkpoints", "figures", "grid", "progress", "results", "significance", "summary", "sweeper"},
+    "overview": {"figures", "grid", "significance", "summary", "sweeper"},
     "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper"},
 }
 
