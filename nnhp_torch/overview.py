@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from nnhp_torch.figures import GREY, VALIDATION
 from nnhp_torch.grid import label
+from nnhp_torch.results import replacing
 from nnhp_torch.significance import LEVEL, compare_with_winner
 from nnhp_torch.summary import Cell, cells, winner
 from nnhp_torch.sweeper import Outcome
@@ -99,12 +99,10 @@ def table(findings: Sequence[Finding]) -> Table:
 
 def write_csv(path: Path, findings: Sequence[Finding]) -> None:
     """The rows for a spreadsheet, replaced in one step."""
-    replacement = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(replacement, "w", newline="") as file:
+    with replacing(path) as replacement, open(replacement, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([name.replace(" ", "_") for name in HEADER])
         writer.writerows(rows(findings))
-    os.replace(replacement, path)
 
 
 def draw(findings: Sequence[Finding]) -> Figure:

@@ -235,12 +235,21 @@ def write_csv(path: Path, results: Sequence[TrialResult], monitor: str = "val_ac
                 "reason": result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
             }
         )
-    replacement = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(replacement, "w", newline="") as file:
+    with replacing(path) as replacement, open(replacement, "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(replacement, path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside another, which it replaces in one step once it is whole."""
+    replacement = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield replacement
+        os.replace(replacement, path)
+    finally:
+        replacement.unlink(missing_ok=True)
 
 
 def _digits(value: float) -> str:

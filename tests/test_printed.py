@@ -5,18 +5,18 @@ import lightning as L
 import pytest
 import torch
 
-from nnhp_torch import mnist
 from nnhp_torch.config import TrialConfig
 from nnhp_torch.data import _tensors
 from nnhp_torch.experiment import build
 from nnhp_torch.printed import PrintedNet
+from nnhp_torch.sources import DATASETS
 
 
 @pytest.fixture(autouse=True)
 def small(tmp_path, monkeypatch):
     """A small set that passes for MNIST."""
     files = idx.contents()
-    monkeypatch.setitem(mnist.DATASETS, "MNIST", idx.dataset(files))
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(files))
     monkeypatch.setenv("NNHP_DATA_DIR", str(tmp_path))
     idx.write(files, tmp_path)
     _tensors.cache_clear()
