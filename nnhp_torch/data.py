@@ -53,8 +53,10 @@ class MNISTDataModule(L.LightningDataModule):
             if value not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
         for name, number in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, not {number}")
+            if type(number) is not int or number < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, not {number!r}")
+        if type(seed) is not int:  # None would mean no shuffling
+            raise ValueError(f"seed must be a whole number, not {seed!r}")
         self.save_hyperparameters()
         self.data_dir = Path(data_dir) if data_dir is not None else mnist.default_data_dir()
         self.batch_size = batch_size

