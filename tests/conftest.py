@@ -28,7 +28,7 @@ class TinyConfig:
 
 @pytest.fixture
 def sweep() -> Sweep:
-    return Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="tests.toy:build")
+    return Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
 
 
 @pytest.fixture

@@ -116,3 +116,14 @@ def build_without_data(config: TinyConfig):
 
     data.prepare_data = prepare_data
     return module, data, callbacks
+
+
+def build_losing_a_rank(config: TinyConfig):
+    """The second width loses its second process in its second epoch."""
+
+    def kill(trainer, pl_module):
+        if trainer.global_rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(2, kill)] if config.width == 8 else callbacks
