@@ -17,12 +17,13 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ig
 
 from nnhp_torch.checkpoints import CheckpointPruning
 from nnhp_torch.grid import Sweep
-from nnhp_torch.launchers import InProcess, PreparationError, Workers, cores
+from nnhp_torch.launchers import InProcess, Workers, cores
 from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
-from nnhp_torch.results import LedgerError, ResultStore
+from nnhp_torch.results import LedgerError, ResultStore, disk_full
 from nnhp_torch.runtime import Keep, Runtime
 from nnhp_torch.sweeper import Outcome, Sweeper
+from nnhp_torch.worker import PreparationError
 
 # Trainer's short names for a precision, and what they mean.
 PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
@@ -74,7 +75,10 @@ def run(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None
     out = console()
     store = ResultStore(runtime.folder)
     if args.dry_run:
-        _list(trials, store, out)
+        try:
+            _list(trials, store, out)
+        except LedgerError as error:
+            return _refuse(command, error)
         return 0
     if args.data_dir is not None:
         os.environ["NNHP_DATA_DIR"] = str(args.data_dir)  # workers inherit it, on other machines too
@@ -92,15 +96,27 @@ def run(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None
         if args.fresh and (aside := store.set_aside()):
             out.print(f"The earlier results are in {aside}")
         store.folder.mkdir(parents=True, exist_ok=True)
+    except (LedgerError, OSError) as error:
+        return _refuse(command, error)
+    try:
         with interrupt:
             outcome = Sweeper(launch, store, callbacks, args.fail_fast).run(sweep, trials, interrupt.requested)
     except (LedgerError, PreparationError) as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        return 1
+        return _refuse(command, error)
     except OSError as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        return 1
+        if not disk_full(error):
+            raise  # a callback's own, perhaps: its traceback tells
+        return _refuse(
+            command,
+            f"the disk with {store.folder} is full ({error}). Make room and run the same command again: "
+            "what was there is intact, and each trial goes on from its last finished epoch.",
+        )
     return _status(outcome, interrupt)
+
+
+def _refuse(command: str, why: object) -> int:
+    print(f"{command}: {why}", file=sys.stderr)
+    return 1
 
 
 def _status(outcome: Outcome, interrupt: _Interrupt) -> int:
@@ -131,7 +147,9 @@ class _Interrupt:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            os._exit(128 + number)
+            if os.isatty(1):
+                os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides
+            os._exit(128 + number)  # workers see that their parent is gone, and end
         self.signal = number
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nnhp_torch.results import replacing
 from nnhp_torch.summary import Cell, winner
 from nnhp_torch.sweeper import Outcome
 
@@ -154,6 +154,5 @@ def _limits(shown: Sequence[Panel], mode: str) -> tuple[float, float] | None:
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG and replaces the old one in one step."""
-    replacement = path.with_name(f".{path.name}.{os.getpid()}")
-    figure.savefig(replacement, format="png")
-    os.replace(replacement, path)
+    with replacing(path) as replacement:
+        figure.savefig(replacement, format="png")

@@ -1,13 +1,13 @@
 """The command line, from the shell's prompt and back to it."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from conftest import environment
 
 HERE = Path(__file__).parent
 SCRIPT = f"""
@@ -28,11 +28,10 @@ if __name__ == "__main__":
 def command(tmp_path):
     """Runs a stranger's sweep script in a folder of its own: (exit status, stdout, stderr)."""
     (tmp_path / "sweep.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
 
     def run(*args, expect=None):
         done = subprocess.run(
-            [sys.executable, "sweep.py", *args], cwd=tmp_path, env=environment, capture_output=True, text=True
+            [sys.executable, "sweep.py", *args], cwd=tmp_path, env=environment(), capture_output=True, text=True
         )
         if expect is not None:
             assert done.returncode == expect, done.stdout + done.stderr

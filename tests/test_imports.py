@@ -27,18 +27,18 @@ MAY_IMPORT = {
     "callbacks": {"catalog", "chance"},
     "module": {"catalog", "mlp", "optimizers", "regularizers", "schedules"},
     "experiment": {"callbacks", "config", "data", "module"},
-    "recorder": set(),
+    "recorder": {"results"},
     "logger": set(),
     "trial": {"callbacks", "chance", "grid", "logger", "recorder", "results", "runtime"},
     "sweeper": {"grid", "results"},
     "summary": {"grid", "results", "sweeper"},
-    "figures": {"summary", "sweeper"},
+    "figures": {"results", "summary", "sweeper"},
     "checkpoints": {"grid", "results", "runtime", "summary", "sweeper"},
-    "worker": {"grid", "runtime", "sweeper", "trial"},
-    "launchers": {"grid", "runtime", "sweeper", "trial", "worker"},
+    "worker": {"grid", "results", "runtime", "sweeper", "trial"},
+    "launchers": {"grid", "results", "runtime", "sweeper", "trial", "worker"},
     "progress": {"grid", "results", "sweeper"},
     "reporting": {"checkpoints", "figures", "grid", "progress", "results", "summary", "sweeper"},
-    "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper"},
+    "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper", "worker"},
 }
 
 

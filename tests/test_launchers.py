@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
+from conftest import environment
 
-from nnhp_torch.launchers import InProcess, PreparationError, Workers, cores
+from nnhp_torch.launchers import InProcess, Workers, cores
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import Sweeper
+from nnhp_torch.worker import PreparationError
 
 
 def run(sweep, store, launcher, build="toy:build", **kwargs):
@@ -73,8 +74,7 @@ if __name__ == "__main__":
 def test_workers_end_by_themselves_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "tiny")], env=environment)
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "tiny")], env=environment())
     workers = _wait_for(lambda: list((tmp_path / "tiny").glob("*/checkpoints/last.ckpt")), 60)
     children = psutil.Process(parent.pid).children(recursive=True)
     assert len(children) >= 2
