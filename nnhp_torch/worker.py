@@ -13,6 +13,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def serve(
                 prepare(build, trial)
                 connection.send(("prepared", ""))
             except PreparationError as error:
-                traceback.print_exc()
+                _note(traceback.format_exc())
                 connection.send(("prepared", str(error)))
             continue
         try:
@@ -72,14 +73,20 @@ def serve(
             result = run_trial(trial, function, _on_device(runtime, index), on_epoch)
         except Exception as error:  # whatever escapes is the trial's failure, not the worker's end
             if disk_full(error):
-                traceback.print_exc()
+                _note(f"{trial.name}:\n{traceback.format_exc()}")
                 connection.send(("disk full", error))
                 continue
             result = unfinished(trial, "failed", traceback.format_exc())
         if result.status == "failed":
-            print(f"{trial.name}:\n{result.reason}", file=sys.stderr, flush=True)
+            _note(f"{trial.name}:\n{result.reason}")
         if reporting:
             connection.send(("result", result))
+
+
+def _note(text: str) -> None:
+    """Writes to the workers' log, where there is still room for it."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def quiet_lightning() -> None:
