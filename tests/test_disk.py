@@ -153,8 +153,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "results.csv"
     with replacing(path) as written:
         written.write_text("first")
-    with pytest.raises(KeyError), replacing(path) as written:
-        written.write_text("half")
-        raise KeyError
+    with pytest.raises(TypeError), replacing(path) as written:
+        written.write_text("half") and written.write_text(None)
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]

@@ -189,9 +189,14 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(trial, runti
 
 
 def test_the_best_epoch_is_kept_although_a_kill_came_between_its_two_names(trial, runtime, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Recorder, "_keep_best", lambda self: (_ for _ in ()).throw(Killed) if self.history else None)
-        run_trial(trial, toy.build, runtime)
+    def die(recorder):
+        if recorder.history:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "_keep_best", die)
+        with pytest.raises(Killed):
+            run_trial(trial, toy.build, runtime)
     folder = tmp_path / trial.name / "checkpoints"
     assert [path.name for path in folder.iterdir()] == ["last.ckpt"]
     result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_loss", mode="max"))
