@@ -34,8 +34,10 @@ TOP_LEVEL = ("max_epochs", "protocol", "dataset")
 
 FIRST_SEED = 123
 
+Settings = dict[str, tuple[Any, Any, str]]  # name → type, default, help text
 
-class _Parser(ArgumentParser):
+
+class Parser(ArgumentParser):
     """Refuses in one line; argparse would print the whole usage first."""
 
     def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
@@ -47,76 +49,107 @@ class _Parser(ArgumentParser):
 def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> None:
     """Runs a sweep from the command line and leaves with its exit status.
 
+    That is 0, or 1 where a trial failed, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
+
     Args:
         sweep: what to run; `--grid.*`, `--base.*` and the flags change a copy of it.
         argv: default: the process's own arguments.
         then: command to suggest when all is done.
     """
-    raise SystemExit(run(sweep, argv, then))
-
-
-def run(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> int:
-    """As main, but returns the exit status: 0, 1 (a trial failed), 130 (Ctrl-C) or 143 (SIGTERM); 2 is raised."""
-    command = _command()
-    parser = _parser(sweep, command)
+    command = command_line()
+    parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
+    settings = _settings(sweep)
+    add_options(parser, {name: settings[name] for name in TOP_LEVEL if name in settings})
+    _add_grid_and_base(parser, sweep, settings)
     args = parser.parse_args(argv)
     try:
-        sweep = _changed(sweep, args)
-        precision = PRECISIONS.get(str(args.precision), str(args.precision))
-        if precision not in FULL_PRECISIONS:
-            raise ValueError(
-                f"precision must be one of {', '.join((*PRECISIONS, *FULL_PRECISIONS))}, not {precision!r}"
-            )
-        trials = sweep.trials(_seeds(args.seeds), precision, args.threads)
-        runtime = _runtime(sweep, args)
-        jobs = _jobs(args, runtime)
+        run = Run(_changed(sweep, args), args, command, then)
     except ValueError as error:
         parser.error(str(error))
-    out = console()
-    store = ResultStore(runtime.folder)
-    if args.dry_run:
+    raise SystemExit(run.list_trials() if args.dry_run else run.execute())
+
+
+class Run:
+    """One sweep as the command line wants it.
+
+    Args:
+        sweep: with the changes that the command line makes to it.
+        args: what `add_options` has read.
+        command: how the sweep is run, for its reports.
+        then: command to suggest when all is done.
+
+    Raises:
+        ValueError: a value that makes no sense, before anything is done.
+    """
+
+    def __init__(self, sweep: Sweep, args: Namespace, command: str, then: str | None = None) -> None:
+        precision = PRECISIONS.get(str(args.precision), str(args.precision))
+        if precision not in FULL_PRECISIONS:
+            allowed = ", ".join((*PRECISIONS, *FULL_PRECISIONS))
+            raise ValueError(f"precision must be one of {allowed}, not {precision!r}")
+        self.sweep = sweep
+        self.args = args
+        self.command = command
+        self.then = then
+        self.trials = sweep.trials(_seeds(args.seeds), precision, args.threads)
+        self.runtime = _runtime(sweep, args)
+        self.jobs = _jobs(args, self.runtime)
+        self.store = ResultStore(self.runtime.folder)
+        self.out = console()
+        self.outcome: Outcome | None = None
+
+    def list_trials(self) -> int:
+        """Prints what would run, and writes nothing."""
         try:
-            _list(trials, store, out)
+            results = self.store.results()
         except LedgerError as error:
-            return _refuse(command, error)
+            return self._refuse(error)
+        for trial in self.trials:
+            known = results[trial.key].status if trial.key in results else "to run"
+            self.out.print(f"{trial.name}  [dim]{known}[/]")
+        missing = sum(t.key not in results or not results[t.key].settled for t in self.trials)
+        self.out.print(f"{missing} of {len(self.trials)} trials would run; results go to {self.store.folder}")
         return 0
-    if args.data_dir is not None:
-        os.environ["NNHP_DATA_DIR"] = str(args.data_dir)  # workers inherit it, on other machines too
-    launch: InProcess | Workers
-    launch = Workers(sweep.build, runtime, jobs, args.threads) if jobs else InProcess(sweep.build, runtime)
-    callbacks = [
-        ProgressReport(out),
-        CheckpointPruning(store.folder, args.keep_checkpoints),
-        CsvReport(store.folder),
-        FigureReport(store.folder),
-        TableReport(out, store, command, then),
-    ]
-    interrupt = _Interrupt()
-    try:
-        if args.fresh and (aside := store.set_aside()):
-            out.print(f"The earlier results are in {aside}")
-        store.folder.mkdir(parents=True, exist_ok=True)
-    except (LedgerError, OSError) as error:
-        return _refuse(command, error)
-    try:
-        with interrupt:
-            outcome = Sweeper(launch, store, callbacks, args.fail_fast).run(sweep, trials, interrupt.requested)
-    except (LedgerError, PreparationError) as error:
-        return _refuse(command, error)
-    except OSError as error:
-        if not disk_full(error):
-            raise  # a callback's own, perhaps: its traceback tells
-        return _refuse(
-            command,
-            f"the disk with {store.folder} is full ({error}). Make room and run the same command again: "
-            "what was there is intact, and each trial goes on from its last finished epoch.",
-        )
-    return _status(outcome, interrupt)
 
+    def execute(self) -> int:
+        """Runs the sweep; returns the exit status and keeps the outcome."""
+        if self.args.data_dir is not None:
+            os.environ["NNHP_DATA_DIR"] = str(self.args.data_dir)  # workers inherit it, on other machines too
+        launch: InProcess | Workers = InProcess(self.sweep.build, self.runtime)
+        if self.jobs:
+            launch = Workers(self.sweep.build, self.runtime, self.jobs, self.args.threads)
+        folder = self.store.folder
+        callbacks = [
+            ProgressReport(self.out),
+            CheckpointPruning(folder, self.args.keep_checkpoints),
+            CsvReport(folder),
+            FigureReport(folder),
+            TableReport(self.out, self.store, self.command, self.then),
+        ]
+        sweeper = Sweeper(launch, self.store, callbacks, self.args.fail_fast)
+        try:
+            if self.args.fresh and (aside := self.store.set_aside()):
+                self.out.print(f"The earlier results are in {aside}")
+            folder.mkdir(parents=True, exist_ok=True)
+        except (LedgerError, OSError) as error:
+            return self._refuse(error)
+        try:
+            with _Interrupt() as interrupt:
+                self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested)
+        except (LedgerError, PreparationError) as error:
+            return self._refuse(error)
+        except OSError as error:
+            if not disk_full(error):
+                raise  # a callback's own, perhaps: its traceback tells
+            return self._refuse(
+                f"the disk with {folder} is full ({error}). Make room and run the same command again: "
+                "what was there is intact, and each trial goes on from its last finished epoch."
+            )
+        return _status(self.outcome, interrupt)
 
-def _refuse(command: str, why: object) -> int:
-    print(f"{command}: {why}", file=sys.stderr)
-    return 1
+    def _refuse(self, why: object) -> int:
+        print(f"{self.command}: {why}", file=sys.stderr)
+        return 1
 
 
 def _status(outcome: Outcome, interrupt: _Interrupt) -> int:
@@ -153,8 +186,12 @@ class _Interrupt:
         self.signal = number
 
 
-def _parser(sweep: Sweep, command: str) -> _Parser:
-    parser = _Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
+def add_options(parser: ArgumentParser, top: Settings) -> None:
+    """The options of every sweep: how trials are trained, and what the sweep does.
+
+    Args:
+        top: settings of the configuration that have a flag of their own (TOP_LEVEL).
+    """
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
     trainer = parser.add_argument_group("how each trial is trained (as in Lightning's Trainer)")
     trainer.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, mps, … or auto")
@@ -163,10 +200,8 @@ def _parser(sweep: Sweep, command: str) -> _Parser:
     )
     trainer.add_argument("--strategy", type=str, default="auto", help="how several devices work together: ddp, …")
     trainer.add_argument("--precision", type=str | int, default="32-true", help="32-true, bf16-mixed, 16-mixed, …")
-    for name in TOP_LEVEL:
-        if (setting := _settings(sweep).get(name)) is not None:
-            hint, default, help = setting
-            trainer.add_argument(f"--{name}", type=hint, default=default, help=help)
+    for name, (hint, default, help) in top.items():
+        trainer.add_argument(f"--{name}", type=hint, default=default, help=help)
     runs = parser.add_argument_group("the sweep")
     runs.add_argument(
         "--seeds",
@@ -192,17 +227,19 @@ def _parser(sweep: Sweep, command: str) -> _Parser:
     runs.add_argument("--dry_run", action="store_true", help="list the trials and do nothing")
     runs.add_argument("--fresh", action="store_true", help="run everything anew; the old folder is renamed")
     runs.add_argument("--fail_fast", action="store_true", help="stop at the first trial that fails or diverges")
+
+
+def _add_grid_and_base(parser: ArgumentParser, sweep: Sweep, settings: Settings) -> None:
     grid = parser.add_argument_group("the grid: values to try")
     base = parser.add_argument_group("the base: what stays the same in every trial")
-    for name, (hint, default, help) in _settings(sweep).items():
+    for name, (hint, default, help) in settings.items():
         if name in sweep.axes:
             grid.add_argument(f"--grid.{name}", type=list[hint], default=list(sweep.axes[name]), help=help)  # type: ignore[valid-type]
         elif name not in (*TOP_LEVEL, "seed"):
             base.add_argument(f"--base.{name}", type=hint, default=default, help=help)
-    return parser
 
 
-def _settings(sweep: Sweep) -> dict[str, tuple[Any, Any, str]]:
+def _settings(sweep: Sweep) -> Settings:
     """Field → its type, its value in the sweep's base, its help text."""
     hints = typing.get_type_hints(type(sweep.base))
     return {
@@ -257,16 +294,7 @@ def _jobs(args: Namespace, runtime: Runtime) -> int:
     return jobs
 
 
-def _list(trials: Sequence[Any], store: ResultStore, out: Any) -> None:
-    results = store.results()
-    for trial in trials:
-        known = results[trial.key].status if trial.key in results else "to run"
-        out.print(f"{trial.name}  [dim]{known}[/]")
-    missing = sum(t.key not in results or not results[t.key].settled for t in trials)
-    out.print(f"{missing} of {len(trials)} trials would run; results go to {store.folder}")
-
-
-def _command() -> str:
+def command_line() -> str:
     """How this process was started, as a person would type it."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name:

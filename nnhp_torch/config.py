@@ -7,10 +7,10 @@ from typing import Any
 
 from nnhp_torch import catalog
 
-PROTOCOLS = ("holdout", "article")
+PROTOCOLS = ("holdout", "article", "printed")
 
 # Images to train on, by protocol: all the MNIST-shaped sets have 60,000 + 10,000.
-TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000}
+TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -44,12 +44,13 @@ class TrialConfig:
     weight_constraint: str = _setting("none", "constraint on the kernels after every optimizer step")
     noise: float = _setting(0.0, "standard deviation of the Gaussian noise on the training images (pixels in 0..1)")
     patience: int | None = _setting(None, "epochs without a better val_accuracy before stopping; null: never")
+    log_sparsity: bool = _setting(False, "also log val_sparsity, the share of hidden outputs that are zero")
     max_epochs: int = _setting(40, "epochs")
     seed: int = _setting(123, "random seed")
     protocol: str = _setting(
         "holdout",
         "holdout: train on 50,000, validate on 10,000, test once at the end; article: train on all 60,000 and "
-        "validate on the test images",
+        "validate on the test images; printed: that, and the network and training as the article's code is printed",
     )
     dataset: str = _setting("MNIST", "MNIST, FashionMNIST or KMNIST")
 
@@ -64,8 +65,8 @@ class TrialConfig:
         _check_number("dropout", self.dropout, least=0.0, below=1.0)
         if self.momentum is not None:
             _check_number("momentum", self.momentum, least=0.0, below=1.0)
-        if not isinstance(self.batch_norm, bool):
-            raise ValueError(f"batch_norm must be true or false, not {self.batch_norm!r}")
+        for name in ("batch_norm", "log_sparsity"):
+            _check_choice(name, getattr(self, name), (True, False))
         for kind in ("activation", "optimizer", "loss", "lr_decay", "weight_constraint"):
             catalog.check(kind, getattr(self, kind))
         for name in ("reg_type", "activity_reg_type"):
@@ -105,6 +106,6 @@ def _check_number(
         raise ValueError(f"{name} must be a number {' and '.join(filter(None, bounds))}, not {value!r}")
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")

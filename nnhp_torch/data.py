@@ -15,6 +15,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from nnhp_torch import mnist
 from nnhp_torch.chance import mix
+from nnhp_torch.sources import DATASETS
 
 PROTOCOLS = ("holdout", "article")
 
@@ -48,7 +49,7 @@ class MNISTDataModule(L.LightningDataModule):
         eval_batch_size: int = 10_000,
     ) -> None:
         super().__init__()
-        for name, value, choices in (("protocol", protocol, PROTOCOLS), ("dataset", dataset, tuple(mnist.DATASETS))):
+        for name, value, choices in (("protocol", protocol, PROTOCOLS), ("dataset", dataset, tuple(DATASETS))):
             if value not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
         for name, number in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
 
+from nnhp_torch import printed
 from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
 from nnhp_torch.config import TrialConfig
 from nnhp_torch.data import MNISTDataModule
@@ -17,27 +18,30 @@ def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule
     The article has one plain hidden layer first, then `n_layers` more with the penalty and the dropout on
     those alone.
     """
-    module = MLPClassifier(
-        in_features=28 * 28,
-        num_classes=10,
-        hidden_sizes=[config.n_nodes] * (1 + config.n_layers),
-        activation=config.activation,
-        dropout=[0.0] + [config.dropout] * config.n_layers,
-        batch_norm=config.batch_norm,
-        optimizer=config.optimizer,
-        lr=config.lr,
-        lr_decay=config.lr_decay,
-        momentum=config.momentum,
-        loss=config.loss,
-        reg_type=config.reg_type,
-        reg=[0.0] + [config.reg] * config.n_layers,
-        activity_reg_type=config.activity_reg_type,
-        activity_reg=config.activity_reg,
-    )
-    datamodule = MNISTDataModule(
-        batch_size=config.batch_size, protocol=config.protocol, dataset=config.dataset, seed=config.seed
-    )
-    callbacks: list[L.Callback] = []
+    if config.protocol == "printed":
+        module, callbacks = printed.build(config)
+    else:
+        callbacks = []
+        module = MLPClassifier(
+            in_features=28 * 28,
+            num_classes=10,
+            hidden_sizes=[config.n_nodes] * (1 + config.n_layers),
+            activation=config.activation,
+            dropout=[0.0] + [config.dropout] * config.n_layers,
+            batch_norm=config.batch_norm,
+            optimizer=config.optimizer,
+            lr=config.lr,
+            lr_decay=config.lr_decay,
+            momentum=config.momentum,
+            loss=config.loss,
+            reg_type=config.reg_type,
+            reg=[0.0] + [config.reg] * config.n_layers,
+            activity_reg_type=config.activity_reg_type,
+            activity_reg=config.activity_reg,
+            log_sparsity=config.log_sparsity,
+        )
+    split = "holdout" if config.protocol == "holdout" else "article"
+    datamodule = MNISTDataModule(batch_size=config.batch_size, protocol=split, dataset=config.dataset, seed=config.seed)
     if config.noise > 0:
         callbacks.append(GaussianNoise(config.noise))
     if config.weight_constraint != "none":

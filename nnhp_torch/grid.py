@@ -73,6 +73,7 @@ class Sweep:
         about: what the sweep is about, for `--help`.
         monitor: validation metric that ranks the cells; `train_` and `test_` twins are shown beside it.
         mode: whether more of it is better (`max`) or less (`min`).
+        verdict: sentence about the cells (nnhp_torch.summary.Cell, in grid order), once all have completed.
 
     Raises:
         ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration refuses.
@@ -85,6 +86,7 @@ class Sweep:
     about: str = ""
     monitor: str = "val_accuracy"
     mode: Literal["max", "min"] = "max"
+    verdict: Callable[[Sequence[Any]], str] | None = None
     _declared: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

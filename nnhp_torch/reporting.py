@@ -15,6 +15,7 @@ from rich.text import Text
 from nnhp_torch.checkpoints import winner_checkpoint
 from nnhp_torch.progress import count, last_line
 from nnhp_torch.results import ResultStore, replacing, write_csv
+from nnhp_torch.significance import doubts
 from nnhp_torch.summary import Cell, cells, winner
 from nnhp_torch.sweeper import Outcome, SweepCallback
 
@@ -106,10 +107,11 @@ class TableReport(SweepCallback):
         test = best.text(f"test_{sweep.monitor.removeprefix('val_')}")
         beside = f" (test {test})" if test else ""
         self.out.print(f"Winner: [bold]{best.label}[/] with {sweep.monitor}={best.text(sweep.monitor)}{beside}")
-        if best.trials == 1:
-            self.out.print(
-                "One seed: differences of a few tenths of a point are noise; [bold]--seeds 5[/] shows how much."
-            )
+        if sentence := doubts(best, gathered, sweep.monitor):
+            self.out.print(sentence, soft_wrap=True)
+        finished = all(cell.ranked for cell in gathered)
+        if sweep.verdict is not None and finished and (sentence := sweep.verdict(gathered)):
+            self.out.print(sentence, soft_wrap=True)
 
     def _say_nothing_ran(self, outcome: Outcome) -> None:
         made = outcome.ordered[-1]

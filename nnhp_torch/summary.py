@@ -56,6 +56,11 @@ class Cell:
         values = self.values_of(metric)
         return statistics.stdev(values) if len(values) > 1 else math.nan
 
+    @property
+    def mean_epochs(self) -> float:
+        """Epochs that were trained, which early stopping makes fewer; NaN where nothing has completed."""
+        return statistics.fmean(result.epochs for result in self.completed) if self.completed else math.nan
+
     def text(self, metric: str) -> str:
         """`0.9712`, or `0.9712±0.0011` over several seeds."""
         mean, spread = self.mean(metric), self.spread(metric)

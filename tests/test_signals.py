@@ -144,7 +144,9 @@ def test_a_second_signal_ends_at_once_even_the_tidy_end_of_the_first(start):
 def test_in_this_process_too_a_signal_ends_the_sweep_after_the_epoch(tmp_path, number, status, capsys):
     sweep = Sweep("tiny", TinyConfig(max_epochs=50), {"width": [int(number), 99]}, build=toy.build_signalling)
     before = signal.getsignal(number)
-    assert cli.run(sweep, ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)]) == status
+    with pytest.raises(SystemExit) as raised:
+        cli.main(sweep, ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
+    assert raised.value.code == status
     assert [(r["status"], len(r["history"]["val_loss"])) for r in _records(tmp_path / "tiny")] == [("interrupted", 2)]
     assert "Interrupted: 2 trials left" in capsys.readouterr().out
     assert signal.getsignal(number) == before

@@ -79,7 +79,7 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2_before_trial_0(args, said
     (tmp_path / "nested.yaml").write_text("grid:\n  batchsize: [2000]\n")
     (tmp_path / "broken.yaml").write_text("grid: [\n")
     with pytest.raises(SystemExit) as raised:
-        cli.run(importlib.import_module("sweeps.batch_size").SWEEP, args)
+        cli.main(importlib.import_module("sweeps.batch_size").SWEEP, args)
     out, err = capsys.readouterr()
     assert (raised.value.code, out, len(err.splitlines())) == (2, "", 1), err
     assert said in err
@@ -87,9 +87,9 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2_before_trial_0(args, said
 
 
 def test_the_batch_size_sweep_runs_on_real_mnist(tmp_path):
+    flags = ["--max_epochs", "1", "--accelerator", "cpu", "--grid.batch_size", "[5000, 30000]"]
     done = subprocess.run(
-        [sys.executable, "-m", "sweeps.batch_size", "--max_epochs", "1", "--grid.batch_size", "[5000, 30000]"]
-        + ["--accelerator", "cpu", "--log_dir", str(tmp_path)],
+        [sys.executable, "-m", "sweeps.batch_size", *flags, "--log_dir", str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,

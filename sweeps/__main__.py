@@ -1,0 +1,117 @@
+"""The whole study: the article's seven sweeps in its order, then the hyperparameters that it only describes.
+
+Each of the seven starts from what was chosen in those before it: the article's choices by default, the winners
+measured here with --carry winner. The others start from where the chain ends. Every sweep keeps its own ledger, so that
+the study goes on where it was stopped and shares what single sweeps have run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from nnhp_torch import figures, overview
+from nnhp_torch.cli import TOP_LEVEL, Parser, Run, add_options, command_line
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.grid import Sweep
+from nnhp_torch.reporting import console, write_image
+from sweeps._base import FINAL
+
+# The article's chain, and what it chooses after each sweep.
+CHAIN: dict[str, dict[str, Any]] = {
+    "layers_nodes": {"n_layers": 2, "n_nodes": 128},
+    "optimizer": {"optimizer": "Adam"},
+    "batch_size": {"batch_size": 30_000},
+    "learning_rate": {"lr": 0.001},
+    "momentum": {"momentum": 0.1},
+    "weight_regularization": {"reg_type": "l2", "reg": 1e-4},
+    "dropout": {},
+}
+OTHERS = (
+    "learning_rate_decay",
+    "loss",
+    "activation",
+    "early_stopping",
+    "batch_norm",
+    "weight_constraint",
+    "activity_regularization",
+    "noise",
+)
+
+
+def study(args: Any, command: str) -> int:
+    """Runs the sweeps that were asked for, then reports on all of them; returns the exit status."""
+    out = console()
+    carried: dict[str, Any] = {}
+    findings = []
+    status = 0
+    for name in (*CHAIN, *OTHERS):
+        sweep = load(name, carried, {top: args[top] for top in TOP_LEVEL if args[top] is not None})
+        if (args.only and name not in args.only) or name in args.skip:
+            continue
+        out.rule(f"[bold]{name}")
+        run = Run(sweep, args, f"python -m sweeps.{name}")
+        if args.dry_run:
+            run.list_trials()
+            continue
+        code = run.execute()
+        if code >= 128 or run.outcome is None:
+            return code
+        status = max(status, code)
+        found = overview.finding(run.outcome, CHAIN.get(name))
+        findings.append(found)
+        if args.carry == "winner" and name in CHAIN and found.best is not None:
+            carried |= found.best.values
+    if findings:
+        report(findings, Path(args.log_dir) / "study", out)
+    return status
+
+
+def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
+    """A sweep with what earlier winners and the command line change; where it departs from the base, it stays so."""
+    sweep: Sweep = import_module(f"sweeps.{name}").SWEEP
+    article = dataclasses.asdict(FINAL if name in OTHERS else sweep.base)
+    changes = {key: value for key, value in carried.items() if getattr(sweep.base, key) == article[key]}
+    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **changes, **flags))
+
+
+def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
+    """The study's table, CSV and figure (in TensorBoard too)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    overview.write_csv(folder / "study.csv", findings)
+    figures.save(overview.draw(findings), folder / "overview.png")
+    write_image(folder / "figure", "study", (folder / "overview.png").read_bytes())
+    out.rule("[bold]the study")
+    out.print(overview.table(findings))
+    out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
+    out.print(f"Curves   tensorboard --logdir {folder.parent}", soft_wrap=True, markup=False)
+
+
+def main() -> None:
+    """`python -m sweeps`."""
+    command = command_line()
+    parser = Parser(prog=command, usage=f"{command} [--option value …]", description=__doc__)
+    hints = typing.get_type_hints(TrialConfig)
+    helps = {field.name: field.metadata["help"] for field in dataclasses.fields(TrialConfig)}
+    add_options(parser, {name: (hints[name] | None, None, helps[name]) for name in TOP_LEVEL})
+    group = parser.add_argument_group("the study")
+    group.add_argument(
+        "--carry", type=Literal["article", "winner"], default="article", help="what the next one starts from"
+    )
+    group.add_argument("--only", type=list[str], default=[], help="run these sweeps alone: '[dropout, noise]'")
+    group.add_argument("--skip", type=list[str], default=[], help="leave these sweeps out")
+    args = parser.parse_args()
+    try:
+        for name in (*args.only, *args.skip):
+            if name not in (*CHAIN, *OTHERS):
+                raise ValueError(f"no sweep is called {name!r}; there are {', '.join((*CHAIN, *OTHERS))}")
+        raise SystemExit(study(args, command))
+    except ValueError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Early stopping: end the training when validation accuracy has stopped rising.
+
+Patience is how many epochs without a better value are borne; none trains to the end. A short patience mistakes a
+wobble for the end, a long one saves little. The base learns at 0.01 in batches of 2000, where the peak is passed
+within the 80 epochs: there is something to save.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nnhp_torch.cli import main
+from nnhp_torch.grid import Sweep
+from nnhp_torch.summary import Cell
+from sweeps._base import FINAL
+
+
+def verdict(cells: Sequence[Cell]) -> str:
+    """What each patience saves in epochs, and what it costs in accuracy."""
+    whole = next((cell for cell in cells if cell.values["patience"] is None), None)
+    if whole is None:
+        return ""
+    lines = [
+        f"patience {cell.values['patience']} trains {cell.mean_epochs:.0f} epochs and changes val_accuracy by "
+        f"{cell.mean('val_accuracy') - whole.mean('val_accuracy'):+.4f}"
+        for cell in cells
+        if cell is not whole
+    ]
+    return f"Early stopping, against {whole.mean_epochs:.0f} epochs: " + "; ".join(lines) + "."
+
+
+SWEEP = Sweep(
+    name="early_stopping",
+    base=replace(FINAL, batch_size=2_000, lr=0.01, momentum=None),
+    axes={"patience": [None, 1, 3, 5, 10]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+    verdict=verdict,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,20 @@
+"""Layers and nodes: how deep the network is, and how wide.
+
+More units can represent more, and overfit more; more layers compose features, and are harder to train. The article
+tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 128 and 256 units, for 40 epochs.
+"""
+
+from nnhp_torch.cli import main
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.grid import Sweep
+
+SWEEP = Sweep(
+    name="layers_nodes",
+    base=TrialConfig(max_epochs=40),
+    axes={"n_layers": [2, 3, 4], "n_nodes": [64, 128, 256]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

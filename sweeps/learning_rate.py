@@ -1,0 +1,20 @@
+"""Learning rate: how long each step of the optimizer is.
+
+Too long a step overshoots and may never settle; too short a step has not arrived when the epochs are over. The
+article tries four powers of ten. (How the rate may fall during training is the sweep learning_rate_decay.)
+"""
+
+from nnhp_torch.cli import main
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.grid import Sweep
+
+SWEEP = Sweep(
+    name="learning_rate",
+    base=TrialConfig(max_epochs=80),
+    axes={"lr": [1e-1, 1e-2, 1e-3, 1e-4]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,22 @@
+"""Learning rate decay: long steps first, short ones later.
+
+constant keeps the rate; step divides it by ten after a half and again after three quarters of the epochs; exponential
+falls to a hundredth by the end; cosine to zero. The base starts at 0.01, where there is something to decay from.
+"""
+
+from dataclasses import replace
+
+from nnhp_torch.cli import main
+from nnhp_torch.grid import Sweep
+from sweeps._base import FINAL
+
+SWEEP = Sweep(
+    name="learning_rate_decay",
+    base=replace(FINAL, lr=0.01, momentum=None),
+    axes={"lr_decay": ["constant", "step", "exponential", "cosine"]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,21 @@
+"""Momentum: how much of the past gradients goes into each step.
+
+The article's grid goes to Adam's beta1 here, the decay of its running mean of the gradients: 0.9 averages some ten
+steps, 0.1 hardly more than the last. (The article's own code passes it to an option that Keras ignores, so that its
+sweep could show nothing: `--protocol printed` shows that.)
+"""
+
+from nnhp_torch.cli import main
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.grid import Sweep
+
+SWEEP = Sweep(
+    name="momentum",
+    base=TrialConfig(lr=0.001, max_epochs=80),
+    axes={"momentum": [0.99, 0.9, 0.5, 0.1]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

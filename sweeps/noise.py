@@ -1,0 +1,23 @@
+"""Noise: Gaussian noise added to the training images.
+
+The network never sees the same image twice, which is meant to regularize it. The standard deviation counts in pixels
+from 0 to 1; evaluation is without noise.
+"""
+
+from functools import partial
+
+from nnhp_torch.cli import main
+from nnhp_torch.grid import Sweep
+from sweeps._base import FINAL, regularizes
+
+SWEEP = Sweep(
+    name="noise",
+    base=FINAL,
+    axes={"noise": [0.0, 0.1, 0.2, 0.4]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+    verdict=partial(regularizes, "noise"),
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

@@ -1,0 +1,20 @@
+"""Optimizer: the rule that turns gradients into steps.
+
+Adam, Adagrad and RMSprop scale each weight's step by the gradients it has seen; SGD takes the gradient as it is, and
+at the same learning rate is therefore much slower. All four follow Keras's rules, which the article relies on.
+"""
+
+from nnhp_torch.cli import main
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.grid import Sweep
+
+SWEEP = Sweep(
+    name="optimizer",
+    base=TrialConfig(max_epochs=80),
+    axes={"optimizer": ["Adam", "Adagrad", "RMSprop", "SGD"]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)

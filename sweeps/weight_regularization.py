@@ -1,0 +1,21 @@
+"""Weight regularization: a price on large weights.
+
+l1 (the sum of the absolute weights) drives many weights to zero, l2 (the sum of their squares) keeps all of them
+small. Too high a price, and the network learns nothing but to be cheap. It is laid on every hidden layer but the
+first.
+"""
+
+from nnhp_torch.cli import main
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.grid import Sweep
+
+SWEEP = Sweep(
+    name="weight_regularization",
+    base=TrialConfig(lr=0.001, momentum=0.1, max_epochs=80),
+    axes={"reg_type": ["l1", "l2"], "reg": [1e-1, 1e-2, 1e-3, 1e-4]},
+    build="nnhp_torch.experiment:build",
+    about=__doc__,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)
