@@ -21,7 +21,7 @@ from nnhp_torch.trial import run_trial
 SCRIPT = """
 import contextlib, dataclasses, io, json, os, subprocess, sys
 from pathlib import Path
-import toy
+import toy, torch
 from conftest import TinyConfig
 from nnhp_torch import cli
 from nnhp_torch.grid import Sweep
@@ -29,24 +29,31 @@ from nnhp_torch.grid import Sweep
 DISK = Path("disk")
 LOGS = DISK / "logs" / "tiny"
 
-def fill():
-    with contextlib.suppress(OSError), open(DISK / "ballast", "ab", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+@dataclasses.dataclass(frozen=True)
+class Config(TinyConfig):
+    note: str = "x" * 5000  # makes a record longer than what is left of the ledger's last block
+
+def fill(spare=0):
+    with open(DISK / "ballast", "ab", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        file.truncate(file.tell() - spare)
 
 def build(config):
     module, data, _ = toy.build(config)
+    module.register_buffer("weight_of_a_larger_network", torch.zeros(50_000))
     def at_second_epoch(trainer, pl_module):
         if Path("fill").exists():
             if config.width == 5:  # text that is longer than what is left of the event file's last block
                 trainer.logger.experiment.add_text("long", "x" * 100_000)
-            fill()
+            fill(spare=65536)  # a record would fit into the ledger: no trial may count as failed nevertheless
     if config.width == 6:  # after the last checkpoint
         module.on_test_end = lambda: Path("fill").exists() and fill()
     return module, data, [toy.AtEpoch(2, at_second_epoch)] if config.width != 6 else []
 
 def scene(name, widths, jobs, full):
-    sweep = Sweep("tiny", TinyConfig(max_epochs=3), {"width": widths}, build=build)
+    sweep = Sweep("tiny", Config(max_epochs=3), {"width": widths}, build=build)
     (DISK / "ballast").unlink(missing_ok=True)
     Path("fill").touch() if full else Path("fill").unlink(missing_ok=True)
     if full == "now":

@@ -1,6 +1,7 @@
 """Trials in worker processes: same digits, one death does not end the sweep, none outlives its parent."""
 
 import dataclasses
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -48,6 +49,19 @@ def test_a_killed_worker_fails_its_trial_and_the_others_go_on(sweep, store):
 def test_a_callback_that_raises_fails_its_trials_alone(sweep, store):
     outcome = run(sweep, store, Workers, "toy:build_raising", jobs=2)
     assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
+
+
+def test_a_sweep_callback_that_raises_ends_the_workers_and_leaves_running_trials_to_the_next_run(sweep, store):
+    class Bad(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            raise RuntimeError("my sweep callback")
+
+    store.folder.mkdir(parents=True)
+    workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=2)
+    with pytest.raises(RuntimeError, match="my sweep callback"):
+        Sweeper(workers, store, [Bad()]).run(sweep, sweep.trials())
+    assert not multiprocessing.active_children()
+    assert {result.status for result in store.results().values()} == {"interrupted"}
 
 
 def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(sweep, store):
