@@ -17,12 +17,13 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ig
 
 from nnhp_torch.checkpoints import CheckpointPruning
 from nnhp_torch.grid import Sweep
-from nnhp_torch.launchers import InProcess, PreparationError, Workers, cores
+from nnhp_torch.launchers import InProcess, Workers, cores
 from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
-from nnhp_torch.results import LedgerError, ResultStore
+from nnhp_torch.results import LedgerError, ResultStore, disk_full
 from nnhp_torch.runtime import Keep, Runtime
 from nnhp_torch.sweeper import Outcome, Sweeper
+from nnhp_torch.worker import PreparationError
 
 # Trainer's short names for a precision, and what they mean.
 PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
@@ -102,8 +103,7 @@ class Run:
         try:
             results = self.store.results()
         except LedgerError as error:
-            print(f"{self.command}: {error}", file=sys.stderr)
-            return 1
+            return self._refuse(error)
         for trial in self.trials:
             known = results[trial.key].status if trial.key in results else "to run"
             self.out.print(f"{trial.name}  [dim]{known}[/]")
@@ -131,12 +131,25 @@ class Run:
             if self.args.fresh and (aside := self.store.set_aside()):
                 self.out.print(f"The earlier results are in {aside}")
             folder.mkdir(parents=True, exist_ok=True)
+        except (LedgerError, OSError) as error:
+            return self._refuse(error)
+        try:
             with _Interrupt() as interrupt:
                 self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested)
-        except (LedgerError, PreparationError, OSError) as error:
-            print(f"{self.command}: {error}", file=sys.stderr)
-            return 1
+        except (LedgerError, PreparationError) as error:
+            return self._refuse(error)
+        except OSError as error:
+            if not disk_full(error):
+                raise  # a callback's own, perhaps: its traceback tells
+            return self._refuse(
+                f"the disk with {folder} is full ({error}). Make room and run the same command again: "
+                "what was there is intact, and each trial goes on from its last finished epoch."
+            )
         return _status(self.outcome, interrupt)
+
+    def _refuse(self, why: object) -> int:
+        print(f"{self.command}: {why}", file=sys.stderr)
+        return 1
 
 
 def _status(outcome: Outcome, interrupt: _Interrupt) -> int:
@@ -167,7 +180,9 @@ class _Interrupt:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            os._exit(128 + number)
+            if os.isatty(1):
+                os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides
+            os._exit(128 + number)  # workers see that their parent is gone, and end
         self.signal = number
 
 

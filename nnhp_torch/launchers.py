@@ -9,22 +9,19 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from nnhp_torch.grid import Trial
+from nnhp_torch.results import ResultStore, Status
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import Listener, unfinished
-from nnhp_torch.worker import import_by_name, quiet_lightning, serve, worker_log
+from nnhp_torch.worker import PreparationError, import_by_name, prepare, quiet_lightning, serve
 
 # Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
-
-
-class PreparationError(RuntimeError):
-    """The data cannot be had; the message says what was tried and what to do."""
 
 
 class InProcess:
@@ -39,14 +36,22 @@ class InProcess:
 
         quiet_lightning()
         build = import_by_name(self.build)
-        for trial in trials:
+
+        def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
+            listener.epoch_ended(trial, epoch, metrics)
+            if listener.stopping():
+                raise SystemExit  # the trial ends here as interrupted, and goes on from here when run again
+
+        for index, trial in enumerate(trials):
             if listener.stopping():
                 return
+            if index == 0:
+                prepare(build, trial)
             listener.started(trial)
-            result = run_trial(trial, build, self.runtime, partial(listener.epoch_ended, trial))
+            result = run_trial(trial, build, self.runtime, partial(on_epoch, trial))
             listener.ended(trial, result)
-            if result.status == "interrupted":
-                raise KeyboardInterrupt
+            if result.status == "interrupted" and not listener.stopping():
+                raise KeyboardInterrupt  # Ctrl-C where nobody else listens to it, as in a notebook
 
 
 class Workers:
@@ -79,7 +84,7 @@ class Workers:
         for slot in self._slots:
             slot.kill()
         self._slots.clear()
-        log = worker_log(self.runtime.folder)
+        log = ResultStore(self.runtime.folder).log
         with contextlib.suppress(OSError):
             if log.stat().st_size == 0:
                 log.unlink()
@@ -107,11 +112,15 @@ class Workers:
                             slot.run(trial)
                 for slot, message, content in self._messages():
                     if message == "prepared" or not prepared:
+                        if listener.stopping():  # a signal that reached the worker too
+                            return
                         if content:
                             raise PreparationError(content)
                         prepared = True
                     elif slot.trial is not None:
                         self._heard(slot, slot.trial, message, content, listener)
+                    elif message == "died" and exhausted:
+                        self._slots.remove(slot)
                     elif message == "died":
                         self._replace(slot)
         finally:
@@ -121,10 +130,15 @@ class Workers:
         if message == "epoch":
             listener.epoch_ended(trial, *content)
             return
+        if message == "disk full":
+            raise content  # the next trial would find it full as well
         slot.trial = None
-        if message == "died" or self.runtime.world_size > 1:
+        died = message == "died"
+        # SIGTERM asks a process to end, and often the whole group with it: no fault of the trial's.
+        status: Status = "interrupted" if died and slot.asked_to_end() else "failed"
+        if died or self.runtime.world_size > 1:
             self._replace(slot)
-        listener.ended(trial, unfinished(trial, "failed", content) if message == "died" else content)
+        listener.ended(trial, unfinished(trial, status, content) if died else content)
 
     def _replace(self, slot: _Slot) -> None:
         slot.kill()
@@ -192,8 +206,13 @@ class _Slot:
             how = f"was killed by {name}{hint}"
         else:
             how = f"ended with exit status {bad}"
-        log = worker_log(self.folder)
-        return f"the worker process {how}; what it printed is in {log}"
+        log = ResultStore(self.folder).log
+        printed = f"; what it printed is in {log}" if log.is_file() and log.stat().st_size else ""
+        return f"the worker process {how}{printed}"
+
+    def asked_to_end(self) -> bool:
+        """Whether one of its processes was ended by SIGTERM."""
+        return any(process.exitcode == -signal.SIGTERM for process in self.processes)
 
     def kill(self) -> None:
         for process in self.processes:

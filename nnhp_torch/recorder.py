@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
+import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from nnhp_torch.results import replacing
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 
@@ -51,6 +54,9 @@ class Recorder(Checkpoint):
         if not self.last.exists():
             return {}
         try:
+            with zipfile.ZipFile(self.last) as archive:
+                if damaged := archive.testzip():  # torch.load does not look at the checksums
+                    raise ValueError(f"the checksum of {damaged} is wrong")
             checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
             self.load_state_dict(checkpoint["callbacks"][self.state_key])
         except Exception as error:
@@ -59,6 +65,10 @@ class Recorder(Checkpoint):
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
             return {}
         return checkpoint
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            self._keep_best()  # in case a kill came between the last checkpoint and this
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         metrics = dict(trainer.callback_metrics)
@@ -79,11 +89,12 @@ class Recorder(Checkpoint):
         scores = [self.sign * value for value in self.history.get(self.monitor, ()) if math.isfinite(value)]
         if scores and scores[-1] == max(scores) and scores.count(scores[-1]) == 1:
             # A second name for the same file costs nothing; the next save replaces the first name only.
-            link = self.best.with_suffix(".new")
-            with suppress(FileNotFoundError):
-                link.unlink()
-            os.link(self.last, link)
-            os.replace(link, self.best)
+            with replacing(self.best) as link:
+                link.unlink(missing_ok=True)
+                try:
+                    os.link(self.last, link)
+                except OSError:  # a file system without such names, as some network and cloud drives are
+                    shutil.copyfile(self.last, link)
 
     @property
     def state_key(self) -> str:
@@ -113,8 +124,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(staged, target)
-        except BaseException:
+        except BaseException as error:
             staged.unlink(missing_ok=True)
+            # torch makes a RuntimeError of a failed write; what the system said stands behind it.
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+                raise error.__context__ from None
             raise
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nnhp_torch.checkpoints import winner_checkpoint
 from nnhp_torch.progress import count, last_line
-from nnhp_torch.results import ResultStore, write_csv
+from nnhp_torch.results import ResultStore, replacing, write_csv
 from nnhp_torch.significance import doubts
 from nnhp_torch.summary import Cell, cells, winner
 from nnhp_torch.sweeper import Outcome, SweepCallback
@@ -87,7 +88,11 @@ class TableReport(SweepCallback):
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
             if result.status in ("failed", "diverged"):
-                self.out.print(f"[red]{result.name} {result.status}:[/] {last_line(result.reason)}", soft_wrap=True)
+                line = Text(f"{result.name} {result.status}:", style="red")
+                self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
+        if any("Traceback" in result.reason for result in outcome.ordered):
+            log = self.store.log if self.store.log.exists() else self.store.path
+            self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)
         if outcome.interrupted:
             self.out.print(
                 f"[yellow]Interrupted:[/] {count(len(outcome.missing), 'trial')} left. "
@@ -191,13 +196,17 @@ def write_image(folder: Path, tag: str, png: bytes) -> None:
 
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
     width, height = struct.unpack(">II", png[16:24])  # the PNG header's first two fields
     old = list(folder.glob("events.out.tfevents.*"))
     image = Summary.Image(encoded_image_string=png, height=height, width=width, colorspace=4)
-    writer = EventFileWriter(str(folder))
-    writer.add_event(Event(wall_time=time.time(), step=0, summary=Summary(value=[Summary.Value(tag=tag, image=image)])))
-    writer.close()
+    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+    now = time.time()
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"events.out.tfevents.{now:017.6f}"
+    with replacing(new) as written, open(written, "wb") as file:
+        for event in (Event(wall_time=now, file_version="brain.Event:2"), Event(wall_time=now, summary=summary)):
+            RecordWriter(file).write(event.SerializeToString())
     for path in old:
         path.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -112,6 +113,22 @@ def _none_to_nan(value: Any) -> Any:
     return math.nan if value is None else value
 
 
+def disk_full(error: BaseException | None) -> bool:
+    """Whether the system says that nothing more can be written: a full disk, a used-up quota, a file-size limit."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; it takes the place of `path` if the block ends well, else it is removed."""
+    written = path.with_name(f".{path.name}.tmp")
+    try:
+        yield written
+        os.replace(written, path)
+    finally:
+        written.unlink(missing_ok=True)
+
+
 class LedgerError(RuntimeError):
     """The ledger cannot be read, or is in use: the message names file, line or process."""
 
@@ -126,6 +143,7 @@ class ResultStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.path = self.folder / "results.jsonl"
+        self.log = self.folder / "workers.log"  # what worker processes print, and the tracebacks of failed trials
 
     def results(self) -> dict[str, TrialResult]:
         """Key → its latest record, in the order of first appearance.
@@ -190,13 +208,18 @@ class ResultStore:
             lock.release()
 
     def set_aside(self) -> Path | None:
-        """Renames the folder, so that a sweep starts anew and nothing is lost; returns the new name."""
+        """Renames the folder, so that a sweep starts anew and nothing is lost; returns the new name.
+
+        Raises LedgerError where a sweep is running in it.
+        """
         if not self.path.exists():
             return None
         aside = self.folder.with_name(f"{self.folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
         while aside.exists():
             aside = aside.with_name(aside.name + "+")
-        self.folder.rename(aside)
+        with self.lock():  # never from under a sweep that is running
+            self.folder.rename(aside)
+        (aside / ".running").unlink(missing_ok=True)
         return aside
 
 
@@ -239,17 +262,6 @@ def write_csv(path: Path, results: Sequence[TrialResult], monitor: str = "val_ac
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside another, which it replaces in one step once it is whole."""
-    replacement = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield replacement
-        os.replace(replacement, path)
-    finally:
-        replacement.unlink(missing_ok=True)
 
 
 def _digits(value: float) -> str:

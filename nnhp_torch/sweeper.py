@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from nnhp_torch.grid import Sweep, Trial
@@ -77,7 +78,7 @@ class SweepCallback:
         """A trial has ended, in whatever way."""
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        """After the last trial, also of a sweep that was interrupted."""
+        """After the last trial, also of a sweep that was interrupted or that an exception ends."""
 
 
 class Sweeper:
@@ -121,16 +122,17 @@ class Sweeper:
             self._ran: list[str] = []
             self._stop = stop
             self._failed = False
-            self._tell("on_sweep_start", outcome)
             try:
+                self._tell("on_sweep_start", outcome)
                 if outcome.missing:
                     self.launch(iter(outcome.missing), self)
             finally:
-                for trial in list(self._running.values()):
-                    self.ended(trial, interrupted(trial))
-                outcome = replace(outcome, results=self._results, ran=self._ran)
-                outcome = replace(outcome, interrupted=bool(outcome.missing) and stop())
-                self._tell("on_sweep_end", outcome)
+                try:
+                    _each(partial(self.ended, trial, interrupted(trial)) for trial in list(self._running.values()))
+                finally:
+                    outcome = replace(outcome, results=self._results, ran=self._ran)
+                    outcome = replace(outcome, interrupted=bool(outcome.missing) and stop())
+                    _each(partial(callback.on_sweep_end, outcome) for callback in self.callbacks)
         return outcome
 
     def started(self, trial: Trial) -> None:
@@ -158,6 +160,18 @@ class Sweeper:
     def _tell(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(*args)
+
+
+def _each(actions: Iterable[Callable[[], None]]) -> None:
+    """Does all of them, even where one raises (a progress bar must leave the terminal), then raises the first error."""
+    errors = []
+    for action in actions:
+        try:
+            action()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def unfinished(trial: Trial, status: Status, reason: str) -> TrialResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import platform
 import time
@@ -23,7 +22,7 @@ from nnhp_torch.chance import seed_all
 from nnhp_torch.grid import Trial
 from nnhp_torch.logger import TrialLogger
 from nnhp_torch.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
-from nnhp_torch.results import TrialResult
+from nnhp_torch.results import TrialResult, disk_full
 from nnhp_torch.runtime import Runtime
 
 Build = Callable[[Any], tuple[L.LightningModule, L.LightningDataModule, list[L.Callback]]]
@@ -38,6 +37,9 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
 
     Returns:
         The result; an exception in the trial makes it a `failed` one, with the traceback as its reason.
+
+    Raises:
+        OSError: the disk is full, which is no fault of this trial's and would befall the next one too.
     """
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     clock = time.perf_counter()
@@ -50,7 +52,9 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
         # Lightning turns Ctrl-C and SIGTERM into SystemExit: neither is the trial's fault.
         outcome = {"status": "interrupted", "reason": "stopped by a signal"}
     except Exception as error:
-        outcome = {"status": "failed", "reason": _reason(error)}
+        if disk_full(error):
+            raise
+        outcome = {"status": "failed", "reason": traceback.format_exc()}
     return TrialResult(
         key=trial.key,
         sweep=trial.sweep,
@@ -150,9 +154,3 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"{traceback.format_exc()}\nthe disk is full: {error}"
-    return traceback.format_exc()

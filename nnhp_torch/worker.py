@@ -13,20 +13,21 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from nnhp_torch.grid import Trial
+from nnhp_torch.results import ResultStore, disk_full
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import unfinished
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
 
 
-def worker_log(folder: str) -> Path:
-    """Where the workers' own output goes: warnings, prints, and a crash's last words."""
-    return Path(folder) / "workers.log"
+class PreparationError(RuntimeError):
+    """The data cannot be had; the message says what was tried and what to do."""
 
 
 def serve(
@@ -40,7 +41,7 @@ def serve(
     """A worker's life: trials in, epochs and results out, until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _redirect_output(worker_log(runtime.folder))
+    _redirect_output(ResultStore(runtime.folder).log)
     import torch
 
     torch.set_num_threads(threads)
@@ -60,15 +61,32 @@ def serve(
         except (EOFError, OSError):
             return
         if message == "prepare":
-            connection.send(("prepared", _prepare(build, trial)))
+            try:
+                prepare(build, trial)
+                connection.send(("prepared", ""))
+            except PreparationError as error:
+                _note(traceback.format_exc())
+                connection.send(("prepared", str(error)))
             continue
         try:
             function = function or import_by_name(build)
             result = run_trial(trial, function, _on_device(runtime, index), on_epoch)
-        except Exception:  # whatever escapes is the trial's failure, not the worker's end
+        except Exception as error:  # whatever escapes is the trial's failure, not the worker's end
+            if disk_full(error):
+                _note(f"{trial.name}:\n{traceback.format_exc()}")
+                connection.send(("disk full", error))
+                continue
             result = unfinished(trial, "failed", traceback.format_exc())
+        if result.status == "failed":
+            _note(f"{trial.name}:\n{result.reason}")
         if reporting:
             connection.send(("result", result))
+
+
+def _note(text: str) -> None:
+    """Writes to the workers' log, where there is still room for it."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def quiet_lightning() -> None:
@@ -83,17 +101,18 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message=known)
 
 
-def _prepare(build: str | Callable[..., Any], trial: Trial) -> str:
-    """Has the data fetched once, before any trial; returns what went wrong, or nothing."""
+def prepare(build: str | Callable[..., Any], trial: Trial) -> None:
+    """Has the data fetched once, before any trial; raises PreparationError where that cannot be."""
     try:
         _, datamodule, _ = import_by_name(build)(trial.config)
     except Exception:
-        return ""  # the trial itself will fail in the same way, and its record will tell
+        return  # the trial itself will fail in the same way, and its record will tell
     try:
         datamodule.prepare_data()
     except Exception as error:
-        return str(error) or traceback.format_exc()
-    return ""
+        meant_for_people = isinstance(error, RuntimeError) and str(error)
+        message = str(error) if meant_for_people else traceback.format_exception_only(error)[-1].strip()
+        raise PreparationError(message) from error
 
 
 def _on_device(runtime: Runtime, index: int) -> Runtime:
@@ -107,7 +126,11 @@ def _on_device(runtime: Runtime, index: int) -> Runtime:
 
 
 def _redirect_output(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError as error:
+        print(f"{path} cannot be written ({error}): what the workers print is shown here", file=sys.stderr)
+        return
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
     os.close(descriptor)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from nnhp_torch.grid import Sweep, Trial
 from nnhp_torch.results import ResultStore, TrialResult
 from nnhp_torch.sweeper import Listener
+
+HERE = Path(__file__).parent
+
+
+def environment() -> dict[str, str]:
+    """For a process that a test starts: it finds the package beside these tests, and the toys among them."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """The command line, from the shell's prompt and back to it."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from conftest import environment
 
 HERE = Path(__file__).parent
 SCRIPT = f"""
@@ -28,11 +28,10 @@ if __name__ == "__main__":
 def command(tmp_path):
     """Runs a stranger's sweep script in a folder of its own: (exit status, stdout, stderr)."""
     (tmp_path / "sweep.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
 
     def run(*args, expect=None):
         done = subprocess.run(
-            [sys.executable, "sweep.py", *args], cwd=tmp_path, env=environment, capture_output=True, text=True
+            [sys.executable, "sweep.py", *args], cwd=tmp_path, env=environment(), capture_output=True, text=True
         )
         if expect is not None:
             assert done.returncode == expect, done.stdout + done.stderr
@@ -76,6 +75,47 @@ def test_a_failed_trial_makes_the_exit_status_1_and_says_why(command):
     _, out, _ = command("--accelerator", "cpu", expect=1)
     assert "width=8 failed: RuntimeError: my own callback" in out
     assert "Winner: width=4" in out
+
+
+def test_where_every_trial_fails_no_winner_is_claimed_and_the_traceback_can_be_found(command):
+    script = command.folder / "sweep.py"
+    script.write_text(
+        script.read_text().replace('{"lr": [0.1, 0.01]}', '{"width": [8]}').replace("toy:build", "toy:build_raising")
+    )
+    _, out, _ = command("--accelerator", "cpu", expect=1)
+    assert "No winner" in out
+    assert "Winner:" not in out
+    log = command.folder / "lightning_logs" / "tiny" / "workers.log"
+    assert "The tracebacks are in lightning_logs/tiny/workers.log" in out
+    assert 'raise RuntimeError("my own callback")' in log.read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--dry_run",)])
+def test_a_damaged_ledger_is_refused_in_one_line_with_the_lines_number_and_left_alone(command, options):
+    ledger = command.folder / "lightning_logs" / "tiny" / "results.jsonl"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"garbage\n")
+    _, _, err = command(*options, expect=1)
+    assert len(err.splitlines()) == 1
+    assert "lightning_logs/tiny/results.jsonl, line 1" in err
+    assert ledger.read_bytes() == b"garbage\n"
+
+
+@pytest.mark.parametrize("jobs", ["1", "0"])
+def test_a_data_dir_that_cannot_be_written_is_refused_before_training(tmp_path, jobs):
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "sweeps.batch_size", "--data_dir", "file/data", "--log_dir", "logs", "--jobs", jobs],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "MNIST cannot be written to file/data/MNIST/raw" in done.stderr
+    assert "Give another --data_dir" in done.stderr
+    assert not (tmp_path / "logs" / "batch_size" / "results.jsonl").exists()
 
 
 def test_help_says_what_the_sweep_is_about_within_two_seconds(command):

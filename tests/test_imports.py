@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "module": {"catalog", "mlp", "optimizers", "regularizers", "schedules"},
     "printed": {"catalog", "config", "data", "module", "optimizers"},
     "experiment": {"callbacks", "config", "data", "module", "printed"},
-    "recorder": set(),
+    "recorder": {"results"},
     "logger": set(),
     "trial": {"callbacks", "chance", "grid", "logger", "recorder", "results", "runtime"},
     "sweeper": {"grid", "results"},
@@ -37,12 +37,12 @@ MAY_IMPORT = {
     "significance": {"summary"},
     "figures": {"results", "summary", "sweeper"},
     "checkpoints": {"grid", "results", "runtime", "summary", "sweeper"},
-    "worker": {"grid", "runtime", "sweeper", "trial"},
-    "launchers": {"grid", "runtime", "sweeper", "trial", "worker"},
+    "worker": {"grid", "results", "runtime", "sweeper", "trial"},
+    "launchers": {"grid", "results", "runtime", "sweeper", "trial", "worker"},
     "progress": {"grid", "results", "sweeper"},
     "reporting": {"checkpoints", "figures", "grid", "progress", "results", "significance", "summary", "sweeper"},
     "overview": {"figures", "grid", "results", "significance", "summary", "sweeper"},
-    "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper"},
+    "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper", "worker"},
 }
 
 

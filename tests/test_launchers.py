@@ -1,18 +1,22 @@
 """Trials in worker processes: same digits, one death does not end the sweep, none outlives its parent."""
 
+import dataclasses
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
+from conftest import environment
 
-from nnhp_torch.launchers import InProcess, PreparationError, Workers, cores
+from nnhp_torch import launchers
+from nnhp_torch.launchers import InProcess, Workers, cores
 from nnhp_torch.runtime import Runtime
-from nnhp_torch.sweeper import Sweeper
+from nnhp_torch.sweeper import SweepCallback, Sweeper
+from nnhp_torch.worker import PreparationError
 
 
 def run(sweep, store, launcher, build="toy:build", **kwargs):
@@ -47,10 +51,99 @@ def test_a_callback_that_raises_fails_its_trials_alone(sweep, store):
     assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
 
 
+def test_a_sweep_callback_that_raises_ends_the_workers_and_leaves_running_trials_to_the_next_run(sweep, store):
+    class Bad(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            raise RuntimeError("my sweep callback")
+
+    store.folder.mkdir(parents=True)
+    workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=2)
+    with pytest.raises(RuntimeError, match="my sweep callback"):
+        Sweeper(workers, store, [Bad()]).run(sweep, sweep.trials())
+    assert not multiprocessing.active_children()
+    assert {result.status for result in store.results().values()} == {"interrupted"}
+
+
 def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(sweep, store):
     with pytest.raises(PreparationError, match="no data anywhere"):
         run(sweep, store, Workers, "toy:build_without_data", jobs=2)
     assert not store.path.exists()
+
+
+def test_a_worker_that_dies_at_its_start_ends_the_sweep_instead_of_another_one_starting(sweep, store):
+    with pytest.raises(PreparationError, match="the worker process ended with exit status 3"):
+        run(sweep, store, Workers, "toy:build_exiting", jobs=2)
+    assert not store.path.exists()
+
+
+def test_a_build_that_cannot_be_imported_fails_each_trial_once(sweep, store):
+    outcome = run(sweep, store, Workers, "toy:no_such_build", jobs=2)
+    assert [result.status for result in outcome.ordered] == ["failed"] * 4
+    assert "no_such_build" in outcome.ordered[0].reason
+    assert len(store.path.read_text().splitlines()) == 4
+    assert store.log.read_text().count("AttributeError") == 4, "and what the workers print has the tracebacks"
+
+
+def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, store, monkeypatch):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]}, base=dataclasses.replace(sweep.base, max_epochs=200))
+    started = []
+    start = launchers._Slot.__init__
+
+    def count(slot, *args):
+        start(slot, *args)
+        started.append(slot)
+
+    monkeypatch.setattr(launchers._Slot, "__init__", count)
+
+    class KillTheIdle(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            if epoch == 1:
+                (idle,) = (slot for slot in started if slot.trial is None)
+                idle.processes[0].kill()
+
+    store.folder.mkdir(parents=True)
+    workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=2)
+    assert Sweeper(workers, store, [KillTheIdle()]).run(one, one.trials()).successful
+    assert len(started) == 2
+
+
+def test_where_the_workers_log_cannot_be_written_they_print_to_the_console(sweep, store, capfd):
+    store.log.mkdir(parents=True)
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    assert run(one, store, Workers, jobs=1).successful
+    assert f"{store.log} cannot be written" in capfd.readouterr().err
+
+
+class Watch(SweepCallback):
+    """After each trial: memory and open files of the worker, open files of this process."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.seen = []
+
+    def on_trial_end(self, trial, result):
+        worker = max(psutil.Process().children(), key=lambda child: child.memory_info().rss)
+        open_events = [file for file in worker.open_files() if "tfevents" in file.path]
+        self.seen.append(
+            (worker.memory_info().rss / 2**20, worker.num_fds(), worker.num_threads(), psutil.Process().num_fds())
+        )
+        assert not open_events
+
+
+@pytest.mark.parametrize("trials", [30, pytest.param(200, marks=pytest.mark.slow)])
+def test_many_trials_in_one_worker_leave_memory_flat_and_no_file_open(sweep, store, trials):
+    many = dataclasses.replace(
+        sweep,
+        base=dataclasses.replace(sweep.base, max_epochs=1),
+        axes={"lr": [0.001 * i for i in range(1, trials + 1)]},
+    )
+    watch = Watch(store.folder)
+    store.folder.mkdir(parents=True)
+    workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=1)
+    assert Sweeper(workers, store, [watch]).run(many, many.trials()).successful
+    memory, *handles = (list(values) for values in zip(*watch.seen[trials // 3 :], strict=True))
+    assert memory[-1] - memory[0] < 10, memory
+    assert all(max(values) <= values[0] + 1 for values in handles), handles
 
 
 PARENT = """
@@ -73,8 +166,7 @@ if __name__ == "__main__":
 def test_workers_end_by_themselves_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "tiny")], env=environment)
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "tiny")], env=environment())
     workers = _wait_for(lambda: list((tmp_path / "tiny").glob("*/checkpoints/last.ckpt")), 60)
     children = psutil.Process(parent.pid).children(recursive=True)
     assert len(children) >= 2

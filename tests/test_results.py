@@ -130,6 +130,10 @@ def test_a_second_process_is_refused_and_told_who_is_first_but_a_dead_one_does_n
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(LedgerError, match=f"in use by process {holder.pid} on "), store.lock():
             pass
+        store.path.touch()
+        with pytest.raises(LedgerError, match="in use"):
+            store.set_aside()
+        store.path.unlink()
     finally:
         holder.kill()
         holder.wait()

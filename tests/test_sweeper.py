@@ -109,6 +109,30 @@ def test_a_callback_that_raises_loses_no_result(sweep, store):
     assert [result.status for result in store.results().values()] == ["completed"]
 
 
+@pytest.mark.parametrize("hook", ["on_sweep_start", "on_trial_start", "on_epoch_end", "on_trial_end", "on_sweep_end"])
+def test_whatever_hook_raises_its_error_comes_out_and_all_callbacks_hear_of_the_end(sweep, store, hook):
+    class Bad(SweepCallback):
+        pass
+
+    def boom(self, *_):
+        raise RuntimeError("my callback")
+
+    setattr(Bad, hook, boom)
+    ends = []
+
+    class Listening(SweepCallback):
+        def on_sweep_end(self, outcome):
+            ends.append([result.status for result in outcome.ordered])
+
+    with pytest.raises(RuntimeError, match="my callback"):
+        Sweeper(FakeLaunch(), store, [Bad(), Listening()]).run(sweep, sweep.trials())
+    recorded = [result.status for result in store.results().values()]
+    assert ends == [recorded], "and what they hear is what the ledger holds"
+    assert len(recorded) == {"on_sweep_start": 0, "on_sweep_end": 4}.get(hook, 1)
+    with store.lock():
+        pass  # the folder is free again
+
+
 def test_a_stop_leaves_the_rest_for_the_next_run(sweep, store):
     launch = FakeLaunch()
     outcome = Sweeper(launch, store).run(sweep, sweep.trials(), stop=lambda: len(launch.ran) == 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import lightning as L
@@ -127,3 +128,26 @@ def build_losing_a_rank(config: TinyConfig):
 
     module, data, callbacks = build(config)
     return module, data, [AtEpoch(2, kill)] if config.width == 8 else callbacks
+
+
+def build_preparing_long(config: TinyConfig):
+    """Data that takes a minute to fetch, and says when it has begun."""
+    module, data, callbacks = build(config)
+
+    def prepare_data():
+        Path("preparing").touch()
+        time.sleep(60)
+
+    data.prepare_data = prepare_data
+    return module, data, callbacks
+
+
+def build_signalling(config: TinyConfig):
+    """Sends its process the signal number `width` in its second epoch."""
+    module, data, _ = build(config)
+    return module, data, [AtEpoch(2, lambda *_: os.kill(os.getpid(), config.width))]
+
+
+def build_exiting(config: TinyConfig):
+    """Ends its process, as a broken extension module may do when it is imported."""
+    os._exit(3)
