@@ -23,7 +23,7 @@ from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
 from nnhp_torch.results import LedgerError, ResultStore, disk_full
 from nnhp_torch.runtime import Keep, Runtime
 from nnhp_torch.sweeper import Outcome, Sweeper
-from nnhp_torch.worker import PreparationError
+from nnhp_torch.worker import PreparationError, WrongUsage
 
 # Trainer's short names for a precision, and what they mean.
 PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
@@ -136,6 +136,8 @@ class Run:
         try:
             with _Interrupt() as interrupt:
                 self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested)
+        except WrongUsage as error:
+            return self._refuse(error, status=2)
         except (LedgerError, PreparationError) as error:
             return self._refuse(error)
         except OSError as error:
@@ -147,9 +149,9 @@ class Run:
             )
         return _status(self.outcome, interrupt)
 
-    def _refuse(self, why: object) -> int:
+    def _refuse(self, why: object, status: int = 1) -> int:
         print(f"{self.command}: {why}", file=sys.stderr)
-        return 1
+        return status
 
 
 def _status(outcome: Outcome, interrupt: _Interrupt) -> int:

@@ -46,7 +46,7 @@ class InProcess:
             if listener.stopping():
                 return
             if index == 0:
-                prepare(build, trial)
+                prepare(build, trial, self.runtime)
             listener.started(trial)
             result = run_trial(trial, build, self.runtime, partial(on_epoch, trial))
             listener.ended(trial, result)
@@ -115,7 +115,7 @@ class Workers:
                         if listener.stopping():  # a signal that reached the worker too
                             return
                         if content:
-                            raise PreparationError(content)
+                            raise content if isinstance(content, PreparationError) else PreparationError(content)
                         prepared = True
                     elif slot.trial is not None:
                         self._heard(slot, slot.trial, message, content, listener)

@@ -75,19 +75,13 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
     diverged = StopWhenDiverged()
     resume = recorder.resume()
     logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
-    trainer = L.Trainer(
-        accelerator=runtime.accelerator,
-        devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
-        strategy=runtime.strategy,
-        precision=trial.precision,  # type: ignore[arg-type]
+    trainer = make_trainer(
+        trial,
+        runtime,
         max_epochs=trial.config.max_epochs,
         callbacks=[EpochSeed(trial.config.seed), *callbacks, diverged, recorder],
         logger=logger,
         plugins=[AtomicCheckpointIO()],
-        log_every_n_steps=1_000_000_000,  # curves are per epoch
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     try:
         fit_clock = time.perf_counter()
@@ -119,6 +113,21 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         return {**outcome, "status": "completed", "test": test}
     finally:
         logger.close()
+
+
+def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
+    """A Trainer without the chatter; whatever Lightning raises where the machine cannot do what is asked."""
+    return L.Trainer(
+        accelerator=runtime.accelerator,
+        devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
+        strategy=runtime.strategy,
+        precision=trial.precision,  # type: ignore[arg-type]
+        log_every_n_steps=1_000_000_000,  # curves are per epoch
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
 
 
 def first_not_finite(history: Mapping[str, list[float]]) -> int | None:

@@ -30,6 +30,10 @@ class PreparationError(RuntimeError):
     """The data cannot be had; the message says what was tried and what to do."""
 
 
+class WrongUsage(PreparationError):
+    """No Trainer can be made of the flags on this machine: an accelerator that is not there, a precision it has not."""
+
+
 def serve(
     connection: Connection,
     build: str | Callable[..., Any],
@@ -62,11 +66,11 @@ def serve(
             return
         if message == "prepare":
             try:
-                prepare(build, trial)
-                connection.send(("prepared", ""))
+                prepare(build, trial, runtime)
+                connection.send(("prepared", None))
             except PreparationError as error:
                 _note(traceback.format_exc())
-                connection.send(("prepared", str(error)))
+                connection.send(("prepared", error))
             continue
         try:
             function = function or import_by_name(build)
@@ -101,8 +105,18 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message=known)
 
 
-def prepare(build: str | Callable[..., Any], trial: Trial) -> None:
-    """Has the data fetched once, before any trial; raises PreparationError where that cannot be."""
+def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
+    """Tries the Trainer's settings and has the data fetched once, before any trial.
+
+    Raises:
+        WrongUsage: no Trainer can be made. PreparationError: the data cannot be had.
+    """
+    from nnhp_torch.trial import make_trainer
+
+    try:
+        make_trainer(trial, runtime, logger=False, enable_checkpointing=False)
+    except Exception as error:
+        raise WrongUsage(" ".join(str(error).split())) from error
     try:
         _, datamodule, _ = import_by_name(build)(trial.config)
     except Exception:

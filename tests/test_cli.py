@@ -157,6 +157,21 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2_before_anything_is_done(c
     assert not (command.folder / "lightning_logs").exists()
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--accelerator", "abacus"], "abacus"),
+        (["--strategy", "no_such_strategy"], "no_such_strategy"),
+    ],
+)
+@pytest.mark.parametrize("jobs", ["0", "1"])
+def test_what_no_trainer_can_be_made_of_is_refused_before_any_trial(command, args, said, jobs):
+    _, _, err = command(*args, "--jobs", jobs, expect=2)
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert not (command.folder / "lightning_logs" / "tiny" / "results.jsonl").exists()
+
+
 def test_a_typo_in_a_configuration_file_is_refused(command):
     (command.folder / "sweep.yaml").write_text("gird:\n  lr: [0.1]\n")
     _, _, err = command("--config", "sweep.yaml", expect=2)
