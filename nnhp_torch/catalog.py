@@ -23,9 +23,9 @@ _TABLES: dict[str, dict[str, str]] = {
         "elu": "torch.nn:ELU",
     },
     "loss": {
-        "cross_entropy": "nnhp_torch.module:cross_entropy",
-        "kl_divergence": "nnhp_torch.module:kl_divergence",
-        "mse": "nnhp_torch.module:mse",
+        "cross_entropy": "nnhp_torch.losses:cross_entropy",
+        "kl_divergence": "nnhp_torch.losses:kl_divergence",
+        "mse": "nnhp_torch.losses:mse",
     },
     "optimizer": {
         "Adam": "nnhp_torch.optimizers:Adam",

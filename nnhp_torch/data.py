@@ -34,6 +34,7 @@ class MNISTDataModule(L.LightningDataModule):
         dataset: MNIST, FashionMNIST or KMNIST.
         seed: of the order in which training images come; each epoch has another.
         eval_batch_size: images per batch of validation, test and prediction, over all devices.
+        as_bytes: leave the images as bytes (uint8, 0 to 255), for a module that scales them itself.
 
     Raises:
         ValueError: an argument is out of range; the message says what would be right.
@@ -47,6 +48,7 @@ class MNISTDataModule(L.LightningDataModule):
         dataset: str = "MNIST",
         seed: int = 123,
         eval_batch_size: int = 10_000,
+        as_bytes: bool = False,
     ) -> None:
         super().__init__()
         for name, value, choices in (("protocol", protocol, PROTOCOLS), ("dataset", dataset, tuple(DATASETS))):
@@ -64,6 +66,7 @@ class MNISTDataModule(L.LightningDataModule):
         self.dataset = dataset
         self.seed = seed
         self.eval_batch_size = eval_batch_size
+        self.as_bytes = as_bytes
 
     def prepare_data(self) -> None:
         """Fetches what is missing; raises mnist.DatasetUnavailable where that cannot be."""
@@ -81,9 +84,9 @@ class MNISTDataModule(L.LightningDataModule):
         kept = len(images) - held_out
         if self.batch_size > kept:
             raise ValueError(f"batch_size must be at most {kept}, the number of training images, not {self.batch_size}")
-        self.train = Images(images[:kept], labels[:kept])
-        self.test = Images(test_images, test_labels)
-        self.val = Images(images[kept:], labels[kept:]) if held_out else self.test
+        self.train = Images(images[:kept], labels[:kept], self.as_bytes)
+        self.test = Images(test_images, test_labels, self.as_bytes)
+        self.val = Images(images[kept:], labels[kept:], self.as_bytes) if held_out else self.test
 
     def train_dataloader(self) -> DataLoader[Any]:
         return _loader(self.train, self.batch_size, seed=self.seed)
@@ -101,9 +104,10 @@ class MNISTDataModule(L.LightningDataModule):
 class Images(Dataset[tuple[Tensor, Tensor]]):
     """Images as bytes (n, 28, 28) and labels (n,); an index tensor fetches a whole batch."""
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, as_bytes: bool = False) -> None:
         self.images = images
         self.labels = labels
+        self.as_bytes = as_bytes
 
     def __len__(self) -> int:
         return len(self.images)
@@ -111,7 +115,9 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images (batch, 1, 28, 28) in [0, 1] and labels (batch,); gathered as bytes, a quarter of the traffic."""
         index = index.to(self.images.device, non_blocking=True)
-        return self.images[index].unsqueeze(1).to(torch.float32).div_(255), self.labels[index]
+        # index_select copies whole images; indexing would copy them byte by byte.
+        images = self.images.flatten(1).index_select(0, index).view(-1, 1, *self.images.shape[1:])
+        return images if self.as_bytes else images.to(torch.float32).div_(255), self.labels[index]
 
 
 class EpochBatches(DistributedSampler[Any]):

@@ -41,7 +41,13 @@ def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule
             log_sparsity=config.log_sparsity,
         )
     split = "holdout" if config.protocol == "holdout" else "article"
-    datamodule = MNISTDataModule(batch_size=config.batch_size, protocol=split, dataset=config.dataset, seed=config.seed)
+    datamodule = MNISTDataModule(
+        batch_size=config.batch_size,
+        protocol=split,
+        dataset=config.dataset,
+        seed=config.seed,
+        as_bytes=True,  # the module scales them, a chunk at a time
+    )
     if config.noise > 0:
         callbacks.append(GaussianNoise(config.noise))
     if config.weight_constraint != "none":

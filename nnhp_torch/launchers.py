@@ -32,8 +32,10 @@ class InProcess:
         self.runtime = runtime
 
     def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        from nnhp_torch.precision import prefer_onednn
         from nnhp_torch.trial import run_trial
 
+        prefer_onednn()
         quiet_lightning()
         build = import_by_name(self.build)
 

@@ -10,7 +10,6 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -20,14 +19,15 @@ from nnhp_torch.optimizers import make_optimizer
 from nnhp_torch.regularizers import penalty
 from nnhp_torch.schedules import make_schedule
 
-EPSILON = 1e-7  # keras.config.epsilon()
+CHUNK = 2_500  # examples whose activations a core's cache can hold, forward and backward
 Batch = tuple[Tensor, Tensor]
 
 
 class MLPClassifier(L.LightningModule):
     """A multilayer perceptron that classifies, with every hyperparameter of the article; the defaults are its own.
 
-    Batches are (x, y): x (batch, ...) of in_features numbers per example, y (batch,) of whole class numbers.
+    Batches are (x, y): x (batch, ...) of in_features numbers per example, y (batch,) of whole class numbers. Where x
+    comes as bytes, they are scaled to [0, 1].
     Logs, once an epoch: train_, val_ and test_accuracy (in training the running mean over the epoch's batches) and
     train_, val_ and test_loss. As in Keras, each loss includes the penalties, in evaluation too.
 
@@ -112,7 +112,7 @@ class MLPClassifier(L.LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, num_classes) for x (batch, ...)."""
-        logits: Tensor = self.net(x)
+        logits: Tensor = self.net(self._scaled(x))
         return logits
 
     def loss_and_logits(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,6 +123,7 @@ class MLPClassifier(L.LightningModule):
         """
         if y.ndim != 1 or y.is_floating_point():
             raise ValueError(f"labels must be whole numbers of shape (batch,), not {y.dtype} of {tuple(y.shape)}")
+        x = self._scaled(x)
         hidden: list[Tensor] = []  # each (batch, width)
         if self.activity_reg > 0:
             logits, hidden = self.net(x, return_hidden=True)
@@ -140,13 +141,40 @@ class MLPClassifier(L.LightningModule):
             loss = loss + self.activity_reg / len(x) * self.activity_penalty(_at_least_float32(activated))
         return loss, logits
 
+    def in_chunks(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """As loss_and_logits, a CHUNK of examples at a time; where gradients are wanted, the loss brings them along.
+
+        The loss of a batch is the mean of its chunks' losses, weighted by their sizes, and so is its gradient. Each
+        chunk goes forward and backward before the next, so that a CPU works in its cache instead of in memory.
+        """
+        weights = [w for w in self.parameters() if w.requires_grad] if torch.is_grad_enabled() else []
+        losses, logits = [], []
+        gradients: list[Tensor | None] = [None for _ in weights]
+        for some_x, some_y in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
+            loss, some_logits = self.loss_and_logits(some_x, some_y)
+            losses.append(loss * (len(some_y) / len(y)))
+            logits.append(some_logits.detach())
+            if weights:
+                with torch.autocast(x.device.type, enabled=False):  # concerns the forward pass alone
+                    more = torch.autograd.grad(losses[-1], weights, allow_unused=True)
+                gradients = [g if old is None else old + g for old, g in zip(gradients, more, strict=True)]
+                losses[-1] = losses[-1].detach()
+        loss = torch.stack(losses).sum()
+        return (_WithGradients.apply(loss, gradients, *weights) if weights else loss), torch.cat(logits)
+
+    def batch_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """loss_and_logits, in chunks where that is faster."""
+        # A GPU is faster with the whole batch, and batch normalization needs it.
+        whole = x.device.type != "cpu" or len(y) <= CHUNK or self.hparams["batch_norm"]
+        return (self.loss_and_logits if whole else self.in_chunks)(x, y)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self._step("train", batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._step("val", batch)
         if self.log_sparsity and self.net.hidden:
-            _, hidden = self.net(batch[0], return_hidden=True)
+            _, hidden = self.net(self._scaled(batch[0]), return_hidden=True)
             zeros = torch.cat([activated.flatten() for activated in hidden]) == 0
             self._log("val_sparsity", len(batch[0]), zeros.float().mean(), len(batch[0]))
 
@@ -165,9 +193,13 @@ class MLPClassifier(L.LightningModule):
             return optimizer
         return [optimizer], [make_schedule(chosen.lr_decay, optimizer, self.trainer.max_epochs)]
 
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Bytes as numbers in [0, 1]; anything else as it is."""
+        return x.to(torch.float32).div_(255).to(next(self.parameters()).dtype) if x.dtype == torch.uint8 else x
+
     def _step(self, stage: str, batch: Batch) -> Tensor:
         x, y = batch
-        loss, logits = self.loss_and_logits(x, y)
+        loss, logits = self.batch_loss(x, y)
         self._log(f"{stage}_loss", len(y), loss.detach(), len(y))
         self._log(f"{stage}_accuracy", len(y), logits.detach(), y)
         return loss
@@ -177,6 +209,19 @@ class MLPClassifier(L.LightningModule):
         metric: Any = self.metrics[name]
         metric.update(*update)
         self.log(name, metric, on_step=False, on_epoch=True, batch_size=batch_size)
+
+
+class _WithGradients(torch.autograd.Function):
+    """A loss whose gradients are known already: backward hands them on to the weights, as any loss's would be."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, gradients: Sequence[Tensor | None], *weights: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        return None, None, *(None if gradient is None else gradient * outer[0] for gradient in ctx.gradients)
 
 
 class Mean(Metric):
@@ -201,39 +246,6 @@ class Mean(Metric):
 
     def compute(self) -> Tensor:
         return self.total / self.count
-
-
-def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """-Σ t·log p over the classes, for each example: (batch,) from logits (batch, num_classes) and labels (batch,).
-
-    Here and below, t is the label as a distribution: one-hot, with `label_smoothing` of it spread evenly; p is the
-    softmax of the logits.
-    """
-    return F.cross_entropy(logits, y, reduction="none", label_smoothing=label_smoothing)
-
-
-def kl_divergence(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Σ t·log(t/p), with t and p clipped to [1e-7, 1]; on one-hot labels, cross-entropy (shapes as there).
-
-    Source: Keras 3, keras/src/losses/losses.py (KLDivergence).
-    """
-    t = _distribution(logits, y, label_smoothing).clamp(EPSILON, 1)  # (batch, num_classes)
-    p = logits.softmax(1).clamp(EPSILON, 1)  # (batch, num_classes)
-    return (t * (t / p).log()).sum(1)
-
-
-def mse(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean of (t - p)² over the classes (shapes as for cross_entropy).
-
-    Source: Keras 3, keras/src/losses/losses.py (MeanSquaredError).
-    """
-    return (_distribution(logits, y, label_smoothing) - logits.softmax(1)).square().mean(1)
-
-
-def _distribution(logits: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
-    classes = logits.shape[1]
-    one_hot = F.one_hot(y, classes).to(logits.dtype)  # (batch, num_classes)
-    return one_hot * (1 - label_smoothing) + label_smoothing / classes
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -124,6 +124,6 @@ class EarlierStages(L.Callback):
                 x, y = loader.dataset[index]  # type: ignore[union-attr]
                 optimizer.zero_grad()
                 with trainer.precision_plugin.train_step_context():
-                    loss, _ = module.loss_and_logits(x, y)
+                    loss, _ = module.batch_loss(x, y)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -49,7 +49,10 @@ def serve(
     import torch
 
     torch.set_num_threads(threads)
+    from nnhp_torch.precision import prefer_onednn
     from nnhp_torch.trial import run_trial
+
+    prefer_onednn()
 
     quiet_lightning()
     reporting = environment.get("LOCAL_RANK", "0") == "0"

@@ -61,6 +61,15 @@ def test_a_batch_is_scaled_floats_with_a_channel_and_whole_labels(small):
     assert (images.min(), images.max()) == (0, 1)
 
 
+def test_bytes_are_the_same_images_unscaled(small):
+    (scaled, labels), (as_bytes, same) = (
+        next(iter(_ready(small, as_bytes=flag).train_dataloader())) for flag in (False, True)
+    )
+    assert (as_bytes.shape, as_bytes.dtype) == ((40, 1, 28, 28), torch.uint8)
+    assert torch.equal(as_bytes / 255, scaled)
+    assert torch.equal(labels, same)
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 33, 99, 100])
 def test_every_epoch_has_every_training_image_once_whatever_the_batch_size(small, batch_size):
     datamodule = _ready(small, batch_size=batch_size)

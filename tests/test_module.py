@@ -8,7 +8,9 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnhp_torch.module import MLPClassifier, cross_entropy, kl_divergence, mse
+from nnhp_torch import module as module_file
+from nnhp_torch.losses import cross_entropy, kl_divergence, mse
+from nnhp_torch.module import MLPClassifier
 
 TINY = {"in_features": 6, "num_classes": 3, "hidden_sizes": (5, 4)}
 
@@ -175,6 +177,66 @@ def test_class_weights_are_factors_on_the_examples():
     module = make(class_weights=[1.0, 3.0, 0.0])
     expected = (cross_entropy(module(x), y) * torch.tensor([1.0, 3.0, 0.0])[y]).sum() / len(x)
     torch.testing.assert_close(module.loss_and_logits(x, y)[0], expected)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"reg": [0.0, 0.3], "reg_type": "l1"},
+        {"activity_reg": 0.2, "activity_reg_type": "l2"},
+        {"class_weights": [3.0, 1.0, 0.5], "label_smoothing": 0.1, "loss": "mse"},
+        {"hidden_sizes": ()},
+    ],
+)
+def test_chunks_have_the_loss_and_the_gradient_of_the_whole_batch(settings, monkeypatch):
+    monkeypatch.setattr(module_file, "CHUNK", 7)  # of 50 examples: the last chunk is smaller
+    module = make(**settings).double()
+    x, y = examples()
+    weights = list(module.parameters())
+    (loss, logits), (whole_loss, whole_logits) = module.in_chunks(x.double(), y), module.loss_and_logits(x.double(), y)
+    torch.testing.assert_close((loss, logits), (whole_loss, whole_logits))
+    torch.testing.assert_close(torch.autograd.grad(3 * loss, weights), torch.autograd.grad(3 * whole_loss, weights))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_training_goes_in_chunks_unless_batch_norm_needs_the_batch(batch_norm, monkeypatch):
+    monkeypatch.setattr(module_file, "CHUNK", 7)
+    module, sizes = make(batch_norm=batch_norm), []
+    module.net.register_forward_pre_hook(lambda net, args: sizes.append((net.training, len(args[0]))))
+    trainer(1, num_sanity_val_steps=0).fit(module, loader(batch_size=50), loader(batch_size=50))
+    expected = [50] if batch_norm else [7] * 7 + [1]
+    assert sizes == [(training, size) for training in (True, False) for size in expected]
+
+
+def test_a_weight_that_the_loss_does_not_use_has_no_gradient_in_chunks(monkeypatch):
+    monkeypatch.setattr(module_file, "CHUNK", 7)
+    module = make()
+    module.unused = torch.nn.Parameter(torch.ones(2))
+    module.in_chunks(*examples())[0].backward()
+    assert module.unused.grad is None
+    assert module.net.output.weight.grad is not None
+
+
+def test_frozen_weights_stay_so_in_chunks(monkeypatch):
+    monkeypatch.setattr(module_file, "CHUNK", 7)
+    module = make()
+    before = module.net.output.weight.requires_grad_(False).clone()
+    trainer(1).fit(module, loader(), loader())
+    assert torch.equal(module.net.output.weight, before)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-true", "bf16-mixed"])
+def test_bytes_are_scaled_to_the_unit_interval(precision, monkeypatch):
+    monkeypatch.setattr(module_file, "CHUNK", 7)
+    as_bytes = torch.randint(256, (20, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(20) % 3
+    weights = []
+    for x in (as_bytes, as_bytes / 255):
+        module, data = make(), DataLoader(TensorDataset(x, y), 20)
+        trainer(1, precision=precision).fit(module, data, data)
+        weights.append(torch.cat([w.detach().flatten() for w in module.parameters()]))
+    assert torch.equal(*weights)
 
 
 def test_the_rate_falls_by_epochs():
