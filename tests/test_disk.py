@@ -1,5 +1,6 @@
 """A disk that is full: one line says so, what was there before is intact, and with room again the sweep goes on."""
 
+import contextlib
 import json
 import resource
 import shutil
@@ -138,21 +139,23 @@ def test_figure_table_and_ledger_that_were_there_stay_and_nothing_half_written_r
     assert scenes["figure, with room"]["figures"] == [1, 0]
 
 
-@pytest.fixture
-def file_size_limit():
-    """Sets the size that files may reach, as a used-up quota would."""
+@contextlib.contextmanager
+def file_size_limit(size):
+    """The size that files may reach, as a used-up quota would set it; for a moment, for it holds for pytest's output too."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_checkpoint_that_does_not_fit_leaves_the_one_before_and_says_what_the_system_said(tmp_path, file_size_limit):
+def test_a_checkpoint_that_does_not_fit_leaves_the_one_before_and_says_what_the_system_said(tmp_path):
     plugin, target = AtomicCheckpointIO(), tmp_path / "last.ckpt"
     plugin.save_checkpoint({"weight": torch.ones(3)}, target)
-    file_size_limit(10_000)
-    with pytest.raises(OSError, match="too large") as raised:
+    with pytest.raises(OSError, match="too large") as raised, file_size_limit(10_000):
         plugin.save_checkpoint({"weight": torch.zeros(100_000)}, target)
     assert disk_full(raised.value)
     assert torch.load(target, weights_only=True)["weight"].tolist() == [1, 1, 1]
