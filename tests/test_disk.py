@@ -141,7 +141,7 @@ def test_figure_table_and_ledger_that_were_there_stay_and_nothing_half_written_r
 
 @contextlib.contextmanager
 def file_size_limit(size):
-    """The size that files may reach, as a used-up quota would set it; for a moment, for it holds for pytest's output too."""
+    """The size that files may reach, as by a used-up quota; not for a whole test, for pytest writes a file too."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
