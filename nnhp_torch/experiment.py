@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
 
@@ -22,24 +25,12 @@ def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule
         module, callbacks = printed.build(config)
     else:
         callbacks = []
-        module = MLPClassifier(
-            in_features=28 * 28,
-            num_classes=10,
-            hidden_sizes=[config.n_nodes] * (1 + config.n_layers),
-            activation=config.activation,
-            dropout=[0.0] + [config.dropout] * config.n_layers,
-            batch_norm=config.batch_norm,
-            optimizer=config.optimizer,
-            lr=config.lr,
-            lr_decay=config.lr_decay,
-            momentum=config.momentum,
-            loss=config.loss,
-            reg_type=config.reg_type,
-            reg=[0.0] + [config.reg] * config.n_layers,
-            activity_reg_type=config.activity_reg_type,
-            activity_reg=config.activity_reg,
-            log_sparsity=config.log_sparsity,
-        )
+        settings = arguments_of(MLPClassifier, config) | {
+            "hidden_sizes": [config.n_nodes] * (1 + config.n_layers),
+            "dropout": [0.0] + [config.dropout] * config.n_layers,
+            "reg": [0.0] + [config.reg] * config.n_layers,
+        }
+        module = MLPClassifier(in_features=28 * 28, num_classes=10, **settings)
     split = "holdout" if config.protocol == "holdout" else "article"
     datamodule = MNISTDataModule(
         batch_size=config.batch_size,
@@ -55,3 +46,8 @@ def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience))
     return module, datamodule, callbacks
+
+
+def arguments_of(made: type, config: Any) -> dict[str, Any]:
+    """The settings of a configuration that a class takes under the same names."""
+    return {name: getattr(config, name) for name in inspect.signature(made).parameters if hasattr(config, name)}

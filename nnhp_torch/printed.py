@@ -8,6 +8,8 @@ ignores.
 
 from __future__ import annotations
 
+import inspect
+
 import lightning as L
 from torch import Tensor, nn
 
@@ -18,6 +20,8 @@ from nnhp_torch.module import MLPClassifier
 from nnhp_torch.optimizers import make_optimizer
 
 PIXELS, CLASSES = 28 * 28, 10
+PASSED = ("activation", "optimizer", "lr", "lr_decay", "loss", "reg_type", "reg")  # momentum has no effect
+DEFAULTS = TrialConfig()
 
 
 def build(config: TrialConfig) -> tuple[MLPClassifier, list[L.Callback]]:
@@ -28,19 +32,13 @@ def build(config: TrialConfig) -> tuple[MLPClassifier, list[L.Callback]]:
     """
     if config.n_layers < 1:
         raise ValueError("the printed code trains nothing with n_layers=0")
-    for name in ("batch_norm", "activity_reg", "label_smoothing"):
-        if getattr(config, name, 0):
+    for name in inspect.signature(MLPClassifier).parameters:
+        if name not in (*PASSED, "momentum", "dropout") and getattr(config, name, None) != getattr(
+            DEFAULTS, name, None
+        ):
             raise ValueError(f"the printed code has no {name}: use --protocol article")
-    module = MLPClassifier(
-        activation=config.activation,
-        hidden_sizes=[PIXELS] * config.n_layers,
-        optimizer=config.optimizer,
-        lr=config.lr,
-        lr_decay=config.lr_decay,
-        loss=config.loss,
-        reg_type=config.reg_type,
-        reg=config.reg,
-    )
+    passed = {name: getattr(config, name) for name in PASSED}
+    module = MLPClassifier(PIXELS, CLASSES, hidden_sizes=[PIXELS] * config.n_layers, **passed)
     module.net = PrintedNet(config.n_nodes, config.n_layers, config.activation, config.dropout)  # type: ignore[assignment]
     return module, [EarlierStages(config.max_epochs, config.seed)]
 

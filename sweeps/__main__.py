@@ -11,6 +11,7 @@ import dataclasses
 import typing
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Literal
 
 from nnhp_torch import figures, overview
@@ -30,15 +31,11 @@ CHAIN: dict[str, dict[str, Any]] = {
     "weight_regularization": {"reg_type": "l2", "reg": 1e-4},
     "dropout": {},
 }
-OTHERS = (
-    "learning_rate_decay",
-    "loss",
-    "activation",
-    "early_stopping",
-    "batch_norm",
-    "weight_constraint",
-    "activity_regularization",
-    "noise",
+# Every other sweep of this folder. (A joint search is no sweep over one hyperparameter.)
+OTHERS = tuple(
+    found.name
+    for found in iter_modules([str(Path(__file__).parent)])
+    if not found.name.startswith("_") and found.name not in (*CHAIN, "search")
 )
 
 
