@@ -86,6 +86,7 @@ class TrialConfig:
         None, "beta1 of Adam, momentum of SGD and RMSprop; null: Keras's default", least=0, below=1
     )
     loss: str = _named("cross_entropy", "cross_entropy, kl_divergence or mse (on the probabilities)")
+    label_smoothing: float = _number(0.0, "share of each label spread evenly over all classes", least=0, below=1)
     reg_type: str = _choice("l2", "weight penalty, l1 or l2, on every hidden layer but the first", ("l1", "l2"))
     reg: float = _number(0.0, "strength of the weight penalty", least=0)
     activity_reg_type: str = _choice("l1", "activity penalty, l1 or l2, on every hidden layer's output", ("l1", "l2"))

@@ -138,6 +138,7 @@ def _steps(setting):
         {"batch_norm": True},
         {"weight_constraint": "unit_norm"},
         {"noise": 0.5},
+        {"label_smoothing": 0.5},
     ],
     ids=lambda setting: next(iter(setting)),
 )

@@ -56,7 +56,7 @@ def test_every_sweep_is_part_of_the_study():
     from test_sweeps import NAMES
 
     assert {*NAMES} - {"search"} == {*CHAIN, *OTHERS}
-    assert {"noise", "early_stopping"} < {*OTHERS}
+    assert {"noise", "early_stopping", "label_smoothing"} < {*OTHERS}
 
 
 def _run(*args, expect=0):
