@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "constraints": set(),
     "regularizers": set(),
     "precision": set(),
+    "digits": set(),
     "losses": set(),
     "runtime": set(),
     "config": {"catalog"},
