@@ -120,8 +120,7 @@ class PrintPredictions(L.Callback):
             print(f"{names[number] if names else number}\t{digit}\t{probability:.1%}")
 
 
-def main(args: list[str] | None = None) -> None:
-    """Runs the command line; `args` default to the process's own."""
+def main() -> None:
     quiet_lightning()
     # Said of every checkpoint that is loaded, for the new run has a folder of its own.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")
@@ -147,7 +146,6 @@ def main(args: list[str] | None = None) -> None:
             "enable_progress_bar": False,  # rich's, where rich is installed, which vanishes in a batch system's log
             "callbacks": [PrintEpochs(), PrintPredictions(), checkpoint],
         },
-        args=args,
     )
 
 

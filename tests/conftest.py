@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import idx
 import pytest
 
 from nnhp_torch.grid import Sweep, Trial
 from nnhp_torch.results import ResultStore, TrialResult
+from nnhp_torch.sources import DATASETS
 from nnhp_torch.sweeper import Listener
 
 HERE = Path(__file__).parent
@@ -43,6 +45,19 @@ def sweep() -> Sweep:
 @pytest.fixture
 def store(tmp_path) -> ResultStore:
     return ResultStore(tmp_path / "tiny")
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch) -> Iterator[str]:
+    """A folder with a set of 120 + 30 images that passes for MNIST."""
+    from nnhp_torch.data import _tensors
+
+    files = idx.contents()
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(files))
+    idx.write(files, tmp_path / "small")
+    _tensors.cache_clear()
+    yield str(tmp_path / "small")
+    _tensors.cache_clear()
 
 
 def completed(trial: Trial, accuracy: float = 0.9) -> TrialResult:

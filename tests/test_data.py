@@ -2,27 +2,13 @@
 
 import gc
 
-import idx
 import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from nnhp_torch import mnist
-from nnhp_torch.data import EpochBatches, MNISTDataModule, _tensors
-from nnhp_torch.sources import DATASETS
-
-FILES = idx.contents()
-
-
-@pytest.fixture
-def small(tmp_path, monkeypatch):
-    """A folder with a small set that passes for MNIST."""
-    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES))
-    idx.write(FILES, tmp_path)
-    _tensors.cache_clear()
-    yield str(tmp_path)
-    _tensors.cache_clear()
+from nnhp_torch.data import EpochBatches, MNISTDataModule
 
 
 def _ready(data_dir, **kwargs):

@@ -18,7 +18,7 @@ PYTHON = re.findall(r"```python\n(.*?)```", OWN_PROJECT, re.DOTALL)
 SHELL = re.findall(r"```sh\n(.*?)```", OWN_PROJECT, re.DOTALL)
 
 
-def _run(command, folder, **options):
+def _run(command, folder):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         command, cwd=folder, env=environment() | {"PATH": path, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True

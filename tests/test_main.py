@@ -1,0 +1,112 @@
+"""`python -m nnhp_torch`: one trial by hand, its YAML, and what LightningCLI would do in silence."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from nnhp_torch.__main__ import main
+
+FIT = Path("lightning_logs/fit")
+
+
+@pytest.fixture
+def run(small, tmp_path, monkeypatch, capsys):
+    """Runs a command in an empty folder; returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # Lightning sets it; so it is unset again
+
+    def run(subcommand, *flags):
+        data = ["--data.data_dir", small, "--data.batch_size", "50"]
+        where = ["--trainer.accelerator", "cpu", "--trainer.enable_model_summary", "false"]
+        given = [subcommand, *([] if "--data" in flags else data), *where, *flags]
+        monkeypatch.setattr(sys, "argv", ["nnhp_torch", *given])
+        main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def _weights(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_a_fit_tells_each_epoch_and_where_its_weights_are(run):
+    out = run("fit", "--trainer.max_epochs", "2").splitlines()
+    assert [line.split("  ")[0] for line in out[:2]] == ["epoch 1/2", "epoch 2/2"]
+    assert "val_accuracy=0." in out[0]
+    assert Path(out[2].removeprefix("Weights").strip()).samefile(FIT / "version_0" / "checkpoints" / "last.ckpt")
+
+
+def test_its_yaml_makes_the_same_trial_again(run):
+    flags = ["--trainer.max_epochs", "2", "--model.dropout", "0.5", "--model.hidden_sizes", "[9, 7]"]
+    run("fit", *flags)
+    run("fit", "--config", str(FIT / "version_0" / "config.yaml"))
+    first, second = _weights(FIT / "version_0"), _weights(FIT / "version_1")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first["net.output.weight"].shape == (10, 7)
+    run("fit", *flags, "--seed_everything", "7")
+    assert not torch.equal(_weights(FIT / "version_2")["net.output.weight"], first["net.output.weight"])
+
+
+def test_a_fit_that_goes_on_ends_as_one_that_never_stopped(run):
+    dropped = ["--model.dropout", "0.5"]
+    run("fit", "--trainer.max_epochs", "4", *dropped)
+    run("fit", "--trainer.max_epochs", "2", *dropped)
+    run("fit", "--trainer.max_epochs", "4", "--ckpt_path", str(FIT / "version_1" / "checkpoints" / "last.ckpt"))
+    whole, continued = _weights(FIT / "version_0"), _weights(FIT / "version_2")
+    assert all(torch.equal(whole[name], continued[name]) for name in whole)
+
+
+def test_a_checkpoint_brings_its_network_and_a_flag_against_it_is_refused(run, capsys):
+    run("fit", "--trainer.max_epochs", "1", "--model.hidden_sizes", "[9]", "--model.reg", "0.1")
+    made = ["--ckpt_path", str(FIT / "version_0" / "checkpoints" / "last.ckpt")]
+    assert "val_accuracy" in run("validate", *made)
+    assert "val_accuracy" in run("validate", *made, "--model.reg", "0.1")
+    for flags, said in {
+        ("--model.lr", "0.5"): "the checkpoint was made with lr=0.01",
+        ("--model.hidden_sizes", "[8]"): "the checkpoint was made with hidden_sizes=[9]",
+    }.items():
+        with pytest.raises(SystemExit) as raised:
+            run("fit", *made, *flags)
+        assert raised.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+def test_nothing_of_a_users_is_overwritten(run):
+    Path("config.yaml").write_text("mine: true\n")
+    run("fit", "--trainer.max_epochs", "1", "--trainer.logger", "false")
+    assert Path("config.yaml").read_text() == "mine: true\n"
+    version = ["--trainer.max_epochs", "1", "--trainer.logger.version", "mine"]
+    run("fit", *version)
+    run("fit", *version, "--model.lr", "0.5")
+    rates = [
+        yaml.safe_load((FIT / "mine" / name).read_text())["model"]["lr"] for name in ("config.yaml", "config-2.yaml")
+    ]
+    assert rates == [0.01, 0.5]
+
+
+def test_predictions_are_a_line_per_image(run):
+    run("fit", "--trainer.max_epochs", "1")
+    lines = run("predict", "--ckpt_path", str(FIT / "version_0" / "checkpoints" / "last.ckpt")).splitlines()
+    assert [line.split("\t")[0] for line in lines] == [str(i) for i in range(30)]
+    assert all(0 <= int(line.split("\t")[1]) <= 9 and line.endswith("%") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["fit", "--model.loss", "hinge"], "loss must be one of cross_entropy"),
+        (["fit", "--data.batch_size", "0"], "batch_size must be a whole number"),
+        (["validate", "--ckpt_path", "none.ckpt"], "there is no checkpoint at none.ckpt"),
+        (["predict", "--data", "DigitImages", "--data.folder", "."], "there is no picture"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_exit_status_2(run, capsys, flags, said):
+    with pytest.raises(SystemExit) as raised:
+        run(*flags)
+    assert raised.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not Path("lightning_logs").exists()
