@@ -33,23 +33,19 @@ class OneTrial(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Takes the network from the checkpoint. Lightning would let it override the command line's in silence."""
         path = self._chosen.get("ckpt_path")
-        if path is not None and not Path(path).is_file():
+        if path is None:
+            return
+        if not Path(path).is_file():
             self.parser.error(f"there is no checkpoint at {path}")
-        usual, asked = MLPClassifier().hparams, self._made_of_flags().hparams
+        usual = vars(self._parser(self.config.subcommand).get_defaults().model)
+        asked = {name: value for name, value in vars(self._chosen.model).items() if value != usual[name]}
         super()._parse_ckpt_path()
-        there = self._made_of_flags().hparams
+        made = MLPClassifier(**self._chosen.model).hparams
         for name, value in asked.items():
-            if usual[name] != value != there[name]:
+            if MLPClassifier(**{**self._chosen.model, name: value}).hparams[name] != made[name]:
                 self.parser.error(
-                    f"the checkpoint was made with {name}={there[name]}: leave --model.{name} out, or start without it"
+                    f"the checkpoint was made with {name}={made[name]}: leave --model.{name} out, or start without it"
                 )
-
-    def _made_of_flags(self) -> MLPClassifier:
-        try:
-            return MLPClassifier(**self._chosen.model)
-        except ValueError as error:
-            self.parser.error(str(error))
-            raise
 
     def instantiate_classes(self) -> None:
         try:
