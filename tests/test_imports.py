@@ -1,6 +1,8 @@
 """Data flows one way: each file of the library imports only what the plan in the README lets it."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,18 @@ def test_the_plan_has_no_cycle():
 
 def test_the_library_never_imports_the_sweeps():
     assert not [path for path in ROOT.glob("*.py") if any(i.startswith("sweeps") for i in _imports(path))]
+
+
+def test_the_public_names_are_the_same_to_people_and_to_type_checkers():
+    (block,) = [node for node in ast.parse((ROOT / "__init__.py").read_text()).body if isinstance(node, ast.If)]
+    declared = {alias.name: node.module.split(".")[1] for node in block.body for alias in node.names}
+    assert declared == nnhp_torch._HOME
+    assert all(getattr(nnhp_torch, name).__name__ == name for name in nnhp_torch.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Sweeep'"):
+        nnhp_torch.Sweeep  # noqa: B018
+
+
+def test_a_name_that_is_asked_for_imports_no_more_than_it_needs():
+    code = "import sys, nnhp_torch; nnhp_torch.Sweep; print('lightning' in sys.modules, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
