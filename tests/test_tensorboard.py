@@ -1,0 +1,189 @@
+"""TensorBoard on a sweep's folder: what its own HTTP interface serves, and what a browser shows of it."""
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from functools import partial
+
+import pytest
+import toy  # noqa: F401  # named by the sweep
+from conftest import environment
+from PIL import Image
+
+from nnhp_torch import cli
+from nnhp_torch.results import ResultStore
+
+RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
+METRICS = {f"{stage}_{metric}" for stage in ("train", "val", "test") for metric in ("accuracy", "loss")}
+STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    """A folder with one sweep of four trials."""
+    from conftest import TinyConfig
+
+    from nnhp_torch.grid import Sweep
+
+    folder = tmp_path_factory.mktemp("logs")
+    sweep = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(sweep, ["--log_dir", str(folder), "--accelerator", "cpu", "--jobs", "0"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def board(logs):
+    """The address of a TensorBoard that serves the folder."""
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--port", "0", "--reload_interval", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        try:
+            address = next(found[0] for line in process.stderr if (found := re.search(r"http://\S+/", line)))
+            _until(lambda: len(_get(f"{address}data/runs")) == len(RUNS) + 1)
+            yield address
+        finally:
+            process.terminate()
+
+
+def _get(url, question=None):
+    data = None if question is None else json.dumps(question).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": "application/json"})) as answer:
+        return json.load(answer)
+
+
+def _by_loss(logs):
+    """The trials' runs, the least val_loss first."""
+    results = sorted(ResultStore(logs / "tiny").results().values(), key=lambda result: result.final("val_loss"))
+    return [f"tiny/{result.name}" for result in results]
+
+
+def _until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not (answer := true()):
+        assert time.monotonic() < end, "TensorBoard does not show it"
+        time.sleep(0.2)
+    return answer
+
+
+def test_every_trial_has_its_curves_over_epochs(board, logs):
+    tags = _until(lambda: (t := _get(f"{board}data/plugin/scalars/tags")) and len(t) == len(RUNS) and t)
+    assert {run: set(names) for run, names in tags.items()} == {f"tiny/{run}": METRICS for run in RUNS}
+    for result in ResultStore(logs / "tiny").results().values():
+        points = _get(f"{board}data/plugin/scalars/scalars?run=tiny/{result.name}&tag=val_accuracy")
+        assert [step for _, step, _ in points] == [1, 2, 3]
+        assert [value for _, _, value in points] == pytest.approx(result.history["val_accuracy"])
+
+
+def _rows(board, metric, order):
+    sorted_by = [{"metric": {"group": "", "tag": metric}, "order": order}]
+    question = {"experimentName": "", "allowedStatuses": STATUSES, "colParams": sorted_by, "sliceSize": 100}
+    return _get(f"{board}data/plugin/hparams/session_groups", question)["sessionGroups"]
+
+
+def test_the_hparams_tab_has_the_swept_values_and_the_metrics_and_sorts_by_them(board, logs):
+    columns = _get(f"{board}data/plugin/hparams/experiment", {"experimentName": ""})
+    assert {"lr", "width"} <= {info["name"] for info in columns["hparamInfos"]}
+    assert {info["name"]["tag"] for info in columns["metricInfos"]} == METRICS
+    for order, names in (("ORDER_DESC", _by_loss(logs)[::-1]), ("ORDER_ASC", _by_loss(logs))):
+        rows = _rows(board, "val_loss", order)
+        assert [row["name"] for row in rows] == names
+    assert {(row["hparams"]["lr"], row["hparams"]["width"]) for row in rows} == {
+        (0.1, 4),
+        (0.1, 8),
+        (0.01, 4),
+        (0.01, 8),
+    }
+
+
+def test_the_figure_is_under_images(board, logs):
+    assert list(_get(f"{board}data/plugin/images/tags")) == ["tiny/figure"]
+    (image,) = _get(f"{board}data/plugin/images/images?run=tiny/figure&tag=tiny&sample=0")
+    with urllib.request.urlopen(f"{board}data/plugin/images/individualImage?{image['query']}") as answer:
+        shown = Image.open(io.BytesIO(answer.read()))
+    with Image.open(logs / "tiny" / "figure.png") as figure:
+        assert shown.size == figure.size
+
+
+# --- in a browser ---
+
+ELEMENTS = """
+const found = [], walk = node => {
+  if (node.matches(arguments[0])) found.push(node);
+  for (const child of [...(node.shadowRoot ? node.shadowRoot.children : []), ...node.children]) walk(child);
+};
+walk(document.body);
+return found;
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("there is no chromium with its chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "window-size=1500,1100",
+    ):
+        options.add_argument(f"--{flag}")
+    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as opened:
+        yield opened
+
+
+def _show(browser, board, tab):
+    browser.get("about:blank")
+    browser.get(f"{board}#{tab}")
+
+    def elements(selector, text=""):
+        return [
+            found for found in browser.execute_script(ELEMENTS, selector) if text in found.get_attribute("textContent")
+        ]
+
+    return elements
+
+
+def test_a_browser_shows_all_trials_in_one_chart_per_metric(browser, board):
+    elements = _show(browser, board, "timeseries")
+    card = _until(lambda: elements("scalar-card", "val_accuracy") or elements("scalar-card", "test_accuracy"))[0]
+    _until(lambda: all(run in card.get_attribute("textContent") for run in RUNS))
+
+
+def test_a_browser_sorts_the_hparams_tab(browser, board, logs):
+    elements = _show(browser, board, "hparams")
+    _until(lambda: len(elements("vaadin-grid-cell-content", "tiny/")) == len(RUNS))
+    headers = {found.text for found in elements(".table-header")}
+    assert {"lr", "width", "val_accuracy", "val_loss"} <= headers
+    for direction, names in (("Ascending", _by_loss(logs)), ("Descending", _by_loss(logs)[::-1])):
+        for choice in ("val_loss", direction):
+            items = elements(".sorting paper-item", choice)
+            (item,) = [found for found in items if found.get_attribute("textContent").strip() == choice]
+            browser.execute_script("arguments[0].click()", item)
+        _until(partial(_listed, elements, names))
+
+
+def _listed(elements, names):
+    return [found.text for found in elements("vaadin-grid-cell-content", "tiny/")] == names
+
+
+def test_a_browser_shows_the_figure(browser, board, logs):
+    elements = _show(browser, board, "images")
+    picture = _until(lambda: [img for img in elements("img") if "individualImage" in (img.get_attribute("src") or "")])[
+        0
+    ]
+    with Image.open(logs / "tiny" / "figure.png") as figure:
+        natural = "return [arguments[0].naturalWidth, arguments[0].naturalHeight]"
+        _until(lambda: browser.execute_script(natural, picture) == list(figure.size))
