@@ -120,8 +120,11 @@ def draw(findings: Sequence[Finding]) -> Figure:
         axes.remove()
     for axes, found in zip(grid.flat, findings, strict=False):
         _draw_panel(axes, found)
-    seeds = max((cell.trials for f in findings for cell in f.gathered), default=1)
-    spread = f", mean ± standard deviation of {seeds} seeds" if seeds > 1 else ", one seed"
+    numbers = sorted({cell.trials for f in findings for cell in f.gathered})  # of seeds
+    spread = ", one seed"
+    if numbers[-1:] > [1]:
+        spread = f", mean ± standard deviation of {numbers[-1]} seeds"
+        spread += ", or one seed" if numbers[0] == 1 else ""
     figure.suptitle(f"Every sweep at a glance: {findings[0].monitor} of the final weights{spread}", fontsize=13)
     return figure
 

@@ -31,11 +31,11 @@ CHAIN: dict[str, dict[str, Any]] = {
     "weight_regularization": {"reg_type": "l2", "reg": 1e-4},
     "dropout": {},
 }
-# Every other sweep of this folder. (A joint search is no sweep over one hyperparameter.)
+# Every other sweep of this folder; what else lies there goes over more than one hyperparameter.
 OTHERS = tuple(
     found.name
     for found in iter_modules([str(Path(__file__).parent)])
-    if not found.name.startswith("_") and found.name not in (*CHAIN, "search")
+    if not found.name.startswith("_") and found.name not in (*CHAIN, "search", "reference")
 )
 
 
