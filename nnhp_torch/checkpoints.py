@@ -38,7 +38,7 @@ class CheckpointPruning(SweepCallback):
         self._consider(trial, result)
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        if self.keep == "winner" and not outcome.missing:
+        if self.keep == "winner" and not outcome.left:
             path = winner_checkpoint(outcome, self.folder)
             for result in self.leaders.values():
                 if path is None or result.name != path.parent.parent.name:

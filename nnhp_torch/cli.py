@@ -11,7 +11,7 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
@@ -22,7 +22,7 @@ from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
 from nnhp_torch.results import LedgerError, ResultStore, disk_full
 from nnhp_torch.runtime import Keep, Runtime
-from nnhp_torch.sweeper import Outcome, Sweeper
+from nnhp_torch.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper
 from nnhp_torch.worker import PreparationError, WrongUsage
 
 # Trainer's short names for a precision, and what they mean.
@@ -35,10 +35,14 @@ TOP_LEVEL = ("max_epochs", "protocol", "dataset")
 FIRST_SEED = 123
 
 Settings = dict[str, tuple[Any, Any, str]]  # name → type, default, help text
+S = TypeVar("S", bound=Sweep)
 
 
 class Parser(ArgumentParser):
-    """Refuses in one line; argparse would print the whole usage first."""
+    """Refuses in one line, where argparse would print the whole usage, and takes no abbreviation (`--base.lr`)."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
         line = " ".join(str(message).split())
@@ -58,12 +62,10 @@ def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = Non
     """
     command = command_line()
     parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
-    settings = _settings(sweep)
-    add_options(parser, {name: settings[name] for name in TOP_LEVEL if name in settings})
-    _add_grid_and_base(parser, sweep, settings)
+    add_sweep_options(parser, sweep)
     args = parser.parse_args(argv)
     try:
-        run = Run(_changed(sweep, args), args, command, then)
+        run = Run(changed(sweep, args), args, command, then)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())
@@ -91,12 +93,15 @@ class Run:
         self.args = args
         self.command = command
         self.then = then
-        self.trials = sweep.trials(_seeds(args.seeds), precision, args.threads)
+        self.precision = precision
+        self.seeds = _seeds(args.seeds)
+        self.trials = sweep.trials(self.seeds, precision, args.threads)
         self.runtime = _runtime(sweep, args)
         self.jobs = _jobs(args, self.runtime)
         self.store = ResultStore(self.runtime.folder)
         self.out = console()
         self.outcome: Outcome | None = None
+        self.chooser: Chooser | None = None
 
     def list_trials(self) -> int:
         """Prints what would run, and writes nothing."""
@@ -115,18 +120,8 @@ class Run:
         """Runs the sweep; returns the exit status and keeps the outcome."""
         if self.args.data_dir is not None:
             os.environ["NNHP_DATA_DIR"] = str(self.args.data_dir)  # workers inherit it, on other machines too
-        launch: InProcess | Workers = InProcess(self.sweep.build, self.runtime)
-        if self.jobs:
-            launch = Workers(self.sweep.build, self.runtime, self.jobs, self.args.threads)
         folder = self.store.folder
-        callbacks = [
-            ProgressReport(self.out),
-            CheckpointPruning(folder, self.args.keep_checkpoints),
-            CsvReport(folder),
-            FigureReport(folder),
-            TableReport(self.out, self.store, self.command, self.then),
-        ]
-        sweeper = Sweeper(launch, self.store, callbacks, self.args.fail_fast)
+        sweeper = Sweeper(self.launch(), self.store, self.callbacks(), self.args.fail_fast)
         try:
             if self.args.fresh and (aside := self.store.set_aside()):
                 self.out.print(f"The earlier results are in {aside}")
@@ -135,7 +130,7 @@ class Run:
             return self._refuse(error)
         try:
             with _Interrupt() as interrupt:
-                self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested)
+                self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested, self.chooser)
         except WrongUsage as error:
             return self._refuse(error, status=2)
         except (LedgerError, PreparationError) as error:
@@ -148,6 +143,23 @@ class Run:
                 "what was there is intact, and each trial goes on from its last finished epoch."
             )
         return _status(self.outcome, interrupt)
+
+    def launch(self) -> Launch:
+        """Where the trials run."""
+        if self.jobs:
+            return Workers(self.sweep.build, self.runtime, self.jobs, self.args.threads)
+        return InProcess(self.sweep.build, self.runtime)
+
+    def callbacks(self) -> list[SweepCallback]:
+        """What the sweep leaves and shows."""
+        folder = self.store.folder
+        return [
+            ProgressReport(self.out),
+            CheckpointPruning(folder, self.args.keep_checkpoints),
+            CsvReport(folder),
+            FigureReport(folder),
+            TableReport(self.out, self.store, self.command, self.then),
+        ]
 
     def _refuse(self, why: object, status: int = 1) -> int:
         print(f"{self.command}: {why}", file=sys.stderr)
@@ -231,7 +243,10 @@ def add_options(parser: ArgumentParser, top: Settings) -> None:
     runs.add_argument("--fail_fast", action="store_true", help="stop at the first trial that fails or diverges")
 
 
-def _add_grid_and_base(parser: ArgumentParser, sweep: Sweep, settings: Settings) -> None:
+def add_sweep_options(parser: ArgumentParser, sweep: Sweep) -> None:
+    """The options of every sweep, and the values of this one: `--grid.*` and `--base.*`."""
+    settings = _settings(sweep)
+    add_options(parser, {name: settings[name] for name in TOP_LEVEL if name in settings})
     grid = parser.add_argument_group("the grid: values to try")
     base = parser.add_argument_group("the base: what stays the same in every trial")
     for name, (hint, default, help) in settings.items():
@@ -254,11 +269,11 @@ def _settings(sweep: Sweep) -> Settings:
     }
 
 
-def _changed(sweep: Sweep, args: Namespace) -> Sweep:
+def changed(sweep: S, args: Namespace) -> S:
     """The sweep with what the command line says of its base and its axes."""
     base = vars(args.base) if "base" in args else {}
     top = {name: args[name] for name in TOP_LEVEL if name in args}
-    axes = {name: args[f"grid.{name}"] for name in sweep.axes}
+    axes = sweep.with_axes({name: args[f"grid.{name}"] for name in sweep.axes})
     return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **base, **top), axes=axes)
 
 

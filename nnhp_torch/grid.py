@@ -118,6 +118,10 @@ class Sweep:
         for values in itertools.product(*self.axes.values()):
             yield dict(zip(self.axes, values, strict=True))
 
+    def with_axes(self, axes: Mapping[str, Sequence[Primitive]]) -> Mapping[str, Sequence[Primitive]]:
+        """What becomes of axes that the command line gives as lists."""
+        return axes
+
     def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
         """One trial per seed and cell, the whole grid for the first seed before the second.
 

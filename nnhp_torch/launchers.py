@@ -39,10 +39,11 @@ class InProcess:
         quiet_lightning()
         build = import_by_name(self.build)
 
-        def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
-            listener.epoch_ended(trial, epoch, metrics)
+        def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
+            reason = listener.epoch_ended(trial, epoch, metrics)
             if listener.stopping():
                 raise SystemExit  # the trial ends here as interrupted, and goes on from here when run again
+            return reason
 
         for index, trial in enumerate(trials):
             if listener.stopping():
@@ -99,7 +100,7 @@ class Workers:
             waiting = itertools.chain([first], trials)
             if not self._slots:
                 self.start(self.jobs)
-            self._slots[0].send("prepare", first)
+            self._slots[0].send(("prepare", first))
             prepared, exhausted = False, False
             while not (exhausted and all(slot.trial is None for slot in self._slots)):
                 if listener.stopping():
@@ -130,7 +131,7 @@ class Workers:
 
     def _heard(self, slot: _Slot, trial: Trial, message: str, content: Any, listener: Listener) -> None:
         if message == "epoch":
-            listener.epoch_ended(trial, *content)
+            slot.send(listener.epoch_ended(trial, *content))
             return
         if message == "disk full":
             raise content  # the next trial would find it full as well
@@ -185,7 +186,7 @@ class _Slot:
     def handles(self) -> list[Any]:
         return [self.connection, *(process.sentinel for process in self.processes)]
 
-    def send(self, *message: Any) -> None:
+    def send(self, message: Any) -> None:
         # A worker that has just died cannot be told; its sentinel says so at the next look.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(message)

@@ -16,6 +16,7 @@ from nnhp_torch.sweeper import Outcome, SweepCallback
 # Words beside the colours, so that nothing depends on seeing them.
 MARKS = {
     "completed": ("✓", "green"),
+    "pruned": ("–", "cyan"),
     "diverged": ("!", "yellow"),
     "failed": ("✗", "red"),
     "interrupted": ("‖", "yellow"),
@@ -44,15 +45,16 @@ class ProgressReport(SweepCallback):
         missing = outcome.missing
         self.monitor = outcome.sweep.monitor
         self.several_seeds = len({trial.config.seed for trial in outcome.trials}) > 1
-        self.total, self.ended = len(missing), 0
+        self.total, self.ended = outcome.left, 0
         self.digits = len(str(self.total))
-        if not missing:
+        if not self.total:
             return
         kept = len(outcome.trials) - len(missing)
         known = f", {kept} more are in the ledger already" if kept else ""
-        self.out.print(f"[bold]{outcome.sweep.name}[/]: {count(len(missing), 'trial')} to run{known}")
+        self.out.print(f"[bold]{outcome.sweep.name}[/]: {count(self.total, 'trial')} to run{known}")
         if self.out.is_terminal:
             epochs = sum(trial.config.max_epochs for trial in missing)
+            epochs += outcome.unchosen * outcome.sweep.base.max_epochs
             self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=f"0/{self.total} trials")
             self.live.start()
 

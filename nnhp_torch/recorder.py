@@ -18,7 +18,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from nnhp_torch.results import replacing
 
-OnEpoch = Callable[[int, Mapping[str, float]], None]
+OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
 
 class Recorder(Checkpoint):
@@ -29,7 +29,8 @@ class Recorder(Checkpoint):
     Args:
         folder: where `last.ckpt` and `best.ckpt` go.
         monitor, mode: the metric that makes an epoch the best, and its direction.
-        on_epoch: called with the epoch (from 1) and its metrics, on the first rank.
+        on_epoch: called with the epoch (from 1) and its metrics, on the first rank; a reason in return
+            ends the training, as pruned.
     """
 
     def __init__(self, folder: Path, monitor: str, mode: str, on_epoch: OnEpoch | None = None) -> None:
@@ -40,6 +41,7 @@ class Recorder(Checkpoint):
         self.on_epoch = on_epoch
         self.history: dict[str, list[float]] = {}
         self.complete = False
+        self.pruned = ""  # the reason, where there is one
 
     @property
     def epochs(self) -> int:
@@ -60,7 +62,7 @@ class Recorder(Checkpoint):
             checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
             self.load_state_dict(checkpoint["callbacks"][self.state_key])
         except Exception as error:
-            self.history, self.complete = {}, False
+            self.history, self.complete, self.pruned = {}, False, ""
             why = (str(error) or type(error).__name__).splitlines()[0]
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
             return {}
@@ -80,10 +82,16 @@ class Recorder(Checkpoint):
         if trainer.logger is not None and trainer.is_global_zero:
             trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
         trainer.save_checkpoint(self.last, weights_only=False)
+        reason = None
         if trainer.is_global_zero:
             self._keep_best()
             if self.on_epoch is not None:
-                self.on_epoch(self.epochs, {name: values[-1] for name, values in self.history.items()})
+                reason = self.on_epoch(self.epochs, {name: values[-1] for name, values in self.history.items()})
+        reason = trainer.strategy.broadcast(reason)  # all ranks stop, or none
+        if reason and not self.complete:
+            self.pruned, self.complete = reason, True
+            trainer.should_stop = True
+            trainer.save_checkpoint(self.last, weights_only=False)  # a kill in this moment would train it on otherwise
 
     def _keep_best(self) -> None:
         scores = [self.sign * value for value in self.history.get(self.monitor, ()) if math.isfinite(value)]
@@ -101,11 +109,12 @@ class Recorder(Checkpoint):
         return "nnhp_torch.Recorder"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self.history, "complete": self.complete}
+        return {"history": self.history, "complete": self.complete, "pruned": self.pruned}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
         self.complete = bool(state_dict["complete"])
+        self.pruned = str(state_dict.get("pruned", ""))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

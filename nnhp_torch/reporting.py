@@ -78,12 +78,20 @@ class TableReport(SweepCallback):
             return
         best = winner(outcome.sweep, gathered)
         self.out.print()
-        self.out.print(table(outcome.sweep, gathered, best, self.out.width))
+        self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
         self._say_troubles(outcome)
         self._say_winner(outcome, gathered, best)
-        if not outcome.ran and not outcome.missing:
+        if not outcome.ran and not outcome.left:
             self._say_nothing_ran(outcome)
         self._say_where(outcome)
+
+    def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
+        """The cells that the table shows."""
+        return gathered
+
+    def doubts(self, best: Cell, gathered: list[Cell], metric: str) -> str:
+        """What is to be held against the winner."""
+        return doubts(best, gathered, metric)
 
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
@@ -95,7 +103,7 @@ class TableReport(SweepCallback):
             self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)
         if outcome.interrupted:
             self.out.print(
-                f"[yellow]Interrupted:[/] {count(len(outcome.missing), 'trial')} left. "
+                f"[yellow]Interrupted:[/] {count(outcome.left, 'trial')} left. "
                 "The same command goes on from the last finished epoch."
             )
 
@@ -107,7 +115,7 @@ class TableReport(SweepCallback):
         test = best.text(f"test_{sweep.monitor.removeprefix('val_')}")
         beside = f" (test {test})" if test else ""
         self.out.print(f"Winner: [bold]{best.label}[/] with {sweep.monitor}={best.text(sweep.monitor)}{beside}")
-        if sentence := doubts(best, gathered, sweep.monitor):
+        if sentence := self.doubts(best, gathered, sweep.monitor):
             self.out.print(sentence, soft_wrap=True)
         finished = all(cell.ranked for cell in gathered)
         if sweep.verdict is not None and finished and (sentence := sweep.verdict(gathered)):
@@ -133,7 +141,7 @@ class TableReport(SweepCallback):
         if path is not None and path.exists():
             lines["Weights"] = str(path)
         lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
-        if self.then and not outcome.missing:
+        if self.then and not outcome.left:
             lines["Next"] = self.then
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 SCHEMA = 1
 
-Status = Literal["completed", "diverged", "failed", "interrupted"]
+Status = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class TrialResult:
         key: the trial's identity (Trial.key).
         sweep, name: where it belongs and what it is called.
         config: every setting; cell: the swept ones.
-        status: `completed` and `diverged` are results; `failed` and `interrupted` trials run again.
+        status: `completed`, `pruned` (ended early by a callback that saw no promise in it) and `diverged` are results,
+            of which only the first is ranked; `failed` and `interrupted` trials run again.
         reason: for anything but `completed`, why.
         history: metric → its value after each epoch (NaN where it was not finite).
         test: metrics of the test images, scored once with the final weights.
@@ -58,7 +59,7 @@ class TrialResult:
     @property
     def settled(self) -> bool:
         """Whether there is nothing left to run."""
-        return self.status in ("completed", "diverged")
+        return self.status in ("completed", "pruned", "diverged")
 
     @property
     def epochs(self) -> int:
@@ -175,8 +176,7 @@ class ResultStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         line = result.to_json().encode() + b"\n"
         with open(self.path, "ab+", buffering=0) as file:  # a buffer would be written again when it closes
-            end = _end_of_last_line(file)
-            file.truncate(end)
+            end = cut_torn_line(file)
             try:
                 while line:
                     line = line[file.write(line) :]
@@ -223,8 +223,14 @@ class ResultStore:
         return aside
 
 
+def cut_torn_line(file: Any) -> int:
+    """Cuts off what a crash has left behind the last whole line of an open file; returns where that ends."""
+    end = _end_of_last_line(file)
+    file.truncate(end)
+    return end
+
+
 def _end_of_last_line(file: Any) -> int:
-    """Where the last whole line ends: behind it stands nothing, or what a crash tore."""
     end = file.seek(0, os.SEEK_END)
     position = end
     while position > 0:

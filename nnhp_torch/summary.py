@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnhp_torch.grid import Sweep, label
+from nnhp_torch.grid import Sweep, Trial, label
 from nnhp_torch.results import TrialResult
 from nnhp_torch.sweeper import Outcome
 
@@ -70,7 +70,7 @@ class Cell:
 
     @property
     def troubles(self) -> dict[str, int]:
-        """How many of its trials ended as diverged, failed or interrupted, and how many are missing."""
+        """How many of its trials ended in another way than completed, and how many are missing."""
         count: dict[str, int] = {}
         for result in self.results:
             if result.status != "completed":
@@ -81,17 +81,30 @@ class Cell:
 
 
 def cells(outcome: Outcome) -> list[Cell]:
-    """The cells of a sweep in grid order."""
-    gathered = []
-    for values in outcome.sweep.cells():
-        trials = [trial for trial in outcome.trials if dict(trial.cell) == values]
-        results = [outcome.results[trial.key] for trial in trials if trial.key in outcome.results]
-        gathered.append(Cell(values, results, len(trials)))
-    return gathered
+    """The cells of a sweep: the grid's in its order, then those that were chosen on the way."""
+    gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {repr(v): (v, []) for v in outcome.sweep.cells()}
+    for trial in outcome.trials:
+        gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
+    return [
+        Cell(values, [outcome.results[t.key] for t in trials if t.key in outcome.results], len(trials))
+        for values, trials in gathered.values()
+    ]
 
 
 def winner(sweep: Sweep, gathered: Sequence[Cell]) -> Cell | None:
     """The ranked cell with the best mean of the monitored metric; the first of equals; None where none is ranked."""
-    ranked = [cell for cell in gathered if cell.ranked and math.isfinite(cell.mean(sweep.monitor))]
-    sign = 1 if sweep.mode == "max" else -1
-    return max(ranked, key=lambda cell: sign * cell.mean(sweep.monitor), default=None)
+    first = next(iter(ranking(sweep, gathered)), None)
+    return first if first is not None and _ranked(sweep, first) else None
+
+
+def ranking(sweep: Sweep, gathered: Sequence[Cell]) -> list[Cell]:
+    """The ranked cells from the best to the worst, equals in their order, and behind them the others."""
+    sign = -1 if sweep.mode == "max" else 1
+    ranked = sorted(
+        (cell for cell in gathered if _ranked(sweep, cell)), key=lambda cell: sign * cell.mean(sweep.monitor)
+    )
+    return [*ranked, *(cell for cell in gathered if not _ranked(sweep, cell))]
+
+
+def _ranked(sweep: Sweep, cell: Cell) -> bool:
+    return cell.ranked and math.isfinite(cell.mean(sweep.monitor))

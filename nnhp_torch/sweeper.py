@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,10 +13,13 @@ from nnhp_torch.results import ResultStore, Status, TrialResult
 
 
 class Listener(Protocol):
-    """What a launcher tells, trial by trial; it is called in the parent process only."""
+    """What a launcher tells, trial by trial; it is called in the parent process only.
+
+    Where `epoch_ended` answers with a reason, the trial is to end there as `pruned`.
+    """
 
     def started(self, trial: Trial) -> None: ...
-    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None: ...
+    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None: ...
     def ended(self, trial: Trial, result: TrialResult) -> None: ...
     def stopping(self) -> bool: ...
 
@@ -24,6 +28,21 @@ class Launch(Protocol):
     """Runs trials somewhere; returns when all have ended, or soon after `listener.stopping()` is true."""
 
     def __call__(self, trials: Iterator[Trial], listener: Listener) -> None: ...
+
+
+class Chooser(Protocol):
+    """Chooses trials while the sweep runs, as a search does; iterating over it chooses the next one."""
+
+    def open(self, results: Mapping[str, TrialResult]) -> Sequence[Trial]:
+        """The trials that earlier runs have chosen; `results` is the ledger, from now on this sweep's alone."""
+
+    def remaining(self) -> int:
+        """How many it may still choose."""
+
+    def __iter__(self) -> Iterator[Trial]: ...
+
+    def settle(self, trial: Trial, result: TrialResult) -> None:
+        """Told of the result of each trial, also of one that the ledger had already."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,7 @@ class Outcome:
         trials: all that were asked for; results: key → result, for those that have one.
         ran: keys of the trials that this run started.
         interrupted: whether it was told to stop before all had ended.
+        unchosen: how many trials a search may still choose.
     """
 
     sweep: Sweep
@@ -42,10 +62,16 @@ class Outcome:
     results: Mapping[str, TrialResult] = field(default_factory=dict)
     ran: Sequence[str] = ()
     interrupted: bool = False
+    unchosen: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many trials a further run would start."""
+        return len(self.missing) + self.unchosen
 
     @property
     def missing(self) -> list[Trial]:
-        """Trials that a further run would start."""
+        """Trials that a further run would start, as far as they are known."""
         return [t for t in self.trials if t.key not in self.results or not self.results[t.key].settled]
 
     @property
@@ -55,8 +81,9 @@ class Outcome:
 
     @property
     def successful(self) -> bool:
-        """Whether every trial has completed."""
-        return all(t.key in self.results and self.results[t.key].status == "completed" for t in self.trials)
+        """Whether every trial has completed, or was pruned on purpose."""
+        statuses = [self.results[t.key].status if t.key in self.results else None for t in self.trials]
+        return all(status in ("completed", "pruned") for status in statuses)
 
 
 class SweepCallback:
@@ -71,8 +98,8 @@ class SweepCallback:
     def on_trial_start(self, trial: Trial) -> None:
         """A trial has begun."""
 
-    def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
-        """A trial has finished an epoch (from 1), validation included."""
+    def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """A trial has finished an epoch (from 1), validation included; a reason ends it here, as `pruned`."""
 
     def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended, in whatever way."""
@@ -105,35 +132,59 @@ class Sweeper:
         self._running: dict[str, Trial] = {}
         self._stop: Callable[[], bool] = lambda: False
 
-    def run(self, sweep: Sweep, trials: Sequence[Trial], stop: Callable[[], bool] = lambda: False) -> Outcome:
+    def run(
+        self,
+        sweep: Sweep,
+        trials: Sequence[Trial],
+        stop: Callable[[], bool] = lambda: False,
+        chooser: Chooser | None = None,
+    ) -> Outcome:
         """Runs what is missing and returns everything there is.
 
         Args:
             trials: usually `sweep.trials()`; results of other trials in the ledger are left alone.
             stop: asked now and then; once true, no further trial starts and running ones become `interrupted`.
+            chooser: asked for a further trial whenever there is room for one, once none of `trials` is missing.
 
         Raises:
             LedgerError: the ledger is damaged or another process is using it.
         """
         with self.store.lock():
             known = self.store.results()
-            outcome = Outcome(sweep, trials, {t.key: known[t.key] for t in trials if t.key in known})
-            self._results = dict(outcome.results)
+            self._trials = {trial.key: trial for trial in trials}
+            self._chooser = chooser
+            unchosen = chooser.remaining if chooser else lambda: 0
+            if chooser:
+                self._trials |= {trial.key: trial for trial in chooser.open(known)}
+            self._results = {key: known[key] for key in self._trials if key in known}
+            outcome = Outcome(sweep, list(self._trials.values()), dict(self._results), unchosen=unchosen())
             self._ran: list[str] = []
             self._stop = stop
             self._failed = False
             try:
                 self._tell("on_sweep_start", outcome)
-                if outcome.missing:
-                    self.launch(iter(outcome.missing), self)
+                if outcome.left:
+                    further = self._choose(chooser, known) if chooser else ()
+                    self.launch(itertools.chain(outcome.missing, further), self)
             finally:
                 try:
                     _each(partial(self.ended, trial, interrupted(trial)) for trial in list(self._running.values()))
                 finally:
-                    outcome = replace(outcome, results=self._results, ran=self._ran)
-                    outcome = replace(outcome, interrupted=bool(outcome.missing) and stop())
+                    outcome = Outcome(sweep, list(self._trials.values()), self._results, self._ran, unchosen=unchosen())
+                    outcome = replace(outcome, interrupted=bool(outcome.left) and stop())
                     _each(partial(callback.on_sweep_end, outcome) for callback in self.callbacks)
         return outcome
+
+    def _choose(self, chooser: Chooser, known: Mapping[str, TrialResult]) -> Iterator[Trial]:
+        """What a chooser chooses, without what is known or running already: that is never trained twice."""
+        for trial in chooser:
+            self._trials.setdefault(trial.key, trial)
+            result = self._results.get(trial.key, known.get(trial.key))
+            if result is not None and result.settled:
+                self._results[trial.key] = result
+                chooser.settle(trial, result)
+            elif trial.key not in self._running:
+                yield trial
 
     def started(self, trial: Trial) -> None:
         """A launcher has begun a trial."""
@@ -141,9 +192,10 @@ class Sweeper:
         self._ran.append(trial.key)
         self._tell("on_trial_start", trial)
 
-    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
-        """A trial has finished an epoch."""
-        self._tell("on_epoch_end", trial, epoch, metrics)
+    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """A trial has finished an epoch; where a callback has a reason to end it there, the answer is that."""
+        reasons = [callback.on_epoch_end(trial, epoch, metrics) for callback in self.callbacks]
+        return next(filter(None, reasons), None)
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended: the ledger first, then whoever listens."""
@@ -151,6 +203,8 @@ class Sweeper:
         self._running.pop(trial.key, None)
         self._results[trial.key] = result
         self._failed |= result.status in ("failed", "diverged")
+        if self._chooser:
+            self._chooser.settle(trial, result)
         self._tell("on_trial_end", trial, result)
 
     def stopping(self) -> bool:

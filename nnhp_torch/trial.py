@@ -33,7 +33,8 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
 
     Args:
         build: configuration → (module, data module, callbacks), all of them fresh.
-        on_epoch: called after each epoch with its number (from 1) and its metrics.
+        on_epoch: called after each epoch with its number (from 1) and its metrics; a reason in return ends the trial
+            there, as `pruned`.
 
     Returns:
         The result; an exception in the trial makes it a `failed` one, with the traceback as its reason.
@@ -98,6 +99,8 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         if (epoch := first_not_finite(recorder.history)) is not None:
             reason = f"loss or metric not finite in epoch {epoch}"
             return {**outcome, "status": "diverged", "reason": reason}
+        if recorder.pruned:
+            return {**outcome, "status": "pruned", "reason": recorder.pruned}
         test: Mapping[str, float] = {}
         if is_overridden("test_step", module) and is_overridden("test_dataloader", datamodule):
             logger.epoch = recorder.epochs

@@ -57,9 +57,12 @@ def serve(
     quiet_lightning()
     reporting = environment.get("LOCAL_RANK", "0") == "0"
 
-    def on_epoch(epoch: int, metrics: Any) -> None:
-        if reporting:
-            connection.send(("epoch", (epoch, dict(metrics))))
+    def on_epoch(epoch: int, metrics: Any) -> str | None:
+        if not reporting:
+            return None
+        connection.send(("epoch", (epoch, dict(metrics))))
+        reason: str | None = connection.recv()  # waiting for it makes the epoch at which a trial is pruned no accident
+        return reason
 
     function = None
     while True:

@@ -13,18 +13,18 @@ from nnhp_torch.grid import Sweep
 from nnhp_torch.launchers import Workers
 from nnhp_torch.results import ResultStore
 from nnhp_torch.runtime import Runtime
-from nnhp_torch.sweeper import Sweeper
+from nnhp_torch.sweeper import SweepCallback, Sweeper
 
 TIME_LIMIT = 60  # seconds within which a trial that has lost a process must have failed
 
 
-def run(sweep, folder, devices, jobs=1):
+def run(sweep, folder, devices, jobs=1, callbacks=()):
     """The sweep's outcome in a folder, each trial on so many CPU processes."""
     store = ResultStore(folder)
     store.folder.mkdir(parents=True, exist_ok=True)
     strategy = "ddp" if devices > 1 else "auto"
     runtime = Runtime(str(store.folder), accelerator="cpu", devices=devices, strategy=strategy)
-    return Sweeper(Workers(sweep.build, runtime, jobs=jobs), store).run(sweep, sweep.trials())
+    return Sweeper(Workers(sweep.build, runtime, jobs=jobs), store, callbacks).run(sweep, sweep.trials())
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,16 @@ def test_a_lost_process_fails_its_trial_in_time_leaves_no_orphan_and_the_sweep_g
     assert "SIGKILL" in outcome.ordered[0].reason
     after = {p.pid for p in psutil.Process(os.getpid()).children(recursive=True) if "spawn_main" in str(p.cmdline())}
     assert after <= before, "no process is left"
+
+
+def test_a_trial_on_two_processes_is_pruned_in_both(sweep, tmp_path):
+    class Strict(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            return "no good" if epoch == 2 and trial.config.width == 4 else None
+
+    small = dataclasses.replace(sweep, axes={"width": [4, 8]})
+    outcome = run(small, tmp_path / "tiny", devices=2, callbacks=[Strict()])
+    assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)]
 
 
 def test_a_trial_on_two_processes_goes_on_to_the_same_digits(sweep, tmp_path):

@@ -47,6 +47,10 @@ MAY_IMPORT = {
     "progress": {"grid", "results", "sweeper"},
     "reporting": {"checkpoints", "figures", "grid", "progress", "results", "significance", "summary", "sweeper"},
     "overview": {"figures", "grid", "results", "significance", "summary", "sweeper"},
+    "search": {"grid"},
+    "study": {"grid", "results", "search", "sweeper"},
+    "search_report": {"figures", "grid", "reporting", "study", "summary", "sweeper"},
+    "search_cli": {"checkpoints", "cli", "progress", "reporting", "search", "search_report", "study", "sweeper"},
     "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper", "worker"},
 }
 

@@ -67,8 +67,10 @@ def test_a_wider_grid_runs_only_what_it_adds(sweep, store):
     assert [result.name for result in outcome.ordered] == [trial.name for trial in wider.trials()]
 
 
-@pytest.mark.parametrize(("status", "again"), [("failed", True), ("interrupted", True), ("diverged", False)])
-def test_failed_and_interrupted_trials_run_again_and_diverged_ones_do_not(sweep, store, status, again):
+@pytest.mark.parametrize(
+    ("status", "again"), [("failed", True), ("interrupted", True), ("diverged", False), ("pruned", False)]
+)
+def test_failed_and_interrupted_trials_run_again_and_diverged_and_pruned_ones_do_not(sweep, store, status, again):
     trial = sweep.trials()[1]
     store.append(unfinished(trial, status, "because"))
     launch = FakeLaunch()

@@ -52,6 +52,17 @@ def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime
     assert result.versions["torch"] == torch.__version__
 
 
+def test_a_trial_that_was_pruned_stays_so_even_if_a_kill_came_before_its_record(trial, runtime):
+    def prune(epoch, metrics):
+        return "no good" if epoch == 2 else None
+
+    first = run_trial(trial, toy.build, runtime, prune)
+    again = run_trial(trial, toy.build, runtime)
+    for result in (first, again):
+        assert (result.status, result.reason, result.epochs, result.test) == ("pruned", "no good", 2, {})
+    assert first.history == again.history
+
+
 def test_the_same_trial_gives_the_same_digits_and_another_seed_gives_others(sweep, runtime, tmp_path):
     def history(seed, folder):
         trial = sweep.trials(seeds=[seed])[0]
