@@ -155,7 +155,7 @@ class StudyChooser(SweepCallback):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna 4 calls the evaluator experimental
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            return optuna.importance.get_param_importances(self.study, evaluator=evaluator)
+            return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
 
     def _trial(self, number: int, source: Any) -> Trial:
         trial = self.search.trial(number, self.search.draw(source), self.seed, self.precision, self.threads)

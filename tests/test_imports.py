@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "checkpoints": {"grid", "results", "runtime", "summary", "sweeper"},
     "worker": {"grid", "precision", "results", "runtime", "sweeper", "trial"},
     "launchers": {"grid", "precision", "results", "runtime", "sweeper", "trial", "worker"},
+    "ray_launcher": {"grid", "results", "runtime", "sweeper", "worker"},
     "progress": {"grid", "results", "sweeper"},
     "reporting": {"checkpoints", "figures", "grid", "progress", "results", "significance", "summary", "sweeper"},
     "overview": {"figures", "grid", "results", "significance", "summary", "sweeper"},
@@ -48,7 +49,10 @@ MAY_IMPORT = {
     "study": {"grid", "results", "search", "sweeper"},
     "search_report": {"figures", "grid", "reporting", "study", "summary", "sweeper"},
     "search_cli": {"checkpoints", "cli", "progress", "reporting", "search", "search_report", "study", "sweeper"},
-    "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper", "worker"},
+    "cli": {
+        *("checkpoints", "grid", "launchers", "progress", "ray_launcher", "reporting", "results", "runtime"),
+        *("sweeper", "worker"),
+    },
 }
 
 
