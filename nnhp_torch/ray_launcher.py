@@ -38,7 +38,7 @@ class RayTasks:
     Args:
         build: configuration → (module, data module, callbacks), or its "package.module:function".
         runtime: what the trials share, on one device each.
-        address: `host:port` of the cluster, `auto` for one that was started on this machine, or `ray://…`.
+        address: `host:port` of the cluster, or `auto` for one that was started on this machine.
         jobs: trials at a time; default: as many as the cluster's CPUs and GPUs have room for.
         threads: CPUs per trial, and its threads.
     """
@@ -225,7 +225,7 @@ def _last_line(error: BaseException) -> str:
 
 def _knock(address: str) -> None:
     """An OSError where nothing listens at `host:port`, which Ray would try for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    host, colon, port = address.rpartition(":")
     if colon and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import secrets
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from conftest import TinyConfig, completed
@@ -86,14 +89,29 @@ def driver(folder: Path, trials: int, terminal: bool) -> Outcome:
     return outcome
 
 
+def cluster(folder: Path, trials: int) -> None:
+    """The same trials as tasks of a Ray that is started on this machine."""
+    import ray
+
+    from nnhp_torch.ray_launcher import RayTasks
+
+    store = ResultStore(folder)
+    sweep = sweep_of(trials)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray would leave one in the home folder
+    ray.init(num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False, log_to_driver=False)
+    launch = RayTasks(sweep.build, Runtime(str(folder), accelerator="cpu"))
+    timed(f"{trials} trials on Ray, 2 CPUs", lambda: Sweeper(launch, store).run(sweep, sweep.trials()))
+    ray.shutdown()
+
+
 def study(folder: Path, trials: int) -> None:
+    from nnhp_torch.optuna_chooser import OptunaChooser
     from nnhp_torch.search import Range, Search
-    from nnhp_torch.study import StudyChooser
 
     for made in (trials // 2, trials):
         store = ResultStore(folder / str(made))
         search = Search("scale", TinyConfig(max_epochs=1), {"lr": Range(1e-5, 1.0, log=True)}, build="toy:build")
-        chooser = StudyChooser(search, store.folder, made)
+        chooser = OptunaChooser(search, store.folder, made)
         launch = Sweeper(AtOnce(), store, [chooser])
         timed(
             f"{made} trials chosen by TPE, one epoch each",
@@ -109,7 +127,10 @@ def main() -> None:
         for trials in (1_000, 10_000):
             outcome = driver(root / f"driver{trials}", trials, terminal=False)
         driver(root / "terminal", 10_000, terminal=True)
-        study(root / "study", 400)
+        if find_spec("optuna"):
+            study(root / "study", 400)
+        if find_spec("ray"):
+            cluster(root / "ray", 200)
         few = dataclasses.replace(outcome, trials=outcome.trials[:200])
         gathered = cells(few)[:200]
         timed("the figure of 200 cells", lambda: figures.save(figures.draw(few, gathered), root / "figure.png"))

@@ -26,7 +26,7 @@ PRUNERS = ("hyperband", "median", "none")
 LEAST = 5  # completed trials from which on importances say something
 
 
-class StudyChooser(SweepCallback):
+class OptunaChooser(SweepCallback):
     """Chooses the trials of a search by an Optuna study in the sweep's folder, and prunes them.
 
     What is chosen is a function of the seed, the trial's number and the results so far: a search that was killed
