@@ -9,6 +9,7 @@ import sys
 import threading
 import typing
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, TypeVar
@@ -98,6 +99,8 @@ class Run:
         self.trials = sweep.trials(self.seeds, precision, args.threads)
         self.runtime = _runtime(sweep, args)
         self.jobs = _jobs(args, self.runtime)
+        if args.launcher == "ray":
+            _check_ray(args, self.runtime)
         self.store = ResultStore(self.runtime.folder)
         self.out = console()
         self.outcome: Outcome | None = None
@@ -146,6 +149,11 @@ class Run:
 
     def launch(self) -> Launch:
         """Where the trials run."""
+        if self.args.launcher == "ray":
+            from nnhp_torch.ray_launcher import RayTasks
+
+            jobs = None if self.args.jobs == "auto" else self.jobs
+            return RayTasks(self.sweep.build, self.runtime, _ray_address(self.args), jobs, self.args.threads)
         if self.jobs:
             return Workers(self.sweep.build, self.runtime, self.jobs, self.args.threads)
         return InProcess(self.sweep.build, self.runtime)
@@ -229,6 +237,12 @@ def add_options(parser: ArgumentParser, top: Settings) -> None:
         default="auto",
         help="trials side by side, in processes of their own; 0 runs them in this process; auto: one per core",
     )
+    runs.add_argument(
+        "--launcher", type=Literal["local", "ray"], default="local", help="this machine, or a Ray cluster that is there"
+    )
+    runs.add_argument(
+        "--ray_address", type=str | None, default=None, help="host:port of the cluster, or auto (else $RAY_ADDRESS)"
+    )
     runs.add_argument("--threads", type=int, default=1, help="CPU threads per trial; another number, other last digits")
     runs.add_argument("--log_dir", type=str, default="lightning_logs", help="where the sweep's folder goes")
     runs.add_argument(
@@ -309,6 +323,23 @@ def _jobs(args: Namespace, runtime: Runtime) -> int:
     if jobs == 0 and runtime.world_size > 1:
         raise ValueError("a trial on several devices needs processes of its own: give --jobs 1 or more")
     return jobs
+
+
+def _check_ray(args: Namespace, runtime: Runtime) -> None:
+    if find_spec("ray") is None:
+        raise ValueError("--launcher ray needs Ray, which is not installed: pip install '.[ray]'")
+    if not _ray_address(args):
+        raise ValueError(
+            "--launcher ray needs a cluster: give --ray_address or set RAY_ADDRESS (auto: on this machine)"
+        )
+    if args.jobs == 0:
+        raise ValueError("with --launcher ray jobs must be auto or a number of at least 1, not 0")
+    if runtime.world_size > 1:
+        raise ValueError("with --launcher ray each trial has one device: give --devices 1")
+
+
+def _ray_address(args: Namespace) -> str:
+    return args.ray_address or os.environ.get("RAY_ADDRESS", "")
 
 
 def command_line() -> str:

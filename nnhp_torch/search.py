@@ -40,6 +40,9 @@ class Range(Sequence[float]):
     def __getitem__(self, index: Any) -> Any:
         return (self.low, self.high)[index]
 
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}" + (", logarithmic" if self.log else "")
+
     @property
     def whole(self) -> bool:
         """Whether only whole numbers are drawn."""

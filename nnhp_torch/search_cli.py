@@ -11,11 +11,11 @@ from jsonargparse import Namespace
 
 from nnhp_torch.checkpoints import CheckpointPruning
 from nnhp_torch.cli import Parser, Run, add_sweep_options, changed, command_line
+from nnhp_torch.optuna_chooser import PRUNERS, SAMPLERS, OptunaChooser
 from nnhp_torch.progress import ProgressReport, count
 from nnhp_torch.reporting import CsvReport
 from nnhp_torch.search import Search
 from nnhp_torch.search_report import SearchFigures, SearchTable
-from nnhp_torch.study import PRUNERS, SAMPLERS, StudyChooser
 from nnhp_torch.sweeper import SweepCallback
 
 
@@ -64,7 +64,7 @@ class SearchRun(Run):
         super().__init__(search, args, command)
         if len(self.seeds) != 1:
             raise ValueError("a search trains each trial with one seed: --seeds '[7]' gives another one")
-        self.study = StudyChooser(
+        self.optuna = OptunaChooser(
             search,
             self.store.folder,
             args.trials,
@@ -75,12 +75,12 @@ class SearchRun(Run):
             args.threads,
             args.budget,
         )
-        self.chooser = self.study
+        self.chooser = self.optuna
 
     def list_trials(self) -> int:
         """Prints where trials would be chosen from, and writes nothing."""
         for name, axis in self.sweep.axes.items():
-            self.out.print(f"{name}  [dim]{axis}[/]")
+            self.out.print(f"{name}  {axis}", markup=False)
         print(f"{count(self.args.trials, 'trial')} in all would be chosen; results go to {self.store.folder}")
         return 0
 
@@ -88,10 +88,10 @@ class SearchRun(Run):
         """What the search leaves and shows."""
         folder = self.store.folder
         return [
-            self.study,  # the first to hear of an epoch, whatever the others do
+            self.optuna,  # the first to hear of an epoch, whatever the others do
             ProgressReport(self.out),
             CheckpointPruning(folder, self.args.keep_checkpoints),
             CsvReport(folder),
-            SearchFigures(folder, self.study),
+            SearchFigures(folder, self.optuna),
             SearchTable(self.out, self.store, self.command),
         ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch import figures
+from nnhp_torch.optuna_chooser import OptunaChooser
 from nnhp_torch.reporting import TableReport, write_image
-from nnhp_torch.study import StudyChooser
 from nnhp_torch.summary import Cell, cells, ranking, winner
 from nnhp_torch.sweeper import Outcome, SweepCallback
 
@@ -30,11 +31,11 @@ class SearchTable(TableReport):
 
     def doubts(self, best: Cell, gathered: list[Cell], metric: str) -> str:
         statuses = [result.status for cell in gathered for result in cell.results]
-        values = sorted(value for cell in gathered for value in cell.values_of(metric) if math.isfinite(value))
+        values = [value for cell in gathered for value in cell.values_of(metric) if math.isfinite(value)]
         epochs = sum(result.epochs for cell in gathered for result in cell.results)
         return (
             f"The best of {len(gathered)} trials ({statuses.count('pruned')} pruned, {epochs} epochs in all; median "
-            f"of the completed {values[len(values) // 2]:.4f}), each with one seed: part of its lead is luck. "
+            f"of the completed {statistics.median(values):.4f}), each with one seed: part of its lead is luck. "
             f"All of them are in {self.store.folder / 'results.csv'}"
         )
 
@@ -47,7 +48,7 @@ class SearchFigures(SweepCallback):
         chooser: whose study knows the importances.
     """
 
-    def __init__(self, folder: Path, chooser: StudyChooser) -> None:
+    def __init__(self, folder: Path, chooser: OptunaChooser) -> None:
         self.folder = folder
         self.chooser = chooser
 
@@ -88,7 +89,7 @@ def curves(outcome: Outcome) -> Figure:
     axes.set(xlabel="epoch", ylabel=monitor)
     axes.set_title(f"{outcome.sweep.name.replace('_', ' ')}: every trial", fontsize=12)
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-    axes.legend(frameon=False, loc="lower right" if outcome.sweep.mode == "max" else "upper right")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -111,6 +112,7 @@ def history(outcome: Outcome) -> Figure:
             *zip(*points["pruned"], strict=True), "x", color="#9aa0a6", markersize=5, label="pruned, as it was then"
         )
     if best:
+        best.append((len(outcome.ordered), best[-1][1]))
         axes.plot(
             *zip(*points["completed"], strict=True),
             "o",

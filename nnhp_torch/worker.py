@@ -12,14 +12,14 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from nnhp_torch.grid import Trial
-from nnhp_torch.results import ResultStore, disk_full
+from nnhp_torch.results import ResultStore, TrialResult, disk_full
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import unfinished
 
@@ -46,25 +46,16 @@ def serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(ResultStore(runtime.folder).log)
-    import torch
-
-    torch.set_num_threads(threads)
-    from nnhp_torch.precision import prefer_onednn
-    from nnhp_torch.trial import run_trial
-
-    prefer_onednn()
-
-    quiet_lightning()
+    get_ready(threads)
     reporting = environment.get("LOCAL_RANK", "0") == "0"
 
-    def on_epoch(epoch: int, metrics: Any) -> str | None:
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
         if not reporting:
             return None
         connection.send(("epoch", (epoch, dict(metrics))))
         reason: str | None = connection.recv()  # waiting for it makes the epoch at which a trial is pruned no accident
         return reason
 
-    function = None
     while True:
         try:
             message, trial = connection.recv()
@@ -78,19 +69,43 @@ def serve(
                 _note(traceback.format_exc())
                 connection.send(("prepared", error))
             continue
-        try:
-            function = function or import_by_name(build)
-            result = run_trial(trial, function, _on_device(runtime, index), on_epoch)
-        except Exception as error:  # whatever escapes is the trial's failure, not the worker's end
-            if disk_full(error):
-                _note(f"{trial.name}:\n{traceback.format_exc()}")
-                connection.send(("disk full", error))
-                continue
-            result = unfinished(trial, "failed", traceback.format_exc())
-        if result.status == "failed":
-            _note(f"{trial.name}:\n{result.reason}")
-        if reporting:
+        result = attempt(trial, build, _on_device(runtime, index), on_epoch)
+        if isinstance(result, OSError):
+            connection.send(("disk full", result))
+        elif reporting:
             connection.send(("result", result))
+
+
+def get_ready(threads: int) -> None:
+    """What a process imports and sets before its first trial."""
+    import torch
+
+    torch.set_num_threads(threads)
+    from nnhp_torch.precision import prefer_onednn
+
+    prefer_onednn()
+    quiet_lightning()
+
+
+def attempt(
+    trial: Trial,
+    build: str | Callable[..., Any],
+    runtime: Runtime,
+    on_epoch: Callable[[int, Mapping[str, float]], str | None],
+) -> TrialResult | OSError:
+    """A trial's result, whatever comes of it; an OSError where the disk is full. What went wrong is printed."""
+    from nnhp_torch.trial import run_trial
+
+    try:
+        result = run_trial(trial, import_by_name(build), runtime, on_epoch)
+    except Exception as error:  # whatever escapes is the trial's failure, not the process's end
+        if isinstance(error, OSError) and disk_full(error):
+            _note(f"{trial.name}:\n{traceback.format_exc()}")
+            return error
+        result = unfinished(trial, "failed", traceback.format_exc())
+    if result.status == "failed":
+        _note(f"{trial.name}:\n{result.reason}")
+    return result
 
 
 def _note(text: str) -> None:

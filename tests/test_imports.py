@@ -44,14 +44,27 @@ MAY_IMPORT = {
     "checkpoints": {"grid", "results", "runtime", "summary", "sweeper"},
     "worker": {"grid", "precision", "results", "runtime", "sweeper", "trial"},
     "launchers": {"grid", "precision", "results", "runtime", "sweeper", "trial", "worker"},
+    "ray_launcher": {"grid", "results", "runtime", "sweeper", "worker"},
     "progress": {"grid", "results", "sweeper"},
     "reporting": {"checkpoints", "figures", "grid", "progress", "results", "significance", "summary", "sweeper"},
     "overview": {"figures", "grid", "results", "significance", "summary", "sweeper"},
     "search": {"grid"},
-    "study": {"grid", "results", "search", "sweeper"},
-    "search_report": {"figures", "grid", "reporting", "study", "summary", "sweeper"},
-    "search_cli": {"checkpoints", "cli", "progress", "reporting", "search", "search_report", "study", "sweeper"},
-    "cli": {"checkpoints", "grid", "launchers", "progress", "reporting", "results", "runtime", "sweeper", "worker"},
+    "optuna_chooser": {"grid", "results", "search", "sweeper"},
+    "search_report": {"figures", "grid", "optuna_chooser", "reporting", "summary", "sweeper"},
+    "search_cli": {
+        "checkpoints",
+        "cli",
+        "progress",
+        "optuna_chooser",
+        "reporting",
+        "search",
+        "search_report",
+        "sweeper",
+    },
+    "cli": {
+        *("checkpoints", "grid", "launchers", "progress", "ray_launcher", "reporting", "results", "runtime"),
+        *("sweeper", "worker"),
+    },
 }
 
 

@@ -15,10 +15,10 @@ from conftest import FakeLaunch, TinyConfig, completed, environment
 
 from nnhp_torch import search_cli
 from nnhp_torch.launchers import InProcess, Workers
+from nnhp_torch.optuna_chooser import OptunaChooser
 from nnhp_torch.results import ResultStore
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.search import Range, Search
-from nnhp_torch.study import StudyChooser
 from nnhp_torch.summary import cells, winner
 from nnhp_torch.sweeper import Sweeper, unfinished
 
@@ -50,7 +50,7 @@ class Scores(FakeLaunch):
 
 
 def run(search, store, launch=None, trials=12, stop=None, **settings):
-    chooser = StudyChooser(search, store.folder, trials, **{"pruner": "none", **settings})
+    chooser = OptunaChooser(search, store.folder, trials, **{"pruner": "none", **settings})
     launch = launch or Scores()
     return Sweeper(launch, store, [chooser]).run(search, [], stop or (lambda: False), chooser)
 

@@ -26,7 +26,7 @@ PRUNERS = ("hyperband", "median", "none")
 LEAST = 5  # completed trials from which on importances say something
 
 
-class StudyChooser(SweepCallback):
+class OptunaChooser(SweepCallback):
     """Chooses the trials of a search by an Optuna study in the sweep's folder, and prunes them.
 
     What is chosen is a function of the seed, the trial's number and the results so far: a search that was killed
@@ -155,7 +155,7 @@ class StudyChooser(SweepCallback):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna 4 calls the evaluator experimental
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            return optuna.importance.get_param_importances(self.study, evaluator=evaluator)
+            return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
 
     def _trial(self, number: int, source: Any) -> Trial:
         trial = self.search.trial(number, self.search.draw(source), self.seed, self.precision, self.threads)
