@@ -76,15 +76,20 @@ def rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
         made.append(
             (
                 f.outcome.sweep.name,
-                f.chosen.label if f.chosen else "",
+                _short(f.chosen) if f.chosen else "",
                 f.chosen.text(f.monitor) if f.chosen else "",
-                f.best.label if f.best else "none",
+                _short(f.best) if f.best else "none",
                 f.best.text(f.monitor) if f.best else "",
                 f.best.text(test) if f.best else "",
                 f.verdict,
             )
         )
     return made
+
+
+def _short(cell: Cell) -> str:
+    """A cell's label, or its value alone where there is one: the sweep's name says of what."""
+    return cell.label if len(cell.values) > 1 else cell.label.partition("=")[2]
 
 
 def table(findings: Sequence[Finding]) -> Table:
