@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -28,40 +29,36 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def usual(options: Options) -> Iterator[Line]:
-    """Seconds an epoch against the usual port, one trial and two side by side."""
+    """Seconds an epoch against the usual port: one trial on one thread, and two side by side."""
     with ExitStack() as stack:
         port = stack.enter_context(process())
         one, other = (stack.enter_context(process(own_trial.start)) for _ in range(2))
         for precision, batch_size in itertools.product(PRECISIONS, BATCH_SIZES):
             config = options.trial(batch_size, 10)
-            epochs = 2 if options.quick else 4
-
-            def usual_epochs(workers: int) -> float:
-                arguments = (options.dataset, config.batch_size, epochs, workers, precision)  # noqa: B023
-                return port.submit(usual_port.run, *arguments).result().per_epoch
-
-            def own_epochs(*processes: Any) -> float:
-                """Seconds per epoch and process: two that do one each in a second count as half a second."""
-                futures = [p.submit(own_trial.run, config, precision) for p in processes]  # noqa: B023
-                return 1 / sum(1 / future.result().per_epoch for future in futures)
-
+            loading = (usual_port.run, options.dataset, batch_size, 2 if options.quick else 4)
             runs = interleaved(
                 {
-                    "usual port, no workers": partial(usual_epochs, 0),
-                    "usual port, 2 workers": partial(usual_epochs, 2),
-                    "one trial": partial(own_epochs, one),
-                    "two trials side by side": partial(own_epochs, one, other),
+                    "usual port, no workers": partial(_per_epoch, [port], *loading, 0, precision),
+                    "usual port, 2 workers": partial(_per_epoch, [port], *loading, 2, precision),
+                    "one trial": partial(_per_epoch, [one], own_trial.run, config, precision),
+                    "two trials side by side": partial(_per_epoch, [one, other], own_trial.run, config, precision),
                 },
                 options.repeat,
             )
             case = f"batch {batch_size}, {precision}"
             for name, seconds in runs.items():
                 yield Line(f"{case}: {name}, an epoch", seconds, "s")
-            best = [min(pair) for pair in zip(*list(runs.values())[:2], strict=True)]
+            best = min(list(runs.values())[:2], key=median)
             goal = 6 if precision == "32-true" else 8
             yield Line(f"{case}: one trial is faster by", ratios(best, runs["one trial"]), "×", f"≥ {goal}")
             side_by_side = ratios(best, runs["two trials side by side"])
             yield Line(f"{case}: two side by side, trials per minute by", side_by_side, "×", f"≥ {2 * goal}")
+
+
+def _per_epoch(processes: list[Any], run: Any, *arguments: Any) -> float:
+    """Seconds an epoch; two processes that take a second each count as half a second."""
+    futures = [p.submit(run, *arguments) for p in processes]
+    return 1 / sum(1 / future.result().per_epoch for future in futures)
 
 
 def bare(options: Options) -> Iterator[Line]:
@@ -69,11 +66,10 @@ def bare(options: Options) -> Iterator[Line]:
     with process(own_trial.start) as trial, process(own_trial.start) as loop:
         for precision, batch_size in itertools.product(PRECISIONS, BATCH_SIZES):
             config = options.trial(batch_size, 20)
-
-            def fit(where: Any, what: Any) -> float:
-                return where.submit(what, config, precision).result().fit / config.max_epochs  # noqa: B023
-
-            contestants = {"trial": partial(fit, trial, own_trial.run), "loop": partial(fit, loop, bare_loop.run)}
+            contestants = {
+                "trial": partial(_fit, trial, own_trial.run, config, precision),
+                "loop": partial(_fit, loop, bare_loop.run, config, precision),
+            }
             interleaved(contestants, 1)  # what happens once in a process
             runs = interleaved(contestants, options.repeat)
             case = f"batch {batch_size}, {precision}"
@@ -82,8 +78,14 @@ def bare(options: Options) -> Iterator[Line]:
             yield Line(f"{case}: Trainer.fit over bare loop", ratios(runs["trial"], runs["loop"]), "×", "≤ 1.15")
 
 
+def _fit(where: Any, run: Any, config: Any, precision: str) -> float:
+    """Seconds an epoch, with all that a fit has to do beside its epochs."""
+    timing = where.submit(run, config, precision).result()
+    return timing.fit / config.max_epochs
+
+
 def efficiency(options: Options) -> Iterator[Line]:
-    """FLOP/s in matrix products of as many trials as there are cores, over what the same cores can do."""
+    """FLOP/s in matrix products of one trial per core, over what the same cores can do."""
     config = options.trial(30_000, 10)
     width = config.n_nodes
     flops = matmul.training_flops([784, *[width] * (1 + config.n_layers), 10], 60_000, 10_000)
