@@ -70,7 +70,7 @@ class MNISTDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fetches what is missing; raises mnist.DatasetUnavailable where that cannot be."""
-        mnist.fetch(self.dataset, self.data_dir)
+        _fetched(self.dataset, self.data_dir)
 
     def setup(self, stage: str | None = None) -> None:
         """Loads the images, once per process and device.
@@ -170,6 +170,12 @@ def _loader(images: Images, batch_size: int, seed: int | None = None) -> DataLoa
     rank = torch.distributed.get_rank() if distributed else 0
     sampler = EpochBatches(len(images), min(batch_size, len(images)), seed, world, rank)
     return DataLoader(images, sampler=sampler, batch_size=None)
+
+
+@lru_cache(maxsize=4)
+def _fetched(dataset: str, data_dir: Path) -> None:
+    """Once a process: Lightning asks before every fit and every test, and checksums take a tenth of a second."""
+    mnist.fetch(dataset, data_dir)
 
 
 @lru_cache(maxsize=4)

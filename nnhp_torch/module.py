@@ -169,17 +169,17 @@ class MLPClassifier(L.LightningModule):
         return (self.loss_and_logits if whole else self.in_chunks)(x, y)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self._step("train", batch)
+        return self._step("train", batch, batch_idx)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._step("val", batch)
+        self._step("val", batch, batch_idx)
         if self.log_sparsity and self.net.hidden:
             _, hidden = self.net(self._scaled(batch[0]), return_hidden=True)
             zeros = torch.cat([activated.flatten() for activated in hidden]) == 0
-            self._log("val_sparsity", len(batch[0]), zeros.float().mean(), len(batch[0]))
+            self._log("val_sparsity", batch_idx, zeros.float().mean(), len(batch[0]))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._step("test", batch)
+        self._step("test", batch, batch_idx)
 
     def predict_step(self, batch: Tensor | Sequence[Tensor], batch_idx: int) -> Tensor:
         """Class probabilities (batch, num_classes), for a batch of x or of (x, y)."""
@@ -197,18 +197,20 @@ class MLPClassifier(L.LightningModule):
         """Bytes as numbers in [0, 1]; anything else as it is."""
         return x.to(torch.float32).div_(255).to(next(self.parameters()).dtype) if x.dtype == torch.uint8 else x
 
-    def _step(self, stage: str, batch: Batch) -> Tensor:
+    def _step(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch
         loss, logits = self.batch_loss(x, y)
-        self._log(f"{stage}_loss", len(y), loss.detach(), len(y))
-        self._log(f"{stage}_accuracy", len(y), logits.detach(), y)
+        self._log(f"{stage}_loss", batch_idx, loss.detach(), len(y))
+        self._log(f"{stage}_accuracy", batch_idx, logits.detach(), y)
         return loss
 
-    def _log(self, name: str, batch_size: int, *update: Any) -> None:
+    def _log(self, name: str, batch_idx: int, *update: Any) -> None:
         """Updates the metric; Lightning computes it at the epoch's end, over all batches and processes."""
         metric: Any = self.metrics[name]
+        known = batch_idx > 0 and metric.update_called  # a fit resumed within an epoch does not start at batch 0
         metric.update(*update)
-        self.log(name, metric, on_step=False, on_epoch=True, batch_size=batch_size)
+        if not known:  # once an epoch is enough, and each call costs a millisecond
+            self.log(name, metric, on_step=False, on_epoch=True)
 
 
 class _WithGradients(torch.autograd.Function):

@@ -123,6 +123,25 @@ def test_train_metrics_are_running_means_over_unequal_batches():
     assert fit.callback_metrics["train_loss"].item() == pytest.approx(loss / 50, rel=1e-5)
 
 
+def test_metrics_are_logged_in_every_epoch_of_every_fit():
+    class Broken(L.Callback):
+        def on_train_batch_end(self, *_):
+            raise RuntimeError("in the middle of an epoch")
+
+    module = make()
+    with pytest.raises(RuntimeError, match="in the middle"):
+        trainer(callbacks=[Broken()]).fit(module, loader(), loader())
+    accuracies = []
+
+    class Reads(L.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            accuracies.append(trainer.callback_metrics["train_accuracy"].item())
+
+    for _ in range(2):
+        trainer(max_epochs=2, callbacks=[Reads()]).fit(module, loader(batch_size=7), loader())
+    assert len(accuracies) == 4
+
+
 def test_a_loss_that_is_not_finite_is_logged_so():
     module = make()
     with torch.no_grad():

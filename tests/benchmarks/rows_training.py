@@ -1,0 +1,164 @@
+"""Rows about training itself: against the usual port, a bare loop, the machine's ceiling; side by side; memory."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import bare_loop
+import matmul
+import own_trial
+import usual_port
+from options import Options
+from processes import interleaved, process
+from report import Line, ratios
+
+from nnhp_torch.grid import Trial
+from nnhp_torch.launchers import Workers, cores
+from nnhp_torch.results import TrialResult
+from nnhp_torch.runtime import Runtime
+
+BATCH_SIZES = (30_000, 2_000)
+PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def usual(options: Options) -> Iterator[Line]:
+    """Seconds an epoch against the usual port: one trial on one thread, and two side by side."""
+    with ExitStack() as stack:
+        port = stack.enter_context(process())
+        one, other = (stack.enter_context(process(own_trial.start)) for _ in range(2))
+        for precision, batch_size in itertools.product(PRECISIONS, BATCH_SIZES):
+            config = options.trial(batch_size, 10)
+            loading = (usual_port.run, options.dataset, batch_size, 2 if options.quick else 4)
+            runs = interleaved(
+                {
+                    "usual port, no workers": partial(_per_epoch, [port], *loading, 0, precision),
+                    "usual port, 2 workers": partial(_per_epoch, [port], *loading, 2, precision),
+                    "one trial": partial(_per_epoch, [one], own_trial.run, config, precision),
+                    "two trials side by side": partial(_per_epoch, [one, other], own_trial.run, config, precision),
+                },
+                options.repeat,
+            )
+            case = f"batch {batch_size}, {precision}"
+            for name, seconds in runs.items():
+                yield Line(f"{case}: {name}, an epoch", seconds, "s")
+            best = min(list(runs.values())[:2], key=median)
+            goal = 6 if precision == "32-true" else 8
+            yield Line(f"{case}: one trial is faster by", ratios(best, runs["one trial"]), "×", f"≥ {goal}")
+            side_by_side = ratios(best, runs["two trials side by side"])
+            yield Line(f"{case}: two side by side, trials per minute by", side_by_side, "×", f"≥ {2 * goal}")
+
+
+def _per_epoch(processes: list[Any], run: Any, *arguments: Any) -> float:
+    """Seconds an epoch; two processes that take a second each count as half a second."""
+    futures = [p.submit(run, *arguments) for p in processes]
+    return 1 / sum(1 / future.result().per_epoch for future in futures)
+
+
+def bare(options: Options) -> Iterator[Line]:
+    """Trainer.fit with all of a trial's logging against a bare loop over the same chunks."""
+    with process(own_trial.start) as trial, process(own_trial.start) as loop:
+        for precision, batch_size in itertools.product(PRECISIONS, BATCH_SIZES):
+            config = options.trial(batch_size, 20)
+            contestants = {
+                "trial": partial(_fit, trial, own_trial.run, config, precision),
+                "loop": partial(_fit, loop, bare_loop.run, config, precision),
+            }
+            interleaved(contestants, 1)  # what happens once in a process
+            runs = interleaved(contestants, options.repeat)
+            case = f"batch {batch_size}, {precision}"
+            yield Line(f"{case}: bare loop, an epoch", runs["loop"], "s")
+            yield Line(f"{case}: Trainer.fit, an epoch", runs["trial"], "s")
+            yield Line(f"{case}: Trainer.fit over bare loop", ratios(runs["trial"], runs["loop"]), "×", "≤ 1.15")
+
+
+def _fit(where: Any, run: Any, config: Any, precision: str) -> float:
+    """Seconds an epoch, with all that a fit has to do beside its epochs."""
+    timing = where.submit(run, config, precision).result()
+    return timing.fit / config.max_epochs
+
+
+def efficiency(options: Options) -> Iterator[Line]:
+    """FLOP/s in matrix products of one trial per core, over what the same cores can do."""
+    config = options.trial(30_000, 10)
+    width = config.n_nodes
+    flops = matmul.training_flops([784, *[width] * (1 + config.n_layers), 10], 60_000, 10_000)
+    with ExitStack() as stack:
+        processes = [stack.enter_context(process(own_trial.start)) for _ in range(cores())]
+
+        def trials() -> float:
+            futures = [p.submit(own_trial.run, config) for p in processes]
+            return sum(flops / future.result().per_epoch for future in futures) / 1e9
+
+        def ceiling() -> float:
+            return sum(f.result() for f in [p.submit(matmul.ceiling) for p in processes]) / 1e9
+
+        runs = interleaved({"trials": trials, "ceiling": ceiling}, options.repeat)
+    yield Line("fastest float32 matrix products of all cores", runs["ceiling"], "GFLOP/s")
+    yield Line("batch 30000, 32-true: one trial per core, in its matrix products", runs["trials"], "GFLOP/s")
+    yield Line("share of the fastest", ratios(runs["trials"], runs["ceiling"]), "", "≥ 0.5")
+
+
+def jobs(options: Options) -> Iterator[Line]:
+    """--jobs 2 against --jobs 1 through the real launcher, one thread each."""
+    config = options.trial(30_000, 20)
+    runs = interleaved({str(n): partial(_launched, config, n, 4) for n in (1, 2)}, options.few)
+    for n, results in runs.items():
+        yield Line(f"--jobs {n}", [minute for minute, _ in results], "trials/min")
+    first, second = ([minute for minute, _ in results] for results in runs.values())
+    yield Line("--jobs 2 over --jobs 1", ratios(second, first), "×", "≥ 1.7")
+    digits = [repr(history) for results in runs.values() for _, histories in results for history in histories]
+    yield Line("share of these trials with the same digits", [digits.count(digits[0]) / len(digits)], "", "≥ 1")
+
+
+def _launched(config: Any, count: int, trials: int) -> tuple[float, list[Any]]:
+    """Trials per minute, and what each measured, once every worker has had a trial to warm up."""
+    listener = _Clock()
+    names = [f"warm-up-{i}" for i in range(count)] + [f"trial-{i}" for i in range(trials)]
+    with tempfile.TemporaryDirectory() as folder:
+        launch = Workers("nnhp_torch.experiment:build", Runtime(folder, accelerator="cpu"), count)
+        launch((Trial("benchmark", config, {}, name) for name in names), listener)
+    return 60 * trials / (listener.last - listener.first), [(r.history, r.test) for r in listener.results]
+
+
+class _Clock:
+    """Listens to a launcher: from the start of the first measured trial to the end of the last."""
+
+    def __init__(self) -> None:
+        self.first = self.last = 0.0
+        self.results: list[TrialResult] = []
+
+    def started(self, trial: Trial) -> None:
+        if trial.name == "trial-0":
+            self.first = perf_counter()
+
+    def epoch_ended(self, *_: Any) -> None:
+        pass
+
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        if not result.settled:
+            raise RuntimeError(result.reason)
+        self.last = perf_counter()
+        self.results.append(result)
+
+    def stopping(self) -> bool:
+        return False
+
+
+def memory(options: Options) -> Iterator[Line]:
+    """A worker over 50 trials of one epoch."""
+    trials, settled = (6, 3) if options.quick else (50, 10)
+    config = options.trial(2_000, 1)
+    with process(own_trial.start) as worker:
+        after, above = worker.submit(own_trial.memory, config, trials).result()
+    after, above = after[settled - 1 :], above[settled - 1 :]
+    yield Line(f"resident memory of a worker after each of trials {settled} to {trials}", after, "MB")
+    yield Line("its growth over these trials", [after[-1] - after[0]], "MB", "≤ 10")
+    # The training images are 47 MB as bytes, 188 MB as float32: a copy would show.
+    yield Line("batch 2000: what a trial needs above that at its highest", above, "MB", "≤ 47")

@@ -1,0 +1,109 @@
+"""The benchmarks compare equal work and say what they measured; how fast anything is, no test asks."""
+
+import json
+import os
+import subprocess
+import sys
+
+import bare_loop
+import idx
+import matmul
+import numpy as np
+import pytest
+import torch
+from conftest import HERE
+from processes import busiest, packed
+from report import Line, ratios, table
+
+from nnhp_torch import module
+from nnhp_torch.config import TrialConfig
+from nnhp_torch.experiment import build
+from nnhp_torch.grid import Trial
+from nnhp_torch.runtime import Runtime
+from nnhp_torch.sources import DATASETS
+from nnhp_torch.trial import run_trial
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_bare_loop_does_a_trials_work(tmp_path, monkeypatch, precision):
+    files = idx.contents()
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(files))
+    monkeypatch.setenv("NNHP_DATA_DIR", str(tmp_path / "data"))
+    idx.write(files, tmp_path / "data")
+    for where in (module, bare_loop):
+        monkeypatch.setattr(where, "CHUNK", 16)  # 120 images in batches of 50: whole chunks and rests
+    config = TrialConfig(batch_size=50, n_nodes=16, max_epochs=4, protocol="article")
+    result = run_trial(
+        Trial("sweep", config, {}, "trial", precision), build, Runtime(str(tmp_path / "log"), accelerator="cpu")
+    )
+    assert result.status == "completed", result.reason
+    checkpoint = torch.load(tmp_path / "log" / "trial" / "checkpoints" / "last.ckpt", weights_only=True)
+    timing, net = bare_loop.train(config, precision)
+    assert len(timing.ends) == 4
+    for name, weight in net.state_dict().items():
+        torch.testing.assert_close(checkpoint["state_dict"][f"net.{name}"], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_the_program_writes_what_it_has_measured(tmp_path):
+    generator = np.random.default_rng(0)
+    files = []
+    for count in (60_000, 10_000):  # noise in MNIST's shape; this set's content has no known checksum
+        files.append(idx.encode(generator.integers(0, 256, (count, 28, 28), dtype=np.uint8)))
+        files.append(idx.encode(generator.integers(0, 10, count, dtype=np.uint8)))
+    idx.write(files, tmp_path / "KMNIST" / "raw")
+    out = tmp_path / "benchmarks.json"
+    done = subprocess.run(
+        [
+            sys.executable,
+            HERE / "benchmarks",
+            "--quick",
+            "--only",
+            "memory",
+            "gpu",
+            "--dataset",
+            "KMNIST",
+            "--json",
+            out,
+        ],
+        env={**os.environ, "NNHP_DATA_DIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads(out.read_text())
+    assert {"date", "hardware", "versions"} <= set(written["machine"])
+    assert written["machine"]["hardware"]["cores"] >= 1
+    assert {"python", "torch", "lightning", "torchvision"} <= set(written["machine"]["versions"])
+    memory, gpu = written["rows"]
+    resident = memory["lines"][0]
+    assert resident["n"] == len(resident["values"]) == 4
+    assert resident["spread"] == [min(resident["values"]), max(resident["values"])]
+    assert resident["spread"][0] <= resident["median"] <= resident["spread"][1]
+    assert gpu["lines"][0]["n"] == 0
+    assert resident["what"] in done.stdout
+
+
+def test_a_line_knows_whether_its_goal_is_met():
+    assert Line("", [6.0, 7.0, 1.0], "×", "≥ 6").met is True
+    assert Line("", [6.0, 7.0, 1.0], "×", "≥ 6.1").met is False
+    assert Line("", [1.0, 1.2], "×", "≤ 1.15").met is True
+    assert Line("", [1.0, 1.4], "×", "≤ 1.15").met is False
+    assert Line("", [1.0], "s").met is None
+    assert Line("", [], "s", "≤ 1").met is None
+
+
+def test_the_table_has_a_row_for_each_line():
+    lines = [Line("one", ratios([2.0, 9.0, 4.0], [1.0, 3.0, 1.0]), "×", "≥ 6"), Line("none", [], "s")]
+    _, _, one, none = table(lines).splitlines()
+    assert [cell.strip() for cell in one.split("|")[1:-1]] == ["one", "3 ×", "2 to 4", "3", "≥ 6", "**no**"]
+    assert [cell.strip() for cell in none.split("|")[1:-1]] == ["none", "–", "–", "0", "", ""]
+
+
+def test_trials_are_packed_as_workers_take_them():
+    assert packed([3.0, 1.0, 1.0, 1.5], 2) == [0, 1, 1, 1]
+    assert busiest([3.0, 1.0, 1.0, 1.5], [0, 1, 1, 1]) == 3.5
+
+
+def test_training_flops_by_hand():
+    # Weights 6 and 8: forward 28 per image; backward 28 for the kernels, 16 for the inputs of the second alone.
+    assert matmul.training_flops([3, 2, 4], training=10, validation=5) == 10 * (28 + 28 + 16) + 5 * 28
