@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ Array = npt.NDArray[np.float64]
 TRAIN = {"color": "#D55E00", "linestyle": (0, (4, 1.5))}
 VALIDATION = {"color": "#0072B2", "linestyle": "-"}
 GREY = "#5f6368"
+TITLE = 46  # characters that fit over a panel; longer ones take two lines
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
     rows, columns = _shape([len(values) for values in outcome.sweep.axes.values()], len(shown))
     figure = Figure(figsize=(1.0 + 3.9 * columns, 1.3 + 2.65 * rows), dpi=150, layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    if any(len(panel.title) > TITLE for panel in shown):
+        shown = [replace(panel, title=panel.title.replace("  ", "\n")) for panel in shown]
     metric = outcome.sweep.monitor.removeprefix("val_")
     for index, axes in enumerate(grid.flat):
         if index >= len(shown):

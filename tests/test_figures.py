@@ -46,6 +46,19 @@ def test_runs_of_different_length_count_as_far_as_they_go(sweep, store):
     assert series.low[1:] == pytest.approx(series.high[1:])
 
 
+def test_no_title_runs_into_the_next_one(sweep, store):
+    wide = dataclasses.replace(
+        sweep, axes={"lr": [0.1, 0.010000123], "width": [12345678901234567890, 98765432109876543210]}
+    )
+    results = [completed(trial, 0.96) for trial in wide.trials()]
+    figure = figures.draw(outcome := _outcome(wide, store, results), cells(outcome))
+    figure.canvas.draw()
+    titles = [axes.title for axes in figure.axes]
+    boxes = [title.get_window_extent() for title in titles]
+    assert titles[0].get_text().count("\n") == 1
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 def test_titles_are_the_articles_and_say_what_went_wrong(sweep, store):
     trials = sweep.trials()
     results = [completed(trials[0], 0.9613), unfinished(trials[1], "failed", "no"), completed(trials[2], 0.5)]
