@@ -84,7 +84,7 @@ class Comparison:
 
 
 def comparisons(root: Path = Path()) -> list[Comparison]:
-    """Every cell of keras.csv beside ours."""
+    """Every cell of keras.csv beside ours, as far as it has been run here with all seeds."""
     keras = defaultdict(list)
     with open(root / FOLDER / "keras.csv", newline="") as file:
         for row in csv.DictReader(file):
@@ -95,7 +95,9 @@ def comparisons(root: Path = Path()) -> list[Comparison]:
         for protocol, name, _ in keras
         for cell in cells(outcome(name, protocol, root))
     }
-    return [Comparison(*key[:2], statistics.fmean(values), ours[key]) for key, values in keras.items()]
+    return [
+        Comparison(*key[:2], statistics.fmean(values), ours[key]) for key, values in keras.items() if ours[key].ranked
+    ]
 
 
 def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
@@ -115,19 +117,17 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
     for f in found:
         if f.outcome.sweep.verdict is not None:
             lines.append(f"- `{f.outcome.sweep.name}`: {f.outcome.sweep.verdict(f.gathered)}")
-    within = sum(c.within for c in compared)
-    lines += [
-        "",
-        f"Keras's own accuracy lies within half a point, or three standard deviations of the {len(SEEDS)} seeds here, "
-        f"in {within} of {len(compared)} cells.",
-    ]
-    for c in compared:
-        if not c.within:
-            lines.append(
-                f"Outside: {c.sweep} {c.here.label} ({c.protocol}): Keras {c.keras:.4f}, "
-                f"here {c.here.text('val_accuracy')}."
-            )
-    return "\n".join(lines) + "\n"
+    lines += ["", "Keras's own accuracy on the test images lies within half a point of the mean here, or within three "]
+    lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"
+    for protocol in PROTOCOLS.values():
+        cells_of_protocol = [c for c in compared if c.protocol == protocol]
+        within = sum(c.within for c in cells_of_protocol)
+        lines.append(f"- in {within} of {len(cells_of_protocol)} cells under `--protocol {protocol}`;")
+        for c in cells_of_protocol:
+            if not c.within:
+                lines[-1] += f" not in {c.here.label} of `{c.sweep}` (Keras {c.keras:.4f}, "
+                lines[-1] += f"here {c.here.text('val_accuracy')});"
+    return "\n".join(lines).removesuffix(";") + ".\n"
 
 
 def tidy(folder: Path) -> None:
