@@ -34,6 +34,10 @@ class OneTrial(LightningCLI):
         """Takes the network from the checkpoint. Lightning would let it override the command line's in silence."""
         path = self._chosen.get("ckpt_path")
         if path is None:
+            if self.config.subcommand != "fit":
+                self.parser.error(
+                    f"--ckpt_path is needed: without it {self.config.subcommand} would use random weights"
+                )
             return
         if not Path(path).is_file():
             self.parser.error(f"there is no checkpoint at {path}")

@@ -101,7 +101,8 @@ def test_predictions_are_a_line_per_image(run):
         (["fit", "--model.loss", "hinge"], "loss must be one of cross_entropy"),
         (["fit", "--data.batch_size", "0"], "batch_size must be a whole number"),
         (["validate", "--ckpt_path", "none.ckpt"], "there is no checkpoint at none.ckpt"),
-        (["predict", "--data", "DigitImages", "--data.folder", "."], "there is no picture"),
+        (["predict"], "--ckpt_path is needed: without it predict would use random weights"),
+        (["fit", "--data", "DigitImages", "--data.folder", "."], "there is no picture"),
     ],
 )
 def test_a_wrong_value_is_refused_with_exit_status_2(run, capsys, flags, said):
