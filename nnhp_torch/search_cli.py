@@ -10,7 +10,8 @@ from typing import Literal
 from jsonargparse import Namespace
 
 from nnhp_torch.checkpoints import CheckpointPruning
-from nnhp_torch.cli import Parser, Run, add_sweep_options, changed, command_line
+from nnhp_torch.cli import Run, command_line
+from nnhp_torch.options import Parser, add_sweep_options, changed
 from nnhp_torch.optuna_chooser import PRUNERS, SAMPLERS, OptunaChooser
 from nnhp_torch.progress import ProgressReport, count
 from nnhp_torch.reporting import CsvReport

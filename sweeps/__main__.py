@@ -15,9 +15,10 @@ from pkgutil import iter_modules
 from typing import Any, Literal
 
 from nnhp_torch import figures, overview
-from nnhp_torch.cli import TOP_LEVEL, Parser, Run, add_options, command_line
+from nnhp_torch.cli import Run, command_line
 from nnhp_torch.config import TrialConfig
 from nnhp_torch.grid import Sweep
+from nnhp_torch.options import TOP_LEVEL, Parser, add_options
 from nnhp_torch.reporting import console, write_image
 from sweeps._base import FINAL
 

@@ -51,9 +51,11 @@ MAY_IMPORT = {
     "search": {"grid"},
     "optuna_chooser": {"grid", "results", "search", "sweeper"},
     "search_report": {"figures", "grid", "optuna_chooser", "reporting", "summary", "sweeper"},
+    "options": {"grid", "launchers", "runtime"},
     "search_cli": {
         "checkpoints",
         "cli",
+        "options",
         "progress",
         "optuna_chooser",
         "reporting",
@@ -62,7 +64,7 @@ MAY_IMPORT = {
         "sweeper",
     },
     "cli": {
-        *("checkpoints", "grid", "launchers", "progress", "ray_launcher", "reporting", "results", "runtime"),
+        *("checkpoints", "grid", "launchers", "options", "progress", "ray_launcher", "reporting", "results"),
         *("sweeper", "worker"),
     },
 }
