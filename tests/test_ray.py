@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from conftest import TinyConfig, environment
 
-from nnhp_torch import cli
+from nnhp_torch import cli, options
 from nnhp_torch.launchers import InProcess
 from nnhp_torch.results import ResultStore
 from nnhp_torch.runtime import Runtime
@@ -197,7 +197,7 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2(args, address, said, tmp_
 def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
     from sweeps.dropout import SWEEP
 
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(options, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as raised:
         cli.main(SWEEP, ["--launcher", "ray", "--log_dir", str(tmp_path)])
     err = capsys.readouterr().err
