@@ -149,7 +149,7 @@ def test_from_the_command_line_a_real_sweep_runs_on_the_cluster(cluster, tmp_pat
 @needs_ray
 def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, sweep, store, tmp_path):
     """The last of the tests: the cluster has one node less after it."""
-    longer = dataclasses.replace(sweep, base=TinyConfig(max_epochs=30))
+    longer = dataclasses.replace(sweep, base=TinyConfig(max_epochs=100))  # so that two run at a time for sure
     running = set()
 
     class KillANode(SweepCallback):
@@ -157,6 +157,9 @@ def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, swee
             running.add(trial.key)
             if len(running) == 2 and len(cluster.workers) == 2:  # both nodes are at work
                 cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
+
+        def on_trial_end(self, trial, result):
+            running.discard(trial.key)
 
     outcome = run(longer, store, on_ray(cluster, store.folder), [KillANode()])
     assert len(cluster.workers) == 1
