@@ -113,7 +113,7 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
             chosen = (f.chosen.label, f.chosen.text(f.monitor)) if f.chosen else ("–", "")
             cells_of_row = (f"`{f.outcome.sweep.name}`", *chosen, f.best.label, f.best.text(f.monitor))
             lines.append(f"| {' | '.join((*cells_of_row, '; '.join(alike) or 'nothing'))} |")
-    lines += ["", "What the other sweeps say of the claims that go with them (one seed):", ""]
+    lines += ["", "What sweeps say of the claims that go with them (of one seed, but for `dropout`):", ""]
     for f in found:
         if f.outcome.sweep.verdict is not None:
             lines.append(f"- `{f.outcome.sweep.name}`: {f.outcome.sweep.verdict(f.gathered)}")
@@ -121,6 +121,8 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
     lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"
     for protocol in PROTOCOLS.values():
         cells_of_protocol = [c for c in compared if c.protocol == protocol]
+        if not cells_of_protocol:
+            continue  # not run yet
         within = sum(c.within for c in cells_of_protocol)
         lines.append(f"- in {within} of {len(cells_of_protocol)} cells under `--protocol {protocol}`;")
         for c in cells_of_protocol:
@@ -135,7 +137,7 @@ def tidy(folder: Path) -> None:
     for path in list(folder.rglob("checkpoints")):
         shutil.rmtree(path)
     for seed in SEEDS[1:]:
-        for path in list(folder.rglob(f"*{label({'seed': seed})}")):
+        for path in list(folder.rglob(f"*{label({'seed': seed})}*")):
             shutil.rmtree(path)
 
 
