@@ -1,5 +1,6 @@
 """The committed reference study: whole, faithful to Keras, and what the README says of it."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,15 @@ def test_the_readmes_search_is_the_one_in_its_ledger():
     said = f"{len(results)} trials, {pruned} of them pruned | {sum(r.epochs for r in results):,} | "
     said += f"{best.final('val_accuracy'):.4f} | {best.final('test_accuracy'):.4f} |"
     assert said in (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_chains_are_those_in_their_ledgers():
+    text = (ROOT / "README.md").read_text()
+    first = [r for r in outcome("dropout", root=ROOT).ordered if r.config["seed"] == SEEDS[0]]
+    article = max(first, key=lambda r: r.final("val_accuracy"))
+    assert f"at its end | 2,600 | {article.final('val_accuracy'):.4f} | {article.final('test_accuracy'):.4f} |" in text
+    with open(ROOT / FOLDER / "chain" / "study.csv", newline="") as file:
+        *_, last = rows = list(csv.DictReader(file))
+    assert f"at its end | 2,600 | {last['winner_accuracy']} | {last['test_accuracy']} |" in text
+    best = max(rows, key=lambda row: float(row["winner_accuracy"]))
+    assert f"on its way | | {best['winner_accuracy']} | {best['test_accuracy']} |" in text
