@@ -95,13 +95,20 @@ class HiddenLayer(nn.Module):
     def __init__(self, linear: nn.Linear, activation: nn.Module, norm: nn.Module, dropout: float) -> None:
         super().__init__()
         self.linear = linear
-        self.activation = activation
+        self.activation = in_place(activation)
         self.norm = norm
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         activated = self.activation(self.linear(x))  # (batch, width)
         return self.dropout(self.norm(activated)), activated
+
+
+def in_place(activation: nn.Module) -> nn.Module:
+    """A ReLU that overwrites what it is given, as the layer before it needs its output no more; others as they are."""
+    if isinstance(activation, nn.ReLU):
+        activation.inplace = True
+    return activation
 
 
 class BatchNorm(nn.BatchNorm1d):

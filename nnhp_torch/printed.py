@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nnhp_torch import catalog
 from nnhp_torch.config import TrialConfig
 from nnhp_torch.data import EpochBatches
+from nnhp_torch.mlp import in_place
 from nnhp_torch.module import MLPClassifier
 from nnhp_torch.optimizers import make_optimizer
 
@@ -55,7 +56,7 @@ class PrintedNet(nn.Module):
 
     def __init__(self, n_nodes: int, stages: int, activation: str, dropout: float) -> None:
         super().__init__()
-        self.activation: nn.Module = catalog.resolve("activation", activation)()
+        self.activation = in_place(catalog.resolve("activation", activation)())
         self.dropout = nn.Dropout(dropout)
         self.first = nn.Linear(PIXELS, n_nodes)
         widths = [n_nodes] + [CLASSES] * (stages - 1)
