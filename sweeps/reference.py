@@ -3,8 +3,8 @@
     python -m sweeps.reference
 
 runs what is missing of it (all sweeps, the article's seven with five seeds; three of them with five seeds under the
-article's protocol and as printed, to be held against Keras), then writes the study's table and figure, leaves one
-seed's curves, and puts the findings into README.md.
+article's protocol and as printed, to be held against Keras; the seven once more in bf16-mixed), then writes the study's
+table and figure, leaves one seed's curves, and puts the findings into README.md.
 """
 
 from __future__ import annotations
@@ -16,25 +16,31 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nnhp_torch import overview
 from nnhp_torch.grid import label
 from nnhp_torch.reporting import console
 from nnhp_torch.results import ResultStore, replacing
-from nnhp_torch.significance import LEVEL, compare_with_winner
+from nnhp_torch.significance import LEVEL, compare_with_winner, holm, paired_t_test
 from nnhp_torch.summary import Cell, cells
 from nnhp_torch.sweeper import Outcome
 from sweeps.__main__ import CHAIN, OTHERS, load, report
 
 FOLDER = Path("lightning_logs") / "reference"
 README = Path("README.md")
-BEGIN, END = "<!-- findings -->\n", "<!-- end of findings -->\n"
+MONITOR = "val_accuracy"
 
 SEEDS = [123, 124, 125, 126, 127]
 COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
 PROTOCOLS = {"intended": "article", "literal": "printed"}  # Keras's reading → ours
+# What is run once more, and lies in a folder of its name → which sweeps, with which flags.
+VARIANTS: dict[str, tuple[Collection[str], dict[str, str]]] = {
+    "article": (COMPARED, {"protocol": "article"}),
+    "printed": (COMPARED, {"protocol": "printed"}),
+    "bf16-mixed": (CHAIN, {"precision": "bf16-mixed"}),
+}
 
 
 def commands() -> Iterator[list[str]]:
@@ -42,17 +48,18 @@ def commands() -> Iterator[list[str]]:
     seven = f"[{','.join(CHAIN)}]"
     yield ["-m", "sweeps", "--only", seven, "--seeds", str(len(SEEDS)), "--log_dir", str(FOLDER)]
     yield ["-m", "sweeps", "--skip", seven, "--log_dir", str(FOLDER)]
-    for protocol in PROTOCOLS.values():
-        for name in COMPARED:
-            where = ["--protocol", protocol, "--log_dir", str(FOLDER / protocol)]
-            yield ["-m", f"sweeps.{name}", "--seeds", str(len(SEEDS)), *where]
+    for variant, (names, flags) in VARIANTS.items():
+        for name in names:
+            (chosen,) = ([f"--{flag}", value] for flag, value in flags.items())
+            yield ["-m", f"sweeps.{name}", "--seeds", str(len(SEEDS)), *chosen, "--log_dir", str(FOLDER / variant)]
 
 
-def outcome(name: str, protocol: str = "holdout", root: Path = Path()) -> Outcome:
+def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
     """What the ledgers say of a sweep; `root` is the project's folder."""
-    sweep = load(name, {}, {"protocol": protocol})
-    trials = sweep.trials(SEEDS if name in CHAIN else SEEDS[:1])
-    results = ResultStore(root / FOLDER / ("" if protocol == "holdout" else protocol) / name).results()
+    flags = VARIANTS[variant][1] if variant else {}
+    sweep = load(name, {}, {"protocol": flags.get("protocol", "holdout")})
+    trials = sweep.trials(SEEDS if name in CHAIN else SEEDS[:1], flags.get("precision", "32-true"))
+    results = ResultStore(root / FOLDER / variant / name).results()
     return Outcome(sweep, trials, {trial.key: results[trial.key] for trial in trials if trial.key in results})
 
 
@@ -79,7 +86,7 @@ class Comparison:
     @property
     def within(self) -> bool:
         """Whether Keras lies within half a point, or three standard deviations if that is more."""
-        mean, spread = self.here.mean("val_accuracy"), self.here.spread("val_accuracy")
+        mean, spread = self.here.mean(MONITOR), self.here.spread(MONITOR)
         return abs(self.keras - mean) <= max(0.005, 3 * spread)
 
 
@@ -98,6 +105,40 @@ def comparisons(root: Path = Path()) -> list[Comparison]:
     return [
         Comparison(*key[:2], statistics.fmean(values), ours[key]) for key, values in keras.items() if ours[key].ranked
     ]
+
+
+def precisions(root: Path = Path()) -> list[tuple[str, Cell, Cell, float]]:
+    """Every cell of the seven: sweep, the cell in 32-true and in bf16-mixed, adjusted p-value of the difference.
+
+    Paired t-tests over the seeds; Holm's correction goes over all cells of all sweeps.
+    """
+    pairs = [
+        (name, full, mixed)
+        for name in CHAIN
+        for full, mixed in zip(cells(outcome(name, root=root)), cells(outcome(name, "bf16-mixed", root)), strict=True)
+        if full.ranked and mixed.ranked
+    ]
+    tests = [paired_t_test(full.values_of(MONITOR), mixed.values_of(MONITOR)) for _, full, mixed in pairs]
+    return [(*pair, p) for pair, p in zip(pairs, holm(tests), strict=True)]
+
+
+def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
+    """The README's part about bf16-mixed."""
+    changed = [f"{full.label} of `{name}`" for name, full, _, p in compared if p < LEVEL]
+    lines = [
+        f"Of {len(compared)} cells, bf16-mixed changes {'; '.join(changed) or 'none'} ({MONITOR}, {len(SEEDS)} seeds, "
+        f"paired t-tests, Holm's correction over all cells, {LEVEL:.0%} level).",
+        "",
+        "<details><summary>Every cell in both precisions</summary>",
+        "",
+        "| sweep | cell | 32-true | bf16-mixed | difference | adjusted p |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, full, mixed, p in compared:
+        difference = mixed.mean(MONITOR) - full.mean(MONITOR)
+        row = (f"`{name}`", full.label, full.text(MONITOR), mixed.text(MONITOR), f"{difference:+.4f}", f"{p:.2g}")
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join([*lines, "", "</details>", ""])
 
 
 def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
@@ -128,7 +169,7 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
         for c in cells_of_protocol:
             if not c.within:
                 lines[-1] += f" not in {c.here.label} of `{c.sweep}` (Keras {c.keras:.4f}, "
-                lines[-1] += f"here {c.here.text('val_accuracy')});"
+                lines[-1] += f"here {c.here.text(MONITOR)});"
     return "\n".join(lines).removesuffix(";") + ".\n"
 
 
@@ -150,9 +191,28 @@ def main() -> None:
     found = findings()
     report(found, FOLDER / "study", console())
     tidy(FOLDER)
-    before, rest = README.read_text().split(BEGIN)
+    text = README.read_text()
+    for name, part in {"findings": markdown(found, comparisons()), "precisions": precision_table(precisions())}.items():
+        text = with_block(text, name, part)
     with replacing(README) as written:
-        written.write_text(before + BEGIN + markdown(found, comparisons()) + END + rest.split(END)[1])
+        written.write_text(text)
+
+
+def block(text: str, name: str) -> str:
+    """What stands between a block's marks, `<!-- name -->` and `<!-- end of name -->`."""
+    return _around(text, name)[1]
+
+
+def with_block(text: str, name: str, part: str) -> str:
+    """The text with another part between a block's marks."""
+    before, _, after = _around(text, name)
+    return before + part + after
+
+
+def _around(text: str, name: str) -> tuple[str, str, str]:
+    start = text.index(f"<!-- {name} -->\n") + len(f"<!-- {name} -->\n")
+    end = text.index(f"<!-- end of {name} -->\n", start)
+    return text[:start], text[start:end], text[end:]
 
 
 if __name__ == "__main__":

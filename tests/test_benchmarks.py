@@ -44,6 +44,19 @@ def test_the_bare_loop_does_a_trials_work(tmp_path, monkeypatch, precision):
         torch.testing.assert_close(checkpoint["state_dict"][f"net.{name}"], weight, rtol=1e-4, atol=1e-5)
 
 
+def test_measuring_the_ceiling_leaves_the_matrix_products_of_the_process_as_they_were(monkeypatch):
+    backend = torch.backends.mkldnn.matmul
+    monkeypatch.setattr(matmul, "SHAPES", ((8, 8, 8),))
+    before = backend.fp32_precision
+    try:
+        for setting in ("none", "bf16"):
+            backend.fp32_precision = setting
+            matmul.ceiling(0.01)
+            assert backend.fp32_precision == setting
+    finally:
+        backend.fp32_precision = before
+
+
 def test_the_program_writes_what_it_has_measured(tmp_path):
     generator = np.random.default_rng(0)
     files = []

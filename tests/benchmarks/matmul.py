@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -19,11 +21,22 @@ def ceiling(seconds: float = 0.3) -> float:
     Args:
         seconds: spent on each shape.
     """
-    best = max(_rate(shape, seconds) for shape in SHAPES)
-    if prefer_onednn():
-        best = max(best, *(_rate(shape, seconds) for shape in SHAPES))
-        torch.backends.mkldnn.matmul.fp32_precision = "none"
+    with _restored():
+        torch.backends.mkldnn.matmul.fp32_precision = "none"  # MKL
+        best = max(_rate(shape, seconds) for shape in SHAPES)
+        if prefer_onednn():
+            best = max(best, *(_rate(shape, seconds) for shape in SHAPES))
     return best
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    """Leaves the library as it was: the process goes on with a trial."""
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = before
 
 
 def _rate(shape: tuple[int, int, int], seconds: float) -> float:

@@ -107,8 +107,8 @@ def efficiency(options: Options) -> Iterator[Line]:
 
 def jobs(options: Options) -> Iterator[Line]:
     """--jobs 2 against --jobs 1 through the real launcher, one thread each."""
-    config = options.trial(30_000, 20)
-    runs = interleaved({str(n): partial(_launched, config, n, 4) for n in (1, 2)}, options.few)
+    config = options.trial(30_000, 10)
+    runs = interleaved({str(n): partial(_launched, config, n, 12) for n in (1, 2)}, options.few)
     for n, results in runs.items():
         yield Line(f"--jobs {n}", [minute for minute, _ in results], "trials/min")
     first, second = ([minute for minute, _ in results] for results in runs.values())
