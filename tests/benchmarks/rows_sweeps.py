@@ -44,7 +44,7 @@ def prompt(options: Options) -> Iterator[Line]:
     yield Line("python -m sweeps.batch_size, from prompt to prompt", wall, "s")
     yield Line("its longest worker's time in fit", longest, "s")
     beyond = [all_of_it - 1.1 * fit for all_of_it, fit in zip(wall, longest, strict=True)]
-    yield Line("prompt to prompt beyond 1.1 times that", beyond, "s", "≤ 8")
+    yield Line("sweeps.batch_size: prompt to prompt beyond 1.1 × that fit", beyond, "s", "≤ 8")
 
 
 def first_line(options: Options) -> Iterator[Line]:
