@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "data": {"mnist", "chance", "sources"},
     "callbacks": {"catalog", "chance"},
     "module": {"catalog", "mlp", "optimizers", "regularizers", "schedules"},
-    "printed": {"catalog", "config", "data", "module", "optimizers"},
+    "printed": {"catalog", "config", "data", "mlp", "module", "optimizers"},
     "experiment": {"callbacks", "config", "data", "module", "printed"},
     "recorder": {"results"},
     "logger": set(),
