@@ -162,8 +162,6 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
     lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"
     for protocol in PROTOCOLS.values():
         cells_of_protocol = [c for c in compared if c.protocol == protocol]
-        if not cells_of_protocol:
-            continue  # not run yet
         within = sum(c.within for c in cells_of_protocol)
         lines.append(f"- in {within} of {len(cells_of_protocol)} cells under `--protocol {protocol}`;")
         for c in cells_of_protocol:
