@@ -77,19 +77,14 @@ class OptunaChooser(SweepCallback):
             with open(self.path, "rb+") as file:
                 cut_torn_line(file)
         lock: Any = _NoLock()
-        self.study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(JournalFileBackend(str(self.path), lock)),
-            study_name=self.name,
-            direction="maximize" if self.search.mode == "max" else "minimize",
-            sampler=self._sampler(0),
-            pruner=_pruner(self.pruner, self.search.base.max_epochs),
-            load_if_exists=True,
-        )
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.path), lock))
+        self.study = self._study(self._sampler(0), storage)
         chosen = {}
         for stored in self.study.get_trials(deepcopy=False):
             waits = not stored.state.is_finished()
-            self.study.sampler = self._sampler(stored.number)  # for what a kill has left undrawn
             asked = optuna.trial.Trial(self.study, stored._trial_id) if waits else stored
+            if waits:
+                self.study.sampler = self._redrawing(stored.number)
             trial = self._trial(stored.number, asked)
             chosen[trial.key] = trial
             if isinstance(asked, optuna.trial.Trial):
@@ -161,6 +156,34 @@ class OptunaChooser(SweepCallback):
         trial = self.search.trial(number, self.search.draw(source), self.seed, self.precision, self.threads)
         self._spent.setdefault(trial.key, trial.config.max_epochs)
         return trial
+
+    def _redrawing(self, number: int) -> optuna.samplers.BaseSampler:
+        """Gives what a kill has left undrawn of a trial: the whole of it is drawn again, by a copy of the study."""
+        import optuna
+
+        assert self.study is not None
+        copy = self._study(self._sampler(number))
+        copy.add_trials(self.study.get_trials(deepcopy=False)[:number])
+        asked = copy.ask()
+        self.search.draw(asked)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.PartialFixedSampler(asked.params, self._sampler(number))
+
+    def _study(
+        self, sampler: optuna.samplers.BaseSampler, storage: optuna.storages.BaseStorage | None = None
+    ) -> optuna.Study:
+        """By default one in memory."""
+        import optuna
+
+        return optuna.create_study(
+            storage=storage,
+            study_name=self.name,
+            direction="maximize" if self.search.mode == "max" else "minimize",
+            sampler=sampler,
+            pruner=_pruner(self.pruner, self.search.base.max_epochs),
+            load_if_exists=True,
+        )
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         import optuna

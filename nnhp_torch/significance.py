@@ -45,12 +45,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare_with_winner(best: Cell, gathered: Sequence[Cell], metric: str) -> dict[str, float]:
-    """Label of every other ranked cell → adjusted p-value of its difference from the winner; empty with one seed."""
-    if best.trials < 2:
+def compare_with(one: Cell, gathered: Sequence[Cell], metric: str) -> dict[str, float]:
+    """Label of every other ranked cell → adjusted p-value of its difference from that one; empty with one seed."""
+    if one.trials < 2:
         return {}
-    others = [cell for cell in gathered if cell is not best and cell.ranked]
-    p_values = [paired_t_test(best.values_of(metric), cell.values_of(metric)) for cell in others]
+    others = [cell for cell in gathered if cell is not one and cell.ranked]
+    p_values = [paired_t_test(one.values_of(metric), cell.values_of(metric)) for cell in others]
     return dict(zip((cell.label for cell in others), holm(p_values), strict=True))
 
 
@@ -58,7 +58,7 @@ def doubts(best: Cell, gathered: Sequence[Cell], metric: str) -> str:
     """What the seeds allow to say of the winner, in a sentence."""
     if best.trials < 2:
         return "One seed: differences of a few tenths of a point are noise; --seeds 5 shows how much."
-    p_values = compare_with_winner(best, gathered, metric)
+    p_values = compare_with(best, gathered, metric)
     test = f"paired t-test over {best.trials} seeds, Holm's correction, {LEVEL:.0%} level"
     alike = [label for label, p in p_values.items() if p >= LEVEL]
     if not p_values:

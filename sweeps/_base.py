@@ -1,12 +1,34 @@
-"""What several sweeps share: where the article's chain of choices ends, and how a regularizer is judged."""
+"""What several sweeps share: where the article's chain of choices ends, and how a claim is judged."""
 
+import statistics
 from collections.abc import Sequence
 
 from nnhp_torch.config import TrialConfig
+from nnhp_torch.significance import LEVEL, compare_with
 from nnhp_torch.summary import Cell
 
 # The base of the hyperparameters that the article describes without a grid.
 FINAL = TrialConfig(lr=0.001, momentum=0.1, reg_type="l2", reg=1e-4, max_epochs=80)
+
+NOISE = 0.005  # With one seed, accuracies less than half a point apart say nothing.
+
+
+def judged(claim: str, effects: Sequence[float], p: float) -> str:
+    """Whether a run bears out a claim, or cannot say.
+
+    Args:
+        claim: what follows on "that".
+        effects: the accuracy of each seed that speaks for the claim, negative where it speaks against it.
+        p: of such effects if there were none; not looked at with one seed.
+    """
+    said = f"{'bears out' if statistics.fmean(effects) > 0 else 'does not bear out'} that {claim}"
+    if len(effects) == 1 and abs(effects[0]) < NOISE:
+        return f"With one seed that is noise: it neither bears out nor refutes that {claim}."
+    if len(effects) == 1:
+        return f"As far as one seed can say, this {said}."
+    if p >= LEVEL:
+        return f"Over {len(effects)} seeds that is noise (p={p:.2g}): it neither bears out nor refutes that {claim}."
+    return f"Over {len(effects)} seeds (p={p:.2g}), this {said}."
 
 
 def regularizes(what: str, cells: Sequence[Cell]) -> str:
@@ -23,9 +45,11 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
     (train_0, val_0), (train_1, val_1) = (
         (cell.mean("train_accuracy"), cell.mean("val_accuracy")) for cell in (least, best)
     )
+    gains = [b - a for a, b in zip(*(cell.values_of("val_accuracy") for cell in (least, best)), strict=True)]
+    # The best of several was picked by what it scored: Holm's correction makes up for that.
+    p = compare_with(least, cells, "val_accuracy").get(best.label, 1.0)
     return (
         f"{what.capitalize()}: from {least.label} to {best.label}, the best of the others, val_accuracy goes from "
         f"{val_0:.4f} to {val_1:.4f} and what training accuracy (measured under {what}) is above it from "
-        f"{train_0 - val_0:+.4f} to {train_1 - val_1:+.4f}. This "
-        f"{'bears out' if val_1 > val_0 else 'does not bear out'} that {what} helps on images not seen."
-    )
+        f"{train_0 - val_0:+.4f} to {train_1 - val_1:+.4f}. "
+    ) + judged(f"{what} helps on images not seen", gains, p)

@@ -154,6 +154,22 @@ def test_a_budget_of_epochs_is_never_overspent(search, store):
 
 
 @needs_optuna
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_wherever_a_kill_cut_optunas_journal_the_same_trials_are_drawn(search, tmp_path, sampler):
+    """A trial takes several lines, one for each setting: a kill between two leaves it half drawn."""
+    store = ResultStore(tmp_path / "whole")
+    whole = run(search, store, trials=12, sampler=sampler)
+    lines = (store.folder / "optuna.journal").read_bytes().splitlines(keepends=True)
+    assert len(lines) > 4 * 12
+    for kept in range(len(lines)):
+        cut = ResultStore(tmp_path / f"{kept} lines")
+        cut.folder.mkdir()
+        cut.path.write_bytes(store.path.read_bytes())
+        (cut.folder / "optuna.journal").write_bytes(b"".join(lines[:kept]))
+        assert drawn(run(search, cut, trials=12, sampler=sampler)) == drawn(whole), f"with {kept} lines"
+
+
+@needs_optuna
 def test_a_line_that_a_crash_tore_from_optunas_journal_is_cut_off(search, store):
     run(search, store, trials=3)
     journal = store.folder / "optuna.journal"

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from conftest import FakeLaunch, completed
 
-from nnhp_torch.significance import compare_with_winner, doubts, holm, paired_t_test
+from nnhp_torch.significance import compare_with, doubts, holm, paired_t_test
 from nnhp_torch.summary import cells, winner
 from nnhp_torch.sweeper import Sweeper
 
@@ -42,7 +42,7 @@ def _doubts(sweep, store, accuracies):
         store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
     gathered = cells(Sweeper(FakeLaunch(), store).run(swept, trials))
     best = winner(swept, gathered)
-    return best, doubts(best, gathered, "val_accuracy"), compare_with_winner(best, gathered, "val_accuracy")
+    return best, doubts(best, gathered, "val_accuracy"), compare_with(best, gathered, "val_accuracy")
 
 
 def test_cells_within_the_noise_are_named_and_the_others_are_not(sweep, store):
