@@ -49,7 +49,7 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
     # The best of several was picked by what it scored: Holm's correction makes up for that.
     p = compare_with(least, cells, "val_accuracy").get(best.label, 1.0)
     return (
-        f"{what.capitalize()}: from {least.label} to {best.label}, the best of the others, val_accuracy goes from "
+        f"From {least.label} to {best.label}, the best of the others, val_accuracy goes from "
         f"{val_0:.4f} to {val_1:.4f} and what training accuracy (measured under {what}) is above it from "
         f"{train_0 - val_0:+.4f} to {train_1 - val_1:+.4f}. "
     ) + judged(f"{what} helps on images not seen", gains, p)
