@@ -1,6 +1,7 @@
 """Trials in worker processes: same digits, one death does not end the sweep, none outlives its parent."""
 
 import dataclasses
+import gc
 import multiprocessing
 import os
 import signal
@@ -10,13 +11,14 @@ import time
 
 import psutil
 import pytest
+import torch
 from conftest import environment
 
 from nnhp_torch import launchers
 from nnhp_torch.launchers import InProcess, Workers, cores
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import SweepCallback, Sweeper
-from nnhp_torch.worker import PreparationError
+from nnhp_torch.worker import PreparationError, get_ready
 
 
 def run(sweep, store, launcher, build="toy:build", **kwargs):
@@ -161,6 +163,18 @@ def test_many_trials_in_one_worker_leave_memory_flat_and_no_file_open(sweep, sto
     memory, *handles = (list(values) for values in zip(*watch.seen[trials // 3 :], strict=True))
     assert memory[-1] - memory[0] < 10, memory
     assert all(max(values) <= values[0] + 1 for values in handles), handles
+
+
+def test_a_worker_that_is_ready_collects_garbage_again(monkeypatch):
+    """Importing goes without, and what is imported is never looked through."""
+    monkeypatch.setattr("nnhp_torch.precision.prefer_onednn", lambda: None)
+    try:
+        get_ready(torch.get_num_threads())
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 100_000
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 PARENT = """

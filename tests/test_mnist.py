@@ -45,7 +45,7 @@ def mirror(tmp_path, monkeypatch):
     server.asked = []
     server.folder = folder
     server.address = f"http://127.0.0.1:{server.server_port}/"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES, (server.address,)))
     yield server
     server.shutdown()
