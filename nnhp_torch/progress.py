@@ -80,6 +80,8 @@ class ProgressReport(SweepCallback):
         else:
             line.append(f"  {result.status}: {last_line(result.reason)}", style=colour)
         self.out.print(line)
+        for note in result.notes:
+            self.out.print(Text(f"  {note}", style="yellow"))
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         self.live.stop()

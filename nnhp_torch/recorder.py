@@ -42,6 +42,7 @@ class Recorder(Checkpoint):
         self.history: dict[str, list[float]] = {}
         self.complete = False
         self.pruned = ""  # the reason, where there is one
+        self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
 
     @property
     def epochs(self) -> int:
@@ -65,6 +66,7 @@ class Recorder(Checkpoint):
             self.history, self.complete, self.pruned = {}, False, ""
             why = (str(error) or type(error).__name__).splitlines()[0]
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
+            self.notes = [f"started over: its checkpoint cannot be read ({why})"]
             return {}
         return checkpoint
 
@@ -109,12 +111,13 @@ class Recorder(Checkpoint):
         return "nnhp_torch.Recorder"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self.history, "complete": self.complete, "pruned": self.pruned}
+        return {"history": self.history, "complete": self.complete, "pruned": self.pruned, "notes": self.notes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
         self.complete = bool(state_dict["complete"])
         self.pruned = str(state_dict.get("pruned", ""))
+        self.notes = [str(note) for note in state_dict.get("notes", ())]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

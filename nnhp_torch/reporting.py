@@ -98,6 +98,8 @@ class TableReport(SweepCallback):
             if result.status in ("failed", "diverged"):
                 line = Text(f"{result.name} {result.status}:", style="red")
                 self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
+            for note in result.notes:
+                self.out.print(Text(f"{result.name} {note}", style="yellow"), soft_wrap=True)
         if any("Traceback" in result.reason for result in outcome.ordered):
             log = self.store.log if self.store.log.exists() else self.store.path
             self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)

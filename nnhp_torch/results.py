@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no notes
 
 Status = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
 
@@ -39,6 +39,7 @@ class TrialResult:
         test: metrics of the test images, scored once with the final weights.
         seconds: wall time of the trial; fit_seconds: of training and validation alone.
         started: ISO 8601, UTC. versions, hardware: what it was made with.
+        notes: what a reader must know of it: that it started over, that it may differ from an uninterrupted run.
     """
 
     key: str
@@ -55,6 +56,7 @@ class TrialResult:
     started: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = field(default_factory=list)
 
     @property
     def settled(self) -> bool:

@@ -66,6 +66,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
         seconds=round(time.perf_counter() - clock, 3),
         started=started,
         versions=versions(),
+        notes=recorder.notes,
         **{"hardware": hardware("cpu", 1), **outcome},
     )
 
