@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -83,6 +82,4 @@ def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
 
 def _better(result: TrialResult, other: TrialResult, sweep: Sweep) -> bool:
     """Whether a result beats another; of equals the one that came first."""
-    sign = 1 if sweep.mode == "max" else -1
-    mine, theirs = (sign * r.final(sweep.monitor) for r in (result, other))
-    return mine > theirs or (math.isnan(theirs) and not math.isnan(mine))
+    return sweep.objective.better(result.final(sweep.monitor), other.final(sweep.monitor))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nnhp_torch.objective import Objective
 from nnhp_torch.results import replacing
-from nnhp_torch.summary import Cell, winner
+from nnhp_torch.summary import Cell, twin, winner
 from nnhp_torch.sweeper import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from nnhp_torch.grid import Sweep
 
 Array = npt.NDArray[np.float64]
 
@@ -43,14 +46,13 @@ class Panel:
     """What one subplot shows."""
 
     title: str
-    train: Series
-    validation: Series
+    curves: Mapping[str, Series]  # name in the legend → curve
     best: bool
 
 
 def series(cell: Cell, metric: str) -> Series:
     """The metric's curve over a cell's seeds; shorter runs (early stopping) count as far as they go."""
-    curves = [result.history[metric] for result in cell.results if result.history.get(metric)]
+    curves = [curve for result in cell.results if (curve := result.curve(metric))]
     if not curves:
         return Series(*(np.full(0, math.nan),) * 3)
     table = np.full((len(curves), max(map(len, curves))), math.nan)  # (seeds, epochs)
@@ -67,7 +69,7 @@ def series(cell: Cell, metric: str) -> Series:
 def panels(outcome: Outcome, gathered: Sequence[Cell]) -> list[Panel]:
     """A panel per cell; the title is the article's: the swept values, and the accuracy of the final weights."""
     monitor = outcome.sweep.monitor
-    metric = monitor.removeprefix("val_")
+    shown = _curves(outcome.sweep, gathered)
     short = monitor.replace("accuracy", "acc")
     best = winner(outcome.sweep, gathered)
     made = []
@@ -75,8 +77,16 @@ def panels(outcome: Outcome, gathered: Sequence[Cell]) -> list[Panel]:
         troubles = ", ".join(f"{n} {what}" if cell.trials > 1 else what for what, n in cell.troubles.items())
         value = f"{short}={cell.text(monitor)}" if cell.completed else ""
         title = "  ".join(filter(None, [cell.label, value, f"({troubles})" if troubles else ""]))
-        made.append(Panel(title, series(cell, f"train_{metric}"), series(cell, monitor), cell is best))
+        made.append(Panel(title, {name: series(cell, metric) for name, metric in shown.items()}, cell is best))
     return made
+
+
+def _curves(sweep: Sweep, gathered: Sequence[Cell]) -> dict[str, str]:
+    """Name in the legend → metric: the monitored one, and before it the same over the training data, if logged."""
+    objective = sweep.objective
+    names = {"train": "train", "val": "validation", "test": "test", None: objective.metric}
+    train = twin(sweep, "train", gathered)
+    return ({"train": train} if train else {}) | {names[objective.split]: objective.metric}
 
 
 def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
@@ -89,7 +99,7 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     if any(len(panel.title) > TITLE for panel in shown):
         shown = [replace(panel, title=panel.title.replace("  ", "\n")) for panel in shown]
-    metric = outcome.sweep.monitor.removeprefix("val_")
+    metric = outcome.sweep.objective.name
     for index, axes in enumerate(grid.flat):
         if index >= len(shown):
             axes.remove()
@@ -100,9 +110,9 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
         if index + columns >= len(shown):
             axes.set_xlabel("epoch")
             axes.xaxis.set_tick_params(labelbottom=True)
-    if (limits := _limits(shown, outcome.sweep.mode)) is not None:
+    if (limits := _limits(shown, outcome.sweep.objective)) is not None:
         grid.flat[0].set_ylim(*limits)
-    longest = max((len(panel.validation.mean) for panel in shown), default=1)
+    longest = max((len(curve.mean) for panel in shown for curve in panel.curves.values()), default=1)
     grid.flat[0].set_xlim(0.5 if longest < 10 else 0, max(longest, 1) + 0.5)
     grid.flat[0].xaxis.get_major_locator().set_params(integer=True)
     seeds = max((cell.trials for cell in gathered), default=1)
@@ -123,7 +133,10 @@ def _shape(axes: Sequence[int], count: int) -> tuple[int, int]:
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
-    for name, curve, style in (("train", panel.train, TRAIN), ("validation", panel.validation, VALIDATION)):
+    for name, curve in panel.curves.items():
+        if not len(curve.mean):
+            continue
+        style = TRAIN if name == "train" else VALIDATION
         epochs = np.arange(1, len(curve.mean) + 1)
         marker = "o" if len(epochs) < 10 else None
         axes.plot(epochs, curve.mean, label=name, linewidth=1.6, marker=marker, markersize=3.5, **style)
@@ -142,16 +155,15 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.tick_params(colors=GREY, labelsize=9)
 
 
-def _limits(shown: Sequence[Panel], mode: str) -> tuple[float, float] | None:
+def _limits(shown: Sequence[Panel], objective: Objective) -> tuple[float, float] | None:
     """Axis limits shared by all panels: the first tenth of training, far from the rest, may leave the frame."""
-    late = [curve.mean[len(curve.mean) // 10 :] for panel in shown for curve in (panel.train, panel.validation)]
+    late = [curve.mean[len(curve.mean) // 10 :] for panel in shown for curve in panel.curves.values()]
     values = np.concatenate(late) if late else np.zeros(0)
     values = values[np.isfinite(values)]
     if not len(values):
         return None
-    low, high = (
-        (np.quantile(values, 0.02), values.max()) if mode == "max" else (values.min(), np.quantile(values, 0.98))
-    )
+    scores = objective.sign * values
+    low, high = sorted(objective.sign * score for score in (np.quantile(scores, 0.02), scores.max()))
     margin = max(0.06 * (high - low), 0.002)
     return float(low - margin), float(high + margin)
 

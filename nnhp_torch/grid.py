@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+from nnhp_torch.objective import Mode, Objective
 
 # Part of every trial's identity. Raise it when the same configuration would give another result:
 # a default of a configuration changed, or the order in which random numbers are drawn.
@@ -71,12 +73,13 @@ class Sweep:
         build: `build(config) -> (LightningModule, LightningDataModule, callbacks)`, or its name as
             `"package.module:function"`, which spares the parent process the import.
         about: what the sweep is about, for `--help`.
-        monitor: validation metric that ranks the cells; `train_` and `test_` twins are shown beside it.
-        mode: whether more of it is better (`max`) or less (`min`).
+        monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
+        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
         verdict: sentence about the cells (nnhp_torch.summary.Cell, in grid order), once all have completed.
 
     Raises:
-        ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration refuses.
+        ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration refuses; or the
+            monitor's name does not tell its direction.
     """
 
     name: str
@@ -85,7 +88,7 @@ class Sweep:
     build: str | Callable[[Any], tuple[Any, Any, Any]]
     about: str = ""
     monitor: str = "val_accuracy"
-    mode: Literal["max", "min"] = "max"
+    mode: Mode | None = None
     verdict: Callable[[Sequence[Any]], str] | None = None
     _declared: Any = field(default=None, repr=False)
 
@@ -108,10 +111,16 @@ class Sweep:
             repeated = [value for i, value in enumerate(values) if value in values[:i]]
             if repeated:
                 raise ValueError(f"axis {axis} has {repeated[0]!r} twice")
+        Objective.of(self.monitor, self.mode)
         if self._declared is None:
             object.__setattr__(self, "_declared", self.base)
         for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
             dataclasses.replace(self.base, **cell)
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the cells."""
+        return Objective.of(self.monitor, self.mode)
 
     def cells(self) -> Iterator[dict[str, Primitive]]:
         """The swept values of each cell, in order."""

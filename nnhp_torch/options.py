@@ -154,7 +154,7 @@ def runtime(sweep: Sweep, args: Namespace) -> Runtime:
         devices=devices if isinstance(devices, int) else tuple(devices),
         strategy=args.strategy,
         monitor=sweep.monitor,
-        mode=sweep.mode,
+        mode=sweep.objective.mode,
     )
 
 

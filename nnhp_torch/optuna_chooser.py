@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnhp_torch.grid import Trial
+from nnhp_torch.objective import standing
 from nnhp_torch.results import TrialResult, cut_torn_line
 from nnhp_torch.search import Search
 from nnhp_torch.sweeper import SweepCallback
@@ -112,7 +113,7 @@ class OptunaChooser(SweepCallback):
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Reports the epoch to the study, which may find that the trial should end here."""
-        value = metrics.get(self.search.monitor, math.nan)
+        value = metrics.get(standing(self.search.monitor, metrics), math.nan)
         if not math.isfinite(value):
             return None
         for asked in self._open.get(trial.key, [])[:1]:
@@ -179,7 +180,7 @@ class OptunaChooser(SweepCallback):
         return optuna.create_study(
             storage=storage,
             study_name=self.name,
-            direction="maximize" if self.search.mode == "max" else "minimize",
+            direction="maximize" if self.search.objective.mode == "max" else "minimize",
             sampler=sampler,
             pruner=_pruner(self.pruner, self.search.base.max_epochs),
             load_if_exists=True,

@@ -15,7 +15,7 @@ from nnhp_torch.figures import GREY, VALIDATION
 from nnhp_torch.grid import label
 from nnhp_torch.results import replacing
 from nnhp_torch.significance import LEVEL, compare_with
-from nnhp_torch.summary import Cell, cells, winner
+from nnhp_torch.summary import Cell, cells, twin, winner
 from nnhp_torch.sweeper import Outcome
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """A row a sweep, in the order of HEADER."""
     made: list[tuple[str, ...]] = []
     for f in findings:
-        test = f"test_{f.monitor.removeprefix('val_')}"
+        test = twin(f.outcome.sweep, "test", f.gathered)
         made.append(
             (
                 f.outcome.sweep.name,

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from nnhp_torch.grid import Trial
+from nnhp_torch.objective import standing
 from nnhp_torch.results import TrialResult
 from nnhp_torch.sweeper import Outcome, SweepCallback
 
@@ -62,7 +63,7 @@ class ProgressReport(SweepCallback):
         self.running[trial.key] = (trial, 0, "starting")
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
-        value = metrics.get(self.monitor)
+        value = metrics.get(standing(self.monitor, metrics))
         self.running[trial.key] = (trial, epoch, "" if value is None else f"{self.monitor}={value:.4f}")
         self._advance(trial, epoch)
 

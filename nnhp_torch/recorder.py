@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import shutil
 import zipfile
@@ -16,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from nnhp_torch.objective import Objective, standing
 from nnhp_torch.results import replacing
 
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
@@ -28,16 +28,15 @@ class Recorder(Checkpoint):
 
     Args:
         folder: where `last.ckpt` and `best.ckpt` go.
-        monitor, mode: the metric that makes an epoch the best, and its direction.
+        objective: the metric that makes an epoch the best, and its direction.
         on_epoch: called with the epoch (from 1) and its metrics, on the first rank; a reason in return
             ends the training, as pruned.
     """
 
-    def __init__(self, folder: Path, monitor: str, mode: str, on_epoch: OnEpoch | None = None) -> None:
+    def __init__(self, folder: Path, objective: Objective, on_epoch: OnEpoch | None = None) -> None:
         self.last = folder / "last.ckpt"
         self.best = folder / "best.ckpt"
-        self.monitor = monitor
-        self.sign = 1 if mode == "max" else -1
+        self.objective = objective
         self.on_epoch = on_epoch
         self.history: dict[str, list[float]] = {}
         self.complete = False
@@ -96,8 +95,8 @@ class Recorder(Checkpoint):
             trainer.save_checkpoint(self.last, weights_only=False)  # a kill in this moment would train it on otherwise
 
     def _keep_best(self) -> None:
-        scores = [self.sign * value for value in self.history.get(self.monitor, ()) if math.isfinite(value)]
-        if scores and scores[-1] == max(scores) and scores.count(scores[-1]) == 1:
+        curve = self.history.get(standing(self.objective.metric, self.history), ())
+        if curve and self.objective.best(curve)[1] == self.epochs:
             # A second name for the same file costs nothing; the next save replaces the first name only.
             with replacing(self.best) as link:
                 link.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from nnhp_torch.checkpoints import winner_checkpoint
 from nnhp_torch.progress import count, last_line
 from nnhp_torch.results import ResultStore, replacing, write_csv
 from nnhp_torch.significance import doubts
-from nnhp_torch.summary import Cell, cells, winner
+from nnhp_torch.summary import Cell, cells, twin, winner
 from nnhp_torch.sweeper import Outcome, SweepCallback
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class CsvReport(SweepCallback):
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if outcome.results:
-            write_csv(self.folder / "results.csv", outcome.ordered, outcome.sweep.monitor, outcome.sweep.mode)
+            write_csv(self.folder / "results.csv", outcome.ordered, outcome.sweep.monitor, outcome.sweep.objective.mode)
 
 
 class FigureReport(SweepCallback):
@@ -114,7 +114,7 @@ class TableReport(SweepCallback):
         if best is None:
             self.out.print("No winner: no cell has completed with all its seeds.")
             return
-        test = best.text(f"test_{sweep.monitor.removeprefix('val_')}")
+        test = best.text(twin(sweep, "test", gathered))
         beside = f" (test {test})" if test else ""
         self.out.print(f"Winner: [bold]{best.label}[/] with {sweep.monitor}={best.text(sweep.monitor)}{beside}")
         if sentence := self.doubts(best, gathered, sweep.monitor):
@@ -154,10 +154,10 @@ def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 12
 
     Where the terminal is narrow, whole columns go, the least telling first; none is cut.
     """
-    metric = sweep.monitor.removeprefix("val_")
+    test, train = (twin(sweep, split, gathered) for split in ("test", "train"))
     columns = {axis: [label_of(cell.values[axis]) for cell in gathered] for axis in sweep.axes}
-    for name in (sweep.monitor, f"test_{metric}", f"train_{metric}"):
-        columns[name.replace("accuracy", "acc")] = [cell.text(name) for cell in gathered]
+    for name in filter(None, (sweep.monitor, test, train)):
+        columns[short(name)] = [cell.text(name) for cell in gathered]
     columns["best (epoch)"] = [_best_epoch(cell, sweep) for cell in gathered]
     columns["seconds"] = [
         f"{sum(r.seconds for r in cell.completed):.1f}" if cell.completed else "" for cell in gathered
@@ -167,12 +167,7 @@ def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 12
         for cell in gathered
     ]
     columns = {name: values for name, values in columns.items() if any(values)}
-    for dispensable in (
-        "seconds",
-        f"train_{metric}".replace("accuracy", "acc"),
-        "best (epoch)",
-        f"test_{metric}".replace("accuracy", "acc"),
-    ):
+    for dispensable in ("seconds", short(train), "best (epoch)", short(test)):
         if sum(2 + max(map(len, (name, *values))) for name, values in columns.items()) > width:
             columns.pop(dispensable, None)
     made = Table(box=None, header_style="bold", pad_edge=False)
@@ -185,11 +180,16 @@ def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 12
 
 def _best_epoch(cell: Cell, sweep: Sweep) -> str:
     """The best epoch's value, and which epoch it was where there is one seed; the mean of the best over several."""
-    bests = [result.best(sweep.monitor, sweep.mode) for result in cell.completed]
-    if not bests:
+    bests = [result.best(sweep.monitor, sweep.objective.mode) for result in cell.completed]
+    if not bests or not all(epoch for _, epoch in bests):
         return ""
     mean = sum(value for value, _ in bests) / len(bests)
     return f"{mean:.4f} ({bests[0][1]})" if len(bests) == 1 else f"{mean:.4f}"
+
+
+def short(metric: str) -> str:
+    """A metric as the table's head shows it."""
+    return metric.replace("accuracy", "acc")
 
 
 def label_of(value: object) -> str:

@@ -11,13 +11,15 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
+
+from nnhp_torch.objective import Mode, Objective, standing
 
 SCHEMA = 2  # 1 had no notes
 
@@ -68,18 +70,18 @@ class TrialResult:
         """Epochs that were trained to their end."""
         return max((len(values) for values in self.history.values()), default=0)
 
+    def curve(self, metric: str) -> Sequence[float]:
+        """The metric after each epoch, of the first loader where there are several; empty where there is none."""
+        return self.history.get(standing(metric, self.history), ())
+
     def final(self, metric: str) -> float:
         """The metric with the final weights, NaN where there is none."""
-        values = self.history.get(metric) or [self.test.get(metric, math.nan)]
+        values = self.curve(metric) or [self.test.get(standing(metric, self.test), math.nan)]
         return values[-1]
 
-    def best(self, metric: str, mode: str = "max") -> tuple[float, int]:
+    def best(self, metric: str, mode: Mode = "max") -> tuple[float, int]:
         """The best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) where there is none."""
-        epochs = [(value, epoch) for epoch, value in enumerate(self.history.get(metric, ()), 1) if math.isfinite(value)]
-        if not epochs:
-            return math.nan, 0
-        sign = 1 if mode == "max" else -1
-        return max(epochs, key=lambda pair: (sign * pair[0], -pair[1]))
+        return Objective(metric, mode).best(self.curve(metric))
 
     def to_json(self) -> str:
         """One line; what is not finite becomes null, for JSON knows no NaN."""
@@ -245,10 +247,16 @@ def _end_of_last_line(file: Any) -> int:
     return 0
 
 
-def write_csv(path: Path, results: Sequence[TrialResult], monitor: str = "val_accuracy", mode: str = "max") -> None:
+def logged(results: Iterable[TrialResult]) -> set[str]:
+    """The metrics that some result has."""
+    return {name for result in results for part in (result.history, result.test) for name in part}
+
+
+def write_csv(path: Path, results: Sequence[TrialResult], monitor: str = "val_accuracy", mode: Mode = "max") -> None:
     """A row a trial, replaced in one step: the swept values, seed, status and the final accuracies."""
-    metric = monitor.removeprefix("val_")
-    finals = [f"train_{metric}", monitor, f"test_{metric}"]
+    objective = Objective(monitor, mode)
+    names = logged(results)
+    finals = list(filter(None, (objective.twin("train", names), monitor, objective.twin("test", names))))
     axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
     rows = []
     for result in results:

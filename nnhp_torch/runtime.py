@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nnhp_torch.objective import Mode, Objective
+
 Keep = Literal["winner", "best", "last", "all"]
 
 
@@ -23,7 +25,12 @@ class Runtime:
     devices: int | tuple[int, ...] = 1
     strategy: str = "auto"
     monitor: str = "val_accuracy"
-    mode: Literal["max", "min"] = "max"
+    mode: Mode = "max"
+
+    @property
+    def objective(self) -> Objective:
+        """What an epoch is judged by."""
+        return Objective(self.monitor, self.mode)
 
     @property
     def world_size(self) -> int:

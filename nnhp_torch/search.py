@@ -126,5 +126,7 @@ class Search(Sweep):
         """Hash of all that decides which trials are drawn, so that a search goes on only as the one it was."""
         base = departures(self.base, type(self.base)())
         space = {name: repr(axis) for name, axis in self.axes.items()}
-        text = json.dumps([SEMANTICS, base, space, self.unless, self.monitor, self.mode, further], sort_keys=True)
+        text = json.dumps(
+            [SEMANTICS, base, space, self.unless, self.monitor, self.objective.mode, further], sort_keys=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch import figures
+from nnhp_torch.objective import Objective
 from nnhp_torch.optuna_chooser import OptunaChooser
 from nnhp_torch.reporting import TableReport, write_image
 from nnhp_torch.summary import Cell, cells, ranking, winner
@@ -72,7 +73,7 @@ def curves(outcome: Outcome) -> Figure:
     best = winner(outcome.sweep, cells(outcome))
     kinds = {"pruned": 0, "completed": 0}
     for result in sorted(outcome.ordered, key=lambda result: result.status == "completed"):
-        curve = result.history.get(monitor)
+        curve = result.curve(monitor)
         if not curve or result.status not in kinds:
             continue
         kinds[result.status] += 1
@@ -83,9 +84,9 @@ def curves(outcome: Outcome) -> Figure:
         if kinds[kind]:
             axes.plot([], [], color=colour, label=f"{kinds[kind]} {kind}")
     if best is not None:
-        curve = best.completed[0].history[monitor]
+        curve = best.completed[0].curve(monitor)
         axes.plot(range(1, len(curve) + 1), curve, color=figures.TRAIN["color"], linewidth=2.2, label="the winner")
-    _limit(axes, [r.history[monitor] for r in outcome.ordered if r.history.get(monitor)], outcome.sweep.mode)
+    _limit(axes, [result.curve(monitor) for result in outcome.ordered], outcome.sweep.objective)
     axes.set(xlabel="epoch", ylabel=monitor)
     axes.set_title(f"{outcome.sweep.name.replace('_', ' ')}: every trial", fontsize=12)
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
@@ -96,7 +97,6 @@ def curves(outcome: Outcome) -> Figure:
 def history(outcome: Outcome) -> Figure:
     """The value that each trial ended with, in the order in which they were chosen, and the best so far."""
     sweep = outcome.sweep
-    better = max if sweep.mode == "max" else min
     figure, axes = _figure(7.5, 4.2)
     points: dict[str, list[tuple[int, float]]] = {"completed": [], "pruned": []}
     best: list[tuple[int, float]] = []
@@ -106,7 +106,7 @@ def history(outcome: Outcome) -> Figure:
             continue
         points[result.status].append((number, value))
         if result.status == "completed":
-            best.append((number, better(value, best[-1][1]) if best else value))
+            best.append((number, best[-1][1] if best and not sweep.objective.better(value, best[-1][1]) else value))
     if points["pruned"]:
         axes.plot(
             *zip(*points["pruned"], strict=True), "x", color="#9aa0a6", markersize=5, label="pruned, as it was then"
@@ -123,7 +123,7 @@ def history(outcome: Outcome) -> Figure:
         axes.step(
             *zip(*best, strict=True), where="post", color=figures.TRAIN["color"], linewidth=1.8, label="the best so far"
         )
-    _limit(axes, [[value for _, value in of_kind] for of_kind in points.values()], sweep.mode)
+    _limit(axes, [[value for _, value in of_kind] for of_kind in points.values()], sweep.objective)
     axes.set(xlabel="trial", ylabel=f"{sweep.monitor} at its end")
     axes.set_title(f"{sweep.name.replace('_', ' ')}: how it went", fontsize=12)
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
@@ -157,12 +157,11 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _limit(axes: Axes, curves: Sequence[Sequence[float]], mode: str) -> None:
+def _limit(axes: Axes, curves: Sequence[Sequence[float]], objective: Objective) -> None:
     """Frames the better three quarters of the values: near the top is where trials differ by little."""
-    values = sorted(value for curve in curves for value in curve if math.isfinite(value))
-    if len(values) < 4:
+    scores = sorted(objective.sign * value for curve in curves for value in curve if math.isfinite(value))
+    if len(scores) < 4:
         return
-    quarter = len(values) // 4
-    low, high = (values[quarter], values[-1]) if mode == "max" else (values[0], values[-1 - quarter])
+    low, high = sorted(objective.sign * score for score in (scores[len(scores) // 4], scores[-1]))
     margin = max(0.08 * (high - low), 0.002)
     axes.set_ylim(low - margin, high + margin)

@@ -49,7 +49,7 @@ def compare_with(one: Cell, gathered: Sequence[Cell], metric: str) -> dict[str, 
     """Label of every other ranked cell → adjusted p-value of its difference from that one; empty with one seed."""
     if one.trials < 2:
         return {}
-    others = [cell for cell in gathered if cell is not one and cell.ranked]
+    others = [cell for cell in gathered if cell is not one and cell.ranked and math.isfinite(cell.mean(metric))]
     p_values = [paired_t_test(one.values_of(metric), cell.values_of(metric)) for cell in others]
     return dict(zip((cell.label for cell in others), holm(p_values), strict=True))
 

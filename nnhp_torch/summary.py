@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnhp_torch.grid import Sweep, Trial, label
-from nnhp_torch.results import TrialResult
+from nnhp_torch.objective import Split
+from nnhp_torch.results import TrialResult, logged
 from nnhp_torch.sweeper import Outcome
 
 
@@ -47,14 +48,14 @@ class Cell:
         return [result.final(metric) for result in self.completed]
 
     def mean(self, metric: str) -> float:
-        """NaN where nothing has completed."""
+        """NaN where nothing has completed, or a seed has no such value."""
         values = self.values_of(metric)
         return statistics.fmean(values) if values else math.nan
 
     def spread(self, metric: str) -> float:
-        """Standard deviation over the seeds; NaN with fewer than two."""
+        """Standard deviation over the seeds; NaN with fewer than two, or where one has no such value."""
         values = self.values_of(metric)
-        return statistics.stdev(values) if len(values) > 1 else math.nan
+        return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
 
     @property
     def mean_epochs(self) -> float:
@@ -99,11 +100,15 @@ def winner(sweep: Sweep, gathered: Sequence[Cell]) -> Cell | None:
 
 def ranking(sweep: Sweep, gathered: Sequence[Cell]) -> list[Cell]:
     """The ranked cells from the best to the worst, equals in their order, and behind them the others."""
-    sign = -1 if sweep.mode == "max" else 1
-    ranked = sorted(
-        (cell for cell in gathered if _ranked(sweep, cell)), key=lambda cell: sign * cell.mean(sweep.monitor)
-    )
+    sign = sweep.objective.sign
+    ranked = [cell for cell in gathered if _ranked(sweep, cell)]
+    ranked.sort(key=lambda cell: -sign * cell.mean(sweep.monitor))
     return [*ranked, *(cell for cell in gathered if not _ranked(sweep, cell))]
+
+
+def twin(sweep: Sweep, split: Split, gathered: Sequence[Cell]) -> str:
+    """The name of the monitored metric over other data, as far as a result has it; else empty."""
+    return sweep.objective.twin(split, logged(result for cell in gathered for result in cell.results))
 
 
 def _ranked(sweep: Sweep, cell: Cell) -> bool:

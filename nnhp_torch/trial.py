@@ -21,6 +21,7 @@ from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.chance import seed_all
 from nnhp_torch.grid import Trial
 from nnhp_torch.logger import TrialLogger
+from nnhp_torch.objective import standing
 from nnhp_torch.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
 from nnhp_torch.results import TrialResult, disk_full
 from nnhp_torch.runtime import Runtime
@@ -45,7 +46,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     clock = time.perf_counter()
     folder = Path(runtime.folder) / trial.name
-    recorder = Recorder(folder / "checkpoints", runtime.monitor, runtime.mode, on_epoch)
+    recorder = Recorder(folder / "checkpoints", runtime.objective, on_epoch)
     outcome: dict[str, Any] = {}
     try:
         outcome = _train(trial, build, runtime, recorder)
@@ -108,11 +109,11 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
             (test,) = trainer.test(module, datamodule=datamodule, verbose=False)
         test = {name: round_to_float32(value) for name, value in test.items()}
         final = {name: values[-1] for name, values in recorder.history.items()} | dict(test)
-        metric = runtime.monitor.removeprefix("val_")
-        first = [runtime.monitor, f"test_{metric}", f"train_{metric}"]  # TensorBoard shows the first five
+        twins = [runtime.objective.twin(split, final) for split in ("test", "train")]
+        first = [standing(runtime.monitor, final), *filter(None, twins)]  # TensorBoard shows the first five
         logger.log_outcome(
             {**trial.cell, "seed": trial.config.seed},
-            {name: final[name] for name in (*first, *final) if name in final},
+            {name: final[name] for name in (*first, *final)},
         )
         return {**outcome, "status": "completed", "test": test}
     finally:
@@ -141,7 +142,7 @@ def first_not_finite(history: Mapping[str, list[float]]) -> int | None:
 
 
 def _need(monitor: str, history: Mapping[str, list[float]]) -> None:
-    if monitor not in history:
+    if not standing(monitor, history):
         raise ValueError(f"no metric is called {monitor!r}; logged were {', '.join(sorted(history)) or 'none'}")
 
 

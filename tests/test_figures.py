@@ -99,3 +99,19 @@ def test_a_sweep_in_which_nothing_ran_can_be_drawn(sweep, store):
 )
 def test_panels_are_laid_out_by_the_axes(axes, count, shape):
     assert figures._shape(axes, count) == shape
+
+
+@pytest.mark.parametrize(
+    ("monitor", "logged", "legend"),
+    [
+        ("val/acc", ("train/acc", "val/acc"), ["train", "validation"]),
+        ("val_loss", ("val_loss",), ["validation"]),
+        ("train_loss", ("train_loss",), ["train"]),
+        ("g_loss", ("g_loss", "d_loss"), ["g_loss"]),
+    ],
+)
+def test_the_legend_names_what_was_logged_and_nothing_else(sweep, store, monitor, logged, legend):
+    one = dataclasses.replace(sweep, monitor=monitor, mode="min", axes={"lr": [0.1]})
+    result = dataclasses.replace(completed(one.trials()[0]), history={name: [0.5, 0.4] for name in logged}, test={})
+    figure = figures.draw(outcome := _outcome(one, store, [result]), cells(outcome))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == legend

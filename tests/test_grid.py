@@ -90,6 +90,13 @@ def test_a_grid_that_cannot_run_is_refused_when_it_is_declared(axes, message):
         Sweep("tiny", TinyConfig(), axes, build="x:y")
 
 
+def test_a_monitor_whose_name_does_not_tell_its_direction_is_refused_without_one(sweep):
+    with pytest.raises(ValueError, match="'val_score' does not say which is better"):
+        dataclasses.replace(sweep, monitor="val_score")
+    assert dataclasses.replace(sweep, monitor="val_score", mode="max").objective.mode == "max"
+    assert dataclasses.replace(sweep, monitor="val_loss").objective.mode == "min"
+
+
 def test_a_configuration_without_a_seed_is_refused():
     @dataclasses.dataclass(frozen=True)
     class Seedless:

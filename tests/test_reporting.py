@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import math
 
 import pytest
 from conftest import FakeLaunch, completed
@@ -10,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nnhp_torch.checkpoints import CheckpointPruning
 from nnhp_torch.progress import ProgressReport
-from nnhp_torch.reporting import TableReport, table, write_image
+from nnhp_torch.reporting import CsvReport, TableReport, table, write_image
 from nnhp_torch.summary import cells, winner
 from nnhp_torch.sweeper import Sweeper, unfinished
 
@@ -139,3 +140,44 @@ def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store):
 
     Sweeper(launch, store, [CheckpointPruning(store.folder)]).run(small, small.trials(seeds=[123, 2]))
     assert _left(store) == ["lr=0.1,seed=2/last.ckpt"], "of the winning cell, though another trial was better"
+
+
+def _of_a_stranger(trial, history, test=None):
+    return dataclasses.replace(completed(trial), history=history, test=test or {})
+
+
+def test_several_seeds_of_a_module_that_logs_the_monitor_alone_have_a_table_and_a_csv_without_empty_columns(
+    sweep, store
+):
+    losses = dataclasses.replace(sweep, monitor="val_loss")
+    trials = losses.trials(seeds=[1, 2])
+    for place, trial in enumerate(trials):
+        store.append(_of_a_stranger(trial, {"val_loss": [1.0, 0.1 * (1 + place % 4)]}))
+    out = _console()
+    callbacks = [CsvReport(store.folder), TableReport(out, store, "python mine.py")]
+    Sweeper(FakeLaunch(), store, callbacks).run(losses, trials)
+    head = next(line for line in out.file.getvalue().splitlines() if "val_loss" in line)
+    assert head.split() == ["lr", "width", "val_loss", "best", "(epoch)", "seconds"]
+    assert "Winner: lr=0.1, width=4 with val_loss=0.1000±0.0000" in out.file.getvalue()
+    columns = (store.folder / "results.csv").read_text().splitlines()[0].split(",")
+    assert columns[2:7] == ["seed", "status", "epochs", "val_loss", "best_val_loss"]
+
+
+def test_a_seed_without_the_metric_leaves_the_cell_unranked_and_breaks_nothing(sweep, store):
+    losses = dataclasses.replace(sweep, monitor="val_loss", axes={"lr": [0.1, 0.01]})
+    for trial in losses.trials(seeds=[1, 2]):
+        missing = trial.cell["lr"] == 0.1 and trial.config.seed == 2
+        store.append(_of_a_stranger(trial, {"val_loss": [math.nan if missing else 0.5]}))
+    out = _console()
+    Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(losses, losses.trials(seeds=[1, 2]))
+    assert "Winner: lr=0.01 with val_loss=0.5000±0.0000" in out.file.getvalue()
+
+
+def test_twins_are_shown_under_the_names_that_the_module_gave_them(sweep, store):
+    slashed = dataclasses.replace(sweep, monitor="val/acc", axes={"lr": [0.1, 0.01]})
+    for trial in slashed.trials():
+        store.append(_of_a_stranger(trial, {"train/acc": [0.8], "val/acc": [0.7]}, {"test/acc": 0.6}))
+    out = _console()
+    Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(slashed, slashed.trials())
+    assert "val/acc  test/acc  train/acc" in out.file.getvalue()
+    assert "with val/acc=0.7000 (test 0.6000)" in out.file.getvalue()

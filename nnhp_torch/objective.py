@@ -1,0 +1,106 @@
+"""What a sweep is judged by: a metric, its direction, and the names of the same metric over other data."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["max", "min"]
+Split = Literal["train", "val", "test"]
+
+# How modules spell what a metric was taken over: the first of each is the usual one.
+SPELLINGS: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test",),
+}
+_SPLIT = re.compile(rf"(?<![A-Za-z])(?i:{'|'.join(word for words in SPELLINGS.values() for word in words)})(?![a-z])")
+FIRST_LOADER = "/dataloader_idx_0"  # what Lightning appends when there are several loaders
+
+# Words that say which direction is better. The first are looked for first: a dice loss is a loss.
+LESS = "loss losses error err mse rmse mae mape rmsle nll bce ce perplexity ppl wer cer fid kid lpips ece brier kl"
+MORE = (
+    "accuracy acc f1 fbeta auc auroc roc auprc ap map precision recall sensitivity specificity iou miou jaccard dice "
+    "bleu rouge meteor r2 psnr ssim mcc kappa likelihood ndcg mrr pearson spearman correlation reward top1 top5"
+)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric and whether more of it is better (`max`) or less (`min`)."""
+
+    metric: str
+    mode: Mode
+
+    @classmethod
+    def of(cls, metric: str, mode: Mode | None = None) -> Objective:
+        """By default the direction is the one that the metric's name tells.
+
+        Raises:
+            ValueError: the name does not tell, or the mode is none.
+        """
+        if mode not in (None, "max", "min"):
+            raise ValueError(f"mode must be max or min, not {mode!r}")
+        if (known := mode or direction(metric)) is None:
+            raise ValueError(
+                f'the name {metric!r} does not say which is better: give mode="max" (more) or "min" (less)'
+            )
+        return cls(metric, known)
+
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied by to make more of it better."""
+        return 1 if self.mode == "max" else -1
+
+    def better(self, value: float, other: float) -> bool:
+        """Whether one value beats another; any number beats NaN."""
+        return self.sign * value > self.sign * other or (math.isnan(other) and not math.isnan(value))
+
+    def best(self, values: Iterable[float]) -> tuple[float, int]:
+        """The best finite value and its place (from 1), the first of equals; (NaN, 0) where there is none."""
+        found = math.nan, 0
+        for place, value in enumerate(values, 1):
+            if math.isfinite(value) and self.better(value, found[0]):
+                found = value, place
+        return found
+
+    @property
+    def split(self) -> Split | None:
+        """What the metric is taken over, as far as its name tells."""
+        found = _SPLIT.search(self.metric)
+        return next(split for split, words in SPELLINGS.items() if found[0].lower() in words) if found else None
+
+    @property
+    def name(self) -> str:
+        """The metric without what it is taken over: `accuracy` of `val_accuracy`, `acc` of `val/acc`."""
+        before, _, after = _SPLIT.sub("\0", self.metric, count=1).partition("\0")
+        return f"{before}{after.lstrip('_-./ ')}".rstrip("_-./ ") or self.metric
+
+    def twin(self, split: Split, logged: Collection[str]) -> str:
+        """The name among those logged of the same metric over other data; empty where there is none."""
+        found = _SPLIT.search(self.metric)
+        if not found or self.split == split:
+            return ""
+        for word in SPELLINGS[split]:
+            spelled = word.capitalize() if found[0][0].isupper() else word
+            name = self.metric[: found.start()] + spelled + self.metric[found.end() :]
+            for candidate in (name, name.partition("/dataloader_idx_")[0]):
+                if there := standing(candidate, logged):
+                    return there
+        return ""
+
+
+def standing(metric: str, logged: Collection[str]) -> str:
+    """The name under which a metric was logged: its own, or the first loader's; empty where it was not."""
+    return next((name for name in (metric, metric + FIRST_LOADER) if name in logged), "")
+
+
+def direction(metric: str) -> Mode | None:
+    """The better direction, as far as the name tells: `min` of `val_loss`, `max` of `BinaryF1Score`."""
+    words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*", metric)
+    words = [word.lower() for word in words]
+    told = {*words, *(word.rstrip("0123456789") for word in words)}
+    return "min" if told & set(LESS.split()) else "max" if told & set(MORE.split()) else None
