@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 from torch.utils.data.distributed import DistributedSampler
 
 from nnhp_torch import mnist
@@ -89,7 +89,8 @@ class MNISTDataModule(L.LightningDataModule):
         self.val = Images(images[kept:], labels[kept:], self.as_bytes) if held_out else self.test
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return _loader(self.train, self.batch_size, seed=self.seed)
+        overfits = getattr(self.trainer, "overfit_batches", 0) > 0  # on the same batches in every epoch
+        return _loader(self.train, self.batch_size, seed=None if overfits else self.seed)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return _loader(self.val, self.eval_batch_size)
@@ -164,11 +165,15 @@ class EpochBatches(DistributedSampler[Any]):
         return sizes
 
 
+class InOrder(EpochBatches, SequentialSampler):
+    """EpochBatches without a seed. Under overfit_batches, Lightning replaces every other sampler by one of its own."""
+
+
 def _loader(images: Images, batch_size: int, seed: int | None = None) -> DataLoader[Any]:
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     world = torch.distributed.get_world_size() if distributed else 1
     rank = torch.distributed.get_rank() if distributed else 0
-    sampler = EpochBatches(len(images), min(batch_size, len(images)), seed, world, rank)
+    sampler = (InOrder if seed is None else EpochBatches)(len(images), min(batch_size, len(images)), seed, world, rank)
     return DataLoader(images, sampler=sampler, batch_size=None)
 
 

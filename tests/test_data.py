@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from nnhp_torch import mnist
-from nnhp_torch.data import EpochBatches, MNISTDataModule
+from nnhp_torch.data import EpochBatches, InOrder, MNISTDataModule
 
 
 def _ready(data_dir, **kwargs):
@@ -176,17 +176,19 @@ class Remembers(L.LightningModule):
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
+    def predict_step(self, batch, batch_idx):
+        return batch[1]
+
+
+def _trainer(epochs, **options):
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return L.Trainer(accelerator="cpu", max_epochs=epochs, **{**quiet, **options})
+
 
 def _fit(small, tmp_path, epochs, ckpt_path=None):
     module = Remembers()
-    trainer = L.Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[ModelCheckpoint(tmp_path / "checkpoints", filename="last", enable_version_counter=False)],
-    )
+    keep = ModelCheckpoint(tmp_path / "checkpoints", filename="last", enable_version_counter=False)
+    trainer = _trainer(epochs, enable_checkpointing=True, callbacks=[keep])
     trainer.fit(module, datamodule=MNISTDataModule(small, batch_size=40), ckpt_path=ckpt_path, weights_only=True)
     return module
 
@@ -201,19 +203,46 @@ def test_a_resumed_run_sees_the_epochs_that_an_uninterrupted_one_would_have_seen
 
 def test_lightning_leaves_the_sampler_alone_and_scores_every_image(small):
     module = Remembers()
-    trainer = L.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = _trainer(1, num_sanity_val_steps=0)
     trainer.fit(module, datamodule=MNISTDataModule(small, batch_size=40, eval_batch_size=7))
     assert type(trainer.train_dataloader.sampler) is EpochBatches
-    assert type(trainer.val_dataloaders.sampler) is EpochBatches
+    assert type(trainer.val_dataloaders.sampler) is InOrder
     assert module.scored == [7, 7, 6]
+
+
+@pytest.mark.parametrize(("share", "trained", "scored"), [(2, [40, 40], [7, 7]), (0.5, [40], [7])])
+def test_overfitting_trains_on_the_same_whole_batches_in_every_epoch(small, share, trained, scored):
+    module = Remembers()
+    trainer = _trainer(2, overfit_batches=share, num_sanity_val_steps=0)
+    trainer.fit(module, datamodule=MNISTDataModule(small, batch_size=40, eval_batch_size=7))
+    assert [len(labels) for labels in module.seen] == trained * 2
+    assert module.seen[: len(trained)] == module.seen[len(trained) :]
+    assert module.scored == scored * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "trained", "scored"),
+    [
+        ({"limit_train_batches": 2, "limit_val_batches": 0.7}, [40, 40] * 2, [7, 7] * 2),
+        ({"fast_dev_run": True}, [40], [7]),
+        ({"reload_dataloaders_every_n_epochs": 1}, [40, 40, 20] * 2, [7, 7, 6] * 2),
+    ],
+    ids=str,
+)
+def test_a_trainers_limits_count_whole_batches_and_each_epoch_has_an_order_of_its_own(small, options, trained, scored):
+    module = Remembers()
+    trainer = _trainer(2, num_sanity_val_steps=0, **options)
+    trainer.fit(module, datamodule=MNISTDataModule(small, batch_size=40, eval_batch_size=7))
+    assert [len(labels) for labels in module.seen] == trained
+    assert module.scored == scored
+    assert len(set(map(tuple, module.seen))) == len(trained)
+
+
+def test_predictions_come_for_every_test_image_in_order(small):
+    datamodule = MNISTDataModule(small, batch_size=40, eval_batch_size=7)
+    predicted = _trainer(1).predict(Remembers(), datamodule=datamodule)
+    assert [len(batch) for batch in predicted] == [7, 7, 7, 7, 2]
+    assert torch.equal(torch.cat(predicted), _labels(_ready(small).test_dataloader()))
 
 
 def test_data_modules_of_finished_trials_are_not_kept(small):
