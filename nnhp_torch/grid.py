@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnhp_torch.names import file_name, label
 from nnhp_torch.objective import Mode, Objective
 
 # Part of every trial's identity. Raise it when the same configuration would give another result:
@@ -59,7 +60,7 @@ class Trial:
     @property
     def label(self) -> str:
         """The swept values as people read them: `batch_size=2000`."""
-        return label(self.cell)
+        return label(self.cell, defaults(self.config))
 
 
 @dataclass(frozen=True)
@@ -143,33 +144,25 @@ class Sweep:
         for seed in [self.base.seed] if seeds is None else seeds:
             for cell in self.cells():
                 config = dataclasses.replace(self.base, **cell, seed=seed)
-                changed = departures(config, dataclasses.replace(self._declared, **cell))
-                if precision != "32-true":
-                    changed["precision"] = precision
-                if threads != 1:
-                    changed["threads"] = threads
-                trials.append(Trial(self.name, config, cell, file_name({**cell, **changed}), precision, threads))
+                trial = Trial(self.name, config, cell, "", precision, threads)
+                trials.append(dataclasses.replace(trial, name=self._name(trial)))
         return trials
+
+    def _name(self, trial: Trial) -> str:
+        """The cell, and what departs from the sweep as it was declared; a function of the trial alone."""
+        changed = departures(trial.config, dataclasses.replace(self._declared, **trial.cell))
+        for name, value, usual in (("precision", trial.precision, "32-true"), ("threads", trial.threads, 1)):
+            if value != usual:  # the configuration may have a field of the same name
+                changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value
+        return file_name({**trial.cell, **changed}, defaults(self.base), trial.key)
+
+
+def defaults(config: Any) -> dict[str, Any]:
+    """The defaults of a configuration's fields."""
+    return dataclasses.asdict(type(config)())
 
 
 def departures(config: Any, reference: Any) -> dict[str, Any]:
     """The fields in which a configuration differs from another of its kind."""
     values, others = dataclasses.asdict(config), dataclasses.asdict(reference)
     return {name: value for name, value in values.items() if value != others[name]}
-
-
-def label(values: Mapping[str, Any]) -> str:
-    """`name=value` for each value, joined by commas."""
-    return ", ".join(f"{name}={_short(value)}" for name, value in values.items())
-
-
-def file_name(values: Mapping[str, Any]) -> str:
-    """A label that is safe as a folder name; one that is too long ends in a hash of the rest."""
-    name = re.sub(r"[^\w.=,+-]", "-", label(values).replace(", ", ","))
-    if len(name) <= 120:
-        return name
-    return f"{name[:110]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if value is None else str(value)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from nnhp_torch.figures import GREY, VALIDATION
-from nnhp_torch.grid import label
 from nnhp_torch.results import replacing
 from nnhp_torch.significance import LEVEL, compare_with
 from nnhp_torch.summary import Cell, cells, twin, winner
@@ -166,5 +165,5 @@ def _draw_panel(axes: Axes, found: Finding) -> None:
 
 def _name(cell: Cell, chosen: Cell | None) -> str:
     """The swept values, in the order that the title gives; the chosen cell is marked."""
-    text = ", ".join(label({"": value})[1:] for value in cell.values.values())
+    text = ", ".join(cell.texts.values())
     return f"{text} (chosen)" if cell is chosen else text

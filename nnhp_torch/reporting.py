@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nnhp_torch.checkpoints import winner_checkpoint
+from nnhp_torch.grid import defaults
 from nnhp_torch.progress import count, last_line
 from nnhp_torch.results import ResultStore, replacing, write_csv
 from nnhp_torch.significance import doubts
@@ -37,7 +38,9 @@ class CsvReport(SweepCallback):
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if outcome.results:
-            write_csv(self.folder / "results.csv", outcome.ordered, outcome.sweep.monitor, outcome.sweep.objective.mode)
+            sweep = outcome.sweep
+            usual = defaults(sweep.base)
+            write_csv(self.folder / "results.csv", outcome.ordered, sweep.monitor, sweep.objective.mode, usual)
 
 
 class FigureReport(SweepCallback):
@@ -155,7 +158,7 @@ def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 12
     Where the terminal is narrow, whole columns go, the least telling first; none is cut.
     """
     test, train = (twin(sweep, split, gathered) for split in ("test", "train"))
-    columns = {axis: [label_of(cell.values[axis]) for cell in gathered] for axis in sweep.axes}
+    columns = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
     for name in filter(None, (sweep.monitor, test, train)):
         columns[short(name)] = [cell.text(name) for cell in gathered]
     columns["best (epoch)"] = [_best_epoch(cell, sweep) for cell in gathered]
@@ -190,11 +193,6 @@ def _best_epoch(cell: Cell, sweep: Sweep) -> str:
 def short(metric: str) -> str:
     """A metric as the table's head shows it."""
     return metric.replace("accuracy", "acc")
-
-
-def label_of(value: object) -> str:
-    """A value as the table shows it."""
-    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 def write_image(folder: Path, tag: str, png: bytes) -> None:

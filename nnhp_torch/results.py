@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from nnhp_torch.names import is_plain, text
 from nnhp_torch.objective import Mode, Objective, standing
 
 SCHEMA = 2  # 1 had no notes
@@ -252,18 +253,29 @@ def logged(results: Iterable[TrialResult]) -> set[str]:
     return {name for result in results for part in (result.history, result.test) for name in part}
 
 
-def write_csv(path: Path, results: Sequence[TrialResult], monitor: str = "val_accuracy", mode: Mode = "max") -> None:
-    """A row a trial, replaced in one step: the swept values, seed, status and the final accuracies."""
+def write_csv(
+    path: Path,
+    results: Sequence[TrialResult],
+    monitor: str = "val_accuracy",
+    mode: Mode = "max",
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """A row a trial, replaced in one step: the swept values, seed, status and the final accuracies.
+
+    Args:
+        defaults: of the configuration's fields, by which values of another type are told apart.
+    """
     objective = Objective(monitor, mode)
     names = logged(results)
     finals = list(filter(None, (objective.twin("train", names), monitor, objective.twin("test", names))))
     axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
+    usual = defaults or {}
     rows = []
     for result in results:
         best, epoch = result.best(monitor, mode)
         rows.append(
             {
-                **{axis: result.cell.get(axis, "") for axis in axes},
+                **{axis: _swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes},
                 "seed": result.config.get("seed", ""),
                 "status": result.status,
                 "epochs": result.epochs,
@@ -278,6 +290,11 @@ def write_csv(path: Path, results: Sequence[TrialResult], monitor: str = "val_ac
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _swept(value: Any, default: Any) -> Any:
+    """A value as a spreadsheet takes it; with its type if a value of another type has the same letters."""
+    return value if value == "" or is_plain(value, default) else text(value, default)
 
 
 def _digits(value: float) -> str:

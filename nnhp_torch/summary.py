@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from nnhp_torch.grid import Sweep, Trial, label
+from nnhp_torch.grid import Sweep, Trial, defaults
+from nnhp_torch.names import label, text
 from nnhp_torch.objective import Split
 from nnhp_torch.results import TrialResult, logged
 from nnhp_torch.sweeper import Outcome
@@ -22,16 +23,23 @@ class Cell:
         values: the swept values.
         results: what its trials have given so far, in the order of the seeds.
         trials: how many were asked for.
+        defaults: of the configuration's fields, by which values of another type are told apart.
     """
 
     values: Mapping[str, Any]
     results: Sequence[TrialResult]
     trials: int
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The swept values as people read them."""
-        return label(self.values)
+        return label(self.values, self.defaults)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Axis → its value as people read it."""
+        return {axis: text(value, self.defaults.get(axis)) for axis, value in self.values.items()}
 
     @property
     def completed(self) -> list[TrialResult]:
@@ -86,8 +94,9 @@ def cells(outcome: Outcome) -> list[Cell]:
     gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {repr(v): (v, []) for v in outcome.sweep.cells()}
     for trial in outcome.trials:
         gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
+    usual = defaults(outcome.sweep.base)
     return [
-        Cell(values, [outcome.results[t.key] for t in trials if t.key in outcome.results], len(trials))
+        Cell(values, [outcome.results[t.key] for t in trials if t.key in outcome.results], len(trials), usual)
         for values, trials in gathered.values()
     ]
 

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nnhp_torch import overview
-from nnhp_torch.grid import label
+from nnhp_torch.names import label
 from nnhp_torch.reporting import console
 from nnhp_torch.results import ResultStore, replacing
 from nnhp_torch.significance import LEVEL, compare_with, holm, paired_t_test

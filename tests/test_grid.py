@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from conftest import TinyConfig
 
-from nnhp_torch.grid import Sweep, file_name
+from nnhp_torch.grid import Sweep
 
 
 def test_the_grid_is_the_product_of_its_axes_the_last_one_fastest(sweep):
@@ -113,9 +113,44 @@ def test_a_name_that_is_no_folder_is_refused(name):
         Sweep(name, TinyConfig(), {"lr": [0.1]}, build="x:y")
 
 
-def test_folder_names_are_safe_and_short():
-    assert file_name({"optimizer": "torch.optim.Adam"}) == "optimizer=torch.optim.Adam"
-    assert "/" not in file_name({"path": "../../etc"})
-    long = [file_name({"text": "x" * 500 + end}) for end in "ab"]
-    assert len(long[0]) < 130
-    assert long[0] != long[1]
+@dataclasses.dataclass(frozen=True)
+class Anything:
+    value: object = None
+    lr: float = 0.1
+    kind: str = "none"
+    seed: int = 123
+    max_epochs: int = 1
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"lr": [0.00123456, 0.001234561]},
+        {"lr": [1000000.0, 1000001.0]},
+        {"kind": ["a/b", "a-b", "a,b", "a=b"]},
+        {"kind": ["none", None, "1", 1, True, "True"]},
+        {"value": [None, "none", 1, "1", True, "[1]", [1], "1.5", 1.5, ""]},
+        {"kind": ["数" * 110, "数" * 111, "x" * 500 + "a", "x" * 500 + "b"]},
+    ],
+    ids=["digits", "large", "letters", "words", "anything", "long"],
+)
+def test_values_that_read_alike_get_folders_and_labels_of_their_own(axes):
+    trials = []
+    for value in next(iter(axes.values())):  # each in a call of its own: a name does not depend on the others
+        trials += Sweep("any", Anything(), {next(iter(axes)): [value]}, build="x:y").trials()
+    assert len({trial.key for trial in trials}) == len(trials)
+    assert len({trial.name for trial in trials}) == len(trials)
+    assert len({trial.label for trial in trials}) == len(trials)
+    assert all(len(trial.name.encode()) <= 200 for trial in trials)
+
+
+def test_a_field_called_like_one_of_the_trainers_settings_has_a_name_beside_it():
+    @dataclasses.dataclass(frozen=True)
+    class Threaded(TinyConfig):
+        threads: int = 1
+
+    sweep = Sweep("tiny", Threaded(), {"threads": [1, 2]}, build="x:y")
+    assert [trial.name for trial in sweep.trials(threads=2)] == [
+        "threads=1,trainer.threads=2",
+        "threads=2,trainer.threads=2",
+    ]

@@ -175,3 +175,12 @@ def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
         "reason": "",
     }
     assert (second["status"], second["val_accuracy"], second["reason"]) == ("failed", "", "ValueError: no")
+
+
+def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
+    results = [
+        dataclasses.replace(completed(sweep.trials()[0]), cell={"kind": kind}) for kind in ("1", 1, "none", None)
+    ]
+    write_csv(tmp_path / "results.csv", results, defaults={"kind": "none"})
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert [row["kind"] for row in rows] == ["1", "1 (int)", "none", "none (NoneType)"]

@@ -1,0 +1,77 @@
+"""What values are called: in tables and figures, and as the name of a trial's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+LETTERS = 120  # of a folder's name, which file systems limit too: to 255 bytes, most of them
+BYTES = 200
+
+
+def label(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
+    """`name=value` for each value, joined by commas.
+
+    Args:
+        defaults: the fields' defaults, which say of what type a value is usually.
+    """
+    return ", ".join(f"{name}={text(value, (defaults or {}).get(name))}" for name, value in values.items())
+
+
+def text(value: Any, default: Any = None) -> str:
+    """A value as people read it; its type stands behind it if a value of another type reads alike.
+
+    >>> text(0.1), text(0.001234561), text(None), text("1"), text("1", default="adam")
+    ('0.1', '0.001234561', 'none', '1 (str)', '1')
+    """
+    return _short(value) if is_plain(value, default) else f"{_short(value)} ({type(value).__name__})"
+
+
+def file_name(values: Mapping[str, Any], defaults: Mapping[str, Any], key: str) -> str:
+    """A label that is safe as a folder's name; one that is too long ends in a hash of the rest.
+
+    Args:
+        defaults: the fields' defaults, which say of what type a value is usually.
+        key: the trial's, of which the beginning is added if the values cannot be told from others by their letters.
+    """
+    shorts = {name: _short(value) for name, value in values.items()}
+    name = re.sub(r"[^\w.=,+-]", "-", ",".join(f"{n}={short}" for n, short in shorts.items()).replace(", ", ","))
+    told = all(
+        re.fullmatch(r"[\w.+-]*", shorts[name]) and is_plain(value, defaults.get(name))
+        for name, value in values.items()
+    )
+    if not told:
+        name = f"{name},key={key[:8]}"
+    if len(name) <= LETTERS and len(name.encode()) <= BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    beginning = name[: LETTERS - 10].encode()[: BYTES - 9].decode(errors="ignore")  # a letter that is cut is left out
+    return f"{beginning}-{digest}"
+
+
+def _short(value: Any) -> str:
+    """Six digits of a float if they give it back, else all of them."""
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return "none" if value is None else str(value)
+
+
+def is_plain(value: Any, default: Any) -> bool:
+    """Whether no value of another type has the same letters, in a field with this default."""
+    if isinstance(default, str):  # whatever is written there is a string
+        return isinstance(value, str)
+    if isinstance(value, str):
+        return value not in ("", "none", "True", "False") and not re.match(r"[\[({]", value) and not _is_number(value)
+    if type(value) is int:
+        return not isinstance(default, float)
+    return isinstance(default, float) or not (isinstance(value, float) and _short(value).lstrip("-").isdigit())
+
+
+def _is_number(letters: str) -> bool:
+    try:
+        float(letters)
+    except ValueError:
+        return False
+    return True
