@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -69,7 +70,7 @@ class Run:
         self.runtime = options.runtime(sweep, args)
         self.jobs = options.jobs(args, self.runtime)
         self.ray_address = options.ray_address(args, self.runtime)
-        self.store = ResultStore(self.runtime.folder)
+        self.store = ResultStore(Path(args.log_dir) / sweep.name)  # as it is given, because it is printed
         self.out = console()
         self.outcome: Outcome | None = None
         self.chooser: Chooser | None = None

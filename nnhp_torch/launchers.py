@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.grid import Trial
+from nnhp_torch.isolation import environment_of_one, isolated
 from nnhp_torch.results import ResultStore, Status
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import Listener, unfinished
@@ -32,9 +33,17 @@ class InProcess:
         self.runtime = runtime
 
     def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        with environment_of_one(), isolated():
+            self._run(trials, listener)
+
+    def _run(self, trials: Iterator[Trial], listener: Listener) -> None:
+        from lightning.pytorch.utilities import rank_zero_only
+        from lightning.pytorch.utilities.exceptions import SIGTERMException
+
         from nnhp_torch.precision import prefer_onednn
         from nnhp_torch.trial import run_trial
 
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]  # Lightning has read another launcher's RANK if it was imported before
         prefer_onednn()
         quiet_lightning()
         build = import_by_name(self.build)
@@ -42,7 +51,7 @@ class InProcess:
         def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
             reason = listener.epoch_ended(trial, epoch, metrics)
             if listener.stopping():
-                raise SystemExit  # the trial ends here as interrupted, and goes on from here when run again
+                raise SIGTERMException  # the trial ends here as interrupted, and goes on from here when run again
             return reason
 
         for index, trial in enumerate(trials):
@@ -149,16 +158,19 @@ class Workers:
         self._slots[index] = _Slot(self.build, self.runtime, self.threads, index)
 
     def _messages(self) -> Iterator[tuple[_Slot, str, Any]]:
-        """What the workers have said, after at most a fifth of a second; a dead one says how it ended."""
-        by_handle = {handle: slot for slot in self._slots for handle in slot.handles()}
-        heard = wait(list(by_handle), timeout=0.2)
-        for slot in {id(by_handle[handle]): by_handle[handle] for handle in heard}.values():
+        """What the workers have said, after at most a fifth of a second; a dead one says how it ended.
+
+        All are looked at, because one that has died is not heard of while a process that it forked lives.
+        """
+        wait([handle for slot in self._slots for handle in slot.handles()], timeout=0.2)
+        for slot in list(self._slots):
+            end = slot.ending()  # before its last words, which may come until then
             try:
-                while slot.connection.poll():
+                while slot in self._slots and slot.connection.poll():
                     yield (slot, *slot.connection.recv())
             except (EOFError, OSError):
                 pass  # its process has ended, and says so below
-            if slot in self._slots and (end := slot.ending()) is not None:
+            if slot in self._slots and end is not None:
                 yield slot, "died", end
 
 
@@ -176,7 +188,7 @@ class _Slot:
             here, there = context.Pipe()
             environment = _environment(threads, rank, runtime.world_size, port)
             process = context.Process(target=serve, args=(there, build, runtime, environment, threads, index))
-            with _patched_environment(environment):
+            with environment_of_one(environment):
                 process.start()
             there.close()
             self.processes.append(process)
@@ -210,7 +222,7 @@ class _Slot:
         else:
             how = f"ended with exit status {bad}"
         log = ResultStore(self.folder).log
-        printed = f"; what it printed is in {log}" if log.is_file() and log.stat().st_size else ""
+        printed = f"; what it printed is in {_shown(log)}" if log.is_file() and log.stat().st_size else ""
         return f"the worker process {how}{printed}"
 
     def asked_to_end(self) -> bool:
@@ -239,26 +251,9 @@ def _environment(threads: int, rank: int, world_size: int, port: int) -> dict[st
     return environment
 
 
-@contextlib.contextmanager
-def _patched_environment(values: dict[str, str]) -> Iterator[None]:
-    """The environment that a process started within inherits."""
-    before = dict(os.environ)
-    for name in (
-        "PL_GLOBAL_SEED",
-        "RANK",
-        "LOCAL_RANK",
-        "NODE_RANK",
-        "WORLD_SIZE",
-        "MASTER_ADDR",
-        "MASTER_PORT",
-    ):
-        os.environ.pop(name, None)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _shown(path: Path) -> str:
+    """A path as people like to read it: from the working directory if it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _free_port() -> int:

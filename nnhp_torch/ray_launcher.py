@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import logging
 import os
@@ -19,6 +18,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nnhp_torch.grid import Trial
+from nnhp_torch.isolation import environment_of_one
 from nnhp_torch.results import TrialResult
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import Listener, unfinished
@@ -52,7 +52,7 @@ class RayTasks:
         threads: int = 1,
     ) -> None:
         self.build = build
-        self.runtime = dataclasses.replace(runtime, folder=os.path.abspath(runtime.folder))
+        self.runtime = runtime
         self.address = address
         self.jobs = jobs
         self.threads = threads
@@ -171,14 +171,14 @@ def _train(
     board: Any,
 ) -> TrialResult | OSError:
     """A trial, on whatever node."""
-    os.environ.update(environment)
-    get_ready(threads)
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
         reason: str | None = ray.get(board.ask.remote(trial.key, epoch, dict(metrics)))
         return reason
 
-    result = attempt(trial, build, runtime, on_epoch)
+    with environment_of_one(environment):
+        get_ready(threads)
+        result = attempt(trial, build, runtime, on_epoch)
     if isinstance(result, TrialResult) and result.status == "interrupted":
         raise NodeLeaves("the trial's process was asked to end")
     return result
@@ -187,9 +187,9 @@ def _train(
 def _prepare(
     build: str | Callable[..., Any], trial: Trial, runtime: Runtime, environment: Mapping[str, str]
 ) -> PreparationError | None:
-    os.environ.update(environment)
     try:
-        prepare(build, trial, runtime)
+        with environment_of_one(environment):
+            prepare(build, trial, runtime)
     except PreparationError as error:
         return error
     return None

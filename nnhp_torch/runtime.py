@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,8 @@ class Runtime:
     """What every trial of a sweep shares.
 
     Args:
-        folder: the sweep's folder; each trial writes to a folder of its own beneath.
+        folder: the sweep's folder, absolute from here on: a module may change the working directory. Each trial
+            writes to a folder of its own beneath.
         accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
         monitor, mode: the validation metric that says which epoch was best.
     """
@@ -31,6 +33,9 @@ class Runtime:
     def objective(self) -> Objective:
         """What an epoch is judged by."""
         return Objective(self.monitor, self.mode)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", os.path.abspath(self.folder))
 
     @property
     def world_size(self) -> int:

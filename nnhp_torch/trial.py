@@ -15,11 +15,14 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.chance import seed_all
 from nnhp_torch.grid import Trial
+from nnhp_torch.isolation import isolated
 from nnhp_torch.logger import TrialLogger
 from nnhp_torch.objective import standing
 from nnhp_torch.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
@@ -29,6 +32,7 @@ from nnhp_torch.runtime import Runtime
 Build = Callable[[Any], tuple[L.LightningModule, L.LightningDataModule, list[L.Callback]]]
 
 
+@isolated()
 def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | None = None) -> TrialResult:
     """Trains, validates and tests one configuration; goes on from its last finished epoch where there is one.
 
@@ -50,9 +54,8 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
     outcome: dict[str, Any] = {}
     try:
         outcome = _train(trial, build, runtime, recorder)
-    except (KeyboardInterrupt, SystemExit):
-        # Lightning turns Ctrl-C and SIGTERM into SystemExit: neither is the trial's fault.
-        outcome = {"status": "interrupted", "reason": "stopped by a signal"}
+    except (KeyboardInterrupt, SystemExit) as end:
+        outcome = _stopped(end)
     except Exception as error:
         if disk_full(error):
             raise
@@ -70,6 +73,14 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
         notes=recorder.notes,
         **{"hardware": hardware("cpu", 1), **outcome},
     )
+
+
+def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
+    """A signal is no fault of the trial's, a sys.exit() in its code is; Lightning makes a SystemExit of both."""
+    by_signal = (KeyboardInterrupt, SIGTERMException)
+    if isinstance(end, by_signal) or isinstance(end.__context__, KeyboardInterrupt):
+        return {"status": "interrupted", "reason": "stopped by a signal"}
+    return {"status": "failed", "reason": f"{traceback.format_exc()}the trial's own code called sys.exit({end.code!r})"}
 
 
 def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
@@ -122,7 +133,9 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
 
 def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
     """A Trainer without the chatter; whatever Lightning raises where the machine cannot do what is asked."""
+    plugins = [LightningEnvironment(), *settings.pop("plugins", ())]  # not what a cluster's variables would have it be
     return L.Trainer(
+        plugins=plugins,
         accelerator=runtime.accelerator,
         devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
         strategy=runtime.strategy,

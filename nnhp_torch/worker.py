@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.grid import Trial
+from nnhp_torch.isolation import isolated
 from nnhp_torch.results import ResultStore, TrialResult, disk_full
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import unfinished
@@ -103,7 +104,7 @@ def attempt(
 
     try:
         result = run_trial(trial, import_by_name(build), runtime, on_epoch)
-    except Exception as error:  # whatever escapes is the trial's failure, not the process's end
+    except (Exception, SystemExit) as error:  # whatever escapes is the trial's failure, not the process's end
         if isinstance(error, OSError) and disk_full(error):
             _note(f"{trial.name}:\n{traceback.format_exc()}")
             return error
@@ -137,6 +138,11 @@ def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> 
     Raises:
         WrongUsage: no Trainer can be made. PreparationError: the data cannot be had.
     """
+    with isolated():
+        _prepare(build, trial, runtime)
+
+
+def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
     from nnhp_torch.trial import make_trainer
 
     try:
@@ -145,11 +151,11 @@ def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> 
         raise WrongUsage(" ".join(str(error).split())) from error
     try:
         _, datamodule, _ = import_by_name(build)(trial.config)
-    except Exception:
+    except (Exception, SystemExit):
         return  # the trial itself will fail in the same way, and its record will tell
     try:
         datamodule.prepare_data()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         meant_for_people = isinstance(error, RuntimeError) and str(error)
         message = str(error) if meant_for_people else traceback.format_exception_only(error)[-1].strip()
         raise PreparationError(message) from error

@@ -48,6 +48,17 @@ def test_a_killed_worker_fails_its_trial_and_the_others_go_on(sweep, store):
     assert len(again.ran) == 2
 
 
+def test_a_killed_worker_is_missed_at_once_although_a_process_that_it_forked_lives(sweep, store):
+    two = dataclasses.replace(sweep, axes={"width": [8, 4]})
+    began = time.monotonic()
+    outcome = run(two, store, Workers, "toy:build_killed_beside_a_child", jobs=1)
+    assert time.monotonic() - began < 40, "the child lives for a minute"
+    for path in store.folder.glob("*/child"):
+        os.kill(int(path.read_text()), signal.SIGKILL)
+    assert [result.status for result in outcome.ordered] == ["failed", "completed"]
+    assert "killed by SIGKILL" in outcome.ordered[0].reason
+
+
 def test_a_callback_that_raises_fails_its_trials_alone(sweep, store):
     outcome = run(sweep, store, Workers, "toy:build_raising", jobs=2)
     assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
@@ -64,6 +75,22 @@ def test_a_sweep_callback_that_raises_ends_the_workers_and_leaves_running_trials
         Sweeper(workers, store, [Bad()]).run(sweep, sweep.trials())
     assert not multiprocessing.active_children()
     assert {result.status for result in store.results().values()} == {"interrupted"}
+
+
+@pytest.mark.parametrize("launcher", [InProcess, Workers])
+def test_what_another_launcher_has_put_into_the_environment_changes_no_trial(sweep, store, launcher, monkeypatch):
+    from lightning.pytorch.utilities import rank_zero_only
+
+    ranks = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "far", "MASTER_PORT": "1"}
+    slurm = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
+    for name, value in {**ranks, **slurm, "SLURM_JOB_NAME": "train"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rank_zero_only, "rank", 1)  # what Lightning makes of them, if they are there at its import
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    outcome = run(one, store, launcher, **({"jobs": 1} if launcher is Workers else {}))
+    assert outcome.successful, outcome.ordered[0].reason
+    assert list(store.folder.glob("*/events.out.tfevents.*")), "and it has its curves"
+    assert os.environ["RANK"] == "1"
 
 
 @pytest.mark.parametrize("launcher", [InProcess, Workers])

@@ -245,6 +245,28 @@ def test_a_callback_that_raises_makes_a_failed_trial_with_its_traceback(wide, ru
     assert not writers, "and its thread has ended"
 
 
+@pytest.mark.parametrize("code", [0, "no licence"])
+def test_a_module_that_calls_sys_exit_has_failed_and_no_signal_is_blamed(wide, runtime, code):
+    def build(config):
+        module, data, _ = toy.build(config)
+        return module, data, [toy.AtEpoch(2, lambda *_: sys.exit(code))]
+
+    result = run_trial(wide, build, runtime)
+    assert (result.status, result.epochs) == ("failed", 1)
+    assert result.reason.splitlines()[-1] == f"the trial's own code called sys.exit({code!r})"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_process_interrupts_its_trial(sweep, runtime, number):
+    trial = dataclasses.replace(sweep, axes={"width": [int(number)]}).trials()[0]
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # the one that Lightning puts in its place asks it too
+    try:
+        result = run_trial(trial, toy.build_signalling, runtime)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (result.status, result.reason) == ("interrupted", "stopped by a signal")
+
+
 def test_a_loss_that_is_not_finite_makes_a_diverged_trial_that_names_the_epoch(wide, runtime):
     result = run_trial(wide, toy.build_diverging, runtime)
     assert result.status == "diverged"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import random
 import signal
 import time
+import warnings
 from pathlib import Path
 
 import lightning as L
+import numpy as np
 import torch
 from conftest import TinyConfig
 from torch.utils.data import DataLoader, TensorDataset
@@ -151,3 +155,44 @@ def build_signalling(config: TinyConfig):
 def build_exiting(config: TinyConfig):
     """Ends its process, as a broken extension module may do when it is imported."""
     os._exit(3)
+
+
+def build_killed_beside_a_child(config: TinyConfig):
+    """The second width's process is killed in its second epoch, while one that it forked lives on."""
+
+    def fork_and_kill(trainer, pl_module):
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        (Path(trainer.logger.log_dir) / "child").write_text(str(child))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(2, fork_and_kill)] if config.width == 8 else callbacks
+
+
+def build_changing_its_process(config: TinyConfig):
+    """The first width's trial changes whatever it can, when it is built and in its second epoch."""
+    if config.width == 4:
+        change_process()
+    module, data, _ = build(config)
+    return module, data, [AtEpoch(2, lambda *_: change_process())] if config.width == 4 else []
+
+
+def change_process():
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.benchmark = True
+    torch.backends.mkldnn.enabled = False
+    torch.autograd.set_detect_anomaly(True)
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)
+    os.environ["PL_GLOBAL_SEED"] = "1"
+    os.environ.pop("HOME", None)
+    logging.getLogger("lightning.pytorch").setLevel(logging.CRITICAL)
+    warnings.simplefilter("always")
+    os.chdir("/")
