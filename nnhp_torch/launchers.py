@@ -144,6 +144,13 @@ class Workers:
             return
         if message == "disk full":
             raise content  # the next trial would find it full as well
+        if (
+            self.runtime.world_size > 1
+            and message == "result"
+            and content.status == "failed"
+            and (end := slot.ending())
+        ):
+            message, content = "died", end  # it has failed because another rank of its trial is no more
         slot.trial = None
         died = message == "died"
         # SIGTERM asks a process to end, and often the whole group with it: no fault of the trial's.
@@ -166,8 +173,8 @@ class Workers:
         for slot in list(self._slots):
             end = slot.ending()  # before its last words, which may come until then
             try:
-                while slot in self._slots and slot.connection.poll():
-                    yield (slot, *slot.connection.recv())
+                while slot in self._slots and (connection := slot.speaking()) is not None:
+                    yield (slot, *connection.recv())
             except (EOFError, OSError):
                 pass  # its process has ended, and says so below
             if slot in self._slots and end is not None:
@@ -196,7 +203,11 @@ class _Slot:
         self.connection = self.connections[0]
 
     def handles(self) -> list[Any]:
-        return [self.connection, *(process.sentinel for process in self.processes)]
+        return [*self.connections, *(process.sentinel for process in self.processes)]
+
+    def speaking(self) -> Connection | None:
+        """The connection to a rank that has something to say; to one that has failed before the others mind."""
+        return next((connection for connection in reversed(self.connections) if connection.poll()), None)
 
     def send(self, message: Any) -> None:
         # A worker that has just died cannot be told; its sentinel says so at the next look.

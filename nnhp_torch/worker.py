@@ -49,7 +49,8 @@ def serve(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(ResultStore(runtime.folder).log)
     get_ready(threads)
-    reporting = environment.get("LOCAL_RANK", "0") == "0"
+    rank = int(environment.get("LOCAL_RANK", "0"))
+    reporting = rank == 0
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
         if not reporting:
@@ -74,7 +75,9 @@ def serve(
         result = attempt(trial, build, _on_device(runtime, index), on_epoch)
         if isinstance(result, OSError):
             connection.send(("disk full", result))
-        elif reporting:
+        elif reporting or result.status == "failed":  # the other ranks would wait for one that has failed
+            if runtime.world_size > 1 and result.status == "failed":
+                result = dataclasses.replace(result, notes=[*result.notes, f"failed on rank {rank}"])
             connection.send(("result", result))
 
 

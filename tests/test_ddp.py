@@ -80,6 +80,16 @@ def test_a_lost_process_fails_its_trial_in_time_leaves_no_orphan_and_the_sweep_g
     assert after <= before, "no process is left"
 
 
+def test_an_exception_on_one_rank_ends_the_trial_on_all_with_that_ranks_reason(sweep, tmp_path):
+    small = dataclasses.replace(sweep, axes={"width": [8, 4]}, build="toy:build_raising_on_one_rank")
+    start = time.monotonic()
+    failed, after = run(small, tmp_path / "tiny", devices=2).ordered
+    assert time.monotonic() - start < TIME_LIMIT
+    assert (failed.status, failed.epochs, after.status) == ("failed", 1, "completed")
+    assert failed.reason.splitlines()[-1] == "RuntimeError: on this rank alone"
+    assert failed.notes == ["failed on rank 1"]
+
+
 def test_a_trial_on_two_processes_is_pruned_in_both(sweep, tmp_path):
     class Strict(SweepCallback):
         def on_epoch_end(self, trial, epoch, metrics):

@@ -196,3 +196,14 @@ def change_process():
     logging.getLogger("lightning.pytorch").setLevel(logging.CRITICAL)
     warnings.simplefilter("always")
     os.chdir("/")
+
+
+def build_raising_on_one_rank(config: TinyConfig):
+    """The second width raises in its second process alone, which the first would wait for."""
+
+    def boom(trainer, pl_module):
+        if trainer.global_rank == 1:
+            raise RuntimeError("on this rank alone")
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(2, boom)] if config.width == 8 else callbacks
