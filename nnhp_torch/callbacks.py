@@ -10,11 +10,14 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from nnhp_torch import catalog
 from nnhp_torch.chance import seed_all
+from nnhp_torch.loaders import stop_workers
+from nnhp_torch.resumption import go_on, keep_random_state
 
 
 class HookCallback(L.Callback):
@@ -135,17 +138,43 @@ class WeightConstraint(HookCallback):
 
 
 class EpochSeed(L.Callback):
-    """Seeds random, NumPy and torch at each epoch's first batch, by a mixture of seed, epoch and rank.
+    """Makes a resumed fit draw what an uninterrupted one does.
 
-    So an epoch draws the same whether the fit was resumed before it or not. It must be the first callback of the
-    Trainer. The first batch, not the epoch's start: a resumed epoch draws something between the two.
+    It seeds random, NumPy and torch at each epoch's first batch, by a mixture of seed, epoch and rank. A loader has
+    drawn its order by then, so the checkpoint of an epoch's end keeps the random state too: of these generators in
+    each process, of those that loaders, samplers, datasets, the module, its data module and callbacks hold, and of
+    whatever around the loaders has a `state_dict`. A fit that goes on from there puts it back, then makes the epoch's
+    loader and iterator as an uninterrupted one would.
+
+    An epoch's worker processes end with it, also persistent ones, which would carry their own random state into
+    the next. It must be the first callback of the Trainer.
 
     Args:
         seed: the trial's seed.
+        on_doubt: called with each reason for which the resumed fit may differ from an uninterrupted one.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, on_doubt: Callable[[str], None] = rank_zero_warn) -> None:
         self.seed = seed
+        self.on_doubt = on_doubt
+        self._kept: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        progress: Any = trainer.fit_loop.epoch_progress.current
+        if progress.processed > progress.completed or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            checkpoint["random_state"] = keep_random_state(trainer)
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._kept = checkpoint.get("random_state", {})
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            for doubt in go_on(trainer, kept):
+                self.on_doubt(f"resumed, may differ: {doubt}")
+        if trainer.current_epoch > 0:  # the first epoch's iterator is there already, with its workers
+            stop_workers(trainer.train_dataloader)
+            stop_workers(trainer.val_dataloaders)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int

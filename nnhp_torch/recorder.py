@@ -48,6 +48,11 @@ class Recorder(Checkpoint):
         """Epochs recorded so far."""
         return max(map(len, self.history.values()), default=0)
 
+    def note(self, text: str) -> None:
+        """Keeps what a reader must know of the result, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     def resume(self) -> dict[str, Any]:
         """The last checkpoint's content, with this recorder's state restored; empty where the trial must start over.
 

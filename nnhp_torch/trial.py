@@ -27,6 +27,7 @@ from nnhp_torch.logger import TrialLogger
 from nnhp_torch.objective import standing
 from nnhp_torch.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
 from nnhp_torch.results import TrialResult, disk_full
+from nnhp_torch.resumption import go_on_to_test
 from nnhp_torch.runtime import Runtime
 
 Build = Callable[[Any], tuple[L.LightningModule, L.LightningDataModule, list[L.Callback]]]
@@ -93,7 +94,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         trial,
         runtime,
         max_epochs=trial.config.max_epochs,
-        callbacks=[EpochSeed(trial.config.seed), *callbacks, diverged, recorder],
+        callbacks=[EpochSeed(trial.config.seed, recorder.note), *callbacks, diverged, recorder],
         logger=logger,
         plugins=[AtomicCheckpointIO()],
     )
@@ -101,6 +102,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         fit_clock = time.perf_counter()
         if recorder.complete:
             module.load_state_dict(resume["state_dict"])
+            go_on_to_test(trainer, module, datamodule, resume.get("random_state", {}))
         else:
             trainer.fit(module, datamodule=datamodule, ckpt_path=recorder.last if resume else None, weights_only=True)
         fit_seconds = time.perf_counter() - fit_clock
