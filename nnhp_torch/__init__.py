@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nnhp_torch.answer import Setup as Setup
     from nnhp_torch.callbacks import EpochSeed as EpochSeed
     from nnhp_torch.callbacks import GaussianNoise as GaussianNoise
     from nnhp_torch.callbacks import StopWhenDiverged as StopWhenDiverged
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Importing lightning takes seconds, and the command line must answer at once.
 _HOME = {
+    "Setup": "answer",
     "EpochSeed": "callbacks",
     "GaussianNoise": "callbacks",
     "StopWhenDiverged": "callbacks",

@@ -71,7 +71,7 @@ class Sweep:
         name: folder under `log_dir`, and the first word of every report.
         base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
         axes: field name → values to try; several axes make their product, the last one varying fastest.
-        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)`, or its name as
+        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)` or a Setup, or its name as
             `"package.module:function"`, which spares the parent process the import.
         about: what the sweep is about, for `--help`.
         monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
@@ -86,7 +86,7 @@ class Sweep:
     name: str
     base: Any
     axes: Mapping[str, Sequence[Primitive]]
-    build: str | Callable[[Any], tuple[Any, Any, Any]]
+    build: str | Callable[[Any], Any]
     about: str = ""
     monitor: str = "val_accuracy"
     mode: Mode | None = None

@@ -17,8 +17,8 @@ import lightning as L
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from nnhp_torch.answer import setup_of
 from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.chance import seed_all
 from nnhp_torch.grid import Trial
@@ -30,7 +30,7 @@ from nnhp_torch.results import TrialResult, disk_full
 from nnhp_torch.resumption import go_on_to_test
 from nnhp_torch.runtime import Runtime
 
-Build = Callable[[Any], tuple[L.LightningModule, L.LightningDataModule, list[L.Callback]]]
+Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.answer
 
 
 @isolated()
@@ -38,7 +38,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
     """Trains, validates and tests one configuration; goes on from its last finished epoch where there is one.
 
     Args:
-        build: configuration → (module, data module, callbacks), all of them fresh.
+        build: configuration → (module, data module, callbacks) or a Setup, all of it fresh.
         on_epoch: called after each epoch with its number (from 1) and its metrics; a reason in return ends the trial
             there, as `pruned`.
 
@@ -86,25 +86,26 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
 
 def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
-    module, datamodule, callbacks = build(trial.config)
-    diverged = StopWhenDiverged()
+    setup = setup_of(build(trial.config))
+    module, diverged = setup.module, StopWhenDiverged()
     resume = recorder.resume()
     logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
     trainer = make_trainer(
         trial,
         runtime,
         max_epochs=trial.config.max_epochs,
-        callbacks=[EpochSeed(trial.config.seed, recorder.note), *callbacks, diverged, recorder],
+        callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, diverged, recorder],
         logger=logger,
         plugins=[AtomicCheckpointIO()],
+        **setup.trainer,
     )
     try:
         fit_clock = time.perf_counter()
         if recorder.complete:
             module.load_state_dict(resume["state_dict"])
-            go_on_to_test(trainer, module, datamodule, resume.get("random_state", {}))
+            go_on_to_test(trainer, module, setup.datamodule, resume.get("random_state", {}))
         else:
-            trainer.fit(module, datamodule=datamodule, ckpt_path=recorder.last if resume else None, weights_only=True)
+            trainer.fit(module, **setup.fit_data(), ckpt_path=recorder.last if resume else None, weights_only=True)
         fit_seconds = time.perf_counter() - fit_clock
         outcome = {
             "fit_seconds": round(fit_seconds, 3),
@@ -117,9 +118,9 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         if recorder.pruned:
             return {**outcome, "status": "pruned", "reason": recorder.pruned}
         test: Mapping[str, float] = {}
-        if is_overridden("test_step", module) and is_overridden("test_dataloader", datamodule):
+        if (test_data := setup.test_data()) is not None:
             logger.epoch = recorder.epochs
-            (test,) = trainer.test(module, datamodule=datamodule, verbose=False)
+            (test,) = trainer.test(module, **test_data, verbose=False)
         test = {name: round_to_float32(value) for name, value in test.items()}
         final = {name: values[-1] for name, values in recorder.history.items()} | dict(test)
         twins = [runtime.objective.twin(split, final) for split in ("test", "train")]

@@ -13,8 +13,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class PreparationError(RuntimeError):
 
 
 class WrongUsage(PreparationError):
-    """No Trainer can be made of the flags on this machine: an accelerator that is not there, a precision it has not."""
+    """No trial can be made of the flags on this machine (a GPU that is not there), or of what build answers."""
 
 
 def serve(
@@ -136,32 +136,43 @@ def quiet_lightning() -> None:
 
 
 def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
-    """Tries the Trainer's settings and has the data fetched once, before any trial.
+    """Tries the Trainer's settings and what build answers, and has the data fetched once, before any trial.
 
     Raises:
-        WrongUsage: no Trainer can be made. PreparationError: the data cannot be had.
+        WrongUsage: no Trainer can be made, or build's answer is nothing that can be trained.
+        PreparationError: the data cannot be had.
     """
     with isolated():
         _prepare(build, trial, runtime)
 
 
 def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
+    from nnhp_torch.answer import setup_of
     from nnhp_torch.trial import make_trainer
 
-    try:
+    with _wrong_usage():
         make_trainer(trial, runtime, logger=False, enable_checkpointing=False)
-    except Exception as error:
-        raise WrongUsage(" ".join(str(error).split())) from error
     try:
-        _, datamodule, _ = import_by_name(build)(trial.config)
+        answer = import_by_name(build)(trial.config)
     except (Exception, SystemExit):
         return  # the trial itself will fail in the same way, and its record will tell
+    with _wrong_usage():
+        setup = setup_of(answer)
+        make_trainer(trial, runtime, logger=False, enable_checkpointing=False, **setup.trainer)
     try:
-        datamodule.prepare_data()
+        setup.prepare_data()
     except (Exception, SystemExit) as error:
         meant_for_people = isinstance(error, RuntimeError) and str(error)
         message = str(error) if meant_for_people else traceback.format_exception_only(error)[-1].strip()
         raise PreparationError(message) from error
+
+
+@contextmanager
+def _wrong_usage() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise WrongUsage(" ".join(str(error).split())) from error
 
 
 def _on_device(runtime: Runtime, index: int) -> Runtime:

@@ -1,0 +1,180 @@
+"""What a user's `build` answers: brought into one form, or refused in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+STAGES = ("train", "val", "test")
+
+# Trainer's arguments that build may set: none of them takes from the sweeper what it promises.
+SETTINGS = (
+    *("accumulate_grad_batches", "benchmark", "check_val_every_n_epoch", "detect_anomaly", "deterministic"),
+    *("gradient_clip_algorithm", "gradient_clip_val", "inference_mode", "limit_test_batches", "limit_train_batches"),
+    *("limit_val_batches", "max_steps", "min_epochs", "min_steps", "overfit_batches"),
+    *("reload_dataloaders_every_n_epochs", "sync_batchnorm", "use_distributed_sampler", "val_check_interval"),
+)
+
+# What to do instead of setting one of the others.
+_INSTEAD = {
+    **dict.fromkeys(("accelerator", "devices", "strategy", "precision"), "give it on the command line, as --{name}"),
+    **dict.fromkeys(
+        ("logger", "default_root_dir"), "each trial has its folder and its TensorBoard run beneath --log_dir"
+    ),
+    "callbacks": "they are the third thing that build answers",
+    "max_epochs": "it is a field of the configuration",
+    "max_time": "a result would depend on the machine's speed; max_steps ends a trial early, too",
+    "enable_checkpointing": "the sweep goes on from its checkpoints; --keep_checkpoints says which of them stay",
+    "fast_dev_run": "it trains nothing to the end; --max_epochs 1 with limit_train_batches is a quick try",
+    "log_every_n_steps": "the curves have a point per epoch",
+    "num_sanity_val_steps": "a validation before the first epoch is no epoch's",
+    "enable_progress_bar": "the sweep shows its own progress",
+    "plugins": "one of them writes the sweeper's checkpoints; --precision and --strategy choose others",
+}
+
+
+class WrongAnswer(TypeError):
+    """What build answers is nothing that can be trained; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a trial is made of: what `build(config)` answers, where `(module, data, callbacks)` does not say enough.
+
+    Args:
+        module: the LightningModule.
+        data: a LightningDataModule; None: the module's own loaders; or loaders, as
+            `{"train": loader, "val": loader or list of loaders, "test": …}` or `(train, val, test)`.
+        callbacks: Lightning callbacks, fresh ones. Progress bars are left out: the sweep shows its own progress.
+        trainer: Trainer's arguments, such as `{"gradient_clip_val": 0.5}`; one that varies over the trials comes from
+            a field of the configuration.
+
+    Example:
+        >>> def build(config):
+        ...     return Setup(Net(config.lr), Data(), trainer={"gradient_clip_val": config.clip})
+    """
+
+    module: L.LightningModule
+    data: Any = None
+    callbacks: Sequence[L.Callback] = ()
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def datamodule(self) -> L.LightningDataModule | None:
+        """The data, if they are a data module."""
+        return self.data if isinstance(self.data, L.LightningDataModule) else None
+
+    def fit_data(self) -> dict[str, Any]:
+        """Trainer.fit's arguments for the data."""
+        if self.datamodule is not None:
+            return {"datamodule": self.datamodule}
+        return {f"{stage}_dataloaders": (self.data or {}).get(stage) for stage in ("train", "val")}
+
+    def test_data(self) -> dict[str, Any] | None:
+        """Trainer.test's arguments for the data, the module's own where there is no other; None: nothing to test."""
+        if not is_overridden("test_step", self.module):
+            return None
+        if self.datamodule is not None and is_overridden("test_dataloader", self.datamodule):
+            return {"datamodule": self.datamodule}
+        if isinstance(self.data, dict) and "test" in self.data:
+            return {"dataloaders": self.data["test"]}
+        return {} if is_overridden("test_dataloader", self.module) else None
+
+    def prepare_data(self) -> None:
+        """Has the data fetched, as a Trainer would."""
+        if self.datamodule is not None:
+            self.datamodule.prepare_data()
+        self.module.prepare_data()
+
+
+def setup_of(answer: Any) -> Setup:
+    """Brings what build answers into a Setup: one, a module, or up to three things: module, data, callbacks.
+
+    Raises:
+        WrongAnswer: it is nothing that can be trained.
+    """
+    if isinstance(answer, (tuple, list)):
+        if not 1 <= len(answer) <= 3:
+            raise WrongAnswer(f"build answers {len(answer)} things; it should be (module, data, callbacks) or a Setup")
+        answer = Setup(*answer)
+    elif not isinstance(answer, Setup):
+        answer = Setup(answer)
+    module = _module(answer.module)
+    return Setup(module, _data(answer.data, module), _callbacks(answer.callbacks), _trainer(answer.trainer))
+
+
+def _module(module: Any) -> L.LightningModule:
+    if isinstance(module, L.LightningModule):
+        return module
+    if module is None:
+        raise WrongAnswer("build answers None; does it end with `return module, data, callbacks`?")
+    if any(base.__module__.startswith("pytorch_lightning.") for base in type(module).__mro__):
+        raise WrongAnswer(
+            f"{type(module).__name__} is a pytorch_lightning.LightningModule, another package's; "
+            "it should be made with `import lightning as L`"
+        )
+    raise WrongAnswer(f"build should answer a LightningModule first, not {_what(module)}")
+
+
+def _data(data: Any, module: L.LightningModule) -> Any:
+    if isinstance(data, L.LightningDataModule):
+        return data
+    if isinstance(data, (tuple, list)):
+        if not 2 <= len(data) <= 3:
+            raise WrongAnswer(f"data given as loaders should be (train, val) or (train, val, test), not {len(data)}")
+        data = dict(zip(STAGES, data, strict=False))
+    elif data is None:
+        data = {}
+    elif not isinstance(data, Mapping):
+        data = {"train": data}
+    if unknown := [name for name in data if name not in STAGES]:
+        raise WrongAnswer(f"data has no part {unknown[0]!r}; loaders are given as {', '.join(STAGES)}")
+    loaders = {name: loader for name, loader in data.items() if loader is not None}
+    for loader in loaders.values():
+        if isinstance(loader, (type, str)) or not isinstance(loader, Iterable):
+            raise WrongAnswer(f"data should be a LightningDataModule, None, or loaders, not {_what(loader)}")
+    if "train" not in loaders and not is_overridden("train_dataloader", module):
+        raise WrongAnswer(
+            f"there is nothing to train on: {type(module).__name__} has no train_dataloader of its own, "
+            "and build answers no data beside it"
+        )
+    return loaders
+
+
+def _callbacks(callbacks: Any) -> list[L.Callback]:
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, L.Callback):
+        callbacks = [callbacks]
+    if isinstance(callbacks, (type, str, Mapping)) or not isinstance(callbacks, Iterable):
+        raise WrongAnswer(f"callbacks should be a list of Lightning callbacks, not {_what(callbacks)}")
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if not isinstance(callback, L.Callback):
+            raise WrongAnswer(f"callbacks should be Lightning callbacks, not {_what(callback)}")
+    return [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+
+
+def _trainer(settings: Any) -> dict[str, Any]:
+    if not isinstance(settings, Mapping):
+        raise WrongAnswer(f"trainer should be a dictionary of Trainer's arguments, not {_what(settings)}")
+    for name, value in settings.items():
+        if name not in SETTINGS:
+            instead = _INSTEAD.get(name, f"it may set {', '.join(SETTINGS)}").format(name=name)
+            raise WrongAnswer(f"build cannot set Trainer's {name}: {instead}")
+        plain = (bool, int, float) if name == "val_check_interval" else (bool, int, float, str)
+        if value is not None and not isinstance(value, plain):
+            raise WrongAnswer(f"Trainer's {name} should be a plain value here, not {_what(value)}")
+    return dict(settings)
+
+
+def _what(value: Any) -> str:
+    """A value in words: a class is not yet what it makes."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself: {value.__name__}(…) makes one"
+    return "None" if value is None else f"{value!r}" if isinstance(value, (str, int, float)) else type(value).__name__

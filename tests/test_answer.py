@@ -1,0 +1,158 @@
+"""What build may answer, and what is said where it answers anything else."""
+
+import dataclasses
+
+import lightning as L
+import pytest
+import torch
+import toy
+from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar, TQDMProgressBar
+
+from nnhp_torch.answer import SETTINGS, Setup, WrongAnswer, setup_of
+from nnhp_torch.cli import main
+from nnhp_torch.grid import Sweep
+from nnhp_torch.results import ResultStore
+from nnhp_torch.runtime import Runtime
+from nnhp_torch.trial import run_trial
+
+
+class WithLoaders(toy.Toy):
+    """A module that serves its own data."""
+
+    train_dataloader = toy.ToyData.train_dataloader
+    val_dataloader = toy.ToyData.val_dataloader
+    test_dataloader = toy.ToyData.val_dataloader
+
+    def __init__(self, lr, width):
+        super().__init__(lr, width)
+        self.data = toy.ToyData().data
+
+
+class WithoutTest(L.LightningDataModule):
+    train_dataloader = toy.ToyData.train_dataloader
+    val_dataloader = toy.ToyData.val_dataloader
+    data = toy.ToyData().data
+
+
+def loaders():
+    data = toy.ToyData()
+    return {"train": data.train_dataloader(), "val": data.val_dataloader(), "test": data.test_dataloader()}
+
+
+def net():
+    return toy.Toy(0.1, 4)
+
+
+@pytest.fixture
+def trial(sweep):
+    return sweep.trials()[0]
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime(str(tmp_path), accelerator="cpu")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: (net(), toy.ToyData()),
+        lambda: [net(), toy.ToyData(), None],
+        lambda: (net(), toy.ToyData(), EarlyStopping("val_loss", patience=9)),
+        lambda: (net(), loaders(), []),
+        lambda: (net(), tuple(loaders().values())),
+        lambda: WithLoaders(0.1, 4),
+        lambda: (WithLoaders(0.1, 4), None, []),
+        lambda: (WithLoaders(0.1, 4), WithoutTest(), []),
+        lambda: Setup(net(), toy.ToyData()),
+        lambda: Setup(net(), loaders(), callbacks=[RichProgressBar(), TQDMProgressBar()]),
+    ],
+    ids=[
+        *("two-things", "list", "one-callback", "loaders", "tuple-of-loaders", "module-alone", "no-data"),
+        *("own-test-loader", "setup", "progress-bars"),
+    ],
+)
+def test_the_same_module_and_data_give_the_same_result_in_whatever_form_build_answers(trial, runtime, answer):
+    whole = run_trial(trial, toy.build, dataclasses.replace(runtime, folder=runtime.folder + "/whole"))
+    result = run_trial(trial, lambda config: answer(), runtime)
+    assert (result.status, result.reason) == ("completed", "")
+    assert (result.history, result.test) == (whole.history, whole.test)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (None, "build answers None; does it end with"),
+        (toy.Toy, "LightningModule first, not the class Toy itself"),
+        ((toy.ToyData(), net(), []), "LightningModule first, not ToyData"),
+        ((), "0 things"),
+        ((net(), None, [], {}), "4 things"),
+        (net(), "nothing to train on: Toy has no train_dataloader of its own"),
+        ((net(), toy.ToyData, []), "not the class ToyData itself"),
+        ((net(), toy.ToyData().data, []), "or loaders, not TensorDataset"),
+        ((net(), {"train": [], "validation": []}, []), "no part 'validation'"),
+        ((net(), toy.ToyData(), [EarlyStopping]), "Lightning callbacks, not the class EarlyStopping itself"),
+        ((net(), toy.ToyData(), 3), "a list of Lightning callbacks, not 3"),
+        (Setup(net(), toy.ToyData(), trainer=[1]), "dictionary of Trainer's arguments, not list"),
+        (Setup(net(), toy.ToyData(), trainer={"max_epochs": 3}), "max_epochs: it is a field of the configuration"),
+        (Setup(net(), toy.ToyData(), trainer={"precision": 16}), "give it on the command line, as --precision"),
+        (Setup(net(), toy.ToyData(), trainer={"gradient_clip": 1}), "it may set accumulate_grad_batches"),
+        (Setup(net(), toy.ToyData(), trainer={"max_steps": torch.tensor(3)}), "a plain value here, not Tensor"),
+    ],
+)
+def test_any_other_answer_is_refused_in_a_sentence(answer, sentence):
+    with pytest.raises(WrongAnswer) as refusal:
+        setup_of(answer)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_build_may_set_are_arguments_of_the_trainer():
+    L.Trainer(
+        logger=False,
+        **dict.fromkeys(SETTINGS)
+        | {"max_steps": -1, "accumulate_grad_batches": 1, "overfit_batches": 0, "reload_dataloaders_every_n_epochs": 0},
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ((net(), toy.ToyData), "not the class ToyData itself"),
+        (
+            Setup(net(), toy.ToyData(), trainer={"gradient_clip_algorithm": "round"}),
+            "`gradient_clip_algorithm` round is invalid",
+        ),
+    ],
+)
+def test_a_wrong_answer_ends_the_sweep_before_anything_is_trained(sweep, tmp_path, capsys, answer, sentence):
+    with pytest.raises(SystemExit) as end:
+        main(dataclasses.replace(sweep, build=lambda config: answer), run_here(tmp_path))
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line
+    assert not ResultStore(tmp_path / "tiny").results()
+
+
+def run_here(tmp_path):
+    return ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Clipped:
+    clip: float | None = None
+    seed: int = 123
+    max_epochs: int = 2
+
+
+def build_clipped(config: Clipped):
+    return Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": config.clip})
+
+
+def test_a_setting_of_the_trainer_is_swept_as_any_other_field(tmp_path):
+    with pytest.raises(SystemExit) as end:
+        main(Sweep("clip", Clipped(), {"clip": [None, 1e-9]}, build_clipped), run_here(tmp_path))
+    assert end.value.code == 0
+    free, clipped = ResultStore(tmp_path / "clip").results().values()
+    assert free.key != clipped.key
+    assert free.history != clipped.history
