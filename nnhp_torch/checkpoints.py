@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from nnhp_torch.grid import Sweep, Trial
+from nnhp_torch.keeping import BEST, LAST, checkpoint_folder, owner, remove
 from nnhp_torch.results import TrialResult
 from nnhp_torch.runtime import Keep
 from nnhp_torch.summary import cells, winner
@@ -28,7 +27,7 @@ class CheckpointPruning(SweepCallback):
 
     def on_sweep_start(self, outcome: Outcome) -> None:
         self.sweep = outcome.sweep
-        self.leaders: dict[str, TrialResult] = {}
+        self.leaders: dict[str, tuple[Trial, TrialResult]] = {}
         for trial in outcome.trials:
             if trial.key in outcome.results:
                 self._consider(trial, outcome.results[trial.key])
@@ -38,46 +37,52 @@ class CheckpointPruning(SweepCallback):
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if self.keep == "winner" and not outcome.left:
-            path = winner_checkpoint(outcome, self.folder)
-            for result in self.leaders.values():
-                if path is None or result.name != path.parent.parent.name:
-                    self._remove(result)
+            best = winning_trial(outcome)
+            for trial, _ in self.leaders.values():
+                if best is None or trial.key != best.key:
+                    self._remove(trial)
 
     def _consider(self, trial: Trial, result: TrialResult) -> None:
         if not result.settled:
             return
-        if self.keep in ("best", "last"):
-            other = {"best": "last", "last": "best"}[self.keep]
-            self._folder(result).joinpath(f"{other}.ckpt").unlink(missing_ok=True)
+        if self.keep == "best":
+            self._remove(trial, LAST)
+        elif self.keep == "last":
+            self._remove(trial, BEST)
         elif self.keep == "winner":
             # Until the whole sweep has ended any cell may win: the best seed of each keeps its last checkpoint.
-            leader = self.leaders.get(trial.label)
-            if result.status != "completed" or (leader is not None and not _better(result, leader, self.sweep)):
-                self._remove(result)
+            cell = repr(dict(trial.cell))
+            leader, best = self.leaders.get(cell, (None, None))
+            if result.status != "completed" or (best is not None and not _better(result, best, self.sweep)):
+                self._remove(trial)
                 return
-            if leader is not None and leader.name != result.name:
+            if leader is not None and leader.key != trial.key:
                 self._remove(leader)
-            self._folder(result).joinpath("best.ckpt").unlink(missing_ok=True)
-            self.leaders[trial.label] = result
+            self._remove(trial, BEST)
+            self.leaders[cell] = (trial, result)
 
-    def _folder(self, result: TrialResult) -> Path:
-        return self.folder / result.name / "checkpoints"
-
-    def _remove(self, result: TrialResult) -> None:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder(result))
+    def _remove(self, trial: Trial, *names: str) -> None:
+        remove(self.folder, checkpoint_folder(self.folder, trial.name), trial.identity, names or (LAST, BEST))
 
 
-def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
-    """The last checkpoint of the winning cell's best seed; None where there is no winner."""
+def winning_trial(outcome: Outcome) -> Trial | None:
+    """The winning cell's best seed; None if there is no winner."""
     best = winner(outcome.sweep, cells(outcome))
     if best is None:
         return None
-    results = best.completed
-    leader = results[0]
-    for result in results[1:]:
+    leader = best.completed[0]
+    for result in best.completed[1:]:
         leader = result if _better(result, leader, outcome.sweep) else leader
-    return folder / leader.name / "checkpoints" / "last.ckpt"
+    return next(trial for trial in outcome.trials if trial.key == leader.key)
+
+
+def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
+    """The last checkpoint of the winning trial; None if there is no winner, or if what lies there is not its own."""
+    trial = winning_trial(outcome)
+    if trial is None:
+        return None
+    checkpoints = checkpoint_folder(folder, trial.name)
+    return checkpoints / LAST if owner(checkpoints) == trial.identity else None
 
 
 def _better(result: TrialResult, other: TrialResult, sweep: Sweep) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nnhp_torch.names import file_name, label
 from nnhp_torch.objective import Mode, Objective
+from nnhp_torch.origin import name_of
 
 # Part of every trial's identity. Raise it when the same configuration would give another result:
 # a default of a configuration changed, or the order in which random numbers are drawn.
@@ -32,6 +33,7 @@ class Trial:
         name: folder and TensorBoard run; unique among the trials of a folder.
         precision: Trainer's precision, in full (`32-true`).
         threads: CPU threads of the process that trains it; another number sums in another order.
+        build: name of what makes a module of the configuration; empty if it does not matter.
     """
 
     sweep: str
@@ -40,6 +42,12 @@ class Trial:
     name: str
     precision: str = "32-true"
     threads: int = 1
+    build: str = ""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a checkpoint must say of its trial to be used by this one: the same settings, made by the same build."""
+        return {"key": self.key, "build": self.build, "config": name_of(type(self.config))}
 
     @property
     def key(self) -> str:
@@ -144,7 +152,7 @@ class Sweep:
         for seed in [self.base.seed] if seeds is None else seeds:
             for cell in self.cells():
                 config = dataclasses.replace(self.base, **cell, seed=seed)
-                trial = Trial(self.name, config, cell, "", precision, threads)
+                trial = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))
                 trials.append(dataclasses.replace(trial, name=self._name(trial)))
         return trials
 

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from nnhp_torch.keeping import BEST, LAST, Identity, claim, owner
 from nnhp_torch.objective import Objective, standing
 from nnhp_torch.results import replacing
 
@@ -28,14 +29,18 @@ class Recorder(Checkpoint):
 
     Args:
         folder: where `last.ckpt` and `best.ckpt` go.
+        identity: the trial's, which stands in its checkpoints; those of another are set aside, not used.
         objective: the metric that makes an epoch the best, and its direction.
         on_epoch: called with the epoch (from 1) and its metrics, on the first rank; a reason in return
             ends the training, as pruned.
     """
 
-    def __init__(self, folder: Path, objective: Objective, on_epoch: OnEpoch | None = None) -> None:
-        self.last = folder / "last.ckpt"
-        self.best = folder / "best.ckpt"
+    def __init__(self, folder: Path, identity: Identity, objective: Objective, on_epoch: OnEpoch | None = None) -> None:
+        self.folder = folder
+        self.last = folder / LAST
+        self.best = folder / BEST
+        self.identity = dict(identity)
+        self.foreign = False  # whether the last checkpoint is another trial's, whatever its folder says
         self.objective = objective
         self.on_epoch = on_epoch
         self.history: dict[str, list[float]] = {}
@@ -58,14 +63,18 @@ class Recorder(Checkpoint):
 
         Loaded with `weights_only`, so that nothing in a file is executed.
         """
-        if not self.last.exists():
+        if not self.last.exists() or owner(self.folder) != self.identity:
             return {}
         try:
             with zipfile.ZipFile(self.last) as archive:
                 if damaged := archive.testzip():  # torch.load does not look at the checksums
                     raise ValueError(f"the checksum of {damaged} is wrong")
             checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
-            self.load_state_dict(checkpoint["callbacks"][self.state_key])
+            state = checkpoint["callbacks"][self.state_key]
+            if state.get("trial") != self.identity:
+                self.foreign = True
+                return {}
+            self.load_state_dict(state)
         except Exception as error:
             self.history, self.complete, self.pruned = {}, False, ""
             why = (str(error) or type(error).__name__).splitlines()[0]
@@ -76,6 +85,9 @@ class Recorder(Checkpoint):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
+            if note := claim(self.folder, self.identity, self.foreign):  # the other ranks have looked at it by now
+                self.notes.append(note)
+            self.foreign = False
             self._keep_best()  # in case a kill came between the last checkpoint and this
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -115,7 +127,13 @@ class Recorder(Checkpoint):
         return "nnhp_torch.Recorder"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self.history, "complete": self.complete, "pruned": self.pruned, "notes": self.notes}
+        return {
+            "trial": self.identity,
+            "history": self.history,
+            "complete": self.complete,
+            "pruned": self.pruned,
+            "notes": self.notes,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = {name: list(values) for name, values in state_dict["history"].items()}

@@ -207,7 +207,7 @@ def write_image(folder: Path, tag: str, png: bytes) -> None:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     width, height = struct.unpack(">II", png[16:24])  # the PNG header's first two fields
-    old = list(folder.glob("events.out.tfevents.*"))
+    old = [] if folder.is_symlink() else list(folder.glob("events.out.tfevents.*"))
     image = Summary.Image(encoded_image_string=png, height=height, width=width, colorspace=4)
     summary = Summary(value=[Summary.Value(tag=tag, image=image)])
     now = time.time()

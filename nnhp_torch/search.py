@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nnhp_torch.grid import SEMANTICS, Primitive, Sweep, Trial, departures
+from nnhp_torch.origin import name_of
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Search(Sweep):
     def trial(self, number: int, cell: Mapping[str, Primitive], seed: int, precision: str, threads: int) -> Trial:
         """The trial of a cell, named by its number and the beginning of its key."""
         config = dataclasses.replace(self.base, **cell, seed=seed)
-        unnamed = Trial(self.name, config, cell, "", precision, threads)
+        unnamed = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))
         return dataclasses.replace(unnamed, name=f"{number:04d}-{unnamed.key[:8]}")
 
     def identity(self, *further: Primitive) -> str:

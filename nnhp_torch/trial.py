@@ -23,6 +23,7 @@ from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.chance import seed_all
 from nnhp_torch.grid import Trial
 from nnhp_torch.isolation import isolated
+from nnhp_torch.keeping import checkpoint_folder
 from nnhp_torch.logger import TrialLogger
 from nnhp_torch.objective import standing
 from nnhp_torch.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
@@ -50,8 +51,8 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
     """
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     clock = time.perf_counter()
-    folder = Path(runtime.folder) / trial.name
-    recorder = Recorder(folder / "checkpoints", runtime.objective, on_epoch)
+    folder = checkpoint_folder(runtime.folder, trial.name)
+    recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch)
     outcome: dict[str, Any] = {}
     try:
         outcome = _train(trial, build, runtime, recorder)

@@ -9,7 +9,8 @@ from conftest import FakeLaunch, completed
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nnhp_torch.checkpoints import CheckpointPruning
+from nnhp_torch.checkpoints import CheckpointPruning, winner_checkpoint
+from nnhp_torch.keeping import claim
 from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, TableReport, table, write_image
 from nnhp_torch.summary import cells, winner
@@ -92,13 +93,22 @@ def test_an_image_replaces_the_one_before_it(tmp_path):
     assert len(list((tmp_path / "figure").iterdir())) == 1
 
 
+def test_a_picture_that_a_symbolic_link_has_put_elsewhere_is_not_removed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "events.out.tfevents.1").touch()
+    (tmp_path / "figure").symlink_to(elsewhere)
+    write_image(tmp_path / "figure", "tiny", bytes(24))
+    assert (elsewhere / "events.out.tfevents.1").exists()
+
+
 def _with_checkpoints(store, launch):
     """A launch that leaves both checkpoints of each trial."""
 
     def run(trials, listener):
         for trial in trials:
             folder = store.folder / trial.name / "checkpoints"
-            folder.mkdir(parents=True)
+            claim(folder, trial.identity)
             for name in ("last", "best"):
                 (folder / f"{name}.ckpt").touch()
             launch(iter([trial]), listener)
@@ -107,7 +117,7 @@ def _with_checkpoints(store, launch):
 
 
 def _left(store):
-    return sorted(f"{path.parent.parent.name}/{path.name}" for path in store.folder.glob("*/checkpoints/*"))
+    return sorted(f"{path.parent.parent.name}/{path.name}" for path in store.folder.glob("*/checkpoints/*.ckpt"))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +150,17 @@ def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store):
 
     Sweeper(launch, store, [CheckpointPruning(store.folder)]).run(small, small.trials(seeds=[123, 2]))
     assert _left(store) == ["lr=0.1,seed=2/last.ckpt"], "of the winning cell, though another trial was better"
+
+
+def test_the_weights_that_are_named_are_never_another_trials(sweep, store):
+    small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    outcome = Sweeper(_with_checkpoints(store, FakeLaunch()), store).run(small, small.trials())
+    last = winner_checkpoint(outcome, store.folder)
+    assert last == store.folder / "lr=0.1" / "checkpoints" / "last.ckpt"
+    edited = dataclasses.replace(small.trials()[0], build="elsewhere:build")
+    claim(last.parent, edited.identity)
+    last.touch()
+    assert winner_checkpoint(outcome, store.folder) is None
 
 
 def _of_a_stranger(trial, history, test=None):

@@ -18,6 +18,8 @@ import toy
 from conftest import environment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from nnhp_torch import grid
+from nnhp_torch.keeping import claim
 from nnhp_torch.recorder import AtomicCheckpointIO, Recorder
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.trial import first_not_finite, run_trial
@@ -128,13 +130,67 @@ def test_a_checkpoint_that_is_damaged_is_named_and_the_trial_starts_over(trial, 
     assert again.history == whole.history
 
 
+CHANGES = {
+    "a setting": lambda trial: dataclasses.replace(trial, config=dataclasses.replace(trial.config, lr=0.01)),
+    "a longer training": lambda trial: dataclasses.replace(
+        trial, config=dataclasses.replace(trial.config, max_epochs=4)
+    ),
+    "the build": lambda trial: dataclasses.replace(trial, build="elsewhere:build"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_checkpoints_of_another_trial_under_the_same_name_are_set_aside_and_said_so(trial, runtime, tmp_path, change):
+    first = run_trial(trial, toy.build, runtime)
+    other = change(trial)
+    second = run_trial(other, toy.build, runtime)
+    alone = run_trial(other, toy.build, dataclasses.replace(runtime, folder=str(tmp_path / "alone")))
+    assert second.history == alone.history
+    aside = tmp_path / trial.name / f"checkpoints-{trial.key[:8]}"
+    assert second.notes == [
+        f"began anew: checkpoints of the trial with key {trial.key} lay here, they are in {aside.name} now"
+    ]
+    state = torch.load(aside / "last.ckpt", weights_only=True)["callbacks"]["nnhp_torch.Recorder"]
+    assert state["history"] == first.history
+
+
+@pytest.mark.parametrize("semantics", [1, 2])
+def test_a_checkpoint_of_other_semantics_is_another_trials(trial, runtime, monkeypatch, semantics):
+    run_trial(trial, toy.build, runtime)
+    monkeypatch.setattr(grid, "SEMANTICS", semantics)
+    heard = []
+    run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append(epoch))
+    assert heard == ([] if semantics == 1 else [1, 2, 3])
+
+
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_not_used(trial, runtime, tmp_path):
+    run_trial(trial, toy.build, runtime)
+    folder = tmp_path / trial.name
+    (folder / "checkpoints" / "trial.json").unlink()
+    for aside in ("checkpoints-unknown", "checkpoints-unknown+"):
+        again = run_trial(trial, toy.build, runtime)
+        assert aside in again.notes[0]
+        assert (folder / aside / "last.ckpt").exists()
+        (folder / "checkpoints" / "trial.json").unlink()
+
+
+def test_a_checkpoint_that_was_copied_into_another_trials_folder_is_not_used(trial, wide, runtime, tmp_path):
+    run_trial(trial, toy.build, runtime)
+    whole = run_trial(wide, toy.build, runtime)
+    last = tmp_path / wide.name / "checkpoints" / "last.ckpt"
+    last.write_bytes((tmp_path / trial.name / "checkpoints" / "last.ckpt").read_bytes())
+    again = run_trial(wide, toy.build, runtime)
+    assert again.history == whole.history
+    assert "began anew" in again.notes[0]
+
+
 def test_nothing_in_a_malicious_checkpoint_is_executed(trial, runtime, tmp_path, caplog):
     class Malicious:
         def __reduce__(self):
             return (open, (str(tmp_path / "executed"), "w"))
 
     last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
-    last.parent.mkdir(parents=True)
+    claim(last.parent, trial.identity)
     torch.save({"callbacks": Malicious()}, last)
     result = run_trial(trial, toy.build, runtime)
     assert result.status == "completed"
@@ -196,7 +252,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(trial, runti
     resumed = run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append(epoch))
     assert heard == [2, 3]
     assert resumed.history == run_trial(trial, toy.build, Runtime(str(tmp_path / "whole"), accelerator="cpu")).history
-    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "trial.json"]
 
 
 def test_the_best_epoch_is_kept_although_a_kill_came_between_its_two_names(trial, runtime, tmp_path, monkeypatch):
@@ -209,7 +265,7 @@ def test_the_best_epoch_is_kept_although_a_kill_came_between_its_two_names(trial
         with pytest.raises(Killed):
             run_trial(trial, toy.build, runtime)
     folder = tmp_path / trial.name / "checkpoints"
-    assert [path.name for path in folder.iterdir()] == ["last.ckpt"]
+    assert not (folder / "best.ckpt").exists()
     result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_loss", mode="max"))
     assert result.best("val_loss", "max")[1] == 1, "the first epoch, which the kill kept from being named"
     assert torch.load(folder / "best.ckpt", weights_only=True)["epoch"] == 0
