@@ -14,12 +14,12 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from nnhp_torch import catalog
+from nnhp_torch.chunks import step_loss
 from nnhp_torch.mlp import MLP, per_layer
 from nnhp_torch.optimizers import make_optimizer
 from nnhp_torch.regularizers import penalty
 from nnhp_torch.schedules import make_schedule
 
-CHUNK = 2_500  # examples whose activations a core's cache can hold, forward and backward
 Batch = tuple[Tensor, Tensor]
 
 
@@ -141,33 +141,6 @@ class MLPClassifier(L.LightningModule):
             loss = loss + self.activity_reg / len(x) * self.activity_penalty(_at_least_float32(activated))
         return loss, logits
 
-    def in_chunks(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """As loss_and_logits, a CHUNK of examples at a time; where gradients are wanted, the loss brings them along.
-
-        The loss of a batch is the mean of its chunks' losses, weighted by their sizes, and so is its gradient. Each
-        chunk goes forward and backward before the next, so that a CPU works in its cache instead of in memory.
-        """
-        weights = [w for w in self.parameters() if w.requires_grad] if torch.is_grad_enabled() else []
-        losses, logits = [], []
-        gradients: list[Tensor | None] = [None for _ in weights]
-        for some_x, some_y in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
-            loss, some_logits = self.loss_and_logits(some_x, some_y)
-            losses.append(loss * (len(some_y) / len(y)))
-            logits.append(some_logits.detach())
-            if weights:
-                with torch.autocast(x.device.type, enabled=False):  # concerns the forward pass alone
-                    more = torch.autograd.grad(losses[-1], weights, allow_unused=True)
-                gradients = [g if old is None else old + g for old, g in zip(gradients, more, strict=True)]
-                losses[-1] = losses[-1].detach()
-        loss = torch.stack(losses).sum()
-        return (_WithGradients.apply(loss, gradients, *weights) if weights else loss), torch.cat(logits)
-
-    def batch_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """loss_and_logits, in chunks where that is faster."""
-        # A GPU is faster with the whole batch, and batch normalization needs it.
-        whole = x.device.type != "cpu" or len(y) <= CHUNK or self.hparams["batch_norm"]
-        return (self.loss_and_logits if whole else self.in_chunks)(x, y)
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self._step("train", batch, batch_idx)
 
@@ -199,11 +172,14 @@ class MLPClassifier(L.LightningModule):
 
     def _step(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch
-        loss, logits = self.batch_loss(x, y)
+        # A subclass may compare examples in its loss, or use the loss for more than one backward.
+        loss, logits = step_loss(self, x, y) if type(self) is MLPClassifier else self.loss_and_logits(x, y)
         self._log(f"{stage}_loss", batch_idx, loss.detach(), len(y))
         self._log(f"{stage}_accuracy", batch_idx, logits.detach(), y)
         return loss
 
+    # It counts batches, and torch.compile would compile each count anew.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _log(self, name: str, batch_idx: int, *update: Any) -> None:
         """Updates the metric; Lightning computes it at the epoch's end, over all batches and processes."""
         metric: Any = self.metrics[name]
@@ -211,19 +187,6 @@ class MLPClassifier(L.LightningModule):
         metric.update(*update)
         if not known:  # once an epoch is enough, and each call costs a millisecond
             self.log(name, metric, on_step=False, on_epoch=True)
-
-
-class _WithGradients(torch.autograd.Function):
-    """A loss whose gradients are known already: backward hands them on to the weights, as any loss's would be."""
-
-    @staticmethod
-    def forward(ctx: Any, loss: Tensor, gradients: Sequence[Tensor | None], *weights: Tensor) -> Tensor:
-        ctx.gradients = gradients
-        return loss.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> Any:
-        return None, None, *(None if gradient is None else gradient * outer[0] for gradient in ctx.gradients)
 
 
 class Mean(Metric):

@@ -14,6 +14,7 @@ import lightning as L
 from torch import Tensor, nn
 
 from nnhp_torch import catalog
+from nnhp_torch.chunks import step_loss
 from nnhp_torch.config import TrialConfig
 from nnhp_torch.data import EpochBatches
 from nnhp_torch.mlp import in_place
@@ -123,6 +124,6 @@ class EarlierStages(L.Callback):
                 x, y = loader.dataset[index]  # type: ignore[union-attr]
                 optimizer.zero_grad()
                 with trainer.precision_plugin.train_step_context():
-                    loss, _ = module.batch_loss(x, y)
+                    loss, _ = step_loss(module, x, y)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

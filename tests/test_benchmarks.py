@@ -15,7 +15,7 @@ from conftest import HERE
 from processes import busiest, packed
 from report import Line, ratios, table
 
-from nnhp_torch import module
+from nnhp_torch import chunks
 from nnhp_torch.config import TrialConfig
 from nnhp_torch.experiment import build
 from nnhp_torch.grid import Trial
@@ -30,7 +30,7 @@ def test_the_bare_loop_does_a_trials_work(tmp_path, monkeypatch, precision):
     monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(files))
     monkeypatch.setenv("NNHP_DATA_DIR", str(tmp_path / "data"))
     idx.write(files, tmp_path / "data")
-    for where in (module, bare_loop):
+    for where in (chunks, bare_loop):
         monkeypatch.setattr(where, "CHUNK", 16)  # 120 images in batches of 50: whole chunks and rests
     config = TrialConfig(batch_size=50, n_nodes=16, max_epochs=4, protocol="article")
     result = run_trial(

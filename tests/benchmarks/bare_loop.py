@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nnhp_torch.chance import seed_all
+from nnhp_torch.chunks import CHUNK
 from nnhp_torch.config import TrialConfig
 from nnhp_torch.data import EpochBatches, MNISTDataModule
 from nnhp_torch.mlp import MLP
-from nnhp_torch.module import CHUNK
 from nnhp_torch.optimizers import make_optimizer
 
 
