@@ -75,6 +75,12 @@ class Setup:
             return {"datamodule": self.datamodule}
         return {f"{stage}_dataloaders": (self.data or {}).get(stage) for stage in ("train", "val")}
 
+    def val_data(self) -> dict[str, Any]:
+        """Trainer.validate's arguments for the data."""
+        if self.datamodule is not None:
+            return {"datamodule": self.datamodule}
+        return {"dataloaders": self.fit_data()["val_dataloaders"]}
+
     def test_data(self) -> dict[str, Any] | None:
         """Trainer.test's arguments for the data, the module's own where there is no other; None: nothing to test."""
         if not is_overridden("test_step", self.module):

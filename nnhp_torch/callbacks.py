@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import Optimizer
 
 from nnhp_torch import catalog
@@ -184,28 +185,47 @@ class EpochSeed(L.Callback):
 
 
 class StopWhenDiverged(L.Callback):
-    """Stops the training after an epoch whose logged loss is NaN or infinite, when accuracy alone would not tell.
+    """Stops the training after an epoch that ends with a loss or weights that are NaN or infinite.
 
-    A module that logs no such metric in its training steps trains on as it would.
+    Accuracy alone would not tell.
 
     Args:
-        monitor: the metric's name.
+        monitor: the loss's name; where the module logs no such metric, it is what training_step returns.
 
     Attributes:
         epoch: the `trainer.current_epoch` (from 0) that ended so; None so far.
+        found: what was not finite; empty so far.
     """
 
     def __init__(self, monitor: str = "train_loss") -> None:
         self.monitor = monitor
         self.epoch: int | None = None
+        self.found = ""
+        self._returned: Any = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.epoch = None
+        self.epoch, self.found = None, ""
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._returned = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         loss = trainer.callback_metrics.get(self.monitor)
-        diverged = loss is not None and not bool(torch.isfinite(loss).all())
+        if loss is not None and not _finite(loss):
+            self.found = self.monitor
+        elif loss is None and not _finite(self._returned):
+            self.found = "what training_step returned"
+        elif not all(map(_finite, pl_module.parameters())):
+            self.found = "the weights"
+        diverged = bool(self.found)
         # One process must not stop alone: the others would wait for it for ever.
         if trainer.strategy.reduce_boolean_decision(diverged, all=False):
             self.epoch = trainer.current_epoch
             trainer.should_stop = True
+
+
+def _finite(value: Any) -> bool:
+    """Whether it holds neither NaN nor infinity; what is no tensor of such numbers cannot."""
+    return not isinstance(value, Tensor) or is_lazy(value) or bool(torch.isfinite(value).all())

@@ -98,6 +98,11 @@ def standing(metric: str, logged: Collection[str]) -> str:
     return next((name for name in (metric, metric + FIRST_LOADER) if name in logged), "")
 
 
+def unlogged(metric: str, logged: Collection[str]) -> str:
+    """What is wrong where a metric is none of those that were logged."""
+    return f"no metric is called {metric!r}; logged were {', '.join(sorted(logged)) or 'none'}"
+
+
 def direction(metric: str) -> Mode | None:
     """The better direction, as far as the name tells: `min` of `val_loss`, `max` of `BinaryF1Score`."""
     words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*", metric)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import zipfile
@@ -15,8 +16,10 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from nnhp_torch.callbacks import StopWhenDiverged
+from nnhp_torch.epoch_log import EpochLog
 from nnhp_torch.keeping import BEST, LAST, Identity, claim, owner
-from nnhp_torch.objective import Objective, standing
+from nnhp_torch.objective import Objective, standing, unlogged
 from nnhp_torch.results import replacing
 
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
@@ -43,9 +46,12 @@ class Recorder(Checkpoint):
         self.foreign = False  # whether the last checkpoint is another trial's, whatever its folder says
         self.objective = objective
         self.on_epoch = on_epoch
+        self.epoch_log = EpochLog()
+        self.validated = False
         self.history: dict[str, list[float]] = {}
         self.complete = False
-        self.pruned = ""  # the reason, where there is one
+        self.diverged = ""  # the reason, where there is one
+        self.pruned = ""  # likewise
         self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
 
     @property
@@ -76,7 +82,7 @@ class Recorder(Checkpoint):
                 return {}
             self.load_state_dict(state)
         except Exception as error:
-            self.history, self.complete, self.pruned = {}, False, ""
+            self.history, self.complete, self.diverged, self.pruned = {}, False, "", ""
             why = (str(error) or type(error).__name__).splitlines()[0]
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
             self.notes = [f"started over: its checkpoint cannot be read ({why})"]
@@ -89,13 +95,17 @@ class Recorder(Checkpoint):
                 self.notes.append(note)
             self.foreign = False
             self._keep_best()  # in case a kill came between the last checkpoint and this
+        self.epoch_log.listen(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        metrics = dict(trainer.callback_metrics)
-        if metrics:
-            values = torch.stack([value.detach().double().reshape(()) for value in metrics.values()]).tolist()
-            for name, value in zip(metrics, values, strict=True):
-                self.history.setdefault(name, []).append(round_to_float32(value))
+        metrics = self._record(trainer, pl_module.device)
+        if self.validated or not trainer.enable_validation:
+            self.need_monitor()
+        self.diverged = self._judge(trainer, metrics)
+        trainer.should_stop |= bool(self.diverged)
         self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
         if trainer.logger is not None and trainer.is_global_zero:
             trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
@@ -104,12 +114,44 @@ class Recorder(Checkpoint):
         if trainer.is_global_zero:
             self._keep_best()
             if self.on_epoch is not None:
-                reason = self.on_epoch(self.epochs, {name: values[-1] for name, values in self.history.items()})
+                reason = self.on_epoch(self.epochs, metrics)
         reason = trainer.strategy.broadcast(reason)  # all ranks stop, or none
         if reason and not self.complete:
             self.pruned, self.complete = reason, True
             trainer.should_stop = True
             trainer.save_checkpoint(self.last, weights_only=False)  # a kill in this moment would train it on otherwise
+
+    def need_monitor(self) -> None:
+        """Raises ValueError where the monitored metric is none of those that were logged."""
+        if not standing(self.objective.metric, self.history):
+            raise ValueError(unlogged(self.objective.metric, self.history))
+
+    def _record(self, trainer: L.Trainer, device: torch.device) -> dict[str, float]:
+        """Adds a place to the history; returns the metrics of this epoch, as far as they were logged in it."""
+        metrics = self.epoch_log.take(trainer)
+        if metrics:
+            tensors = [
+                torch.as_tensor(value, device=device).detach().double().reshape(()) for value in metrics.values()
+            ]
+            metrics = dict(zip(metrics, map(round_to_float32, torch.stack(tensors).tolist()), strict=True))
+        for name in (*self.history, *metrics):
+            curve = self.history.setdefault(name, [])
+            curve.extend([math.nan] * (trainer.current_epoch - len(curve)))
+        for name, curve in self.history.items():
+            curve.append(metrics.get(name, math.nan))
+        return metrics
+
+    def _judge(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> str:
+        """Why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
+        callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        stoppers = [callback for callback in callbacks if isinstance(callback, StopWhenDiverged)]
+        judged = [name for name in ("train_loss", standing(self.objective.metric, metrics)) if name in metrics]
+        bad = [*(stopper.found for stopper in stoppers), *(name for name in judged if not math.isfinite(metrics[name]))]
+        what = next(filter(None, bad), "")
+        # One process must not stop alone: the others would wait for it for ever.
+        if not trainer.strategy.reduce_boolean_decision(bool(what), all=False):
+            return ""
+        return f"not finite in epoch {trainer.current_epoch + 1}: {what or 'the loss of another process'}"
 
     def _keep_best(self) -> None:
         curve = self.history.get(standing(self.objective.metric, self.history), ())
@@ -131,6 +173,7 @@ class Recorder(Checkpoint):
             "trial": self.identity,
             "history": self.history,
             "complete": self.complete,
+            "diverged": self.diverged,
             "pruned": self.pruned,
             "notes": self.notes,
         }
@@ -138,6 +181,7 @@ class Recorder(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
         self.complete = bool(state_dict["complete"])
+        self.diverged = str(state_dict.get("diverged", ""))
         self.pruned = str(state_dict.get("pruned", ""))
         self.notes = [str(note) for note in state_dict.get("notes", ())]
 

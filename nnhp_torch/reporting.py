@@ -106,6 +106,11 @@ class TableReport(SweepCallback):
         if any("Traceback" in result.reason for result in outcome.ordered):
             log = self.store.log if self.store.log.exists() else self.store.path
             self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)
+        if outcome.unlogged:
+            self.out.print(
+                Text(f"The sweep stops here: {outcome.unlogged}. Give one of them as the sweep's monitor."),
+                soft_wrap=True,
+            )
         if outcome.interrupted:
             self.out.print(
                 f"[yellow]Interrupted:[/] {count(outcome.left, 'trial')} left. "

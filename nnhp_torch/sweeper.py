@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from nnhp_torch.grid import Sweep, Trial
+from nnhp_torch.objective import standing, unlogged
 from nnhp_torch.results import ResultStore, Status, TrialResult
 
 
@@ -54,6 +55,7 @@ class Outcome:
         trials: all that were asked for; results: key → result, for those that have one.
         ran: keys of the trials that this run started.
         interrupted: whether it was told to stop before all had ended.
+        unlogged: what is wrong, where a trial has ended because nothing is logged under the monitor's name.
         unchosen: how many trials a search may still choose.
     """
 
@@ -62,6 +64,7 @@ class Outcome:
     results: Mapping[str, TrialResult] = field(default_factory=dict)
     ran: Sequence[str] = ()
     interrupted: bool = False
+    unlogged: str = ""
     unchosen: int = 0
 
     @property
@@ -161,6 +164,8 @@ class Sweeper:
             self._ran: list[str] = []
             self._stop = stop
             self._failed = False
+            self._unlogged = ""
+            self._monitor = sweep.monitor
             try:
                 self._tell("on_sweep_start", outcome)
                 if outcome.left:
@@ -171,7 +176,8 @@ class Sweeper:
                     _each(partial(self.ended, trial, interrupted(trial)) for trial in list(self._running.values()))
                 finally:
                     outcome = Outcome(sweep, list(self._trials.values()), self._results, self._ran, unchosen=unchosen())
-                    outcome = replace(outcome, interrupted=bool(outcome.left) and stop())
+                    cut_short = bool(outcome.left) and stop()
+                    outcome = replace(outcome, interrupted=cut_short, unlogged=self._unlogged)
                     _each(partial(callback.on_sweep_end, outcome) for callback in self.callbacks)
         return outcome
 
@@ -203,13 +209,19 @@ class Sweeper:
         self._running.pop(trial.key, None)
         self._results[trial.key] = result
         self._failed |= result.status in ("failed", "diverged")
+        wrong = unlogged(self._monitor, result.history)
+        if result.status == "failed" and wrong in result.reason and not self._has_monitor(self._results.values()):
+            self._unlogged = wrong  # every further trial would be trained for nothing
         if self._chooser:
             self._chooser.settle(trial, result)
         self._tell("on_trial_end", trial, result)
 
     def stopping(self) -> bool:
         """Whether no further trial should start."""
-        return self._stop() or (self.fail_fast and self._failed)
+        return self._stop() or (self.fail_fast and self._failed) or bool(self._unlogged)
+
+    def _has_monitor(self, results: Iterable[TrialResult]) -> bool:
+        return any(standing(self._monitor, result.history) for result in results)
 
     def _tell(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:

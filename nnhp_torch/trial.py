@@ -6,7 +6,7 @@ import math
 import platform
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
@@ -112,17 +112,19 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
             "fit_seconds": round(fit_seconds, 3),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
         }
-        _need(runtime.monitor, recorder.history)
-        if (epoch := first_not_finite(recorder.history)) is not None:
-            reason = f"loss or metric not finite in epoch {epoch}"
-            return {**outcome, "status": "diverged", "reason": reason}
+        recorder.need_monitor()
+        if recorder.diverged:
+            return {**outcome, "status": "diverged", "reason": recorder.diverged}
         if recorder.pruned:
             return {**outcome, "status": "pruned", "reason": recorder.pruned}
+        logger.epoch = recorder.epochs
+        last = recorder.history[standing(runtime.monitor, recorder.history)]
+        if math.isnan(last[-1]):  # the last epoch was not validated, as where only every second one is
+            scores = _merged(trainer.validate(module, **setup.val_data(), verbose=False))
+            last[-1] = scores.get(standing(runtime.monitor, scores), math.nan)
         test: Mapping[str, float] = {}
         if (test_data := setup.test_data()) is not None:
-            logger.epoch = recorder.epochs
-            (test,) = trainer.test(module, **test_data, verbose=False)
-        test = {name: round_to_float32(value) for name, value in test.items()}
+            test = _merged(trainer.test(module, **test_data, verbose=False))
         final = {name: values[-1] for name, values in recorder.history.items()} | dict(test)
         twins = [runtime.objective.twin(split, final) for split in ("test", "train")]
         first = [standing(runtime.monitor, final), *filter(None, twins)]  # TensorBoard shows the first five
@@ -152,15 +154,9 @@ def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
     )
 
 
-def first_not_finite(history: Mapping[str, list[float]]) -> int | None:
-    """The first epoch (from 1) in which any metric was NaN or infinite; accuracy alone would not tell."""
-    epochs = [epoch for values in history.values() for epoch, value in enumerate(values, 1) if not math.isfinite(value)]
-    return min(epochs, default=None)
-
-
-def _need(monitor: str, history: Mapping[str, list[float]]) -> None:
-    if not standing(monitor, history):
-        raise ValueError(f"no metric is called {monitor!r}; logged were {', '.join(sorted(history)) or 'none'}")
+def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The metrics of all loaders; where there are several, Lightning has their numbers in the names."""
+    return {name: round_to_float32(value) for of_loader in scores for name, value in of_loader.items()}
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 from conftest import FakeLaunch, completed
 
+from nnhp_torch.launchers import InProcess
 from nnhp_torch.results import ResultStore
+from nnhp_torch.runtime import Runtime
 from nnhp_torch.summary import cells, winner
 from nnhp_torch.sweeper import SweepCallback, Sweeper, unfinished
 
@@ -184,3 +186,15 @@ def test_with_mode_min_less_is_better(sweep, store):
         store.append(dataclasses.replace(completed(trial), history={"val_loss": [9.0, loss]}))
     outcome = Sweeper(FakeLaunch(), store).run(losses, losses.trials())
     assert winner(losses, cells(outcome)).label == "lr=0.1, width=8"
+
+
+def test_a_monitor_that_is_never_logged_ends_the_sweep_with_its_first_trial(sweep, store):
+    lost = dataclasses.replace(sweep, monitor="val_f1")
+    launch = InProcess(sweep.build, Runtime(str(store.folder), accelerator="cpu", monitor="val_f1"))
+    outcome = Sweeper(launch, store).run(lost, lost.trials())
+    (result,) = outcome.results.values()
+    assert (result.status, result.epochs) == ("failed", 1)
+    assert outcome.unlogged == (
+        "no metric is called 'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss"
+    )
+    assert outcome.left == 4

@@ -89,14 +89,17 @@ def build_raising(config: TinyConfig):
 
 def build_diverging(config: TinyConfig):
     """The second width's weights become NaN in its second epoch."""
-
-    def poison(trainer, pl_module):
-        with torch.no_grad():
-            for parameter in pl_module.parameters():
-                parameter.fill_(float("nan"))
-
     module, data, callbacks = build(config)
-    return module, data, [AtEpoch(1, poison)] if config.width == 8 else callbacks
+
+    def poison():
+        if module.current_epoch == 1:
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.fill_(float("nan"))
+
+    if config.width == 8:
+        module.on_train_epoch_start = poison
+    return module, data, callbacks
 
 
 def build_killed_once(config: TinyConfig):

@@ -1,0 +1,107 @@
+"""One value per epoch of whatever a module logs, also of what it logs per step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.trainer.connectors.logger_connector.result import _METRICS, _ResultCollection
+from lightning.pytorch.utilities.data import extract_batch_size
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class EpochLog:
+    """Hears what a module logs, and knows at an epoch's end what each metric was in that epoch.
+
+    Of what is logged per step alone (the default of `self.log` in a training_step) Lightning's metrics have the last
+    batch's value; here it is the mean over the epoch, each batch weighted by its size. Lightning's own metrics stay as
+    they are: what is trained does not change.
+    """
+
+    def __init__(self) -> None:
+        self.means: dict[str, Tensor] = {}  # of what was logged per step alone
+        self.forks: dict[str, str] = {}  # `loss_epoch` of what is logged per step and per epoch → `loss`
+        self.whole: set[str] = set()  # what Lightning itself has a value of for the epoch
+        self._logged: set[str] = set()
+        self._logged_now: set[str] = set()
+        self._before: dict[str, Any] = {}
+
+    def listen(self, trainer: L.Trainer) -> None:
+        """To what is logged in each of a trainer's loops."""
+        for loop in (
+            trainer.fit_loop.epoch_loop,
+            trainer.fit_loop.epoch_loop.val_loop,
+            trainer.validate_loop,
+            trainer.test_loop,
+        ):
+            loop._results = _Results(training=loop._results.training, log=self)
+
+    def heard(self, name: str, forked: bool) -> None:
+        self._logged.add(name)
+        self._logged_now.add(name)
+        if forked:
+            plain, slash, loader = name.partition("/dataloader_idx_")
+            self.forks |= {f"{plain}_step{slash}{loader}": name, f"{plain}_epoch{slash}{loader}": name}
+
+    def take(self, trainer: L.Trainer) -> dict[str, Any]:
+        """The metrics of the epoch that ends here, without those that are left from an earlier one."""
+        metrics = dict(trainer.callback_metrics)
+        taken = {name: value for name, value in metrics.items() if name not in self.forks and self._is_new(name, value)}
+        taken |= {name: mean for name, mean in self.means.items() if name in self._logged_now - self.whole}
+        self.means, self.whole, self._logged_now = {}, set(), set()
+        self._before = metrics
+        return taken
+
+    def _is_new(self, name: str, value: Any) -> bool:
+        if name in self._logged:
+            return name in self._logged_now
+        return value is not self._before.get(name)  # written by a callback, as LearningRateMonitor does
+
+
+class _Results(_ResultCollection):
+    """Lightning's collection of what is logged; loggers get each metric under one name, once per epoch."""
+
+    def __init__(self, training: bool, log: EpochLog) -> None:
+        super().__init__(training=training)
+        self.epoch_log = log
+        self.averaged = _ResultCollection(training=training)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def log(self, fx: str, name: str, value: Any, on_step: bool, on_epoch: bool, **options: Any) -> None:
+        super().log(fx, name, value, on_step=on_step, on_epoch=on_epoch, **options)
+        if options.get("add_dataloader_idx", True) and self.dataloader_idx is not None:
+            name += self.DATALOADER_SUFFIX.format(self.dataloader_idx)
+        self.epoch_log.heard(name, forked=on_step and on_epoch)
+        if on_step and not on_epoch:
+            value = value._forward_cache if isinstance(value, Metric) else value
+            options |= {"batch_size": options.get("batch_size") or self._batch_size(), "metric_attribute": None}
+            if isinstance(value, Tensor):
+                self.averaged.log(fx, name, value, on_step=False, on_epoch=True, **options)
+
+    def _batch_size(self) -> int:
+        if self.batch_size is None:
+            try:
+                self.batch_size = extract_batch_size(self.batch) if self.batch is not None else 1
+            except MisconfigurationException:  # a batch without tensors: all weigh the same
+                self.batch_size = 1
+        return self.batch_size
+
+    def metrics(self, on_step: bool) -> _METRICS:
+        found = super().metrics(on_step)
+        if on_step:
+            found["log"] = {}
+            return found
+        means = self.averaged.metrics(on_step=False)
+        plain = {self.epoch_log.forks.get(name, name): value for name, value in found["log"].items()}
+        found["log"] = {**means["log"], **plain}
+        self.epoch_log.means |= means["callback"]
+        self.epoch_log.whole |= found["callback"].keys()
+        return found
+
+    def reset(self, metrics: bool | None = None, fx: str | None = None) -> None:
+        super().reset(metrics, fx)
+        if fx is None:
+            self.averaged.reset(metrics)
