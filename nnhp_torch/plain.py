@@ -10,7 +10,7 @@ import torch
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size)
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
-_ARRAY = "numpy.ndarray"  # marks a tensor that stands for an array
+_ARRAY = "numpy.ndarray"  # marks what stands for an array; a tensor could not: pickle fails on one of uint32
 
 
 def is_plain(value: object) -> bool:
@@ -23,7 +23,7 @@ def is_plain(value: object) -> bool:
 
 
 def pack(value: Any) -> Any:
-    """A plain copy of a state: arrays become tensors, which `unpack` makes arrays again.
+    """A plain copy of a state: arrays become bytes, which `unpack` makes arrays again.
 
     Raises:
         TypeError: something in it is not plain; the message is its type's name.
@@ -35,7 +35,7 @@ def pack(value: Any) -> Any:
     if isinstance(value, np.generic):
         return pack(value.item())
     if type(value) is np.ndarray and value.dtype.kind in "biufc":
-        return (_ARRAY, torch.from_numpy(value.copy()))
+        return (_ARRAY, value.dtype.str, value.shape, value.tobytes())
     if type(value) is torch.Tensor:
         return value.detach().cpu().clone()
     if not is_plain(value):
@@ -46,7 +46,8 @@ def pack(value: Any) -> Any:
 def unpack(value: Any) -> Any:
     """What was packed."""
     if type(value) is tuple and value[:1] == (_ARRAY,):
-        return value[1].numpy()
+        _, dtype, shape, content = value
+        return np.frombuffer(content, dtype).reshape(shape).copy()
     if type(value) in (list, tuple):
         return type(value)(map(unpack, value))
     if type(value) in (dict, OrderedDict):
