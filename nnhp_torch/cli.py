@@ -21,7 +21,7 @@ from nnhp_torch.options import Parser, add_sweep_options, changed
 from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
 from nnhp_torch.results import LedgerError, ResultStore, disk_full
-from nnhp_torch.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper
+from nnhp_torch.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
 from nnhp_torch.worker import PreparationError, WrongUsage
 
 
@@ -78,7 +78,7 @@ class Run:
     def list_trials(self) -> int:
         """Prints what would run, and writes nothing."""
         try:
-            results = self.store.results()
+            results = known_results(self.store, self.store.results(), self.trials)
         except LedgerError as error:
             return self._refuse(error)
         for trial in self.trials:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from nnhp_torch import fields
 from nnhp_torch.names import is_plain, text
 from nnhp_torch.objective import Mode, Objective, standing
 
@@ -102,6 +103,7 @@ class TrialResult:
         known = {f.name for f in dataclasses.fields(cls)}
         if set(record) - known or not {"key", "sweep", "name", "config", "cell", "status"} <= set(record):
             raise ValueError("not a trial's record")
+        fields.check(record)
         for part in ("history", "test"):
             record[part] = {name: _none_to_nan(value) for name, value in record[part].items()}
         return cls(**record)
@@ -149,6 +151,7 @@ class ResultStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.path = self.folder / "results.jsonl"
+        self.lines: dict[str, int] = {}  # key → where its latest record was read
         self.log = self.folder / "workers.log"  # what worker processes print, and the tracebacks of failed trials
 
     def results(self) -> dict[str, TrialResult]:
@@ -158,6 +161,7 @@ class ResultStore:
         next append. Raises LedgerError for any other damage, and touches nothing.
         """
         results: dict[str, TrialResult] = {}
+        self.lines = {}
         try:
             lines = self.path.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
@@ -168,13 +172,20 @@ class ResultStore:
                 break
             try:
                 result = TrialResult.from_json(line.decode())
-            except (ValueError, TypeError, AttributeError) as error:
-                raise LedgerError(
-                    f"{self.path}, line {number}: {error}. Nothing was changed: "
-                    "mend the line, or start anew with --fresh."
-                ) from error
+            except (ValueError, RecursionError) as error:
+                raise self._damage(number, error) from error
             results[result.key] = result
+            self.lines[result.key] = number
         return results
+
+    def refuse(self, key: str, why: str) -> LedgerError:
+        """The error that names the line of a key's latest record, as results() has read it."""
+        return self._damage(self.lines[key], why)
+
+    def _damage(self, number: int, why: object) -> LedgerError:
+        return LedgerError(
+            f"{self.path}, line {number}: {why}. Nothing was changed: mend the line, or start anew with --fresh."
+        )
 
     def append(self, result: TrialResult) -> None:
         """Adds a record and waits until it is on the disk; a write that fails leaves the ledger as it was."""
@@ -196,35 +207,45 @@ class ResultStore:
 
         Raises LedgerError, naming the process that holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        holder = self.folder / ".running"
-        lock = FileLock(self.folder / ".lock")
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the folder: within it the lock would move when the folder is renamed, and a second one be made.
+        holder = self.folder.with_name(f".{self.folder.name}.running")
+        lock = FileLock(self.folder.with_name(f".{self.folder.name}.lock"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            who = holder.read_text().strip() if holder.exists() else "another process"
+            try:
+                who = holder.read_text().strip()
+            except FileNotFoundError:
+                who = "another process"
             raise LedgerError(f"{self.folder} is in use by {who}; wait for it, or give another --log_dir") from None
         try:
             started = time.strftime("%Y-%m-%d %H:%M:%S")
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")
+            self.folder.mkdir(exist_ok=True)
             yield
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
 
     def set_aside(self) -> Path | None:
-        """Renames the folder, so that a sweep starts anew and nothing is lost; returns the new name.
+        """Renames the folder, whatever it holds, so that a sweep starts anew and nothing is lost.
 
-        Raises LedgerError where a sweep is running in it.
+        Returns:
+            The new name; None if there was nothing in the folder.
+
+        Raises:
+            LedgerError: a sweep is running in it.
         """
-        if not self.path.exists():
+        if not self.folder.exists():
             return None
-        aside = self.folder.with_name(f"{self.folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
-        while aside.exists():
-            aside = aside.with_name(aside.name + "+")
         with self.lock():  # never from under a sweep that is running
+            if all(path.name in (".lock", ".running") for path in self.folder.iterdir()):  # of earlier versions
+                return None
+            aside = self.folder.with_name(f"{self.folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+            while os.path.lexists(aside):
+                aside = aside.with_name(aside.name + "+")
             self.folder.rename(aside)
-        (aside / ".running").unlink(missing_ok=True)
         return aside
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-from nnhp_torch.grid import Sweep, Trial
+from nnhp_torch.grid import Sweep, Trial, defaults
 from nnhp_torch.objective import standing, unlogged
 from nnhp_torch.results import ResultStore, Status, TrialResult
 
@@ -159,7 +160,7 @@ class Sweeper:
             unchosen = chooser.remaining if chooser else lambda: 0
             if chooser:
                 self._trials |= {trial.key: trial for trial in chooser.open(known)}
-            self._results = {key: known[key] for key in self._trials if key in known}
+            self._results = known_results(self.store, known, self._trials.values())
             outcome = Outcome(sweep, list(self._trials.values()), dict(self._results), unchosen=unchosen())
             self._ran: list[str] = []
             self._stop = stop
@@ -185,7 +186,7 @@ class Sweeper:
         """What a chooser chooses, without what is known or running already: that is never trained twice."""
         for trial in chooser:
             self._trials.setdefault(trial.key, trial)
-            result = self._results.get(trial.key, known.get(trial.key))
+            result = self._results.get(trial.key) or known_results(self.store, known, [trial]).get(trial.key)
             if result is not None and result.settled:
                 self._results[trial.key] = result
                 chooser.settle(trial, result)
@@ -238,6 +239,42 @@ def _each(actions: Iterable[Callable[[], None]]) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+def known_results(
+    store: ResultStore, known: Mapping[str, TrialResult], trials: Iterable[Trial]
+) -> dict[str, TrialResult]:
+    """Those results that are these trials'. What they are called is the trials' to say, never the ledger's.
+
+    Raises:
+        LedgerError: a record does not agree with the trial of its key.
+    """
+    results = {}
+    for trial in trials:
+        if (result := known.get(trial.key)) is None:
+            continue
+        if why := disagreement(trial, result):
+            raise store.refuse(trial.key, why)
+        results[trial.key] = replace(result, name=trial.name, cell=dict(trial.cell))
+    return results
+
+
+def disagreement(trial: Trial, result: TrialResult) -> str:
+    """Why a record cannot be the trial's of its key; empty if it can.
+
+    Its name and its cell may be others: they depend on the sweep's axes and base, as the key does not.
+    """
+    if result.sweep != trial.sweep:
+        return f"it is of the sweep {result.sweep!r}, not of {trial.sweep!r}"
+    settings = json.loads(json.dumps(vars(trial.config)))
+    usual = json.loads(json.dumps(defaults(trial.config)))
+    for name, value in settings.items():  # what a configuration has gained since then stood at its default
+        if result.config.get(name, usual[name]) != value:
+            return f"its config has another {name} than the trial of its key (has a default changed?)"
+    for name, value in result.cell.items():
+        if name not in result.config or result.config[name] != value:
+            return f"its cell has another {name} than its config"
+    return ""
 
 
 def unfinished(trial: Trial, status: Status, reason: str) -> TrialResult:

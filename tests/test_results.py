@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import math
 import os
 import resource
@@ -139,8 +140,57 @@ def test_a_second_process_is_refused_and_told_who_is_first_but_a_dead_one_does_n
         holder.wait()
         holder.stdout.close()
     with store.lock():
-        assert f"process {os.getpid()}" in (store.folder / ".running").read_text()
-    assert not (store.folder / ".running").exists()
+        assert f"process {os.getpid()}" in store.folder.with_name(".tiny.running").read_text()
+    assert not store.folder.with_name(".tiny.running").exists()
+
+
+WRONG = [3.5, True, None, "great", ["x", 1], {"x": ["y"]}, 10**400]
+RIGHT = {  # what of it some field may hold
+    **dict.fromkeys(("key", "sweep", "name", "reason", "started"), ("great",)),
+    **dict.fromkeys(("seconds", "fit_seconds"), (3.5,)),
+    **dict.fromkeys(("config", "cell", "hardware"), ({"x": ["y"]},)),
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(TrialResult)])
+def test_a_field_of_another_type_is_refused_by_line_and_name(sweep, store, field):
+    record = json.loads(completed(sweep.trials()[0]).to_json())
+    store.folder.mkdir()
+    for wrong in WRONG:
+        if any(wrong is right or wrong == right for right in RIGHT.get(field, ())):
+            continue
+        store.path.write_text(json.dumps({**record, field: wrong}) + "\n")
+        with pytest.raises(LedgerError, match=f"line 1: its {field} is not"):
+            store.results()
+
+
+@pytest.mark.parametrize("name", ["../../victim", "..", "", "/etc", "a/b"])
+def test_a_name_that_is_no_folders_is_refused(sweep, store, name):
+    store.append(dataclasses.replace(completed(sweep.trials()[0]), name=name))
+    with pytest.raises(LedgerError, match="line 1: its name is not the name of a folder"):
+        store.results()
+
+
+def test_a_line_nested_beyond_reading_is_refused(store):
+    store.folder.mkdir()
+    store.path.write_text("[" * 100_000 + "\n")
+    with pytest.raises(LedgerError, match="line 1"):
+        store.results()
+
+
+def test_the_lock_stays_where_it_is_when_the_folder_is_set_aside(sweep, store):
+    store.append(completed(sweep.trials()[0]))
+    with store.lock():
+        store.folder.rename(store.folder.with_name("aside"))
+        with pytest.raises(LedgerError, match="in use"), ResultStore(store.folder).lock():
+            pass
+
+
+def test_fresh_sets_aside_whatever_there_is_but_an_empty_folder(store):
+    store.folder.mkdir()
+    assert store.set_aside() is None
+    (store.folder / "lr=0.1").mkdir()
+    assert (store.set_aside() / "lr=0.1").is_dir()
 
 
 def test_fresh_renames_the_old_folder_and_deletes_nothing(sweep, store):

@@ -1,12 +1,13 @@
 """The sweeper runs what is missing, writes it down first, and goes on after a failure."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.launchers import InProcess
-from nnhp_torch.results import ResultStore
+from nnhp_torch.results import LedgerError, ResultStore
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.summary import cells, winner
 from nnhp_torch.sweeper import SweepCallback, Sweeper, unfinished
@@ -198,3 +199,44 @@ def test_a_monitor_that_is_never_logged_ends_the_sweep_with_its_first_trial(swee
         "no metric is called 'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss"
     )
     assert outcome.left == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sweep": "other"}, "it is of the sweep 'other', not of 'tiny'"),
+        ({"config": {"lr": 0.5, "width": 4, "seed": 123, "max_epochs": 3}}, "another lr"),
+        ({"cell": {"lr": 0.5}}, "its cell has another lr"),
+    ],
+)
+def test_a_record_that_is_not_its_trials_is_refused_by_line(sweep, store, change, said):
+    trial = sweep.trials()[0]
+    store.append(dataclasses.replace(completed(trial), **change))
+    with pytest.raises(LedgerError, match=f"line 1: .*{said}"):
+        Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+
+
+def test_a_result_goes_by_its_trials_name_whatever_its_record_says(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(dataclasses.replace(completed(trial), name="somewhere else"))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, [trial])
+    assert [result.name for result in outcome.ordered] == [trial.name]
+    assert outcome.ran == []
+
+
+REFERENCE = Path(__file__).parent.parent / "lightning_logs" / "reference" / "batch_size" / "results.jsonl"
+
+
+def test_a_ledger_of_the_first_schema_is_read_and_nothing_of_it_runs_again(store):
+    from sweeps.batch_size import SWEEP
+
+    store.folder.mkdir()
+    line = REFERENCE.read_text().splitlines(keepends=True)[0]
+    assert line.startswith('{"schema": 1, ')
+    store.path.write_text(line)
+    launch = FakeLaunch()
+    trials = [trial for trial in SWEEP.trials() if trial.label == "batch_size=5000"]
+    outcome = Sweeper(launch, store).run(SWEEP, trials)
+    assert launch.ran == []
+    assert [result.status for result in outcome.ordered] == ["completed"]
+    assert store.path.read_text() == line
