@@ -38,6 +38,7 @@ def dataset(files: list[bytes], mirrors: tuple[str, ...] = (), content_known: bo
         mirrors,
         tuple(hashlib.md5(data).hexdigest() if content_known else None for data in files),
         tuple(hashlib.md5(zipped(data)).hexdigest() for data in files),
+        sizes=tuple(map(len, files)),
     )
 
 

@@ -5,9 +5,11 @@ import gzip
 import http.server
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 
 import idx
@@ -99,30 +101,73 @@ def test_a_users_own_damaged_file_is_left_as_it_is(tmp_path, mirror):
     assert _is_right(data_dir)
 
 
-def test_without_known_content_a_file_must_be_gzipped_as_served_or_well_formed(tmp_path, monkeypatch, caplog):
+def test_without_a_checksum_of_the_content_only_the_file_as_it_is_served_is_believed(tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(DATASETS, "KMNIST", idx.dataset(FILES, content_known=False))
     idx.write(FILES, tmp_path / "a", gz=True)
     assert len(mnist.load("KMNIST", tmp_path / "a")[0]) == 120
-    idx.write(FILES, tmp_path / "b")
-    assert len(mnist.load("KMNIST", tmp_path / "b")[0]) == 120
-    for damaged, said in (
-        (FILES[0][:-1], "bytes of data where its header promises"),
-        (b"garbage", "no IDX file"),
-        (FILES[1], "array of shape"),
-        (idx.encode(np.zeros((120, 14, 14), np.uint8)), "array of shape (120, 14, 14)"),
-        (gzip.compress(FILES[0], 1, mtime=5), "its MD5 is not"),
-        (idx.zipped(FILES[0])[:-10], "no whole gzip file"),
+    for content, said in (
+        (FILES[0], "only train-images-idx3-ubyte.gz as it is served can be checked"),
+        (gzip.compress(FILES[0], 1, mtime=5), "its MD5 is"),
+        (idx.zipped(FILES[0])[:-10], "its MD5 is"),
     ):
         caplog.clear()
-        (tmp_path / "b" / NAMES[0]).write_bytes(damaged)
+        (tmp_path / "a" / f"{NAMES[0]}.gz").write_bytes(content)
         with pytest.raises(DatasetUnavailable, match=f"{NAMES[0]} missing or damaged"):
-            mnist.load("KMNIST", tmp_path / "b")
+            mnist.load("KMNIST", tmp_path / "a")
         assert said in caplog.text
 
 
+@pytest.mark.parametrize("gz", [False, True])
+def test_one_sets_files_never_pass_for_anothers(tmp_path, monkeypatch, caplog, gz):
+    """They all have the same names and shapes."""
+    others = idx.contents(seed=1)
+    monkeypatch.setitem(DATASETS, "FashionMNIST", idx.dataset(others))
+    idx.write(FILES, tmp_path, gz)
+    with pytest.raises(DatasetUnavailable, match="missing or damaged"):
+        mnist.load("FashionMNIST", tmp_path)
+    assert caplog.text.count("its content has MD5") == 4
+
+
+def test_every_set_has_a_checksum_of_each_file_and_no_two_sets_share_one():
+    for kind in ("md5", "gz_md5"):
+        sums = [value for spec in DATASETS.values() for value in getattr(spec, kind) if value is not None]
+        assert all(re.fullmatch("[0-9a-f]{32}", value) for value in sums)
+        assert len(set(sums)) == len(sums)
+    assert all(len(spec.gz_md5) == 4 and len(spec.md5) == 4 for spec in DATASETS.values())
+
+
+def test_a_file_that_unpacks_to_far_more_than_it_should_have_is_refused_with_little_memory(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES))
+    idx.write(FILES, tmp_path)
+    (tmp_path / NAMES[0]).unlink()
+    (tmp_path / f"{NAMES[0]}.gz").write_bytes(gzip.compress(bytes(80_000_000), 9))  # 80 kB
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetUnavailable, match="missing or damaged"):
+            mnist.load("MNIST", tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert f"it unpacks to more than the {len(FILES[0])} bytes that it should have" in caplog.text
+    assert peak < 5_000_000
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(FILES))
+    idx.write(FILES, tmp_path)
+    with open(tmp_path / NAMES[0], "wb") as file:
+        file.truncate(10**12)  # a hole: it takes no room
+    with pytest.raises(DatasetUnavailable, match="missing or damaged"):
+        mnist.load("MNIST", tmp_path)
+    assert "it is larger than the file should be" in caplog.text
+
+
 def test_as_many_labels_as_images_are_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setitem(DATASETS, "KMNIST", idx.dataset(FILES, content_known=False))
-    idx.write([FILES[0], FILES[3], *FILES[2:]], tmp_path)
+    mixed = [FILES[0], FILES[3], *FILES[2:]]
+    monkeypatch.setitem(DATASETS, "KMNIST", idx.dataset(mixed))
+    idx.write(mixed, tmp_path)
     with pytest.raises(DatasetUnavailable, match=f"{NAMES[1]} has 30 labels, not 120"):
         mnist.load("KMNIST", tmp_path)
 
