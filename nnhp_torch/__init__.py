@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import GaussianNoise as GaussianNoise
     from nnhp_torch.callbacks import StopWhenDiverged as StopWhenDiverged
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
-    from nnhp_torch.cli import main as main
     from nnhp_torch.config import TrialConfig as TrialConfig
     from nnhp_torch.data import MNISTDataModule as MNISTDataModule
     from nnhp_torch.digits import DigitImages as DigitImages
+    from nnhp_torch.entry import main as main
     from nnhp_torch.grid import Sweep as Sweep
     from nnhp_torch.mlp import MLP as MLP
     from nnhp_torch.module import MLPClassifier as MLPClassifier
     from nnhp_torch.results import ResultStore as ResultStore
     from nnhp_torch.results import TrialResult as TrialResult
+    from nnhp_torch.search import Range as Range
+    from nnhp_torch.search import Search as Search
     from nnhp_torch.sweeper import SweepCallback as SweepCallback
     from nnhp_torch.sweeper import Sweeper as Sweeper
 
@@ -30,15 +32,17 @@ _HOME = {
     "GaussianNoise": "callbacks",
     "StopWhenDiverged": "callbacks",
     "WeightConstraint": "callbacks",
-    "main": "cli",
     "TrialConfig": "config",
     "MNISTDataModule": "data",
     "DigitImages": "digits",
+    "main": "entry",
     "Sweep": "grid",
     "MLP": "mlp",
     "MLPClassifier": "module",
     "ResultStore": "results",
     "TrialResult": "results",
+    "Range": "search",
+    "Search": "search",
     "SweepCallback": "sweeper",
     "Sweeper": "sweeper",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,8 @@ class Range(Sequence[float]):
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not all(isinstance(end, (int, float)) for end in self) or not self.low < self.high:
+        numbers = all(isinstance(end, (int, float)) and math.isfinite(end) for end in self)
+        if not numbers or not self.low < self.high:
             raise ValueError(f"a range needs its lower end and its upper end, not {[self.low, self.high]}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range begins above 0, not at {self.low}")

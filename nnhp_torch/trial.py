@@ -6,7 +6,7 @@ import math
 import platform
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
@@ -16,6 +16,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from nnhp_torch.answer import setup_of
@@ -89,6 +90,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     setup = setup_of(build(trial.config))
     module, diverged = setup.module, StopWhenDiverged()
+    _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     resume = recorder.resume()
     logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
     trainer = make_trainer(
@@ -135,6 +137,13 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         return {**outcome, "status": "completed", "test": test}
     finally:
         logger.close()
+
+
+def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:
+    """A ModelCheckpoint of build's own writes beside the sweeper's checkpoints, or its last.ckpt would be theirs."""
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(folder / "model_checkpoints")
 
 
 def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:

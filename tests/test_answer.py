@@ -156,3 +156,20 @@ def test_a_setting_of_the_trainer_is_swept_as_any_other_field(tmp_path):
     free, clipped = ResultStore(tmp_path / "clip").results().values()
     assert free.key != clipped.key
     assert free.history != clipped.history
+
+
+def build_saving(config):
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    return *toy.build(config)[:2], [ModelCheckpoint(save_last=True, filename="{epoch}")]
+
+
+def test_what_a_model_checkpoint_of_ones_own_saves_is_neither_removed_nor_taken_for_the_sweepers(sweep, tmp_path):
+    for keep in ("winner", "best", "last"):
+        logs = tmp_path / keep
+        with pytest.raises(SystemExit) as end:
+            main(dataclasses.replace(sweep, build=build_saving), [*run_here(logs), "--keep_checkpoints", keep])
+        assert end.value.code == 0
+        assert len(list(logs.glob("tiny/*/model_checkpoints/last.ckpt"))) == 4
+        assert len(list(logs.glob("tiny/*/model_checkpoints/epoch=2.ckpt"))) == 4
+        assert len(list(logs.glob("tiny/*/checkpoints/*.ckpt"))) == (1 if keep == "winner" else 4)

@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "recorder": {"callbacks", "epoch_log", "keeping", "objective", "results"},
     "logger": set(),
     "answer": set(),
+    "entry": {"cli", "grid", "search", "search_cli"},
     "trial": {
         *("answer", "callbacks", "chance", "grid", "isolation", "keeping", "logger", "objective", "recorder"),
         *("results", "resumption", "runtime"),

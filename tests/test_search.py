@@ -13,6 +13,7 @@ from importlib.util import find_spec
 import pytest
 from conftest import FakeLaunch, TinyConfig, completed, environment
 
+import nnhp_torch
 from nnhp_torch import search_cli
 from nnhp_torch.launchers import InProcess, Workers
 from nnhp_torch.optuna_chooser import OptunaChooser
@@ -268,7 +269,7 @@ def main(*args):
     from sweeps.search import SEARCH
 
     with pytest.raises(SystemExit) as raised:
-        search_cli.main(SEARCH, args)
+        nnhp_torch.main(SEARCH, args)
     return raised.value.code
 
 
@@ -285,6 +286,8 @@ def main(*args):
         (["--grid.lr", "[0.1]"], "axis lr is a range and needs its two ends"),
         (["--grid.lr", "[0.1, 0.01]"], "a range needs its lower end and its upper end, not [0.1, 0.01]"),
         (["--grid.lr", "[0.0, 0.1]"], "begins above 0"),
+        (["--grid.lr", "[0.1, .inf]"], "a range needs its lower end and its upper end, not [0.1, inf]"),
+        (["--grid.lr", "[.nan, 0.1]"], "a range needs its lower end and its upper end, not [nan, 0.1]"),
         (["--grid.dropout", "[0.5, 1.5]"], "dropout must be a number at least 0 and below 1"),
         (["--grid.momentum", "[null, 0.9]"], "a range needs its lower end"),
         (["--grid.optimizer", "[Adam, sgd]"], "did you mean SGD?"),
