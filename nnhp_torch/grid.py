@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from nnhp_torch.origin import name_of
 # Part of every trial's identity. Raise it when the same configuration would give another result:
 # a default of a configuration changed, or the order in which random numbers are drawn.
 SEMANTICS = 1
+
+MOST_TRIALS = 100_000
 
 Primitive = str | int | float | bool | None | Sequence[Any]
 
@@ -110,6 +113,7 @@ class Sweep:
                 raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
         if not self.axes:
             raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
+        object.__setattr__(self, "axes", {axis: _plain(values) for axis, values in self.axes.items()})
         for axis, values in self.axes.items():
             if axis not in names:
                 raise ValueError(f"no setting is called {axis!r}; there are {', '.join(names)}")
@@ -121,15 +125,22 @@ class Sweep:
             if repeated:
                 raise ValueError(f"axis {axis} has {repeated[0]!r} twice")
         Objective.of(self.monitor, self.mode)
+        check_count(self.size)
         if self._declared is None:
             object.__setattr__(self, "_declared", self.base)
         for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
-            dataclasses.replace(self.base, **cell)
+            check_plain(dataclasses.replace(self.base, **cell))
+        check_plain(self.base)
 
     @property
     def objective(self) -> Objective:
         """What ranks the cells."""
         return Objective.of(self.monitor, self.mode)
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return math.prod(map(len, self.axes.values()))
 
     def cells(self) -> Iterator[dict[str, Primitive]]:
         """The swept values of each cell, in order."""
@@ -149,7 +160,9 @@ class Sweep:
             threads: CPU threads per trial.
         """
         trials = []
-        for seed in [self.base.seed] if seeds is None else seeds:
+        chosen = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)
+        check_count(len(chosen) * self.size)
+        for seed in chosen:
             for cell in self.cells():
                 config = dataclasses.replace(self.base, **cell, seed=seed)
                 trial = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))
@@ -163,6 +176,30 @@ class Sweep:
             if value != usual:  # the configuration may have a field of the same name
                 changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value
         return file_name({**trial.cell, **changed}, defaults(self.base), trial.key)
+
+
+def check_count(trials: int) -> None:
+    """Raises ValueError if there are more trials than a sweep can hold in memory."""
+    if trials > MOST_TRIALS:
+        raise ValueError(f"that would be {trials} trials, and a sweep has at most {MOST_TRIALS}")
+
+
+def check_plain(config: Any) -> None:
+    """Raises ValueError if a value of a configuration cannot be written to the ledger."""
+    for name, value in dataclasses.asdict(config).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} must be a plain value and finite, for the ledger to hold it, not {value!r}"
+            ) from None
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's arrays and numbers, and tensors, as the plain values that they stand for."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def defaults(config: Any) -> dict[str, Any]:

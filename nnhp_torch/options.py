@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
-from nnhp_torch.grid import Sweep
+from nnhp_torch.grid import Sweep, check_count
 from nnhp_torch.launchers import cores
 from nnhp_torch.runtime import Keep, Runtime
 
@@ -135,6 +135,7 @@ def precision(args: Namespace) -> str:
 def seeds(args: Namespace) -> list[int]:
     """The seeds of each cell."""
     given: int | list[int] = args.seeds
+    check_count(given if isinstance(given, int) else len(given))
     chosen = list(range(FIRST_SEED, FIRST_SEED + given)) if isinstance(given, int) else given
     if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
         raise ValueError(f"seeds must be a number of at least 1, or a list of different seeds from 0, not {given}")

@@ -83,6 +83,11 @@ class Search(Sweep):
             for value in axis:
                 dataclasses.replace(self.base, **{name: value})
 
+    @property
+    def size(self) -> int:
+        """Zero: cells are known once they have been drawn."""
+        return 0
+
     def cells(self) -> Iterator[dict[str, Primitive]]:
         """None: they are known once they have been drawn."""
         yield from ()

@@ -154,3 +154,24 @@ def test_a_field_called_like_one_of_the_trainers_settings_has_a_name_beside_it()
         "threads=1,trainer.threads=2",
         "threads=2,trainer.threads=2",
     ]
+
+
+def test_numpy_values_of_an_axis_become_plain_ones_with_the_same_keys():
+    import numpy as np
+
+    plain = Sweep("s", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
+    numpy = Sweep("s", TinyConfig(), {"lr": np.array([0.1, 0.01]), "width": [np.int64(4), np.int64(8)]}, "toy:build")
+    assert [trial.key for trial in numpy.trials()] == [trial.key for trial in plain.trials()]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), object()])
+def test_a_value_that_the_ledger_cannot_hold_is_refused_when_the_sweep_is_made(value):
+    with pytest.raises(ValueError, match="width must be a plain value and finite"):
+        Sweep("s", TinyConfig(), {"width": [4, value]}, build="toy:build")
+    with pytest.raises(ValueError, match="width must be a plain value and finite"):
+        Sweep("s", TinyConfig(width=value), {"lr": [0.1]}, build="toy:build")
+
+
+def test_more_trials_than_a_sweep_can_hold_are_refused_before_they_are_made():
+    with pytest.raises(ValueError, match="1000000000 trials"):
+        Sweep("s", TinyConfig(), {"lr": [0.1]}, build="toy:build").trials(seeds=range(1_000_000_000))

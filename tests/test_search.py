@@ -371,3 +371,9 @@ def test_a_search_killed_again_and_again_ends_with_the_table_of_one_that_was_not
     assert len((left / "results.csv").read_text().splitlines()) == 16
     assert all(list((left / name).glob("events.out.tfevents.*")) for name in names)
     assert "Winner: lr=" in out
+
+
+def test_a_search_may_have_more_choices_than_a_sweep_may_have_cells():
+    choices = list(range(1, 1001))
+    search = Search("s", TinyConfig(), {"width": choices, "lr": choices}, "toy:build")
+    assert list(search.cells()) == []
