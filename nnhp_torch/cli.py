@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from jsonargparse import Namespace
+from rich.text import Text
 
 from nnhp_torch import options
 from nnhp_torch.checkpoints import CheckpointPruning
@@ -22,6 +23,7 @@ from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
 from nnhp_torch.results import LedgerError, ResultStore, disk_full
 from nnhp_torch.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
+from nnhp_torch.terminal import open_standard_streams
 from nnhp_torch.worker import PreparationError, WrongUsage
 
 
@@ -35,6 +37,7 @@ def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = Non
         argv: default: the process's own arguments.
         then: command to suggest when all is done.
     """
+    open_standard_streams()
     command = command_line()
     parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
     add_sweep_options(parser, sweep)
@@ -83,7 +86,7 @@ class Run:
             return self._refuse(error)
         for trial in self.trials:
             known = results[trial.key].status if trial.key in results else "to run"
-            self.out.print(f"{trial.name}  [dim]{known}[/]")
+            self.out.print(Text.assemble(f"{trial.name}  ", (known, "dim")))
         missing = sum(t.key not in results or not results[t.key].settled for t in self.trials)
         self.out.print(f"{missing} of {len(self.trials)} trials would run; results go to {self.store.folder}")
         return 0
@@ -107,6 +110,8 @@ class Run:
             return self._refuse(error, status=2)
         except (LedgerError, PreparationError) as error:
             return self._refuse(error)
+        except KeyboardInterrupt:  # while the figure was drawn: the results and the table are there
+            return 130
         except OSError as error:
             if not disk_full(error):
                 raise  # a callback's own, perhaps: its traceback tells
@@ -133,9 +138,9 @@ class Run:
         return [
             ProgressReport(self.out),
             CheckpointPruning(folder, self.args.keep_checkpoints),
+            TableReport(self.out, self.store, self.command, self.then),
             CsvReport(folder),
             FigureReport(folder),
-            TableReport(self.out, self.store, self.command, self.then),
         ]
 
     def _refuse(self, why: object, status: int = 1) -> int:

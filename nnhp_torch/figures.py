@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,6 +168,16 @@ def _limits(shown: Sequence[Panel], objective: Objective) -> tuple[float, float]
     low, high = sorted(objective.sign * score for score in (np.quantile(scores, 0.02), scores.max()))
     margin = max(0.06 * (high - low), 0.002)
     return float(low - margin), float(high + margin)
+
+
+@contextmanager
+def plain_text() -> Iterator[None]:
+    """Draws a label's dollar signs as such, and what the font lacks as a box without a word about it."""
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 LETTERS = 120  # of a folder's name, which file systems limit too: to 255 bytes, most of them
 BYTES = 200
 
+# What a terminal would obey instead of showing it, and halves of characters.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def label(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
     """`name=value` for each value, joined by commas.
@@ -26,7 +29,13 @@ def text(value: Any, default: Any = None) -> str:
     >>> text(0.1), text(0.001234561), text(None), text("1"), text("1", default="adam")
     ('0.1', '0.001234561', 'none', '1 (str)', '1')
     """
-    return _short(value) if is_plain(value, default) else f"{_short(value)} ({type(value).__name__})"
+    shown = visible(_short(value))
+    return shown if is_plain(value, default) else f"{shown} ({type(value).__name__})"
+
+
+def visible(text: str) -> str:
+    """Control characters and lone surrogates as their escapes."""
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def file_name(values: Mapping[str, Any], defaults: Mapping[str, Any], key: str) -> str:
@@ -63,13 +72,14 @@ def is_plain(value: Any, default: Any) -> bool:
     if isinstance(default, str):  # whatever is written there is a string
         return isinstance(value, str)
     if isinstance(value, str):
-        return value not in ("", "none", "True", "False") and not re.match(r"[\[({]", value) and not _is_number(value)
+        return value not in ("", "none", "True", "False") and not re.match(r"[\[({]", value) and not is_number(value)
     if type(value) is int:
         return not isinstance(default, float)
     return isinstance(default, float) or not (isinstance(value, float) and _short(value).lstrip("-").isdigit())
 
 
-def _is_number(letters: str) -> bool:
+def is_number(letters: str) -> bool:
+    """Whether letters are read as a number."""
     try:
         float(letters)
     except ValueError:

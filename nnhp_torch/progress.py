@@ -52,7 +52,7 @@ class ProgressReport(SweepCallback):
             return
         kept = len(outcome.trials) - len(missing)
         known = f", {kept} more are in the ledger already" if kept else ""
-        self.out.print(f"[bold]{outcome.sweep.name}[/]: {count(self.total, 'trial')} to run{known}")
+        self.out.print(Text.assemble((outcome.sweep.name, "bold"), f": {count(self.total, 'trial')} to run{known}"))
         if self.out.is_terminal:
             epochs = sum(trial.config.max_epochs for trial in missing)
             epochs += outcome.unchosen * outcome.sweep.base.max_epochs

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +22,31 @@ from nnhp_torch.results import ResultStore, replacing, write_csv
 from nnhp_torch.significance import doubts
 from nnhp_torch.summary import Cell, cells, twin, winner
 from nnhp_torch.sweeper import Outcome, SweepCallback
+from nnhp_torch.terminal import Terminal
 
 if TYPE_CHECKING:
     from nnhp_torch.grid import Sweep
 
 
+PANELS = 24  # of a figure: as many as a person can read, drawn in a few seconds
+
+
 def console() -> Console:
-    """Standard output; wide enough for a table's row where it is piped into a file."""
-    made = Console(highlight=False)
-    return made if made.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=120)
+    """Standard output."""
+    return Terminal()
+
+
+@contextmanager
+def ctrl_c_raises() -> Iterator[None]:
+    """Lets Ctrl-C end at once what writes nothing that could be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class CsvReport(SweepCallback):
@@ -50,13 +69,15 @@ class FigureReport(SweepCallback):
         self.folder = folder
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        if not any(result.history for result in outcome.results.values()):
+        gathered = cells(outcome)
+        if len(gathered) > PANELS or not any(result.history for result in outcome.results.values()):
             return
         from nnhp_torch import figures
 
         path = self.folder / "figure.png"
-        figures.save(figures.draw(outcome, cells(outcome)), path)
-        write_image(self.folder / "figure", outcome.sweep.name, path.read_bytes())
+        with ctrl_c_raises(), figures.plain_text():
+            figures.save(figures.draw(outcome, gathered), path)
+            write_image(self.folder / "figure", outcome.sweep.name, path.read_bytes())
 
 
 class TableReport(SweepCallback):
@@ -68,6 +89,8 @@ class TableReport(SweepCallback):
         command: how this sweep is run, `python -m sweeps.batch_size`.
         then: the command of the sweep that the article runs next, if any.
     """
+
+    most_panels = PANELS
 
     def __init__(self, out: Console, store: ResultStore, command: str, then: str | None = None) -> None:
         self.out = out
@@ -112,10 +135,8 @@ class TableReport(SweepCallback):
                 soft_wrap=True,
             )
         if outcome.interrupted:
-            self.out.print(
-                f"[yellow]Interrupted:[/] {count(outcome.left, 'trial')} left. "
-                "The same command goes on from the last finished epoch."
-            )
+            left = f" {count(outcome.left, 'trial')} left. The same command goes on from the last finished epoch."
+            self.out.print(Text.assemble(("Interrupted:", "yellow"), left))
 
     def _say_winner(self, outcome: Outcome, gathered: list[Cell], best: Cell | None) -> None:
         sweep = outcome.sweep
@@ -124,12 +145,13 @@ class TableReport(SweepCallback):
             return
         test = best.text(twin(sweep, "test", gathered))
         beside = f" (test {test})" if test else ""
-        self.out.print(f"Winner: [bold]{best.label}[/] with {sweep.monitor}={best.text(sweep.monitor)}{beside}")
+        value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
+        self.out.print(Text.assemble("Winner: ", (best.label, "bold"), value))
         if sentence := self.doubts(best, gathered, sweep.monitor):
-            self.out.print(sentence, soft_wrap=True)
+            self.out.print(Text(sentence), soft_wrap=True)
         finished = all(cell.ranked for cell in gathered)
         if sweep.verdict is not None and finished and (sentence := sweep.verdict(gathered)):
-            self.out.print(sentence, soft_wrap=True)
+            self.out.print(Text(sentence), soft_wrap=True)
 
     def _say_nothing_ran(self, outcome: Outcome) -> None:
         made = outcome.ordered[-1]
@@ -137,16 +159,20 @@ class TableReport(SweepCallback):
             f"{name} {made.versions[name]}" for name in ("torch", "lightning") if name in made.versions
         )
         where = f" on {made.hardware['device']}" if "device" in made.hardware else ""
-        self.out.print(
+        known = (
             f"Nothing to run: all {count(len(outcome.trials), 'trial')} are in {self.store.path}, "
             f"made {made.started[:10]}{where} with {versions}. "
-            "[bold]--fresh[/] runs them anew and keeps the old folder.",
-            soft_wrap=True,
         )
+        again = " runs them anew and keeps the old folder."
+        self.out.print(Text.assemble(known, ("--fresh", "bold"), again), soft_wrap=True)
 
     def _say_where(self, outcome: Outcome) -> None:
         folder = self.store.folder
-        lines = {"Figure": str(folder / "figure.png")}
+        drawn = len(outcome_cells := cells(outcome)) <= self.most_panels
+        none = (
+            f"none of {len(outcome_cells)} cells, which nobody could read; all of them are in {folder / 'results.csv'}"
+        )
+        lines = {"Figure": str(folder / "figure.png") if drawn else none}
         path = winner_checkpoint(outcome, folder)
         if path is not None and path.exists():
             lines["Weights"] = str(path)
@@ -212,7 +238,8 @@ def write_image(folder: Path, tag: str, png: bytes) -> None:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     width, height = struct.unpack(">II", png[16:24])  # the PNG header's first two fields
-    old = [] if folder.is_symlink() else list(folder.glob("events.out.tfevents.*"))
+    names = "events.out.tfevents.*"  # also what a kill has left half written
+    old = [] if folder.is_symlink() else [*folder.glob(names), *folder.glob(f".{names}.tmp")]
     image = Summary.Image(encoded_image_string=png, height=height, width=width, colorspace=4)
     summary = Summary(value=[Summary.Value(tag=tag, image=image)])
     now = time.time()

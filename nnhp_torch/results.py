@@ -20,7 +20,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from nnhp_torch import fields
-from nnhp_torch.names import is_plain, text
+from nnhp_torch.names import is_number, is_plain, text, visible
 from nnhp_torch.objective import Mode, Objective, standing
 
 SCHEMA = 2  # 1 had no notes
@@ -291,12 +291,14 @@ def write_csv(
     finals = list(filter(None, (objective.twin("train", names), monitor, objective.twin("test", names))))
     axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
     usual = defaults or {}
+    fixed = ("seed", "status", "epochs", *finals, f"best_{monitor}", "best_epoch", "seconds", "reason")
+    columns = {axis: f"grid.{axis}" if axis in fixed else axis for axis in axes}
     rows = []
     for result in results:
         best, epoch = result.best(monitor, mode)
         rows.append(
             {
-                **{axis: _swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes},
+                **{columns[axis]: _swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes},
                 "seed": result.config.get("seed", ""),
                 "status": result.status,
                 "epochs": result.epochs,
@@ -307,10 +309,17 @@ def write_csv(
                 "reason": result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
             }
         )
-    with replacing(path) as replacement, open(replacement, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
+    with replacing(path) as replacement, open(replacement, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(map(_harmless, rows[0] if rows else ()))
+        writer.writerows(map(_harmless, row.values()) for row in rows)
+
+
+def _harmless(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula gets an apostrophe; a number stays one."""
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value[:1] in tuple("=+-@\t\r") and not is_number(value) else visible(value)
 
 
 def _swept(value: Any, default: Any) -> Any:

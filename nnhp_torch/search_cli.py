@@ -82,7 +82,7 @@ class SearchRun(Run):
         """Prints where trials would be chosen from, and writes nothing."""
         for name, axis in self.sweep.axes.items():
             self.out.print(f"{name}  {axis}", markup=False)
-        print(f"{count(self.args.trials, 'trial')} in all would be chosen; results go to {self.store.folder}")
+        self.out.print(f"{count(self.args.trials, 'trial')} in all would be chosen; results go to {self.store.folder}")
         return 0
 
     def callbacks(self) -> list[SweepCallback]:
@@ -92,7 +92,7 @@ class SearchRun(Run):
             self.optuna,  # the first to hear of an epoch, whatever the others do
             ProgressReport(self.out),
             CheckpointPruning(folder, self.args.keep_checkpoints),
+            SearchTable(self.out, self.store, self.command),
             CsvReport(folder),
             SearchFigures(folder, self.optuna),
-            SearchTable(self.out, self.store, self.command),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ SHOWN = 10
 
 class SearchTable(TableReport):
     """The table of the best trials, the winner, and where to look next."""
+
+    most_panels = sys.maxsize  # its figure has one
 
     def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
         return ranking(sweep, gathered)[:SHOWN]

@@ -14,6 +14,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Literal
 
+from rich.text import Text
+
 from nnhp_torch import figures, overview
 from nnhp_torch.cli import Run, command_line
 from nnhp_torch.config import TrialConfig
@@ -50,7 +52,7 @@ def study(args: Any, command: str) -> int:
         sweep = load(name, carried, {top: args[top] for top in TOP_LEVEL if args[top] is not None})
         if (args.only and name not in args.only) or name in args.skip:
             continue
-        out.rule(f"[bold]{name}")
+        out.rule(Text(name, style="bold"))
         run = Run(sweep, args, f"python -m sweeps.{name}")
         if args.dry_run:
             run.list_trials()
@@ -82,7 +84,7 @@ def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
     overview.write_csv(folder / "study.csv", findings)
     figures.save(overview.draw(findings), folder / "overview.png")
     write_image(folder / "figure", "study", (folder / "overview.png").read_bytes())
-    out.rule("[bold]the study")
+    out.rule(Text("the study", style="bold"))
     out.print(overview.table(findings))
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
     out.print(f"Curves   tensorboard --logdir {folder.parent}", soft_wrap=True, markup=False)

@@ -61,8 +61,19 @@ MAY_IMPORT = {
     "worker": {"answer", "grid", "isolation", "precision", "results", "runtime", "sweeper", "trial"},
     "launchers": {"grid", "isolation", "precision", "results", "runtime", "sweeper", "trial", "worker"},
     "ray_launcher": {"grid", "isolation", "results", "runtime", "sweeper", "worker"},
+    "terminal": {"names"},
     "progress": {"grid", "objective", "results", "sweeper"},
-    "reporting": {"checkpoints", "figures", "grid", "progress", "results", "significance", "summary", "sweeper"},
+    "reporting": {
+        "checkpoints",
+        "figures",
+        "grid",
+        "progress",
+        "results",
+        "significance",
+        "summary",
+        "sweeper",
+        "terminal",
+    },
     "overview": {"figures", "results", "significance", "summary", "sweeper"},
     "search": {"grid", "origin"},
     "optuna_chooser": {"grid", "objective", "results", "search", "sweeper"},
@@ -81,7 +92,7 @@ MAY_IMPORT = {
     },
     "cli": {
         *("checkpoints", "grid", "launchers", "options", "progress", "ray_launcher", "reporting", "results"),
-        *("sweeper", "worker"),
+        *("sweeper", "terminal", "worker"),
     },
 }
 
