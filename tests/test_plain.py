@@ -19,7 +19,7 @@ STATES = [
         np.random.Generator(kind(3)).bit_generator.state
         for kind in (np.random.PCG64, np.random.Philox, np.random.SFC64)
     ),
-    torch.Generator().get_state(),
+    torch.Generator().get_state().tolist(),
     {"a": [1, (2.5, None)], "b": OrderedDict(c=np.arange(6.0).reshape(2, 3)), "d": b"\x00\xff", "e": np.float32(1.5)},
 ]
 
