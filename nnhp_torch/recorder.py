@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -20,8 +21,10 @@ from nnhp_torch.callbacks import StopWhenDiverged
 from nnhp_torch.epoch_log import EpochLog
 from nnhp_torch.keeping import BEST, LAST, Identity, claim, owner
 from nnhp_torch.objective import Objective, standing, unlogged
+from nnhp_torch.plain import is_plain
 from nnhp_torch.results import replacing
 
+RESUMABLE = "resumable"  # the checkpoint is loaded again without trust: nothing in it may need more
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
 
@@ -83,7 +86,7 @@ class Recorder(Checkpoint):
             self.load_state_dict(state)
         except Exception as error:
             self.history, self.complete, self.diverged, self.pruned = {}, False, "", ""
-            why = (str(error) or type(error).__name__).splitlines()[0]
+            why = _reason(error)
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
             self.notes = [f"started over: its checkpoint cannot be read ({why})"]
             return {}
@@ -109,7 +112,7 @@ class Recorder(Checkpoint):
         self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
         if trainer.logger is not None and trainer.is_global_zero:
             trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
-        trainer.save_checkpoint(self.last, weights_only=False)
+        trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
         reason = None
         if trainer.is_global_zero:
             self._keep_best()
@@ -119,7 +122,9 @@ class Recorder(Checkpoint):
         if reason and not self.complete:
             self.pruned, self.complete = reason, True
             trainer.should_stop = True
-            trainer.save_checkpoint(self.last, weights_only=False)  # a kill in this moment would train it on otherwise
+            trainer.save_checkpoint(
+                self.last, weights_only=False, storage_options=RESUMABLE
+            )  # a kill now would train it on
 
     def need_monitor(self) -> None:
         """Raises ValueError where the monitored metric is none of those that were logged."""
@@ -189,10 +194,13 @@ class Recorder(Checkpoint):
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its target, waits for the disk, then renames: a kill leaves the old one whole.
 
-    Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step.
+    Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step. A checkpoint that
+    is saved as RESUMABLE leaves out the hyperparameters that are objects, which no fit needs to go on.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        if storage_options == RESUMABLE:
+            checkpoint = _without_objects(checkpoint)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_name(f".{target.name}.tmp")
@@ -208,6 +216,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
+
+
+def _without_objects(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint without what only trust could load and no fit needs: hyperparameters that are objects."""
+    checkpoint = dict(checkpoint)
+    for kind in (L.LightningModule, L.LightningDataModule):
+        checkpoint.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None)  # a class
+        if (hyperparameters := kind.CHECKPOINT_HYPER_PARAMS_KEY) in checkpoint:
+            kept = {name: value for name, value in checkpoint[hyperparameters].items() if is_plain(value)}
+            checkpoint[hyperparameters] = kept
+    return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint cannot be read, in a line."""
+    if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+        return f"{found[1]} in it would have to be executed"
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def round_to_float32(value: float) -> float:

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "printed": {"catalog", "chunks", "config", "data", "mlp", "module", "optimizers"},
     "experiment": {"callbacks", "config", "data", "module", "printed"},
     "epoch_log": set(),
-    "recorder": {"callbacks", "epoch_log", "keeping", "objective", "results"},
+    "recorder": {"callbacks", "epoch_log", "keeping", "objective", "plain", "results"},
     "logger": set(),
     "answer": set(),
     "entry": {"cli", "grid", "search", "search_cli"},

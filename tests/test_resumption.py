@@ -1,6 +1,7 @@
 """A trial that was stopped, whatever loads its data, goes on to every digit of one that was not."""
 
 import dataclasses
+import functools
 import random
 
 import lightning as L
@@ -308,3 +309,51 @@ def test_a_checkpoint_from_before_random_state_was_kept_goes_on_with_a_word(tmp_
     torch.save(checkpoint, last)
     (note,) = run(tmp_path, LOADERS["shuffle"]).notes
     assert note == "resumed, may differ: its checkpoint keeps no random state of the epoch's end"
+
+
+class Template(Module):
+    """Keeps a net and a partial in its hyperparameters, as modules that are put together by a configuration do."""
+
+    def __init__(self, net, optimizer, threshold=0.5):
+        super().__init__(0.1, 4)
+        self.save_hyperparameters(logger=False)
+        self.net = net
+
+    def configure_optimizers(self):
+        return self.hparams.optimizer(params=self.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:Attribute 'net' is an instance of")
+def test_hyperparameters_that_are_objects_keep_no_trial_from_going_on(tmp_path):
+    def build(config):
+        module = Template(toy.Toy(0.1, 4).net, functools.partial(torch.optim.Adam, lr=0.1))
+        return module, Data(LOADERS["shuffle"], loader), []
+
+    def stop(epoch, metrics):
+        if epoch == 2:
+            raise Killed
+
+    whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu", monitor="val_accuracy") for name in ("a", "b"))
+    with pytest.raises(Killed):
+        run_trial(TRIAL, build, killed, stop)
+    heard = []
+    resumed = run_trial(TRIAL, build, killed, lambda epoch, metrics: heard.append(epoch))
+    uninterrupted = run_trial(TRIAL, build, whole)
+    assert heard == [3]
+    assert (resumed.history, resumed.test) == (uninterrupted.history, uninterrupted.test)
+    assert resumed.notes == []
+    checkpoint = torch.load(next(tmp_path.glob("b/*/checkpoints/last.ckpt")), weights_only=True)
+    assert checkpoint["hyper_parameters"] == {"threshold": 0.5}, "what needs no trust is kept"
+
+
+def test_a_trial_that_must_start_over_says_why(tmp_path):
+    class Tells(L.Callback):
+        def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+            checkpoint["mine"] = TRIAL
+
+    with pytest.raises(Killed):
+        run(tmp_path, LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
+    (note,) = run(tmp_path, LOADERS["shuffle"]).notes
+    assert note == (
+        "started over: its checkpoint cannot be read (nnhp_torch.grid.Trial in it would have to be executed)"
+    )
