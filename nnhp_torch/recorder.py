@@ -52,6 +52,7 @@ class Recorder(Checkpoint):
         self.epoch_log = EpochLog()
         self.validated = False
         self.history: dict[str, list[float]] = {}
+        self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
         self.complete = False
         self.diverged = ""  # the reason, where there is one
         self.pruned = ""  # likewise
@@ -82,6 +83,9 @@ class Recorder(Checkpoint):
             state = checkpoint["callbacks"][self.state_key]
             if state.get("trial") != self.identity:
                 self.foreign = True
+                return {}
+            if state.get("trainer", {}) != self.settings:
+                self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
                 return {}
             self.load_state_dict(state)
         except Exception as error:
@@ -176,6 +180,7 @@ class Recorder(Checkpoint):
     def state_dict(self) -> dict[str, Any]:
         return {
             "trial": self.identity,
+            "trainer": self.settings,
             "history": self.history,
             "complete": self.complete,
             "diverged": self.diverged,

@@ -91,6 +91,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
     setup = setup_of(build(trial.config))
     module, diverged = setup.module, StopWhenDiverged()
     _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
+    recorder.settings = dict(setup.trainer)
     resume = recorder.resume()
     logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
     trainer = make_trainer(

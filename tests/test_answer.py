@@ -97,7 +97,7 @@ def test_the_same_module_and_data_give_the_same_result_in_whatever_form_build_an
         (Setup(net(), toy.ToyData(), trainer={"max_epochs": 3}), "max_epochs: it is a field of the configuration"),
         (Setup(net(), toy.ToyData(), trainer={"precision": 16}), "give it on the command line, as --precision"),
         (Setup(net(), toy.ToyData(), trainer={"gradient_clip": 1}), "it may set accumulate_grad_batches"),
-        (Setup(net(), toy.ToyData(), trainer={"max_steps": torch.tensor(3)}), "a plain value here, not Tensor"),
+        (Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": torch.tensor(3)}), "a plain value here, not Tensor"),
     ],
 )
 def test_any_other_answer_is_refused_in_a_sentence(answer, sentence):
@@ -111,7 +111,7 @@ def test_what_build_may_set_are_arguments_of_the_trainer():
     L.Trainer(
         logger=False,
         **dict.fromkeys(SETTINGS)
-        | {"max_steps": -1, "accumulate_grad_batches": 1, "overfit_batches": 0, "reload_dataloaders_every_n_epochs": 0},
+        | {"accumulate_grad_batches": 1, "overfit_batches": 0, "reload_dataloaders_every_n_epochs": 0},
     )
 
 
@@ -173,3 +173,17 @@ def test_what_a_model_checkpoint_of_ones_own_saves_is_neither_removed_nor_taken_
         assert len(list(logs.glob("tiny/*/model_checkpoints/last.ckpt"))) == 4
         assert len(list(logs.glob("tiny/*/model_checkpoints/epoch=2.ckpt"))) == 4
         assert len(list(logs.glob("tiny/*/checkpoints/*.ckpt"))) == (1 if keep == "winner" else 4)
+
+
+def test_a_checkpoint_made_under_other_settings_of_the_trainer_is_not_gone_on_from(trial, runtime):
+    def stop(epoch, metrics):
+        raise KeyboardInterrupt
+
+    def build_limited(config):
+        return Setup(*toy.build(config), trainer={"limit_train_batches": 2})
+
+    run_trial(trial, toy.build, runtime, stop)
+    result = run_trial(trial, build_limited, runtime)
+    afresh = run_trial(trial, build_limited, dataclasses.replace(runtime, folder=runtime.folder + "/afresh"))
+    assert result.history == afresh.history
+    assert result.notes == ["started over: its checkpoint was made under other settings of the Trainer"]
