@@ -19,6 +19,7 @@ from nnhp_torch.checkpoints import CheckpointPruning
 from nnhp_torch.grid import Sweep
 from nnhp_torch.launchers import InProcess, Workers
 from nnhp_torch.options import Parser, add_sweep_options, changed
+from nnhp_torch.origin import maker
 from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
 from nnhp_torch.results import LedgerError, ResultStore, disk_full
@@ -81,7 +82,9 @@ class Run:
     def list_trials(self) -> int:
         """Prints what would run, and writes nothing."""
         try:
-            results = known_results(self.store, self.store.results(), self.trials)
+            results = known_results(
+                self.store, self.store.results(maker(self.sweep.build, self.sweep.base)), self.trials
+            )
         except LedgerError as error:
             return self._refuse(error)
         for trial in self.trials:

@@ -62,5 +62,18 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "started": ("a text", _text),
     "versions": ("a mapping of texts", _mapping(_text)),
     "hardware": ("a mapping", _mapping()),
+    "build": (
+        "a mapping of a name, a config and sources",
+        lambda value: (
+            value == {}
+            or (
+                isinstance(value, dict)
+                and set(value) == {"name", "config", "sources"}
+                and _text(value["name"])
+                and _text(value["config"])
+                and _mapping(_text)(value["sources"])
+            )
+        ),
+    ),
     "notes": ("a list of texts", _list(_text)),
 }

@@ -143,6 +143,7 @@ class Recorder(Checkpoint):
                 torch.as_tensor(value, device=device).detach().double().reshape(()) for value in metrics.values()
             ]
             metrics = dict(zip(metrics, map(round_to_float32, torch.stack(tensors).tolist()), strict=True))
+        metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
         for name in (*self.history, *metrics):
             curve = self.history.setdefault(name, [])
             curve.extend([math.nan] * (trainer.current_epoch - len(curve)))

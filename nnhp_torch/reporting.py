@@ -104,6 +104,8 @@ class TableReport(SweepCallback):
             return
         best = winner(outcome.sweep, gathered)
         self.out.print()
+        for remark in outcome.remarks:
+            self.out.print(Text(remark, style="yellow"), soft_wrap=True)
         self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
         self._say_troubles(outcome)
         self._say_winner(outcome, gathered, best)

@@ -22,8 +22,9 @@ from filelock import FileLock, Timeout
 from nnhp_torch import fields
 from nnhp_torch.names import is_number, is_plain, text, visible
 from nnhp_torch.objective import Mode, Objective, standing
+from nnhp_torch.origin import recorded_maker
 
-SCHEMA = 2  # 1 had no notes
+SCHEMA = 2  # 1 had no notes and no build
 
 Status = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
 
@@ -43,6 +44,8 @@ class TrialResult:
         test: metrics of the test images, scored once with the final weights.
         seconds: wall time of the trial; fit_seconds: of training and validation alone.
         started: ISO 8601, UTC. versions, hardware: what it was made with.
+        build: who made it: name (of the build), config (the configuration's class), sources (module → digest); empty
+            if it was made before that was recorded.
         notes: what a reader must know of it: that it started over, that it may differ from an uninterrupted run.
     """
 
@@ -61,6 +64,7 @@ class TrialResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = field(default_factory=list)
+    build: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
@@ -151,17 +155,22 @@ class ResultStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.path = self.folder / "results.jsonl"
+        self.others: set[str] = set()
         self.lines: dict[str, int] = {}  # key → where its latest record was read
         self.log = self.folder / "workers.log"  # what worker processes print, and the tracebacks of failed trials
 
-    def results(self) -> dict[str, TrialResult]:
+    def results(self, maker: tuple[str, str] | None = None) -> dict[str, TrialResult]:
         """Key → its latest record, in the order of first appearance.
+
+        Args:
+            maker: build and configuration's class, by name (origin.maker); what others have made is left out, and its
+                keys are in `others`. Default: everything is read.
 
         A last line without its end was torn by a crash: it is left out, with a warning, and cut off by the
         next append. Raises LedgerError for any other damage, and touches nothing.
         """
         results: dict[str, TrialResult] = {}
-        self.lines = {}
+        self.lines, self.others = {}, set()
         try:
             lines = self.path.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
@@ -174,6 +183,9 @@ class ResultStore:
                 result = TrialResult.from_json(line.decode())
             except (ValueError, RecursionError) as error:
                 raise self._damage(number, error) from error
+            if maker and result.build and recorded_maker(result.build) != maker:
+                self.others |= {result.key} if result.settled else set()
+                continue
             results[result.key] = result
             self.lines[result.key] = number
         return results
@@ -223,6 +235,7 @@ class ResultStore:
             started = time.strftime("%Y-%m-%d %H:%M:%S")
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")
             self.folder.mkdir(exist_ok=True)
+            self.read_only = not os.access(self.folder, os.W_OK)
             yield
         finally:
             holder.unlink(missing_ok=True)

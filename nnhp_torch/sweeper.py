@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from nnhp_torch.grid import Sweep, Trial, defaults
 from nnhp_torch.objective import standing, unlogged
+from nnhp_torch.origin import changed, maker
 from nnhp_torch.results import ResultStore, Status, TrialResult
 
 
@@ -58,6 +59,7 @@ class Outcome:
         interrupted: whether it was told to stop before all had ended.
         unlogged: what is wrong, where a trial has ended because nothing is logged under the monitor's name.
         unchosen: how many trials a search may still choose.
+        remarks: what a reader must know of where the results come from, before the table.
     """
 
     sweep: Sweep
@@ -67,6 +69,7 @@ class Outcome:
     interrupted: bool = False
     unlogged: str = ""
     unchosen: int = 0
+    remarks: Sequence[str] = ()
 
     @property
     def left(self) -> int:
@@ -154,7 +157,7 @@ class Sweeper:
             LedgerError: the ledger is damaged or another process is using it.
         """
         with self.store.lock():
-            known = self.store.results()
+            known = self.store.results(maker(sweep.build, sweep.base))
             self._trials = {trial.key: trial for trial in trials}
             self._chooser = chooser
             unchosen = chooser.remaining if chooser else lambda: 0
@@ -179,8 +182,21 @@ class Sweeper:
                     outcome = Outcome(sweep, list(self._trials.values()), self._results, self._ran, unchosen=unchosen())
                     cut_short = bool(outcome.left) and stop()
                     outcome = replace(outcome, interrupted=cut_short, unlogged=self._unlogged)
+                    outcome = replace(outcome, remarks=self._remarks())
                     _each(partial(callback.on_sweep_end, outcome) for callback in self.callbacks)
         return outcome
+
+    def _remarks(self) -> list[str]:
+        """Which results another build has made, and of which the source has changed since."""
+        remarks = []
+        if others := len(self.store.others & set(self._trials)):
+            remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
+        earlier = [result for key, result in self._results.items() if key not in self._ran and result.settled]
+        for module, count in changed(result.build.get("sources", {}) for result in earlier).items():
+            remarks.append(
+                f"The source of {module} has changed since {count} of these results were made: --fresh runs them anew."
+            )
+        return remarks
 
     def _choose(self, chooser: Chooser, known: Mapping[str, TrialResult]) -> Iterator[Trial]:
         """What a chooser chooses, without what is known or running already: that is never trained twice."""
@@ -277,6 +293,11 @@ def disagreement(trial: Trial, result: TrialResult) -> str:
     return ""
 
 
+def made_by(trial: Trial) -> dict[str, Any]:
+    """What a record says of its maker before the source is known; empty if the trial does not say it."""
+    return {"name": trial.build, "config": trial.identity["config"], "sources": {}} if trial.build else {}
+
+
 def unfinished(trial: Trial, status: Status, reason: str) -> TrialResult:
     """The record of a trial whose process could not write one itself."""
     return TrialResult(
@@ -287,6 +308,7 @@ def unfinished(trial: Trial, status: Status, reason: str) -> TrialResult:
         dict(trial.cell),
         status,
         reason,
+        build=made_by(trial),
     )
 
 

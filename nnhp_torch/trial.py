@@ -27,10 +27,12 @@ from nnhp_torch.isolation import isolated
 from nnhp_torch.keeping import checkpoint_folder
 from nnhp_torch.logger import TrialLogger
 from nnhp_torch.objective import standing
+from nnhp_torch.origin import sources
 from nnhp_torch.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
 from nnhp_torch.results import TrialResult, disk_full
 from nnhp_torch.resumption import go_on_to_test
 from nnhp_torch.runtime import Runtime
+from nnhp_torch.sweeper import made_by
 
 Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.answer
 
@@ -74,7 +76,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
         started=started,
         versions=versions(),
         notes=recorder.notes,
-        **{"hardware": hardware("cpu", 1), **outcome},
+        **{"hardware": hardware("cpu", 1), "build": made_by(trial), **outcome},
     )
 
 
@@ -114,6 +116,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         outcome = {
             "fit_seconds": round(fit_seconds, 3),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
+            "build": {**made_by(trial), "sources": sources(build, module)},
         }
         recorder.need_monitor()
         if recorder.diverged:

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "objective": set(),
     "grid": {"names", "objective", "origin"},
     "fields": set(),
-    "results": {"fields", "names", "objective"},
+    "results": {"fields", "names", "objective", "origin"},
     "data": {"mnist", "chance", "sources"},
     "plain": set(),
     "loaders": {"plain"},
@@ -51,9 +51,9 @@ MAY_IMPORT = {
     "entry": {"cli", "grid", "search", "search_cli"},
     "trial": {
         *("answer", "callbacks", "chance", "grid", "isolation", "keeping", "logger", "objective", "recorder"),
-        *("results", "resumption", "runtime"),
+        *("origin", "results", "resumption", "runtime", "sweeper"),
     },
-    "sweeper": {"grid", "objective", "results"},
+    "sweeper": {"origin", "grid", "objective", "results"},
     "summary": {"grid", "names", "objective", "results", "sweeper"},
     "significance": {"summary"},
     "figures": {"grid", "objective", "results", "summary", "sweeper"},
@@ -91,8 +91,13 @@ MAY_IMPORT = {
         "sweeper",
     },
     "cli": {
+<<<<<<< HEAD
         *("checkpoints", "grid", "launchers", "options", "progress", "ray_launcher", "reporting", "results"),
         *("sweeper", "terminal", "worker"),
+=======
+        *("checkpoints", "grid", "launchers", "options", "origin", "progress", "ray_launcher", "reporting", "results"),
+        *("sweeper", "worker"),
+>>>>>>> 3ab0885 (A record says who made it: another build's results are not taken for one's own, and a source that has changed is named before the table)
     },
 }
 

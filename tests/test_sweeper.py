@@ -240,3 +240,31 @@ def test_a_ledger_of_the_first_schema_is_read_and_nothing_of_it_runs_again(store
     assert launch.ran == []
     assert [result.status for result in outcome.ordered] == ["completed"]
     assert store.path.read_text() == line
+
+
+def _made(trial, name="toy:build", sources=None):
+    return dataclasses.replace(
+        completed(trial), build={"name": name, "config": "conftest:TinyConfig", "sources": sources or {}}
+    )
+
+
+def test_results_of_another_build_are_left_out_and_stay_in_the_ledger(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(_made(trial, "toy:build_raising"))
+    launch = FakeLaunch()
+    outcome = Sweeper(launch, store).run(sweep, [trial])
+    assert launch.ran == [trial.name]
+    assert outcome.remarks == ["Left out: 1 of these trials had results by another build or configuration class."]
+    assert len(store.path.read_text().splitlines()) == 2
+    other = dataclasses.replace(sweep, build="toy:build_raising")
+    assert Sweeper(FakeLaunch(), store).run(other, other.trials()[:1]).ran == []
+
+
+def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(_made(trial, sources={"toy": "0123456789abcdef"}))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, [trial])
+    assert outcome.ran == []
+    assert outcome.remarks == [
+        "The source of toy has changed since 1 of these results were made: --fresh runs them anew."
+    ]
