@@ -91,13 +91,8 @@ MAY_IMPORT = {
         "sweeper",
     },
     "cli": {
-<<<<<<< HEAD
-        *("checkpoints", "grid", "launchers", "options", "progress", "ray_launcher", "reporting", "results"),
-        *("sweeper", "terminal", "worker"),
-=======
         *("checkpoints", "grid", "launchers", "options", "origin", "progress", "ray_launcher", "reporting", "results"),
-        *("sweeper", "worker"),
->>>>>>> 3ab0885 (A record says who made it: another build's results are not taken for one's own, and a source that has changed is named before the table)
+        *("sweeper", "terminal", "worker"),
     },
 }
 
