@@ -21,6 +21,8 @@ class CheckpointPruning(SweepCallback):
             one of every trial; `all`: every one.
     """
 
+    writes = True
+
     def __init__(self, folder: Path, keep: Keep = "winner") -> None:
         self.folder = folder
         self.keep = keep

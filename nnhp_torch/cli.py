@@ -22,7 +22,7 @@ from nnhp_torch.options import Parser, add_sweep_options, changed
 from nnhp_torch.origin import maker
 from nnhp_torch.progress import ProgressReport
 from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
-from nnhp_torch.results import LedgerError, ResultStore, disk_full
+from nnhp_torch.results import LedgerError, ResultStore, disk_full, read_only
 from nnhp_torch.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
 from nnhp_torch.terminal import open_standard_streams
 from nnhp_torch.worker import PreparationError, WrongUsage
@@ -116,6 +116,8 @@ class Run:
         except KeyboardInterrupt:  # while the figure was drawn: the results and the table are there
             return 130
         except OSError as error:
+            if read_only(error):
+                return self._refuse(f"{folder} cannot be written: {error}")
             if not disk_full(error):
                 raise  # a callback's own, perhaps: its traceback tells
             return self._refuse(

@@ -98,7 +98,7 @@ class Workers:
         self._slots.clear()
         log = ResultStore(self.runtime.folder).log
         with contextlib.suppress(OSError):
-            if log.stat().st_size == 0:
+            if log.is_file() and log.stat().st_size == 0:
                 log.unlink()
 
     def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:

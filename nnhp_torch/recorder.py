@@ -22,7 +22,7 @@ from nnhp_torch.epoch_log import EpochLog
 from nnhp_torch.keeping import BEST, LAST, Identity, claim, owner
 from nnhp_torch.objective import Objective, standing, unlogged
 from nnhp_torch.plain import is_plain
-from nnhp_torch.results import replacing
+from nnhp_torch.results import must_be_file, replacing
 
 RESUMABLE = "resumable"  # the checkpoint is loaded again without trust: nothing in it may need more
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
@@ -73,6 +73,7 @@ class Recorder(Checkpoint):
 
         Loaded with `weights_only`, so that nothing in a file is executed.
         """
+        must_be_file(self.last, self.best)
         if not self.last.exists() or owner(self.folder) != self.identity:
             return {}
         try:

@@ -52,6 +52,8 @@ def ctrl_c_raises() -> Iterator[None]:
 class CsvReport(SweepCallback):
     """`results.csv`: a row a trial."""
 
+    writes = True
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
@@ -64,6 +66,8 @@ class CsvReport(SweepCallback):
 
 class FigureReport(SweepCallback):
     """`figure.png`, and the same picture under Images in TensorBoard (run `figure`)."""
+
+    writes = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -170,6 +174,9 @@ class TableReport(SweepCallback):
 
     def _say_where(self, outcome: Outcome) -> None:
         folder = self.store.folder
+        if outcome.read_only:
+            line = f"{folder} cannot be written: results.csv and figures are left as they were"
+            self.out.print(line, soft_wrap=True, markup=False)
         drawn = len(outcome_cells := cells(outcome)) <= self.most_panels
         none = (
             f"none of {len(outcome_cells)} cells, which nobody could read; all of them are in {folder / 'results.csv'}"

@@ -24,6 +24,8 @@ from nnhp_torch.names import is_number, is_plain, text, visible
 from nnhp_torch.objective import Mode, Objective, standing
 from nnhp_torch.origin import recorded_maker
 
+REPORTS = ("results.csv", "figure.png")
+
 SCHEMA = 2  # 1 had no notes and no build
 
 Status = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
@@ -130,9 +132,23 @@ def disk_full(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def must_be_file(*paths: Path) -> None:
+    """Raises LedgerError if anything but a file is there under one of the names, which must not be replaced."""
+    for path in paths:
+        if path.exists() and not path.is_file():
+            kind = "a directory" if path.is_dir() else "a FIFO or a device"
+            raise LedgerError(f"{path} is {kind}, where a file belongs. Nothing was changed: move it away")
+
+
+def read_only(error: BaseException | None) -> bool:
+    """Whether the system says that nothing may be written there."""
+    return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; it takes the place of `path` if the block ends well, else it is removed."""
+    must_be_file(path)
     written = path.with_name(f".{path.name}.tmp")
     try:
         yield written
@@ -157,6 +173,7 @@ class ResultStore:
         self.path = self.folder / "results.jsonl"
         self.others: set[str] = set()
         self.lines: dict[str, int] = {}  # key → where its latest record was read
+        self.read_only = False  # whether lock() has found that nothing can be written
         self.log = self.folder / "workers.log"  # what worker processes print, and the tracebacks of failed trials
 
     def results(self, maker: tuple[str, str] | None = None) -> dict[str, TrialResult]:
@@ -171,6 +188,7 @@ class ResultStore:
         """
         results: dict[str, TrialResult] = {}
         self.lines, self.others = {}, set()
+        must_be_file(self.path)
         try:
             lines = self.path.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
@@ -222,7 +240,9 @@ class ResultStore:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         # Beside the folder: within it the lock would move when the folder is renamed, and a second one be made.
         holder = self.folder.with_name(f".{self.folder.name}.running")
-        lock = FileLock(self.folder.with_name(f".{self.folder.name}.lock"))
+        path = self.folder.with_name(f".{self.folder.name}.lock")
+        must_be_file(self.path, holder, path, *(self.folder / name for name in REPORTS))
+        lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -231,6 +251,12 @@ class ResultStore:
             except FileNotFoundError:
                 who = "another process"
             raise LedgerError(f"{self.folder} is in use by {who}; wait for it, or give another --log_dir") from None
+        except OSError as error:
+            if not read_only(error):
+                raise
+            self.read_only = True  # nobody needs to be kept out of a folder in which nothing changes
+            yield
+            return
         try:
             started = time.strftime("%Y-%m-%d %H:%M:%S")
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")

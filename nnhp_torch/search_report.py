@@ -52,6 +52,8 @@ class SearchFigures(SweepCallback):
         chooser: whose study knows the importances.
     """
 
+    writes = True
+
     def __init__(self, folder: Path, chooser: OptunaChooser) -> None:
         self.folder = folder
         self.chooser = chooser

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from nnhp_torch.grid import Sweep, Trial, defaults
 from nnhp_torch.objective import standing, unlogged
 from nnhp_torch.origin import changed, maker
-from nnhp_torch.results import ResultStore, Status, TrialResult
+from nnhp_torch.results import LedgerError, ResultStore, Status, TrialResult
 
 
 class Listener(Protocol):
@@ -60,6 +60,7 @@ class Outcome:
         unlogged: what is wrong, where a trial has ended because nothing is logged under the monitor's name.
         unchosen: how many trials a search may still choose.
         remarks: what a reader must know of where the results come from, before the table.
+        read_only: whether nothing can be written where the ledger is.
     """
 
     sweep: Sweep
@@ -70,6 +71,7 @@ class Outcome:
     unlogged: str = ""
     unchosen: int = 0
     remarks: Sequence[str] = ()
+    read_only: bool = False
 
     @property
     def left(self) -> int:
@@ -97,7 +99,12 @@ class SweepCallback:
     """Hooks into a sweep, in the idiom of Lightning's Callback; each does nothing by default.
 
     Results are in the ledger before a hook hears of them: a callback that raises loses nothing.
+
+    Attributes:
+        writes: whether it writes into the sweep's folder; it is left out if nothing can be written there.
     """
+
+    writes = False
 
     def on_sweep_start(self, outcome: Outcome) -> None:
         """Before the first trial; `outcome` holds what earlier runs have left."""
@@ -158,6 +165,8 @@ class Sweeper:
         """
         with self.store.lock():
             known = self.store.results(maker(sweep.build, sweep.base))
+            if self.store.read_only:
+                self.callbacks = [callback for callback in self.callbacks if not callback.writes]
             self._trials = {trial.key: trial for trial in trials}
             self._chooser = chooser
             unchosen = chooser.remaining if chooser else lambda: 0
@@ -165,6 +174,8 @@ class Sweeper:
                 self._trials |= {trial.key: trial for trial in chooser.open(known)}
             self._results = known_results(self.store, known, self._trials.values())
             outcome = Outcome(sweep, list(self._trials.values()), dict(self._results), unchosen=unchosen())
+            if self.store.read_only and outcome.left:
+                raise LedgerError(f"{self.store.folder} cannot be written, and trials are missing: another --log_dir?")
             self._ran: list[str] = []
             self._stop = stop
             self._failed = False
@@ -182,7 +193,7 @@ class Sweeper:
                     outcome = Outcome(sweep, list(self._trials.values()), self._results, self._ran, unchosen=unchosen())
                     cut_short = bool(outcome.left) and stop()
                     outcome = replace(outcome, interrupted=cut_short, unlogged=self._unlogged)
-                    outcome = replace(outcome, remarks=self._remarks())
+                    outcome = replace(outcome, remarks=self._remarks(), read_only=self.store.read_only)
                     _each(partial(callback.on_sweep_end, outcome) for callback in self.callbacks)
         return outcome
 

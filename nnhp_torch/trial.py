@@ -22,6 +22,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.answer import setup_of
 from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.chance import seed_all
+from nnhp_torch.devices import share
 from nnhp_torch.grid import Trial
 from nnhp_torch.isolation import isolated
 from nnhp_torch.keeping import checkpoint_folder
@@ -64,7 +65,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
     except Exception as error:
         if disk_full(error):
             raise
-        outcome = {"status": "failed", "reason": traceback.format_exc()}
+        outcome = {"status": "failed", "reason": traceback.format_exc() + _hint(error)}
     return TrialResult(
         key=trial.key,
         sweep=trial.sweep,
@@ -78,6 +79,16 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
         notes=recorder.notes,
         **{"hardware": hardware("cpu", 1), "build": made_by(trial), **outcome},
     )
+
+
+def _hint(error: Exception) -> str:
+    """A last line for an error that would come again at every run: the checkpoint is of another network."""
+    if "loading state_dict" in str(error) or "loaded state dict" in str(error):
+        return (
+            "its checkpoint is of another network than the module builds now: "
+            "--fresh starts anew and keeps the old folder"
+        )
+    return ""
 
 
 def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
@@ -103,8 +114,10 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, diverged, recorder],
         logger=logger,
         plugins=[AtomicCheckpointIO()],
-        **setup.trainer,
+        **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
+    if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
+        share(trainer, module, recorder.note)
     try:
         fit_clock = time.perf_counter()
         if recorder.complete:

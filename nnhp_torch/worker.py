@@ -21,7 +21,7 @@ from typing import Any
 
 from nnhp_torch.grid import Trial
 from nnhp_torch.isolation import isolated
-from nnhp_torch.results import ResultStore, TrialResult, disk_full
+from nnhp_torch.results import LedgerError, ResultStore, TrialResult, disk_full, must_be_file
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import unfinished
 
@@ -187,8 +187,9 @@ def _on_device(runtime: Runtime, index: int) -> Runtime:
 
 def _redirect_output(path: Path) -> None:
     try:
+        must_be_file(path)  # a FIFO would wait for a reader
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    except OSError as error:
+    except (OSError, LedgerError) as error:
         print(f"{path} cannot be written ({error}): what the workers print is shown here", file=sys.stderr)
         return
     os.dup2(descriptor, sys.stdout.fileno())

@@ -23,7 +23,9 @@ def run(sweep, folder, devices, jobs=1, callbacks=()):
     store = ResultStore(folder)
     store.folder.mkdir(parents=True, exist_ok=True)
     strategy = "ddp" if devices > 1 else "auto"
-    runtime = Runtime(str(store.folder), accelerator="cpu", devices=devices, strategy=strategy)
+    runtime = Runtime(
+        str(store.folder), "cpu", devices=devices, strategy=strategy, monitor=sweep.monitor, mode=sweep.mode
+    )
     return Sweeper(Workers(sweep.build, runtime, jobs=jobs), store, callbacks).run(sweep, sweep.trials())
 
 
@@ -98,6 +100,23 @@ def test_a_trial_on_two_processes_is_pruned_in_both(sweep, tmp_path):
     small = dataclasses.replace(sweep, axes={"width": [4, 8]})
     outcome = run(small, tmp_path / "tiny", devices=2, callbacks=[Strict()])
     assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)]
+
+
+def test_a_module_that_knows_of_one_device_is_trained_and_scored_on_two_as_on_one(sweep, tmp_path):
+    base = dataclasses.replace(sweep.base, max_epochs=1)
+    small = dataclasses.replace(
+        sweep, base=base, axes={"width": [10, 33]}, build="toy:build_unaware_of_devices", monitor="val_loss", mode="min"
+    )
+    even, uneven = run(small, tmp_path / "two", devices=2).ordered
+    for result, steps in ((even, 10), (uneven, 3)):
+        assert result.status == "completed", result.reason
+        assert result.final("val_target") == result.test["test_target"] == 49.5
+        assert result.final("seen") == 4950, "every example once"
+        assert result.final("steps") == steps, "the batch stays as large, and a last one of one example joins another"
+    assert not even.notes
+    assert uneven.notes == ["2 devices cannot share its batches evenly: some examples weigh more in training"]
+    one = run(small, tmp_path / "one", devices=1).ordered[0]
+    assert even.final("val_loss") == pytest.approx(one.final("val_loss"), rel=1e-5)
 
 
 def test_a_trial_on_two_processes_goes_on_to_the_same_digits(sweep, tmp_path):

@@ -1,22 +1,27 @@
 """A disk that is full: one line says so, what was there before is intact, and with room again the sweep goes on."""
 
 import contextlib
+import dataclasses
 import json
+import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 import toy
-from conftest import environment
+from conftest import completed, environment
 
+from nnhp_torch import cli
 from nnhp_torch.recorder import AtomicCheckpointIO
-from nnhp_torch.results import disk_full, replacing
+from nnhp_torch.results import ResultStore, disk_full, replacing
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.trial import run_trial
+from nnhp_torch.worker import _redirect_output
 
 # In a mount namespace of its own a small file system stands for the disk: each scene fills it up elsewhere.
 SCRIPT = """
@@ -170,3 +175,71 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         written.write_text("half") and written.write_text(None)
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "../.tiny.lock", "../.tiny.running", "results.csv", "figure.png"])
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_in_the_place_of_one_is_named_and_left_before_anything_is_done(
+    name, make, sweep, tmp_path, capsys
+):
+    (tmp_path / "tiny").mkdir()
+    there = Path(os.path.normpath(tmp_path / "tiny" / name))
+    make(there)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as raised:
+        cli.main(sweep, ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
+    out, err = capsys.readouterr()
+    assert (raised.value.code, out, len(err.splitlines())) == (1, "", 1)
+    assert f"{there} is {'a directory' if make is os.mkdir else 'a FIFO or a device'}, where a file belongs" in err
+    assert set(tmp_path.rglob("*")) - {tmp_path / ".tiny.lock"} == before - {tmp_path / ".tiny.lock"}
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_checkpoint_fails_its_trial_in_a_line_and_stays(make, sweep, tmp_path):
+    trial = sweep.trials()[0]
+    last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
+    last.parent.mkdir(parents=True)
+    make(last)
+    result = run_trial(trial, toy.build, Runtime(str(tmp_path), accelerator="cpu"))
+    assert result.status == "failed"
+    assert "last.ckpt is" in result.reason.splitlines()[-1]
+    assert list(last.parent.iterdir()) == [last]
+
+
+def test_workers_do_not_wait_for_a_reader_of_their_log(tmp_path, capsys):
+    os.mkfifo(tmp_path / "workers.log")
+    _redirect_output(tmp_path / "workers.log")
+    assert "workers.log cannot be written" in capsys.readouterr().err
+
+
+READ_ONLY = """
+import subprocess
+from conftest import TinyConfig
+from nnhp_torch import cli
+from nnhp_torch.grid import Sweep
+
+if __name__ == "__main__":
+    for options in (["--bind", "logs", "logs"], ["-o", "remount,bind,ro", "logs"]):
+        subprocess.run(["mount", *options], check=True)
+    sweep = Sweep("tiny", TinyConfig(), {"width": [4]}, build="toy:build")
+    cli.main(sweep, ["--log_dir", "logs"])
+"""
+
+
+def test_results_in_a_folder_that_cannot_be_written_are_shown(sweep, tmp_path, monkeypatch):
+    if not _namespaces():
+        pytest.skip("a read-only file system needs user and mount namespaces, which are not to be had here")
+    monkeypatch.chdir(tmp_path)
+    one = dataclasses.replace(sweep, axes={"width": [4]})
+    (trial,) = one.trials()
+    ResultStore("logs/tiny").append(completed(trial))
+    (tmp_path / "sweep.py").write_text(READ_ONLY)
+    command = ["unshare", "-rm", sys.executable, "sweep.py"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Winner: width=4" in done.stdout
+    assert "logs/tiny cannot be written: results.csv and figures are left as they were" in done.stdout
+    (tmp_path / "logs" / "tiny" / "results.jsonl").write_text("")
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "logs/tiny cannot be written, and trials are missing" in done.stderr

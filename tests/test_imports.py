@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "losses": set(),
     "runtime": {"objective"},
     "isolation": set(),
+    "devices": set(),
     "config": {"catalog"},
     "schedules": {"catalog"},
     "optimizers": {"catalog"},
@@ -50,8 +51,8 @@ MAY_IMPORT = {
     "answer": set(),
     "entry": {"cli", "grid", "search", "search_cli"},
     "trial": {
-        *("answer", "callbacks", "chance", "grid", "isolation", "keeping", "logger", "objective", "recorder"),
-        *("origin", "results", "resumption", "runtime", "sweeper"),
+        *("answer", "callbacks", "chance", "devices", "grid", "isolation", "keeping", "logger", "objective"),
+        *("origin", "recorder", "results", "resumption", "runtime", "sweeper"),
     },
     "sweeper": {"origin", "grid", "objective", "results"},
     "summary": {"grid", "names", "objective", "results", "sweeper"},

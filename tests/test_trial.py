@@ -323,6 +323,21 @@ def test_a_signal_to_the_process_interrupts_its_trial(sweep, runtime, number):
     assert (result.status, result.reason) == ("interrupted", "stopped by a signal")
 
 
+def test_a_checkpoint_of_another_network_is_said_and_how_to_start_anew(trial, runtime):
+    def wider(config):
+        return toy.build(dataclasses.replace(config, width=5))
+
+    def stop(at, metrics):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, toy.build, runtime, stop)
+    result = run_trial(trial, wider, runtime)
+    assert result.status == "failed"
+    line = result.reason.splitlines()[-1]
+    assert "its checkpoint is of another network than the module builds now: --fresh starts anew" in line
+
+
 def test_a_loss_that_is_not_finite_makes_a_diverged_trial_that_names_the_epoch(wide, runtime):
     result = run_trial(wide, toy.build_diverging, runtime)
     assert result.status == "diverged"

@@ -210,3 +210,49 @@ def build_raising_on_one_rank(config: TinyConfig):
 
     module, data, callbacks = build(config)
     return module, data, [AtEpoch(2, boom)] if config.width == 8 else callbacks
+
+
+class Unaware(L.LightningModule):
+    """A module and its data that know of one device: plain loaders, nothing synchronized. Its targets are 0 to 99."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch, batch_idx):
+        (y,) = batch
+        self.log("seen", y.sum(), on_step=False, on_epoch=True, reduce_fx="sum")
+        self.log("steps", float(self.global_step + 1), on_step=False, on_epoch=True, reduce_fx="max")
+        return (self.net(y[:, None] / 100) - y[:, None] / 100).square().mean()
+
+    def validation_step(self, batch, batch_idx, stage="val"):
+        (y,) = batch
+        self.log(f"{stage}_target", y.mean())
+        self.log(f"{stage}_loss", (self.net(y[:, None] / 100) - y[:, None] / 100).square().mean())
+
+    def test_step(self, batch, batch_idx):
+        self.validation_step(batch, batch_idx, "test")
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class UnawareData(L.LightningDataModule):
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self.data = TensorDataset(torch.arange(100.0))
+        self.batch_size = batch_size
+
+    def train_dataloader(self):
+        return DataLoader(self.data, batch_size=self.batch_size, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.data, batch_size=3)
+
+    def test_dataloader(self):
+        return DataLoader(self.data, batch_size=7)
+
+
+def build_unaware_of_devices(config: TinyConfig):
+    """A stranger's module and data; the width is the batch size."""
+    return Unaware(), UnawareData(config.width), []
