@@ -25,7 +25,7 @@ from nnhp_torch.reporting import CsvReport, FigureReport, TableReport, console
 from nnhp_torch.results import LedgerError, ResultStore, disk_full, read_only
 from nnhp_torch.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
 from nnhp_torch.terminal import open_standard_streams
-from nnhp_torch.worker import PreparationError, WrongUsage
+from nnhp_torch.worker import ClusterLost, PreparationError, WrongUsage
 
 
 def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> None:
@@ -111,7 +111,7 @@ class Run:
                 self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested, self.chooser)
         except WrongUsage as error:
             return self._refuse(error, status=2)
-        except (LedgerError, PreparationError) as error:
+        except (LedgerError, PreparationError, ClusterLost) as error:
             return self._refuse(error)
         except KeyboardInterrupt:  # while the figure was drawn: the results and the table are there
             return 130

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,8 +23,9 @@ from nnhp_torch.isolation import environment_of_one
 from nnhp_torch.results import TrialResult
 from nnhp_torch.runtime import Runtime
 from nnhp_torch.sweeper import Listener, unfinished
-from nnhp_torch.worker import PreparationError, WrongUsage, attempt, get_ready, prepare
+from nnhp_torch.worker import ClusterLost, PreparationError, WrongUsage, attempt, get_ready, prepare
 
+PATIENCE = 20  # seconds for which the cluster's head may not answer
 RETRIES = 3  # of a trial whose node or process goes away
 
 Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key, the epoch, the metrics
@@ -88,7 +90,18 @@ class RayTasks:
         running: dict[Any, Trial] = {}
         questions = board.questions.remote()
         waiting: Iterator[Trial | None] = itertools.chain(trials, itertools.repeat(None))
+        head, answered = ray.get_runtime_context().gcs_address, time.monotonic()
         while not listener.stopping():
+            # Ray waits for its head for a minute, in whatever it is asked, and then ends this process.
+            if not _answers_at(head):
+                if time.monotonic() - answered > PATIENCE:
+                    raise ClusterLost(
+                        f"the head of the Ray cluster at {head} has gone. Start one and run the same command again: "
+                        "what has ended is in the ledger, and each trial goes on from its checkpoint on a shared disk."
+                    )
+                time.sleep(0.5)
+                continue
+            answered = time.monotonic()
             while len(running) < self._room() and (trial := next(waiting)) is not None:
                 listener.started(trial)
                 task = train.remote(trial, self.build, self.runtime, self.threads, _environment(), board)
@@ -221,6 +234,14 @@ def _result(task: Any, trial: Trial) -> TrialResult:
 def _last_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1].strip().rstrip(".") if lines else type(error).__name__
+
+
+def _answers_at(address: str) -> bool:
+    try:
+        _knock(address)
+    except OSError:
+        return False
+    return True
 
 
 def _knock(address: str) -> None:

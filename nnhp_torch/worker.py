@@ -32,6 +32,10 @@ class PreparationError(RuntimeError):
     """The data cannot be had; the message says what was tried and what to do."""
 
 
+class ClusterLost(RuntimeError):
+    """The cluster on which the trials ran has gone; the message says how to go on."""
+
+
 class WrongUsage(PreparationError):
     """No trial can be made of the flags on this machine (a GPU that is not there), or of what build answers."""
 
