@@ -7,6 +7,9 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -76,3 +79,71 @@ def test_a_sweep_killed_until_it_is_done_ends_with_the_table_of_one_that_was_not
     for name, weight in _weights(whole).items():
         assert torch.equal(weight, _weights(killed)[name])
     assert not list(killed.rglob("*.tmp"))
+
+
+KILLS = 40
+SHUFFLED = """
+from conftest import TinyConfig
+from nnhp_torch import Sweep, main
+
+if __name__ == "__main__":
+    main(Sweep("shuffled", TinyConfig(max_epochs=8), {"width": [4, 8]}, build="toy:build_shuffled"))
+"""
+
+
+def _ledger(folder):
+    lines = (folder / "shuffled" / "results.jsonl").read_text().splitlines()
+    records = [record for record in map(json.loads, lines) if record["status"] == "completed"]
+    return {record["key"]: (record["history"], record["test"], record["notes"]) for record in records}
+
+
+def _saved(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("last.ckpt")}
+
+
+def _wait_for_a_checkpoint(folder, process):
+    before = _saved(folder)
+    while process.poll() is None and not any(before.get(path) != at for path, at in _saved(folder).items()):
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_forty_kills_of_anything_leave_the_ledger_of_a_sweep_that_was_not_killed(tmp_path):
+    script = tmp_path / "shuffled.py"
+    script.write_text(SHUFFLED)
+
+    def start(folder):
+        command = [sys.executable, str(script), "--accelerator", "cpu", "--jobs", "2", "--log_dir", str(folder)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, env=environment(), start_new_session=True, **quiet)
+
+    assert start(tmp_path / "whole").wait(timeout=600) == 0
+    whole = _ledger(tmp_path / "whole")
+    generator = random.Random(13)
+    kills, sweeps = Counter(), 0
+    while kills.total() < KILLS:
+        folder = tmp_path / f"killed{sweeps}"
+        status = None
+        while status != 0:
+            process = start(folder)
+            _wait_for_a_checkpoint(folder, process)  # a new one each time, so that it comes to an end
+            time.sleep(generator.uniform(0, 1))
+            if process.poll() is None and kills.total() < KILLS:
+                workers = psutil.Process(process.pid).children(recursive=True)
+                victim = generator.choice(["driver", "worker", "group"])
+                kills[victim] += 1
+                if victim == "driver":
+                    process.kill()
+                elif victim == "group":
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    for worker in generator.sample(workers, min(1, len(workers))):
+                        with suppress(psutil.NoSuchProcess):
+                            worker.kill()
+            status = process.wait(timeout=600)
+            if status < 0:
+                assert not psutil.wait_procs(workers, timeout=30)[1], "orphaned workers end by themselves"
+        assert _ledger(folder) == whole, f"after {kills}"
+        sweeps += 1
+    print(f"{kills.total()} kills ({dict(kills)}) of {sweeps} sweeps")

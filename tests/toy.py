@@ -256,3 +256,26 @@ class UnawareData(L.LightningDataModule):
 def build_unaware_of_devices(config: TinyConfig):
     """A stranger's module and data; the width is the batch size."""
     return Unaware(), UnawareData(config.width), []
+
+
+class Augmented(TensorDataset):
+    """Noise from torch, NumPy and Python, drawn in whichever process it runs."""
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return x + 0.1 * torch.randn(()) + 0.1 * np.random.randn(1).astype("float32")[0] + random.gauss(0, 0.1), y
+
+
+class ShuffledData(ToyData):
+    """A shuffled loader with two workers, and noise in validation too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data = Augmented(*self.data.tensors)
+
+    def train_dataloader(self):
+        return DataLoader(self.data, batch_size=16, shuffle=True, num_workers=2, persistent_workers=True)
+
+
+def build_shuffled(config: TinyConfig):
+    return Toy(config.lr, config.width), ShuffledData(), []
