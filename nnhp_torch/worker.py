@@ -49,6 +49,7 @@ def serve(
     index: int,
 ) -> None:
     """A worker's life: trials in, epochs and results out, until the parent is gone."""
+    multiprocessing.set_start_method(None, force=True)  # a loader starts its workers as it does anywhere, without spawn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(ResultStore(runtime.folder).log)

@@ -37,6 +37,12 @@ def test_workers_give_the_same_digits_as_this_process(sweep, store, tmp_path):
     assert [r.test for r in beside.ordered] == [r.test for r in here.ordered]
 
 
+def test_in_a_worker_loaders_start_their_processes_as_anywhere_else(sweep, store):
+    one = dataclasses.replace(sweep, axes={"width": [4]})
+    outcome = run(one, store, Workers, build="toy:build_starting", jobs=1)
+    assert outcome.ordered[0].history["method"][0] == 0, "the platform's default comes first"
+
+
 def test_a_killed_worker_fails_its_trial_and_the_others_go_on(sweep, store):
     outcome = run(sweep, store, Workers, "toy:build_killed_once", jobs=2)
     statuses = {result.cell["width"]: result.status for result in outcome.ordered}

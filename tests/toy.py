@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -279,3 +280,10 @@ class ShuffledData(ToyData):
 
 def build_shuffled(config: TinyConfig):
     return Toy(config.lr, config.width), ShuffledData(), []
+
+
+def build_starting(config: TinyConfig):
+    """Logs how processes are started in the one that a trial runs in, by the number of the method."""
+    module, data, _ = build(config)
+    method = multiprocessing.get_all_start_methods().index(multiprocessing.get_start_method())
+    return module, data, [AtEpoch(1, lambda trainer, pl_module: pl_module.log("method", float(method)))]
