@@ -13,7 +13,7 @@ from rich.table import Table
 
 from nnhp_torch.figures import GREY, VALIDATION
 from nnhp_torch.results import replacing
-from nnhp_torch.significance import LEVEL, compare_with
+from nnhp_torch.significance import LEVEL, compare_with_best
 from nnhp_torch.summary import Cell, cells, twin, winner
 from nnhp_torch.sweeper import Outcome
 
@@ -50,7 +50,7 @@ class Finding:
             return ""
         if self.chosen is self.best:
             return "the same"
-        p_values = compare_with(self.best, self.gathered, self.monitor)
+        p_values = compare_with_best(self.best, self.gathered, self.outcome.sweep.objective)
         if self.chosen.label not in p_values:
             return "one seed: who knows"
         p = p_values[self.chosen.label]

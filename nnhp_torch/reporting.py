@@ -17,6 +17,7 @@ from rich.text import Text
 
 from nnhp_torch.checkpoints import winner_checkpoint
 from nnhp_torch.grid import defaults
+from nnhp_torch.objective import Objective
 from nnhp_torch.progress import count, last_line
 from nnhp_torch.results import ResultStore, replacing, write_csv
 from nnhp_torch.significance import doubts
@@ -121,9 +122,9 @@ class TableReport(SweepCallback):
         """The cells that the table shows."""
         return gathered
 
-    def doubts(self, best: Cell, gathered: list[Cell], metric: str) -> str:
+    def doubts(self, best: Cell, gathered: list[Cell], objective: Objective) -> str:
         """What is to be held against the winner."""
-        return doubts(best, gathered, metric)
+        return doubts(best, gathered, objective)
 
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
@@ -153,7 +154,7 @@ class TableReport(SweepCallback):
         beside = f" (test {test})" if test else ""
         value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
         self.out.print(Text.assemble("Winner: ", (best.label, "bold"), value))
-        if sentence := self.doubts(best, gathered, sweep.monitor):
+        if sentence := self.doubts(best, gathered, sweep.objective):
             self.out.print(Text(sentence), soft_wrap=True)
         finished = all(cell.ranked for cell in gathered)
         if sweep.verdict is not None and finished and (sentence := sweep.verdict(gathered)):

@@ -33,9 +33,9 @@ class SearchTable(TableReport):
     def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
         return ranking(sweep, gathered)[:SHOWN]
 
-    def doubts(self, best: Cell, gathered: list[Cell], metric: str) -> str:
+    def doubts(self, best: Cell, gathered: list[Cell], objective: Objective) -> str:
         statuses = [result.status for cell in gathered for result in cell.results]
-        values = [value for cell in gathered for value in cell.values_of(metric) if math.isfinite(value)]
+        values = [value for cell in gathered for value in cell.values_of(objective.metric) if math.isfinite(value)]
         epochs = sum(result.epochs for cell in gathered for result in cell.results)
         return (
             f"The best of {len(gathered)} trials ({statuses.count('pruned')} pruned, {epochs} epochs in all; median "

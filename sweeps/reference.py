@@ -23,7 +23,7 @@ from nnhp_torch import overview
 from nnhp_torch.names import label
 from nnhp_torch.reporting import console
 from nnhp_torch.results import ResultStore, replacing
-from nnhp_torch.significance import LEVEL, compare_with, holm, paired_t_test
+from nnhp_torch.significance import LEVEL, compare_with_best, holm, paired_t_test
 from nnhp_torch.summary import Cell, cells
 from nnhp_torch.sweeper import Outcome
 from sweeps.__main__ import CHAIN, OTHERS, load, report
@@ -149,7 +149,7 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
     ]
     for f in found:
         if f.outcome.sweep.name in CHAIN and f.best is not None:
-            p_values = compare_with(f.best, f.gathered, f.monitor)
+            p_values = compare_with_best(f.best, f.gathered, f.outcome.sweep.objective)
             alike = [cell.label for cell in f.gathered if p_values.get(cell.label, 0) >= LEVEL]
             chosen = (f.chosen.label, f.chosen.text(f.monitor)) if f.chosen else ("–", "")
             cells_of_row = (f"`{f.outcome.sweep.name}`", *chosen, f.best.label, f.best.text(f.monitor))
