@@ -6,45 +6,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnhp_torch.answer import Setup as Setup
+    from nnhp_torch.article.config import TrialConfig as TrialConfig
     from nnhp_torch.callbacks import EpochSeed as EpochSeed
     from nnhp_torch.callbacks import GaussianNoise as GaussianNoise
     from nnhp_torch.callbacks import StopWhenDiverged as StopWhenDiverged
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
-    from nnhp_torch.config import TrialConfig as TrialConfig
-    from nnhp_torch.data import MNISTDataModule as MNISTDataModule
-    from nnhp_torch.digits import DigitImages as DigitImages
-    from nnhp_torch.entry import main as main
-    from nnhp_torch.grid import Sweep as Sweep
-    from nnhp_torch.mlp import MLP as MLP
-    from nnhp_torch.module import MLPClassifier as MLPClassifier
-    from nnhp_torch.results import ResultStore as ResultStore
-    from nnhp_torch.results import TrialResult as TrialResult
-    from nnhp_torch.search import Range as Range
-    from nnhp_torch.search import Search as Search
-    from nnhp_torch.sweeper import SweepCallback as SweepCallback
-    from nnhp_torch.sweeper import Sweeper as Sweeper
+    from nnhp_torch.cli.main import main as main
+    from nnhp_torch.core.grid import Sweep as Sweep
+    from nnhp_torch.core.ledger import ResultStore as ResultStore
+    from nnhp_torch.core.ledger import TrialResult as TrialResult
+    from nnhp_torch.core.sweeper import SweepCallback as SweepCallback
+    from nnhp_torch.core.sweeper import Sweeper as Sweeper
+    from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
+    from nnhp_torch.mnist.digits import DigitImages as DigitImages
+    from nnhp_torch.network.mlp import MLP as MLP
+    from nnhp_torch.network.module import MLPClassifier as MLPClassifier
+    from nnhp_torch.run.answer import Setup as Setup
+    from nnhp_torch.search.space import Range as Range
+    from nnhp_torch.search.space import Search as Search
 
 # Importing lightning takes seconds, and the command line must answer at once.
 _HOME = {
-    "Setup": "answer",
+    "Setup": "run.answer",
     "EpochSeed": "callbacks",
     "GaussianNoise": "callbacks",
     "StopWhenDiverged": "callbacks",
     "WeightConstraint": "callbacks",
-    "TrialConfig": "config",
-    "MNISTDataModule": "data",
-    "DigitImages": "digits",
-    "main": "entry",
-    "Sweep": "grid",
-    "MLP": "mlp",
-    "MLPClassifier": "module",
-    "ResultStore": "results",
-    "TrialResult": "results",
-    "Range": "search",
-    "Search": "search",
-    "SweepCallback": "sweeper",
-    "Sweeper": "sweeper",
+    "TrialConfig": "article.config",
+    "MNISTDataModule": "mnist.datamodule",
+    "DigitImages": "mnist.digits",
+    "main": "cli.main",
+    "Sweep": "core.grid",
+    "MLP": "network.mlp",
+    "MLPClassifier": "network.module",
+    "ResultStore": "core.ledger",
+    "TrialResult": "core.ledger",
+    "Range": "search.space",
+    "Search": "search.space",
+    "SweepCallback": "core.sweeper",
+    "Sweeper": "core.sweeper",
 }
 __all__ = list(_HOME)
 

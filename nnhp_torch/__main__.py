@@ -13,11 +13,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from torch import Tensor
 
 from nnhp_torch.callbacks import EpochSeed
-from nnhp_torch.data import MNISTDataModule as MNISTDataModule
-from nnhp_torch.digits import DigitImages as DigitImages  # imported, so that --data knows both by these names
-from nnhp_torch.module import MLPClassifier
-from nnhp_torch.precision import prefer_onednn
-from nnhp_torch.worker import quiet_lightning
+from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
+from nnhp_torch.mnist.digits import DigitImages as DigitImages  # imported, so that --data knows both by these names
+from nnhp_torch.network.module import MLPClassifier
+from nnhp_torch.run.precision import prefer_onednn
+from nnhp_torch.run.worker import quiet_lightning
 
 LOGS = "lightning_logs"
 
@@ -27,7 +27,7 @@ class OneTrial(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.set_defaults(
-            {"data": {"class_path": "nnhp_torch.data.MNISTDataModule", "init_args": {"batch_size": 2000}}}
+            {"data": {"class_path": "nnhp_torch.mnist.datamodule.MNISTDataModule", "init_args": {"batch_size": 2000}}}
         )
 
     def _parse_ckpt_path(self) -> None:

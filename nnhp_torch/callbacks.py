@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import Optimizer
 
-from nnhp_torch import catalog
-from nnhp_torch.chance import seed_all
-from nnhp_torch.loaders import stop_workers
-from nnhp_torch.resumption import go_on, keep_random_state
+from nnhp_torch.core.chance import seed_all
+from nnhp_torch.network import catalog
+from nnhp_torch.run.loaders import stop_workers
+from nnhp_torch.run.resumption import go_on, keep_random_state
 
 
 class HookCallback(L.Callback):
@@ -89,7 +89,7 @@ class WeightConstraint(HookCallback):
     """Puts weights back into their bounds after every optimizer step.
 
     Args:
-        constraint: none, max_norm, unit_norm, min_max_norm or non_neg (nnhp_torch.constraints), or any function
+        constraint: none, max_norm, unit_norm, min_max_norm or non_neg (nnhp_torch.network.constraints), or any function
             from a weight tensor to one of the same shape.
         pattern: regular expression searched in the parameters' names within the LightningModule.
         kernels_only: leave out parameters of fewer than two dimensions (biases, the factors of a normalization).

@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 from rich.text import Text
 
-from nnhp_torch import figures, overview
-from nnhp_torch.cli import Run, command_line
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.grid import Sweep
-from nnhp_torch.options import TOP_LEVEL, Parser, add_options
-from nnhp_torch.reporting import console, write_image
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.cli.options import TOP_LEVEL, Parser, add_options
+from nnhp_torch.cli.run import Run, command_line
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.report import figures, overview
+from nnhp_torch.report.table import console, write_image
 from sweeps._base import FINAL
 
 # The article's chain, and what it chooses after each sweep.

@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Sequence
 
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.significance import LEVEL, compare_with
-from nnhp_torch.summary import Cell
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.core.significance import LEVEL, compare_with
+from nnhp_torch.core.summary import Cell
 
 # The base of the hyperparameters that the article describes without a grid.
 FINAL = TrialConfig(lr=0.001, momentum=0.1, reg_type="l2", reg=1e-4, max_epochs=80)

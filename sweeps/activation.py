@@ -4,15 +4,15 @@ The article names relu, the logistic sigmoid, tanh and linear (with which the wh
 and silu are what many networks use today.
 """
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 from sweeps._base import FINAL
 
 SWEEP = Sweep(
     name="activation",
     base=FINAL,
     axes={"activation": ["relu", "sigmoid", "tanh", "linear", "gelu", "silu"]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
 )
 

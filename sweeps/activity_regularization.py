@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
-from nnhp_torch.summary import Cell
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.summary import Cell
 from sweeps._base import FINAL
 
 
@@ -29,7 +29,7 @@ SWEEP = Sweep(
     name="activity_regularization",
     base=replace(FINAL, log_sparsity=True),
     axes={"activity_reg_type": ["l1", "l2"], "activity_reg": [0.0, 1e-4, 1e-3, 1e-2]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
     verdict=verdict,
 )

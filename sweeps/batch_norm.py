@@ -7,10 +7,10 @@ hundred times higher. It stands after the activation, as the article has it.
 import statistics
 from collections.abc import Sequence
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
-from nnhp_torch.significance import paired_t_test
-from nnhp_torch.summary import Cell
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.significance import paired_t_test
+from nnhp_torch.core.summary import Cell
 from sweeps._base import FINAL, judged
 
 
@@ -38,7 +38,7 @@ SWEEP = Sweep(
     name="batch_norm",
     base=FINAL,
     axes={"lr": [0.001, 0.1], "batch_norm": [False, True]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
     verdict=verdict,
 )

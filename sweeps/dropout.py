@@ -6,16 +6,16 @@ where units are missing, and better on those it has not seen. It is laid on ever
 
 from functools import partial
 
-from nnhp_torch.cli import main
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.grid import Sweep
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 from sweeps._base import regularizes
 
 SWEEP = Sweep(
     name="dropout",
     base=TrialConfig(lr=0.001, momentum=0.1, reg_type="l2", reg=1e-4, max_epochs=80),
     axes={"dropout": [0.1, 0.25, 0.5, 0.75]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
     verdict=partial(regularizes, "dropout"),
 )

@@ -8,9 +8,9 @@ within the 80 epochs: there is something to save.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
-from nnhp_torch.summary import Cell
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.summary import Cell
 from sweeps._base import FINAL
 
 
@@ -32,7 +32,7 @@ SWEEP = Sweep(
     name="early_stopping",
     base=replace(FINAL, batch_size=2_000, lr=0.01, momentum=None),
     axes={"patience": [None, 1, 3, 5, 10]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
     verdict=verdict,
 )

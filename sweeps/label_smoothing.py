@@ -7,15 +7,15 @@ architecture") introduced it with.
 
 from functools import partial
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 from sweeps._base import FINAL, regularizes
 
 SWEEP = Sweep(
     name="label_smoothing",
     base=FINAL,
     axes={"label_smoothing": [0.0, 0.05, 0.1, 0.2]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
     verdict=partial(regularizes, "label smoothing"),
 )

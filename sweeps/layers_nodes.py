@@ -4,15 +4,15 @@ More units can represent more, and overfit more; more layers compose features, a
 tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 128 and 256 units, for 40 epochs.
 """
 
-from nnhp_torch.cli import main
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.grid import Sweep
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 
 SWEEP = Sweep(
     name="layers_nodes",
     base=TrialConfig(max_epochs=40),
     axes={"n_layers": [2, 3, 4], "n_nodes": [64, 128, 256]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
 )
 

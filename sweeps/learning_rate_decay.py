@@ -6,15 +6,15 @@ falls to a hundredth by the end; cosine to zero. The base starts at 0.01, where 
 
 from dataclasses import replace
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 from sweeps._base import FINAL
 
 SWEEP = Sweep(
     name="learning_rate_decay",
     base=replace(FINAL, lr=0.01, momentum=None),
     axes={"lr_decay": ["constant", "step", "exponential", "cosine"]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
 )
 

@@ -5,15 +5,15 @@ the mean squared error of the probabilities is made for regression: its gradient
 confidently wrong.
 """
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 from sweeps._base import FINAL
 
 SWEEP = Sweep(
     name="loss",
     base=FINAL,
     axes={"loss": ["cross_entropy", "kl_divergence", "mse"]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
 )
 

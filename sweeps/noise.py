@@ -6,15 +6,15 @@ from 0 to 1; evaluation is without noise.
 
 from functools import partial
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 from sweeps._base import FINAL, regularizes
 
 SWEEP = Sweep(
     name="noise",
     base=FINAL,
     axes={"noise": [0.0, 0.1, 0.2, 0.4]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
     verdict=partial(regularizes, "noise"),
 )

@@ -5,9 +5,9 @@ from ranges that span the article's grids, learns from those that have ended whe
 poor ones early, so that the epochs go where they count. Needs Optuna: pip install '.[search]'.
 """
 
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.search import Range, Search
-from nnhp_torch.search_cli import main
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.cli.search import main
+from nnhp_torch.search.space import Range, Search
 
 SEARCH = Search(
     name="search",
@@ -24,7 +24,7 @@ SEARCH = Search(
         "dropout": Range(0.0, 0.75),
     },
     unless={"momentum": ("optimizer", "Adagrad")},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
 )
 

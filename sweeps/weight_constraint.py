@@ -4,15 +4,15 @@ max_norm lets no norm grow beyond 2, unit_norm makes every norm 1, min_max_norm 
 defaults). A penalty asks for small weights, a constraint insists.
 """
 
-from nnhp_torch.cli import main
-from nnhp_torch.grid import Sweep
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
 from sweeps._base import FINAL
 
 SWEEP = Sweep(
     name="weight_constraint",
     base=FINAL,
     axes={"weight_constraint": ["none", "max_norm", "unit_norm", "min_max_norm"]},
-    build="nnhp_torch.experiment:build",
+    build="nnhp_torch.article.experiment:build",
     about=__doc__,
 )
 

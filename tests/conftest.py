@@ -10,10 +10,10 @@ from pathlib import Path
 import idx
 import pytest
 
-from nnhp_torch.grid import Sweep, Trial
-from nnhp_torch.results import ResultStore, TrialResult
-from nnhp_torch.sources import DATASETS
-from nnhp_torch.sweeper import Listener
+from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.ledger import ResultStore, TrialResult
+from nnhp_torch.core.sweeper import Listener
+from nnhp_torch.mnist.sources import DATASETS
 
 HERE = Path(__file__).parent
 
@@ -50,7 +50,7 @@ def store(tmp_path) -> ResultStore:
 @pytest.fixture
 def small(tmp_path, monkeypatch) -> Iterator[str]:
     """A folder with a set of 120 + 30 images that passes for MNIST."""
-    from nnhp_torch.data import _tensors
+    from nnhp_torch.mnist.datamodule import _tensors
 
     files = idx.contents()
     monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(files))

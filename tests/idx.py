@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnhp_torch.sources import NAMES, Dataset
+from nnhp_torch.mnist.sources import NAMES, Dataset
 
 TRAIN, TEST = 120, 30
 

@@ -18,16 +18,16 @@ from pathlib import Path
 from conftest import TinyConfig, completed
 from rich.console import Console
 
-from nnhp_torch import figures
-from nnhp_torch.checkpoints import CheckpointPruning
-from nnhp_torch.grid import Sweep
-from nnhp_torch.launchers import Workers
-from nnhp_torch.progress import ProgressReport
-from nnhp_torch.reporting import CsvReport, TableReport
-from nnhp_torch.results import ResultStore
-from nnhp_torch.runtime import Runtime
-from nnhp_torch.summary import cells
-from nnhp_torch.sweeper import Outcome, Sweeper
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.summary import cells
+from nnhp_torch.core.sweeper import Outcome, Sweeper
+from nnhp_torch.report import figures
+from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.progress import ProgressReport
+from nnhp_torch.report.table import CsvReport, TableReport
+from nnhp_torch.run.local import Workers
+from nnhp_torch.run.runtime import Runtime
 
 EPOCHS = 80
 
@@ -93,7 +93,7 @@ def cluster(folder: Path, trials: int) -> None:
     """The same trials as tasks of a Ray that is started on this machine."""
     import ray
 
-    from nnhp_torch.ray_launcher import RayTasks
+    from nnhp_torch.run.ray import RayTasks
 
     store = ResultStore(folder)
     sweep = sweep_of(trials)
@@ -105,8 +105,8 @@ def cluster(folder: Path, trials: int) -> None:
 
 
 def study(folder: Path, trials: int) -> None:
-    from nnhp_torch.optuna_chooser import OptunaChooser
-    from nnhp_torch.search import Range, Search
+    from nnhp_torch.search.chooser import OptunaChooser
+    from nnhp_torch.search.space import Range, Search
 
     for made in (trials // 2, trials):
         store = ResultStore(folder / str(made))

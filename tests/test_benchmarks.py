@@ -15,13 +15,13 @@ from conftest import HERE
 from processes import busiest, packed
 from report import Line, ratios, table
 
-from nnhp_torch import chunks
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.experiment import build
-from nnhp_torch.grid import Trial
-from nnhp_torch.runtime import Runtime
-from nnhp_torch.sources import DATASETS
-from nnhp_torch.trial import run_trial
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.article.experiment import build
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.mnist.sources import DATASETS
+from nnhp_torch.network import chunks
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial import run_trial
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from nnhp_torch.callbacks import EpochSeed, GaussianNoise, StopWhenDiverged, WeightConstraint
-from nnhp_torch.constraints import max_norm
-from nnhp_torch.module import MLPClassifier
+from nnhp_torch.network.constraints import max_norm
+from nnhp_torch.network.module import MLPClassifier
 
 
 def fit(module, callbacks, max_epochs=2, data=None, **options):

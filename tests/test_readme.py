@@ -10,7 +10,7 @@ import pytest
 from conftest import environment
 from PIL import Image, ImageOps
 
-from nnhp_torch import mnist
+from nnhp_torch.mnist import files as mnist
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 OWN_PROJECT = README[README.index("## Take it into your own project") : README.index("## What happens when")]

@@ -15,8 +15,8 @@ import toy  # noqa: F401  # named by the sweep
 from conftest import environment
 from PIL import Image
 
-from nnhp_torch import cli
-from nnhp_torch.results import ResultStore
+from nnhp_torch.cli import run as cli
+from nnhp_torch.core.ledger import ResultStore
 
 RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
 METRICS = {f"{stage}_{metric}" for stage in ("train", "val", "test") for metric in ("accuracy", "loss")}
@@ -28,7 +28,7 @@ def logs(tmp_path_factory):
     """A folder with one sweep of four trials."""
     from conftest import TinyConfig
 
-    from nnhp_torch.grid import Sweep
+    from nnhp_torch.core.grid import Sweep
 
     folder = tmp_path_factory.mktemp("logs")
     sweep = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")

@@ -9,12 +9,12 @@ from timing import Timing
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nnhp_torch.chance import seed_all
-from nnhp_torch.chunks import CHUNK
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.data import EpochBatches, MNISTDataModule
-from nnhp_torch.mlp import MLP
-from nnhp_torch.optimizers import make_optimizer
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.core.chance import seed_all
+from nnhp_torch.mnist.datamodule import EpochBatches, MNISTDataModule
+from nnhp_torch.network.chunks import CHUNK
+from nnhp_torch.network.mlp import MLP
+from nnhp_torch.network.optimizers import make_optimizer
 
 
 def run(config: TrialConfig, precision: str = "32-true") -> Timing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnhp_torch.config import TrialConfig
+from nnhp_torch.article.config import TrialConfig
 
 ROOT = Path(__file__).resolve().parents[2]  # of the repository: what is measured is the code beside these files
 

@@ -11,13 +11,13 @@ import psutil
 import torch
 from timing import Timing
 
-from nnhp_torch.config import TrialConfig
-from nnhp_torch.experiment import build
-from nnhp_torch.grid import Trial
-from nnhp_torch.precision import prefer_onednn
-from nnhp_torch.runtime import Runtime
-from nnhp_torch.trial import run_trial
-from nnhp_torch.worker import quiet_lightning
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.article.experiment import build
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.run.precision import prefer_onednn
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.worker import quiet_lightning
 
 
 def start(threads: int = 1) -> None:

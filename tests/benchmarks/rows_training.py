@@ -19,10 +19,10 @@ from options import Options
 from processes import interleaved, process
 from report import Line, ratios
 
-from nnhp_torch.grid import Trial
-from nnhp_torch.launchers import Workers, cores
-from nnhp_torch.results import TrialResult
-from nnhp_torch.runtime import Runtime
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.ledger import TrialResult
+from nnhp_torch.run.local import Workers, cores
+from nnhp_torch.run.runtime import Runtime
 
 BATCH_SIZES = (30_000, 2_000)
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -127,7 +127,7 @@ def _launched(config: Any, count: int, trials: int) -> tuple[float, list[Any]]:
     listener = _Clock()
     names = [f"warm-up-{i}" for i in range(count)] + [f"trial-{i}" for i in range(trials)]
     with tempfile.TemporaryDirectory() as folder:
-        launch = Workers("nnhp_torch.experiment:build", Runtime(folder, accelerator="cpu"), count)
+        launch = Workers("nnhp_torch.article.experiment:build", Runtime(folder, accelerator="cpu"), count)
         launch((Trial("benchmark", config, {}, name) for name in names), listener)
     return 60 * (trials - 1) / (listener.last - listener.first), [(r.history, r.test) for r in listener.results]
 

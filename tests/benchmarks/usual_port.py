@@ -17,8 +17,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchvision import datasets
 from torchvision.transforms import ToTensor
 
-from nnhp_torch import mnist
-from nnhp_torch.worker import quiet_lightning
+from nnhp_torch.mnist import files as mnist
+from nnhp_torch.run.worker import quiet_lightning
 
 
 class UsualMLP(L.LightningModule):

@@ -1,0 +1,126 @@
+"""The article's settings for one trial, as a frozen dataclass of primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
+
+from nnhp_torch.network import catalog
+
+PROTOCOLS = ("holdout", "article", "printed")
+
+# Images to train on, by protocol: all the MNIST-shaped sets have 60,000 + 10,000.
+TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+
+def _check_number(
+    name: str,
+    value: object,
+    *,
+    least: float = -float("inf"),
+    above: float = -float("inf"),
+    below: float = float("inf"),
+) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (value >= least and above < value < below):  # type: ignore[operator]
+        bounds = [
+            f"at least {least:g}" if least > -float("inf") else "",
+            f"above {above:g}" if above > -float("inf") else "",
+            f"below {below:g}" if below < float("inf") else "",
+        ]
+        raise ValueError(f"{name} must be a number {' and '.join(filter(None, bounds))}, not {value!r}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
+
+
+def _setting(default: Any, help: str, check: Callable[[str, Any], None]) -> Any:
+    """A field with its help text and its check (name, value); None needs none where it is the default."""
+    return field(default=default, metadata={"help": help, "check": check})
+
+
+def _number(default: float | None, help: str, **bounds: Any) -> Any:
+    return _setting(default, help, partial(_check_number, **bounds))
+
+
+def _whole(default: int | None, help: str, least: int) -> Any:
+    return _setting(default, help, partial(_check_whole, least=least))
+
+
+def _choice(default: Any, help: str, choices: tuple[Any, ...]) -> Any:
+    return _setting(default, help, partial(_check_choice, choices=choices))
+
+
+def _named(default: str, help: str) -> Any:
+    """A name in the catalog."""
+    return _setting(default, help, catalog.check)
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """Everything that decides one trial's result; the defaults are the article's initial settings.
+
+    A setting that has the name of an argument of MLPClassifier reaches it without further words.
+
+    Raises:
+        ValueError: a value is out of range or names nothing that exists; the message says what would be right.
+    """
+
+    n_layers: int = _whole(2, "hidden layers after the first one, which is always there", least=0)
+    n_nodes: int = _whole(128, "units in every hidden layer", least=1)
+    activation: str = _named("relu", "activation of the hidden layers")
+    optimizer: str = _named("Adam", "Adam, Adagrad, RMSprop, SGD (Keras's rules) or torch.optim.<Name>")
+    batch_size: int = _whole(30_000, "images per optimizer step, over all devices", least=1)
+    lr: float = _number(0.01, "learning rate", above=0)
+    lr_decay: str = _named("constant", "how the learning rate falls during training")
+    momentum: float | None = _number(
+        None, "beta1 of Adam, momentum of SGD and RMSprop; null: Keras's default", least=0, below=1
+    )
+    loss: str = _named("cross_entropy", "cross_entropy, kl_divergence or mse (on the probabilities)")
+    label_smoothing: float = _number(0.0, "share of each label spread evenly over all classes", least=0, below=1)
+    reg_type: str = _choice("l2", "weight penalty, l1 or l2, on every hidden layer but the first", ("l1", "l2"))
+    reg: float = _number(0.0, "strength of the weight penalty", least=0)
+    activity_reg_type: str = _choice("l1", "activity penalty, l1 or l2, on every hidden layer's output", ("l1", "l2"))
+    activity_reg: float = _number(0.0, "strength of the activity penalty", least=0)
+    dropout: float = _number(0.0, "share of units dropped in every hidden layer but the first", least=0, below=1)
+    batch_norm: bool = _choice(False, "batch normalization after each hidden layer's activation", (True, False))
+    weight_constraint: str = _named("none", "constraint on the kernels after every optimizer step")
+    noise: float = _number(
+        0.0, "standard deviation of the Gaussian noise on the training images (pixels in 0..1)", least=0
+    )
+    patience: int | None = _whole(None, "epochs without a better val_accuracy before stopping; null: never", least=0)
+    log_sparsity: bool = _choice(
+        False, "also log val_sparsity, the share of hidden outputs that are zero", (True, False)
+    )
+    max_epochs: int = _whole(40, "epochs", least=1)
+    seed: int = _whole(123, "random seed", least=0)
+    protocol: str = _choice(
+        "holdout",
+        "holdout: train on 50,000, validate on 10,000, test once at the end; article: train on all 60,000 and "
+        "validate on the test images; printed: that, and the network and training as the article's code is printed",
+        PROTOCOLS,
+    )
+    dataset: str = _choice("MNIST", "MNIST, FashionMNIST or KMNIST", ("MNIST", "FashionMNIST", "KMNIST"))
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if value is not None or setting.default is not None:
+                setting.metadata["check"](setting.name, value)
+        if self.optimizer == "Adagrad" and self.momentum is not None:
+            raise ValueError("Adagrad has no momentum: leave momentum at null")
+        images = TRAINING_IMAGES[self.protocol]
+        if self.batch_size > images:
+            raise ValueError(
+                f"batch_size must be at most {images}, the training images of protocol {self.protocol!r}, "
+                f"not {self.batch_size}"
+            )

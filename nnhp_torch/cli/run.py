@@ -1,0 +1,195 @@
+"""The command line that every sweep shares."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from jsonargparse import Namespace
+from rich.text import Text
+
+from nnhp_torch.cli import options
+from nnhp_torch.cli.options import Parser, add_sweep_options, changed
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger import LedgerError, ResultStore, disk_full, read_only
+from nnhp_torch.core.origin import maker
+from nnhp_torch.core.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
+from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.progress import ProgressReport
+from nnhp_torch.report.table import CsvReport, FigureReport, TableReport, console
+from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.run.local import InProcess, Workers
+from nnhp_torch.run.worker import ClusterLost, PreparationError, WrongUsage
+
+
+def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> None:
+    """Runs a sweep from the command line and leaves with its exit status.
+
+    That is 0, or 1 where a trial failed, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
+
+    Args:
+        sweep: what to run; `--grid.*`, `--base.*` and the flags change a copy of it.
+        argv: default: the process's own arguments.
+        then: command to suggest when all is done.
+    """
+    open_standard_streams()
+    command = command_line()
+    parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
+    add_sweep_options(parser, sweep)
+    args = parser.parse_args(argv)
+    try:
+        run = Run(changed(sweep, args), args, command, then)
+    except ValueError as error:
+        parser.error(str(error))
+    raise SystemExit(run.list_trials() if args.dry_run else run.execute())
+
+
+class Run:
+    """One sweep as the command line wants it.
+
+    Args:
+        sweep: with the changes that the command line makes to it.
+        args: what `add_options` has read.
+        command: how the sweep is run, for its reports.
+        then: command to suggest when all is done.
+
+    Raises:
+        ValueError: a value that makes no sense, before anything is done.
+    """
+
+    def __init__(self, sweep: Sweep, args: Namespace, command: str, then: str | None = None) -> None:
+        self.sweep = sweep
+        self.args = args
+        self.command = command
+        self.then = then
+        self.precision = options.precision(args)
+        self.seeds = options.seeds(args)
+        self.trials = sweep.trials(self.seeds, self.precision, args.threads)
+        self.runtime = options.runtime(sweep, args)
+        self.jobs = options.jobs(args, self.runtime)
+        self.ray_address = options.ray_address(args, self.runtime)
+        self.store = ResultStore(Path(args.log_dir) / sweep.name)  # as it is given, because it is printed
+        self.out = console()
+        self.outcome: Outcome | None = None
+        self.chooser: Chooser | None = None
+
+    def list_trials(self) -> int:
+        """Prints what would run, and writes nothing."""
+        try:
+            results = known_results(
+                self.store, self.store.results(maker(self.sweep.build, self.sweep.base)), self.trials
+            )
+        except LedgerError as error:
+            return self._refuse(error)
+        for trial in self.trials:
+            known = results[trial.key].status if trial.key in results else "to run"
+            self.out.print(Text.assemble(f"{trial.name}  ", (known, "dim")))
+        missing = sum(t.key not in results or not results[t.key].settled for t in self.trials)
+        self.out.print(f"{missing} of {len(self.trials)} trials would run; results go to {self.store.folder}")
+        return 0
+
+    def execute(self) -> int:
+        """Runs the sweep; returns the exit status and keeps the outcome."""
+        if self.args.data_dir is not None:
+            os.environ["NNHP_DATA_DIR"] = str(self.args.data_dir)  # workers inherit it, on other machines too
+        folder = self.store.folder
+        sweeper = Sweeper(self.launch(), self.store, self.callbacks(), self.args.fail_fast)
+        try:
+            if self.args.fresh and (aside := self.store.set_aside()):
+                self.out.print(f"The earlier results are in {aside}")
+            folder.mkdir(parents=True, exist_ok=True)
+        except (LedgerError, OSError) as error:
+            return self._refuse(error)
+        try:
+            with _Interrupt() as interrupt:
+                self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested, self.chooser)
+        except WrongUsage as error:
+            return self._refuse(error, status=2)
+        except (LedgerError, PreparationError, ClusterLost) as error:
+            return self._refuse(error)
+        except KeyboardInterrupt:  # while the figure was drawn: the results and the table are there
+            return 130
+        except OSError as error:
+            if read_only(error):
+                return self._refuse(f"{folder} cannot be written: {error}")
+            if not disk_full(error):
+                raise  # a callback's own, perhaps: its traceback tells
+            return self._refuse(
+                f"the disk with {folder} is full ({error}). Make room and run the same command again: "
+                "what was there is intact, and each trial goes on from its last finished epoch."
+            )
+        return _status(self.outcome, interrupt)
+
+    def launch(self) -> Launch:
+        """Where the trials run."""
+        if self.ray_address:
+            from nnhp_torch.run.ray import RayTasks
+
+            jobs = None if self.args.jobs == "auto" else self.jobs
+            return RayTasks(self.sweep.build, self.runtime, self.ray_address, jobs, self.args.threads)
+        if self.jobs:
+            return Workers(self.sweep.build, self.runtime, self.jobs, self.args.threads)
+        return InProcess(self.sweep.build, self.runtime)
+
+    def callbacks(self) -> list[SweepCallback]:
+        """What the sweep leaves and shows."""
+        folder = self.store.folder
+        return [
+            ProgressReport(self.out),
+            CheckpointPruning(folder, self.args.keep_checkpoints),
+            TableReport(self.out, self.store, self.command, self.then),
+            CsvReport(folder),
+            FigureReport(folder),
+        ]
+
+    def _refuse(self, why: object, status: int = 1) -> int:
+        print(f"{self.command}: {why}", file=sys.stderr)
+        return status
+
+
+def _status(outcome: Outcome, interrupt: _Interrupt) -> int:
+    if outcome.interrupted and interrupt.signal is not None:
+        return 128 + interrupt.signal
+    return 0 if outcome.successful else 1
+
+
+class _Interrupt:
+    """Ctrl-C or SIGTERM asks for a tidy end; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def requested(self) -> bool:
+        return self.signal is not None
+
+    def __enter__(self) -> _Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            if os.isatty(1):
+                os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides
+            os._exit(128 + number)  # workers see that their parent is gone, and end
+        self.signal = number
+
+
+def command_line() -> str:
+    """How this process was started, as a person would type it."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None and spec.name:
+        return f"python -m {spec.name.removesuffix('.__main__')}"
+    return f"python {os.path.basename(sys.argv[0])}" if sys.argv and sys.argv[0] else "python"

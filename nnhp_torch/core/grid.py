@@ -1,0 +1,213 @@
+"""What a sweep tries: a base configuration, the axes that vary, and the ordered list of trials they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnhp_torch.core.names import file_name, label
+from nnhp_torch.core.objective import Mode, Objective
+from nnhp_torch.core.origin import name_of
+
+# Part of every trial's identity. Raise it when the same configuration would give another result:
+# a default of a configuration changed, or the order in which random numbers are drawn.
+SEMANTICS = 1
+
+MOST_TRIALS = 100_000
+
+Primitive = str | int | float | bool | None | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration to train, and the names it goes by.
+
+    Args:
+        sweep: name of the sweep it belongs to.
+        config: the frozen dataclass that `build` understands.
+        cell: the swept values alone, in the order of the axes.
+        name: folder and TensorBoard run; unique among the trials of a folder.
+        precision: Trainer's precision, in full (`32-true`).
+        threads: CPU threads of the process that trains it; another number sums in another order.
+        build: name of what makes a module of the configuration; empty if it does not matter.
+    """
+
+    sweep: str
+    config: Any
+    cell: Mapping[str, Primitive]
+    name: str
+    precision: str = "32-true"
+    threads: int = 1
+    build: str = ""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a checkpoint must say of its trial to be used by this one: the same settings, made by the same build."""
+        return {"key": self.key, "build": self.build, "config": name_of(type(self.config))}
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that changes the result, and of nothing that only says where it was made.
+
+        Settings that stand at the dataclass's default are left out, so that a configuration which gains a
+        field keeps the results it has.
+        """
+        identity = {
+            "semantics": SEMANTICS,
+            "config": departures(self.config, type(self.config)()),
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+        text = json.dumps(identity, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """The swept values as people read them: `batch_size=2000`."""
+        return label(self.cell, defaults(self.config))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid over some fields of a configuration.
+
+    Args:
+        name: folder under `log_dir`, and the first word of every report.
+        base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
+        axes: field name → values to try; several axes make their product, the last one varying fastest.
+        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)` or a Setup, or its name as
+            `"package.module:function"`, which spares the parent process the import.
+        about: what the sweep is about, for `--help`.
+        monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
+        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
+        verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have completed.
+
+    Raises:
+        ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration refuses; or the
+            monitor's name does not tell its direction.
+    """
+
+    name: str
+    base: Any
+    axes: Mapping[str, Sequence[Primitive]]
+    build: str | Callable[[Any], Any]
+    about: str = ""
+    monitor: str = "val_accuracy"
+    mode: Mode | None = None
+    verdict: Callable[[Sequence[Any]], str] | None = None
+    _declared: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
+            raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
+        names = [f.name for f in dataclasses.fields(self.base)]
+        for needed in ("seed", "max_epochs"):
+            if needed not in names:
+                raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
+        if not self.axes:
+            raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
+        object.__setattr__(self, "axes", {axis: _plain(values) for axis, values in self.axes.items()})
+        for axis, values in self.axes.items():
+            if axis not in names:
+                raise ValueError(f"no setting is called {axis!r}; there are {', '.join(names)}")
+            if axis == "seed":
+                raise ValueError("seed is not an axis: give several with --seeds (or trials(seeds=...))")
+            if isinstance(values, str) or not values:
+                raise ValueError(f"axis {axis} needs a list with at least one value, not {values!r}")
+            repeated = [value for i, value in enumerate(values) if value in values[:i]]
+            if repeated:
+                raise ValueError(f"axis {axis} has {repeated[0]!r} twice")
+        Objective.of(self.monitor, self.mode)
+        check_count(self.size)
+        if self._declared is None:
+            object.__setattr__(self, "_declared", self.base)
+        for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
+            check_plain(dataclasses.replace(self.base, **cell))
+        check_plain(self.base)
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the cells."""
+        return Objective.of(self.monitor, self.mode)
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return math.prod(map(len, self.axes.values()))
+
+    def cells(self) -> Iterator[dict[str, Primitive]]:
+        """The swept values of each cell, in order."""
+        for values in itertools.product(*self.axes.values()):
+            yield dict(zip(self.axes, values, strict=True))
+
+    def with_axes(self, axes: Mapping[str, Sequence[Primitive]]) -> Mapping[str, Sequence[Primitive]]:
+        """What becomes of axes that the command line gives as lists."""
+        return axes
+
+    def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
+        """One trial per seed and cell, the whole grid for the first seed before the second.
+
+        Args:
+            seeds: default: the base's own seed.
+            precision: Trainer's precision, in full.
+            threads: CPU threads per trial.
+        """
+        trials = []
+        chosen = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)
+        check_count(len(chosen) * self.size)
+        for seed in chosen:
+            for cell in self.cells():
+                config = dataclasses.replace(self.base, **cell, seed=seed)
+                trial = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))
+                trials.append(dataclasses.replace(trial, name=self._name(trial)))
+        return trials
+
+    def _name(self, trial: Trial) -> str:
+        """The cell, and what departs from the sweep as it was declared; a function of the trial alone."""
+        changed = departures(trial.config, dataclasses.replace(self._declared, **trial.cell))
+        for name, value, usual in (("precision", trial.precision, "32-true"), ("threads", trial.threads, 1)):
+            if value != usual:  # the configuration may have a field of the same name
+                changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value
+        return file_name({**trial.cell, **changed}, defaults(self.base), trial.key)
+
+
+def check_count(trials: int) -> None:
+    """Raises ValueError if there are more trials than a sweep can hold in memory."""
+    if trials > MOST_TRIALS:
+        raise ValueError(f"that would be {trials} trials, and a sweep has at most {MOST_TRIALS}")
+
+
+def check_plain(config: Any) -> None:
+    """Raises ValueError if a value of a configuration cannot be written to the ledger."""
+    for name, value in dataclasses.asdict(config).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} must be a plain value and finite, for the ledger to hold it, not {value!r}"
+            ) from None
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's arrays and numbers, and tensors, as the plain values that they stand for."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+
+
+def defaults(config: Any) -> dict[str, Any]:
+    """The defaults of a configuration's fields."""
+    return dataclasses.asdict(type(config)())
+
+
+def departures(config: Any, reference: Any) -> dict[str, Any]:
+    """The fields in which a configuration differs from another of its kind."""
+    values, others = dataclasses.asdict(config), dataclasses.asdict(reference)
+    return {name: value for name, value in values.items() if value != others[name]}

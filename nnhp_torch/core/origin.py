@@ -1,0 +1,137 @@
+"""Who made a result: a build and a configuration's class, by name, and the source that they stand in."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+# Former module → where what it held is now, so that earlier results stay one's own.
+MOVED = {
+    "nnhp_torch.config": "nnhp_torch.article.config",
+    "nnhp_torch.experiment": "nnhp_torch.article.experiment",
+    "nnhp_torch.module": "nnhp_torch.network.module",
+}
+
+
+def name_of(made: Any) -> str:
+    """`package.module:name` of a function or a class; a name stands for itself.
+
+    A script's own are in `__main__`, in whatever process.
+    """
+    if isinstance(made, str):
+        return made
+    made = getattr(made, "func", made)  # a partial's
+    if not hasattr(made, "__qualname__"):
+        made = type(made)
+    return f"{_known(made.__module__)}:{made.__qualname__}"
+
+
+def maker(build: Any, config: Any) -> tuple[str, str]:
+    """The names of a build and of a configuration's class, as they are today."""
+    names = (name_of(build), name_of(type(config)))
+    return names[0], names[1]
+
+
+def recorded_maker(record: Mapping[str, Any]) -> tuple[str, str]:
+    """The names that a record says, as they are today."""
+    names = [name.partition(":") for name in (record["name"], record["config"])]
+    build, config = (f"{MOVED.get(module, module)}{colon}{name}" for module, colon, name in names)
+    return build, config
+
+
+def sources(build: Any, module: Any) -> dict[str, str]:
+    """Module → digest of its source, of those in which a build, a module's class and its bases are defined.
+
+    Args:
+        build: the function. module: what it has made; bases that are installed, as Lightning's, are left out.
+    """
+    build = getattr(build, "func", build)
+    build = build if hasattr(build, "__qualname__") else type(build)
+    bases = [base for base in type(module).__mro__[1:] if not _is_installed(_file(base))]
+    digests = {}
+    for made in (build, type(module), *bases):
+        if digest := digest_of(_file(made)):
+            digests[_known(made.__module__)] = digest
+    return digests
+
+
+def changed(recorded: Iterable[Mapping[str, str]]) -> dict[str, int]:
+    """Module → how many of these records of sources were made of another source than today's; nothing is imported."""
+    counts: dict[str, int] = {}
+    today: dict[str, str] = {}
+    for of_one in recorded:
+        for module, digest in of_one.items():
+            module = MOVED.get(module, module)
+            if module not in today:
+                today[module] = digest_of(_find(module))
+            if today[module] and today[module] != digest:
+                counts[module] = counts.get(module, 0) + 1
+    return counts
+
+
+def digest_of(path: str | None) -> str:
+    """Digest of a source without its comments, docstrings, formatting and main block; empty if it cannot be read."""
+    try:
+        tree = ast.parse(Path(path or "").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))]
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [statement for statement in node.body if not _is_docstring(statement)]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _known(module: str) -> str:
+    """A worker process calls the script's module `__mp_main__`."""
+    return "__main__" if module == "__mp_main__" else module
+
+
+def _file(made: Any) -> str | None:
+    """The file of a function or a class; None if it came by value, as on a Ray cluster, or has none."""
+    module = sys.modules.get(made.__module__)
+    if not hasattr(module, made.__qualname__.split(".")[0]):
+        return None
+    return getattr(module, "__file__", None)
+
+
+def _find(module: str) -> str | None:
+    """The file of a module, found step by step, for importing its package may cost seconds."""
+    if module in sys.modules:
+        return getattr(sys.modules[module], "__file__", None)
+    path: Any = None
+    found = None
+    parts = module.split(".")
+    for depth, part in enumerate(parts, 1):
+        package = sys.modules.get(".".join(parts[:depth]))
+        if package is not None and hasattr(package, "__path__"):
+            path = list(package.__path__)
+            continue
+        spec = PathFinder.find_spec(part, path)
+        if spec is None:
+            return None
+        path, found = spec.submodule_search_locations, spec.origin
+    return found
+
+
+def _is_installed(path: str | None) -> bool:
+    if path is None:
+        return True
+    folder = Path(path)
+    return {"site-packages", "dist-packages"} & set(folder.parts) != set() or folder.is_relative_to(
+        sysconfig.get_path("stdlib")
+    )

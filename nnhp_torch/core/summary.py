@@ -1,0 +1,124 @@
+"""Results gathered by cell, and what may honestly be said about them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnhp_torch.core.grid import Sweep, Trial, defaults
+from nnhp_torch.core.ledger import TrialResult, logged
+from nnhp_torch.core.names import label, text
+from nnhp_torch.core.objective import Split
+from nnhp_torch.core.sweeper import Outcome
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the grid with the results of all its seeds.
+
+    Args:
+        values: the swept values.
+        results: what its trials have given so far, in the order of the seeds.
+        trials: how many were asked for.
+        defaults: of the configuration's fields, by which values of another type are told apart.
+    """
+
+    values: Mapping[str, Any]
+    results: Sequence[TrialResult]
+    trials: int
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The swept values as people read them."""
+        return label(self.values, self.defaults)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Axis → its value as people read it."""
+        return {axis: text(value, self.defaults.get(axis)) for axis, value in self.values.items()}
+
+    @property
+    def completed(self) -> list[TrialResult]:
+        """Results that may be averaged."""
+        return [result for result in self.results if result.status == "completed"]
+
+    @property
+    def ranked(self) -> bool:
+        """A cell takes part in the ranking once all its seeds have completed: the mean of the lucky ones would lie."""
+        return self.trials > 0 and len(self.completed) == self.trials
+
+    def values_of(self, metric: str) -> list[float]:
+        """The metric with the final weights, per completed seed."""
+        return [result.final(metric) for result in self.completed]
+
+    def mean(self, metric: str) -> float:
+        """NaN where nothing has completed, or a seed has no such value."""
+        values = self.values_of(metric)
+        return statistics.fmean(values) if values else math.nan
+
+    def spread(self, metric: str) -> float:
+        """Standard deviation over the seeds; NaN with fewer than two, or where one has no such value."""
+        values = self.values_of(metric)
+        return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
+
+    @property
+    def mean_epochs(self) -> float:
+        """Epochs that were trained, which early stopping makes fewer; NaN where nothing has completed."""
+        return statistics.fmean(result.epochs for result in self.completed) if self.completed else math.nan
+
+    def text(self, metric: str) -> str:
+        """`0.9712`, or `0.9712±0.0011` over several seeds."""
+        mean, spread = self.mean(metric), self.spread(metric)
+        if math.isnan(mean):
+            return ""
+        return f"{mean:.4f}" if math.isnan(spread) else f"{mean:.4f}±{spread:.4f}"
+
+    @property
+    def troubles(self) -> dict[str, int]:
+        """How many of its trials ended in another way than completed, and how many are missing."""
+        count: dict[str, int] = {}
+        for result in self.results:
+            if result.status != "completed":
+                count[result.status] = count.get(result.status, 0) + 1
+        if len(self.results) < self.trials:
+            count["not run"] = self.trials - len(self.results)
+        return count
+
+
+def cells(outcome: Outcome) -> list[Cell]:
+    """The cells of a sweep: the grid's in its order, then those that were chosen on the way."""
+    gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {repr(v): (v, []) for v in outcome.sweep.cells()}
+    for trial in outcome.trials:
+        gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
+    usual = defaults(outcome.sweep.base)
+    return [
+        Cell(values, [outcome.results[t.key] for t in trials if t.key in outcome.results], len(trials), usual)
+        for values, trials in gathered.values()
+    ]
+
+
+def winner(sweep: Sweep, gathered: Sequence[Cell]) -> Cell | None:
+    """The ranked cell with the best mean of the monitored metric; the first of equals; None where none is ranked."""
+    first = next(iter(ranking(sweep, gathered)), None)
+    return first if first is not None and _ranked(sweep, first) else None
+
+
+def ranking(sweep: Sweep, gathered: Sequence[Cell]) -> list[Cell]:
+    """The ranked cells from the best to the worst, equals in their order, and behind them the others."""
+    sign = sweep.objective.sign
+    ranked = [cell for cell in gathered if _ranked(sweep, cell)]
+    ranked.sort(key=lambda cell: -sign * cell.mean(sweep.monitor))
+    return [*ranked, *(cell for cell in gathered if not _ranked(sweep, cell))]
+
+
+def twin(sweep: Sweep, split: Split, gathered: Sequence[Cell]) -> str:
+    """The name of the monitored metric over other data, as far as a result has it; else empty."""
+    return sweep.objective.twin(split, logged(result for cell in gathered for result in cell.results))
+
+
+def _ranked(sweep: Sweep, cell: Cell) -> bool:
+    return cell.ranked and math.isfinite(cell.mean(sweep.monitor))

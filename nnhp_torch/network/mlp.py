@@ -1,0 +1,149 @@
+"""A multilayer perceptron with Keras's defaults: plain PyTorch, no Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, overload
+
+from torch import Tensor, nn
+
+from nnhp_torch.network import catalog
+
+
+class MLP(nn.Module):
+    """Fully connected network: hidden layers (Linear, activation, batch norm, dropout), then a Linear for the logits.
+
+    Kernels start as Glorot's uniform, biases at zero (Keras 3: keras/src/layers/core/dense.py).
+
+    Args:
+        in_features: inputs per example, after flattening.
+        num_classes: logits per example.
+        hidden_sizes: units of each hidden layer; empty for softmax regression.
+        activation: relu, sigmoid, tanh, linear, gelu, silu, leaky_relu or elu, with torch's defaults.
+        dropout: share of a hidden layer's units dropped in training, in [0, 1): one for all layers or one for each.
+        batch_norm: normalize what each activation puts out, as Keras does.
+
+    Raises:
+        ValueError: an argument is out of range; the message says what would be right.
+    """
+
+    def __init__(
+        self,
+        in_features: int = 784,
+        num_classes: int = 10,
+        hidden_sizes: Sequence[int] = (128, 128, 128),
+        activation: str = "relu",
+        dropout: float | Sequence[float] = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = [in_features, *hidden_sizes]
+        if min(*widths, num_classes) < 1:
+            raise ValueError(
+                "in_features, num_classes and hidden_sizes must be at least 1, "
+                f"not {in_features}, {num_classes} and {list(hidden_sizes)}"
+            )
+        dropouts = per_layer("dropout", dropout, len(hidden_sizes))
+        if not all(0 <= p < 1 for p in dropouts):
+            raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}")
+        act = catalog.resolve("activation", activation)
+        self.in_features = in_features
+        self.hidden = nn.ModuleList(
+            HiddenLayer(nn.Linear(before, width), act(), BatchNorm(width) if batch_norm else nn.Identity(), p)
+            for before, width, p in zip(widths[:-1], widths[1:], dropouts, strict=True)
+        )
+        self.output = nn.Linear(widths[-1], num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def kernels(self) -> list[Tensor]:
+        """The hidden layers' kernels, each (width, width before)."""
+        return [layer.linear.weight for layer in self.hidden]  # type: ignore[union-attr,misc]
+
+    @overload
+    def forward(self, x: Tensor, return_hidden: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, return_hidden: Literal[True]) -> tuple[Tensor, list[Tensor]]: ...
+    def forward(self, x: Tensor, return_hidden: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Logits (batch, num_classes) of examples x (batch, ...), which are flattened to in_features numbers each.
+
+        Args:
+            return_hidden: also return what each hidden layer's activation puts out, before batch norm and
+                dropout: a list of (batch, width).
+
+        Raises:
+            ValueError: the examples have another number of features.
+        """
+        x = x.flatten(1)  # (batch, in_features)
+        if x.shape[1] != self.in_features:
+            raise ValueError(
+                f"each example has {x.shape[1]} features, but the network was made with in_features={self.in_features}"
+            )
+        hidden = []
+        for layer in self.hidden:
+            x, activated = layer(x)  # (batch, width), (batch, width)
+            hidden.append(activated)
+        logits: Tensor = self.output(x)  # (batch, num_classes)
+        return (logits, hidden) if return_hidden else logits
+
+
+class HiddenLayer(nn.Module):
+    """Linear, activation, normalization, dropout, in the article's order; returns the output and the activation's."""
+
+    def __init__(self, linear: nn.Linear, activation: nn.Module, norm: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.linear = linear
+        self.activation = in_place(activation)
+        self.norm = norm
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        activated = self.activation(self.linear(x))  # (batch, width)
+        return self.dropout(self.norm(activated)), activated
+
+
+def in_place(activation: nn.Module) -> nn.Module:
+    """A ReLU that overwrites what it is given, as the layer before it needs its output no more; others as they are."""
+    if isinstance(activation, nn.ReLU):
+        activation.inplace = True
+    return activation
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalization with Keras's numbers: momentum 0.99 (torch counts the rest, 0.01), epsilon 1e-3.
+
+    The moving variance averages the batches' biased variances, where torch's averages unbiased ones.
+
+    Source: Keras 3, keras/src/layers/normalization/batch_normalization.py.
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features, eps=1e-3, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalized x, (batch, num_features)."""
+        if not self.training:
+            return super().forward(x)
+        assert self.running_var is not None
+        # torch: new = 0.99 old + 0.01 var·n/(n-1). Taking the n-th part of the way to 0.99 old scales the second
+        # term alone, by (n-1)/n.
+        kept = 0.99 * self.running_var
+        y = super().forward(x)
+        # .data, since backward holds the buffer, though it does not read it after training steps.
+        self.running_var.data.lerp_(kept, 1 / len(x))
+        return y
+
+
+def per_layer(name: str, value: float | Sequence[float], layers: int) -> list[float]:
+    """One number for each hidden layer, from one for all or from a list of them.
+
+    Raises:
+        ValueError: the list has another length.
+    """
+    if isinstance(value, Sequence):
+        if len(value) != layers:
+            raise ValueError(f"{name} must be one number or one for each of {layers} hidden layers, not {value!r}")
+        return [float(v) for v in value]
+    return [float(value)] * layers

@@ -1,0 +1,118 @@
+"""The sweep while it runs: a SweepCallback that draws one progress bar, or prints plain lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.ledger import TrialResult
+from nnhp_torch.core.objective import standing
+from nnhp_torch.core.sweeper import Outcome, SweepCallback
+
+# Words beside the colours, so that nothing depends on seeing them.
+MARKS = {
+    "completed": ("✓", "green"),
+    "pruned": ("–", "cyan"),
+    "diverged": ("!", "yellow"),
+    "failed": ("✗", "red"),
+    "interrupted": ("‖", "yellow"),
+}
+
+
+class ProgressReport(SweepCallback):
+    """One bar for the whole sweep and a line per running trial; plain lines where there is no terminal."""
+
+    def __init__(self, out: Console) -> None:
+        self.out = out
+        self.bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[trials]}"),
+            TimeElapsedColumn(),
+            console=out,
+            expand=True,
+        )
+        self.running: dict[str, tuple[Trial, int, str]] = {}
+        self.epochs: dict[str, int] = {}
+        self.task: TaskID | None = None
+        self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
+
+    def on_sweep_start(self, outcome: Outcome) -> None:
+        missing = outcome.missing
+        self.monitor = outcome.sweep.monitor
+        self.several_seeds = len({trial.config.seed for trial in outcome.trials}) > 1
+        self.total, self.ended = outcome.left, 0
+        self.digits = len(str(self.total))
+        if not self.total:
+            return
+        kept = len(outcome.trials) - len(missing)
+        known = f", {kept} more are in the ledger already" if kept else ""
+        self.out.print(Text.assemble((outcome.sweep.name, "bold"), f": {count(self.total, 'trial')} to run{known}"))
+        if self.out.is_terminal:
+            epochs = sum(trial.config.max_epochs for trial in missing)
+            epochs += outcome.unchosen * outcome.sweep.base.max_epochs
+            self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=f"0/{self.total} trials")
+            self.live.start()
+
+    def on_trial_start(self, trial: Trial) -> None:
+        self.running[trial.key] = (trial, 0, "starting")
+
+    def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
+        value = metrics.get(standing(self.monitor, metrics))
+        self.running[trial.key] = (trial, epoch, "" if value is None else f"{self.monitor}={value:.4f}")
+        self._advance(trial, epoch)
+
+    def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
+        self.running.pop(trial.key, None)
+        self.ended += 1
+        self._advance(trial, trial.config.max_epochs)
+        mark, colour = MARKS[result.status]
+        line = Text(f"{mark} ", style=colour)
+        line.append(f"{self.ended:>{self.digits}}/{self.total}  ", style="dim")
+        line.append(self._title(trial), style="bold" if result.status == "completed" else colour)
+        if result.status == "completed":
+            line.append(f"  {self.monitor}={result.final(self.monitor):.4f}")
+            line.append(f"  {count(result.epochs, 'epoch')}, {result.seconds:.1f} s", style="dim")
+        else:
+            line.append(f"  {result.status}: {last_line(result.reason)}", style=colour)
+        self.out.print(line)
+        for note in result.notes:
+            self.out.print(Text(f"  {note}", style="yellow"))
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        self.live.stop()
+
+    def _title(self, trial: Trial) -> str:
+        return f"{trial.label}, seed={trial.config.seed}" if self.several_seeds else trial.label
+
+    def _advance(self, trial: Trial, epoch: int) -> None:
+        self.epochs[trial.key] = epoch
+        if self.task is not None:
+            self.bar.update(self.task, completed=sum(self.epochs.values()), trials=f"{self.ended}/{self.total} trials")
+
+    def _render(self) -> Group:
+        lines = [
+            Text(
+                f"  epoch {epoch}/{trial.config.max_epochs}  {state}  {self._title(trial)}",
+                style="dim",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            for trial, epoch, state in self.running.values()
+        ]
+        return Group(self.bar, *lines)
+
+
+def last_line(reason: str) -> str:
+    """What went wrong, of a traceback that says so at its end."""
+    return reason.strip().splitlines()[-1] if reason.strip() else ""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,262 @@
+"""What a person sees of a sweep: SweepCallbacks for the table, the CSV, the figure and TensorBoard."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nnhp_torch.report.checkpoints import winner_checkpoint
+from nnhp_torch.core.grid import defaults
+from nnhp_torch.core.objective import Objective
+from nnhp_torch.report.progress import count, last_line
+from nnhp_torch.core.ledger import ResultStore, replacing, write_csv
+from nnhp_torch.core.significance import doubts
+from nnhp_torch.core.summary import Cell, cells, twin, winner
+from nnhp_torch.core.sweeper import Outcome, SweepCallback
+from nnhp_torch.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from nnhp_torch.core.grid import Sweep
+
+
+PANELS = 24  # of a figure: as many as a person can read, drawn in a few seconds
+
+
+def console() -> Console:
+    """Standard output."""
+    return Terminal()
+
+
+@contextmanager
+def ctrl_c_raises() -> Iterator[None]:
+    """Lets Ctrl-C end at once what writes nothing that could be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class CsvReport(SweepCallback):
+    """`results.csv`: a row a trial."""
+
+    writes = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        if outcome.results:
+            sweep = outcome.sweep
+            usual = defaults(sweep.base)
+            write_csv(self.folder / "results.csv", outcome.ordered, sweep.monitor, sweep.objective.mode, usual)
+
+
+class FigureReport(SweepCallback):
+    """`figure.png`, and the same picture under Images in TensorBoard (run `figure`)."""
+
+    writes = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        gathered = cells(outcome)
+        if len(gathered) > PANELS or not any(result.history for result in outcome.results.values()):
+            return
+        from nnhp_torch.report import figures
+
+        path = self.folder / "figure.png"
+        with ctrl_c_raises(), figures.plain_text():
+            figures.save(figures.draw(outcome, gathered), path)
+            write_image(self.folder / "figure", outcome.sweep.name, path.read_bytes())
+
+
+class TableReport(SweepCallback):
+    """The table at the end, the winner, and where to look next.
+
+    Args:
+        out: where to print.
+        store: the ledger, to name its folder.
+        command: how this sweep is run, `python -m sweeps.batch_size`.
+        then: the command of the sweep that the article runs next, if any.
+    """
+
+    most_panels = PANELS
+
+    def __init__(self, out: Console, store: ResultStore, command: str, then: str | None = None) -> None:
+        self.out = out
+        self.store = store
+        self.command = command
+        self.then = then
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        gathered = cells(outcome)
+        if not outcome.results:
+            return
+        best = winner(outcome.sweep, gathered)
+        self.out.print()
+        for remark in outcome.remarks:
+            self.out.print(Text(remark, style="yellow"), soft_wrap=True)
+        self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
+        self._say_troubles(outcome)
+        self._say_winner(outcome, gathered, best)
+        if not outcome.ran and not outcome.left:
+            self._say_nothing_ran(outcome)
+        self._say_where(outcome)
+
+    def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
+        """The cells that the table shows."""
+        return gathered
+
+    def doubts(self, best: Cell, gathered: list[Cell], objective: Objective) -> str:
+        """What is to be held against the winner."""
+        return doubts(best, gathered, objective)
+
+    def _say_troubles(self, outcome: Outcome) -> None:
+        for result in outcome.ordered:
+            if result.status in ("failed", "diverged"):
+                line = Text(f"{result.name} {result.status}:", style="red")
+                self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
+            for note in result.notes:
+                self.out.print(Text(f"{result.name} {note}", style="yellow"), soft_wrap=True)
+        if any("Traceback" in result.reason for result in outcome.ordered):
+            log = self.store.log if self.store.log.exists() else self.store.path
+            self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)
+        if outcome.unlogged:
+            self.out.print(
+                Text(f"The sweep stops here: {outcome.unlogged}. Give one of them as the sweep's monitor."),
+                soft_wrap=True,
+            )
+        if outcome.interrupted:
+            left = f" {count(outcome.left, 'trial')} left. The same command goes on from the last finished epoch."
+            self.out.print(Text.assemble(("Interrupted:", "yellow"), left))
+
+    def _say_winner(self, outcome: Outcome, gathered: list[Cell], best: Cell | None) -> None:
+        sweep = outcome.sweep
+        if best is None:
+            self.out.print("No winner: no cell has completed with all its seeds.")
+            return
+        test = best.text(twin(sweep, "test", gathered))
+        beside = f" (test {test})" if test else ""
+        value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
+        self.out.print(Text.assemble("Winner: ", (best.label, "bold"), value))
+        if sentence := self.doubts(best, gathered, sweep.objective):
+            self.out.print(Text(sentence), soft_wrap=True)
+        finished = all(cell.ranked for cell in gathered)
+        if sweep.verdict is not None and finished and (sentence := sweep.verdict(gathered)):
+            self.out.print(Text(sentence), soft_wrap=True)
+
+    def _say_nothing_ran(self, outcome: Outcome) -> None:
+        made = outcome.ordered[-1]
+        versions = ", ".join(
+            f"{name} {made.versions[name]}" for name in ("torch", "lightning") if name in made.versions
+        )
+        where = f" on {made.hardware['device']}" if "device" in made.hardware else ""
+        known = (
+            f"Nothing to run: all {count(len(outcome.trials), 'trial')} are in {self.store.path}, "
+            f"made {made.started[:10]}{where} with {versions}. "
+        )
+        again = " runs them anew and keeps the old folder."
+        self.out.print(Text.assemble(known, ("--fresh", "bold"), again), soft_wrap=True)
+
+    def _say_where(self, outcome: Outcome) -> None:
+        folder = self.store.folder
+        if outcome.read_only:
+            line = f"{folder} cannot be written: results.csv and figures are left as they were"
+            self.out.print(line, soft_wrap=True, markup=False)
+        drawn = len(outcome_cells := cells(outcome)) <= self.most_panels
+        none = (
+            f"none of {len(outcome_cells)} cells, which nobody could read; all of them are in {folder / 'results.csv'}"
+        )
+        lines = {"Figure": str(folder / "figure.png") if drawn else none}
+        path = winner_checkpoint(outcome, folder)
+        if path is not None and path.exists():
+            lines["Weights"] = str(path)
+        lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
+        if self.then and not outcome.left:
+            lines["Next"] = self.then
+        for name, value in lines.items():
+            self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
+
+
+def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 120) -> Table:
+    """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds.
+
+    Where the terminal is narrow, whole columns go, the least telling first; none is cut.
+    """
+    test, train = (twin(sweep, split, gathered) for split in ("test", "train"))
+    columns = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
+    for name in filter(None, (sweep.monitor, test, train)):
+        columns[short(name)] = [cell.text(name) for cell in gathered]
+    columns["best (epoch)"] = [_best_epoch(cell, sweep) for cell in gathered]
+    columns["seconds"] = [
+        f"{sum(r.seconds for r in cell.completed):.1f}" if cell.completed else "" for cell in gathered
+    ]
+    columns[""] = [
+        "← winner" if cell is best else ", ".join(f"{n} {what}" for what, n in cell.troubles.items())
+        for cell in gathered
+    ]
+    columns = {name: values for name, values in columns.items() if any(values)}
+    for dispensable in ("seconds", short(train), "best (epoch)", short(test)):
+        if sum(2 + max(map(len, (name, *values))) for name, values in columns.items()) > width:
+            columns.pop(dispensable, None)
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        made.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for cell, *row in zip(gathered, *columns.values(), strict=True):
+        made.add_row(*row, style="bold" if cell is best else "")
+    return made
+
+
+def _best_epoch(cell: Cell, sweep: Sweep) -> str:
+    """The best epoch's value, and which epoch it was where there is one seed; the mean of the best over several."""
+    bests = [result.best(sweep.monitor, sweep.objective.mode) for result in cell.completed]
+    if not bests or not all(epoch for _, epoch in bests):
+        return ""
+    mean = sum(value for value, _ in bests) / len(bests)
+    return f"{mean:.4f} ({bests[0][1]})" if len(bests) == 1 else f"{mean:.4f}"
+
+
+def short(metric: str) -> str:
+    """A metric as the table's head shows it."""
+    return metric.replace("accuracy", "acc")
+
+
+def write_image(folder: Path, tag: str, png: bytes) -> None:
+    """Puts a PNG under TensorBoard's Images, in place of the one that was there.
+
+    Written with TensorBoard's own protocol buffers: torch's SummaryWriter would cost this process the import of torch.
+    """
+    import struct
+
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    width, height = struct.unpack(">II", png[16:24])  # the PNG header's first two fields
+    names = "events.out.tfevents.*"  # also what a kill has left half written
+    old = [] if folder.is_symlink() else [*folder.glob(names), *folder.glob(f".{names}.tmp")]
+    image = Summary.Image(encoded_image_string=png, height=height, width=width, colorspace=4)
+    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+    now = time.time()
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"events.out.tfevents.{now:017.6f}"
+    with replacing(new) as written, open(written, "wb") as file:
+        for event in (Event(wall_time=now, file_version="brain.Event:2"), Event(wall_time=now, summary=summary)):
+            RecordWriter(file).write(event.SerializeToString())
+    for path in old:
+        path.unlink()

@@ -1,0 +1,103 @@
+"""Standard output on which text is text: nothing that cannot be printed, and no reader who leaves, ends a sweep."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from nnhp_torch.core.names import visible
+
+_PLAIN = {"✓": "+", "✗": "x", "–": "-", "‖": "=", "←": "<-", "±": "+-", "…": "...", "×": "x", "·": "."}
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    """Stands in for what an encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in letters), error.end
+
+
+codecs.register_error("nnhp_torch.spell", _spell)
+
+
+class Terminal(Console):
+    """Shows text as it is, without markup; wide enough for a table's row where it is piped into a file.
+
+    Args:
+        stream: default: standard output.
+    """
+
+    def __init__(self, stream: Any = None, **settings: Any) -> None:
+        super().__init__(
+            file=_Unbreakable(stream or sys.stdout or io.StringIO()),  # type: ignore[arg-type]
+            markup=False,
+            emoji=False,
+            highlight=False,
+            **settings,
+        )
+        if not self.is_terminal and "COLUMNS" not in os.environ and "width" not in settings:
+            self.width = 120
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            lines = segment.text.split("\n")
+            yield segment if segment.control else segment._replace(text="\n".join(map(visible, lines)))
+
+
+class _Unbreakable:
+    """A stream that spells what its encoding lacks, and is silent once it is closed or nobody reads it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _leaving(self._stream):
+            self._stream.write(text.encode(self._encoding, "nnhp_torch.spell").decode(self._encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        with _leaving(self._stream):
+            self._stream.flush()
+
+
+class _leaving(suppress):
+    """Lets a sweep go on where its output is gone; what is written from then on goes nowhere."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(OSError, ValueError)
+        self.stream = stream
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        if isinstance(error, OSError):
+            with suppress(OSError, ValueError):  # else Python would raise it once more at its end
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.stream.fileno())
+                os.close(nowhere)
+        return bool(super().__exit__(kind, error, trace))
+
+
+def open_standard_streams() -> None:
+    """Puts the null device in the place of a standard stream that is closed, before a file of the sweep's takes it."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            os.dup2(opened, number)
+            if opened != number:
+                os.close(opened)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115

@@ -1,0 +1,282 @@
+"""Where trials run: in worker processes that live across trials, or in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.ledger import ResultStore, Status
+from nnhp_torch.core.sweeper import Listener, unfinished
+from nnhp_torch.run.isolation import environment_of_one, isolated
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.worker import PreparationError, import_by_name, prepare, quiet_lightning, serve
+
+# Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
+
+
+class InProcess:
+    """Runs the trials one after another in this process: for a debugger, a notebook or a test."""
+
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime) -> None:
+        self.build = build
+        self.runtime = runtime
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        with environment_of_one(), isolated():
+            self._run(trials, listener)
+
+    def _run(self, trials: Iterator[Trial], listener: Listener) -> None:
+        from lightning.pytorch.utilities import rank_zero_only
+        from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+        from nnhp_torch.run.precision import prefer_onednn
+        from nnhp_torch.run.trial import run_trial
+
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]  # Lightning has read another launcher's RANK if it was imported before
+        prefer_onednn()
+        quiet_lightning()
+        build = import_by_name(self.build)
+
+        def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
+            reason = listener.epoch_ended(trial, epoch, metrics)
+            if listener.stopping():
+                raise SIGTERMException  # the trial ends here as interrupted, and goes on from here when run again
+            return reason
+
+        for index, trial in enumerate(trials):
+            if listener.stopping():
+                return
+            if index == 0:
+                prepare(build, trial, self.runtime)
+            listener.started(trial)
+            result = run_trial(trial, build, self.runtime, partial(on_epoch, trial))
+            listener.ended(trial, result)
+            if result.status == "interrupted" and not listener.stopping():
+                raise KeyboardInterrupt  # Ctrl-C where nobody else listens to it, as in a notebook
+
+
+class Workers:
+    """Runs trials side by side in worker processes: what they import and load is paid for once.
+
+    With `runtime.world_size` above 1 a trial runs in that many processes of its own (ranks), which end with it;
+    each has a clean environment, since Lightning leaves a process of a DDP fit unfit for the next.
+
+    Args:
+        build: configuration → (module, data module, callbacks), or its "package.module:function".
+        runtime: what the trials share.
+        jobs: trials at a time.
+        threads: CPU threads of each process.
+    """
+
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, jobs: int, threads: int = 1) -> None:
+        self.build = build
+        self.runtime = runtime
+        self.threads = threads
+        self.jobs = jobs
+        self._slots: list[_Slot] = []
+
+    def start(self, count: int) -> None:
+        """Starts workers for at most `count` trials ahead of time, so that they import while the parent goes on."""
+        while len(self._slots) < min(self.jobs, count):
+            self._slots.append(_Slot(self.build, self.runtime, self.threads, len(self._slots)))
+
+    def close(self) -> None:
+        """Ends the workers at once; a trial in one of them goes on from its last checkpoint when run again."""
+        for slot in self._slots:
+            slot.kill()
+        self._slots.clear()
+        log = ResultStore(self.runtime.folder).log
+        with contextlib.suppress(OSError):
+            if log.is_file() and log.stat().st_size == 0:
+                log.unlink()
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        try:
+            first = next(trials, None)
+            if first is None:
+                return
+            waiting = itertools.chain([first], trials)
+            if not self._slots:
+                self.start(self.jobs)
+            self._slots[0].send(("prepare", first))
+            prepared, exhausted = False, False
+            while not (exhausted and all(slot.trial is None for slot in self._slots)):
+                if listener.stopping():
+                    return
+                for slot in self._slots if prepared else ():
+                    if slot.trial is None and not exhausted:
+                        trial = next(waiting, None)
+                        if trial is None:
+                            exhausted = True
+                        else:
+                            listener.started(trial)
+                            slot.run(trial)
+                for slot, message, content in self._messages():
+                    if message == "prepared" or not prepared:
+                        if listener.stopping():  # a signal that reached the worker too
+                            return
+                        if content:
+                            raise content if isinstance(content, PreparationError) else PreparationError(content)
+                        prepared = True
+                    elif slot.trial is not None:
+                        self._heard(slot, slot.trial, message, content, listener)
+                    elif message == "died" and exhausted:
+                        self._slots.remove(slot)
+                    elif message == "died":
+                        self._replace(slot)
+        finally:
+            self.close()
+
+    def _heard(self, slot: _Slot, trial: Trial, message: str, content: Any, listener: Listener) -> None:
+        if message == "epoch":
+            slot.send(listener.epoch_ended(trial, *content))
+            return
+        if message == "disk full":
+            raise content  # the next trial would find it full as well
+        if (
+            self.runtime.world_size > 1
+            and message == "result"
+            and content.status == "failed"
+            and (end := slot.ending())
+        ):
+            message, content = "died", end  # it has failed because another rank of its trial is no more
+        slot.trial = None
+        died = message == "died"
+        # SIGTERM asks a process to end, and often the whole group with it: no fault of the trial's.
+        status: Status = "interrupted" if died and slot.asked_to_end() else "failed"
+        if died or self.runtime.world_size > 1:
+            self._replace(slot)
+        listener.ended(trial, unfinished(trial, status, content) if died else content)
+
+    def _replace(self, slot: _Slot) -> None:
+        slot.kill()
+        index = self._slots.index(slot)
+        self._slots[index] = _Slot(self.build, self.runtime, self.threads, index)
+
+    def _messages(self) -> Iterator[tuple[_Slot, str, Any]]:
+        """What the workers have said, after at most a fifth of a second; a dead one says how it ended.
+
+        All are looked at, because one that has died is not heard of while a process that it forked lives.
+        """
+        wait([handle for slot in self._slots for handle in slot.handles()], timeout=0.2)
+        for slot in list(self._slots):
+            end = slot.ending()  # before its last words, which may come until then
+            try:
+                while slot in self._slots and (connection := slot.speaking()) is not None:
+                    yield (slot, *connection.recv())
+            except (EOFError, OSError):
+                pass  # its process has ended, and says so below
+            if slot in self._slots and end is not None:
+                yield slot, "died", end
+
+
+class _Slot:
+    """The process (one per rank) that trains one trial at a time, and the connection to its first rank."""
+
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, index: int) -> None:
+        self.trial: Trial | None = None
+        self.folder = runtime.folder
+        context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor threads safely
+        port = _free_port() if runtime.world_size > 1 else 0
+        self.processes = []
+        self.connections: list[Connection] = []
+        for rank in range(runtime.world_size):
+            here, there = context.Pipe()
+            environment = _environment(threads, rank, runtime.world_size, port)
+            process = context.Process(target=serve, args=(there, build, runtime, environment, threads, index))
+            with environment_of_one(environment):
+                process.start()
+            there.close()
+            self.processes.append(process)
+            self.connections.append(here)
+        self.connection = self.connections[0]
+
+    def handles(self) -> list[Any]:
+        return [*self.connections, *(process.sentinel for process in self.processes)]
+
+    def speaking(self) -> Connection | None:
+        """The connection to a rank that has something to say; to one that has failed before the others mind."""
+        return next((connection for connection in reversed(self.connections) if connection.poll()), None)
+
+    def send(self, message: Any) -> None:
+        # A worker that has just died cannot be told; its sentinel says so at the next look.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(message)
+
+    def run(self, trial: Trial) -> None:
+        self.trial = trial
+        for connection in self.connections:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(("run", trial))
+
+    def ending(self) -> str | None:
+        """How the first of its processes to end has ended, None while all live."""
+        codes = [p.exitcode for p in self.processes if not p.is_alive()]
+        if not codes:
+            return None
+        bad = next((code for code in codes if code), codes[0])
+        if bad is not None and bad < 0:
+            name = signal.Signals(-bad).name
+            hint = " (the system kills so when memory runs out)" if name == "SIGKILL" else ""
+            how = f"was killed by {name}{hint}"
+        else:
+            how = f"ended with exit status {bad}"
+        log = ResultStore(self.folder).log
+        printed = f"; what it printed is in {_shown(log)}" if log.is_file() and log.stat().st_size else ""
+        return f"the worker process {how}{printed}"
+
+    def asked_to_end(self) -> bool:
+        """Whether one of its processes was ended by SIGTERM."""
+        return any(process.exitcode == -signal.SIGTERM for process in self.processes)
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.join()
+        for connection in self.connections:
+            connection.close()
+
+
+def _environment(threads: int, rank: int, world_size: int, port: int) -> dict[str, str]:
+    environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    if world_size > 1:  # what Lightning reads when its processes are started by somebody else
+        environment |= {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "WORLD_SIZE": str(world_size),
+            "NODE_RANK": "0",
+            "LOCAL_RANK": str(rank),
+        }
+    return environment
+
+
+def _shown(path: Path) -> str:
+    """A path as people like to read it: from the working directory if it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cores() -> int:
+    """CPU cores that this process may use, a container's quota included."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, math.floor(int(quota) / int(period))))
+    return count

@@ -1,0 +1,278 @@
+"""Trials as tasks on a Ray cluster that is there already."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.ledger import TrialResult
+from nnhp_torch.core.sweeper import Listener, unfinished
+from nnhp_torch.run.isolation import environment_of_one
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.worker import ClusterLost, PreparationError, WrongUsage, attempt, get_ready, prepare
+
+PATIENCE = 20  # seconds for which the cluster's head may not answer
+RETRIES = 3  # of a trial whose node or process goes away
+
+Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key, the epoch, the metrics
+
+
+class RayTasks:
+    """Runs each trial as a task on a Ray cluster that is there; results and epochs come to the listener here.
+
+    A trial whose node goes away runs on another one, from its last checkpoint where the folder is shared. Every node
+    needs this package, and the folder's path: checkpoints and TensorBoard files are written where the trial runs.
+
+    Args:
+        build: configuration → (module, data module, callbacks), or its "package.module:function".
+        runtime: what the trials share, on one device each.
+        address: `host:port` of the cluster, or `auto` for one that was started on this machine.
+        jobs: trials at a time; default: as many as the cluster's CPUs and GPUs have room for.
+        threads: CPUs per trial, and its threads.
+    """
+
+    def __init__(
+        self,
+        build: str | Callable[..., Any],
+        runtime: Runtime,
+        address: str = "auto",
+        jobs: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.build = build
+        self.runtime = runtime
+        self.address = address
+        self.jobs = jobs
+        self.threads = threads
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+        first = next(trials, None)
+        if first is None:
+            return
+        with _connected(self.address):
+            self.needs = self._needs()
+            if self._prepared(first, listener):
+                self._run(itertools.chain([first], trials), listener)
+
+    def _prepared(self, first: Trial, listener: Listener) -> bool:
+        """Whether the data is at hand on the node that has tried; False where the sweep is to stop."""
+        task = ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime, _environment())
+        while not ray.wait([task], timeout=0.2)[0]:
+            if listener.stopping():
+                return False
+        try:
+            error = ray.get(task)
+        except Exception as failure:  # the node cannot even load the task
+            reason = _last_line(failure)
+            raise PreparationError(f"no trial can run there: {reason}. Every node needs this package") from failure
+        if error is not None:
+            raise error
+        return True
+
+    def _run(self, trials: Iterator[Trial], listener: Listener) -> None:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        board = ray.remote(Board).options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here).remote()
+        train = ray.remote(_train).options(**self.needs, max_retries=RETRIES, retry_exceptions=[NodeLeaves])
+        running: dict[Any, Trial] = {}
+        questions = board.questions.remote()
+        waiting: Iterator[Trial | None] = itertools.chain(trials, itertools.repeat(None))
+        head, answered = ray.get_runtime_context().gcs_address, time.monotonic()
+        while not listener.stopping():
+            # Ray waits for its head for a minute, in whatever it is asked, and then ends this process.
+            if not _answers_at(head):
+                if time.monotonic() - answered > PATIENCE:
+                    raise ClusterLost(
+                        f"the head of the Ray cluster at {head} has gone. Start one and run the same command again: "
+                        "what has ended is in the ledger, and each trial goes on from its checkpoint on a shared disk."
+                    )
+                time.sleep(0.5)
+                continue
+            answered = time.monotonic()
+            while len(running) < self._room() and (trial := next(waiting)) is not None:
+                listener.started(trial)
+                task = train.remote(trial, self.build, self.runtime, self.threads, _environment(), board)
+                running[task] = trial
+            if not running:
+                return
+            done, _ = ray.wait([questions, *running], num_returns=1, timeout=0.2)
+            for task in done:
+                if task == questions:
+                    board.answer.remote(_answers(ray.get(questions), {t.key: t for t in running.values()}, listener))
+                    questions = board.questions.remote()
+                else:
+                    trial = running.pop(task)
+                    listener.ended(trial, _result(task, trial))
+
+    def _needs(self) -> dict[str, int]:
+        """Resources per trial.
+
+        Raises:
+            WrongUsage: no node has as much.
+        """
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        wants_gpu = self.runtime.accelerator in ("gpu", "cuda")
+        if self.runtime.accelerator == "auto":
+            wants_gpu = any(node.get("GPU", 0) >= 1 for node in nodes)
+        needs = {"CPU": self.threads, "GPU": int(wants_gpu)}
+        if not any(all(node.get(name, 0) >= count for name, count in needs.items()) for node in nodes):
+            raise WrongUsage(f"no node of the Ray cluster has {needs['CPU']} CPU and {needs['GPU']} GPU for a trial")
+        return {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"]}
+
+    def _room(self) -> int:
+        """Trials at a time; nodes come and go."""
+        if self.jobs is not None:
+            return self.jobs
+        there = ray.cluster_resources()
+        room = there.get("CPU", 0) // self.needs["num_cpus"]
+        if self.needs["num_gpus"]:
+            room = min(room, there.get("GPU", 0))
+        return max(1, int(room))
+
+
+class Board:
+    """An actor on the driver's node: epochs from the trials to the driver, and its answers back."""
+
+    def __init__(self) -> None:
+        self.numbers = itertools.count()
+        self.asked: asyncio.Queue[Question] = asyncio.Queue()
+        self.open: dict[int, asyncio.Future[str | None]] = {}
+
+    async def ask(self, key: str, epoch: int, metrics: dict[str, float]) -> str | None:
+        """A trial's epoch; answered with the reason to end it there, if there is one."""
+        number = next(self.numbers)
+        self.open[number] = asyncio.get_running_loop().create_future()
+        await self.asked.put((number, key, epoch, metrics))
+        return await self.open[number]
+
+    async def questions(self) -> list[Question]:
+        """What has been asked since the last call, at least one."""
+        asked = [await self.asked.get()]
+        while not self.asked.empty():
+            asked.append(self.asked.get_nowait())
+        return asked
+
+    async def answer(self, answers: Mapping[int, str | None]) -> None:
+        """Lets those trials go on."""
+        for number, reason in answers.items():
+            self.open.pop(number).set_result(reason)
+
+
+class NodeLeaves(RuntimeError):
+    """The trial's process was asked to end while the sweep goes on: the trial is for another node."""
+
+
+def _train(
+    trial: Trial,
+    build: str | Callable[..., Any],
+    runtime: Runtime,
+    threads: int,
+    environment: Mapping[str, str],
+    board: Any,
+) -> TrialResult | OSError:
+    """A trial, on whatever node."""
+
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
+        reason: str | None = ray.get(board.ask.remote(trial.key, epoch, dict(metrics)))
+        return reason
+
+    with environment_of_one(environment):
+        get_ready(threads)
+        result = attempt(trial, build, runtime, on_epoch)
+    if isinstance(result, TrialResult) and result.status == "interrupted":
+        raise NodeLeaves("the trial's process was asked to end")
+    return result
+
+
+def _prepare(
+    build: str | Callable[..., Any], trial: Trial, runtime: Runtime, environment: Mapping[str, str]
+) -> PreparationError | None:
+    try:
+        with environment_of_one(environment):
+            prepare(build, trial, runtime)
+    except PreparationError as error:
+        return error
+    return None
+
+
+def _environment() -> dict[str, str]:
+    """What the driver's environment says of where the data is, for the nodes."""
+    return {name: value for name, value in os.environ.items() if name == "NNHP_DATA_DIR"}
+
+
+def _answers(asked: list[Question], running: Mapping[str, Trial], listener: Listener) -> dict[int, str | None]:
+    answers = {}
+    for number, key, epoch, metrics in asked:
+        trial = running.get(key)
+        answers[number] = listener.epoch_ended(trial, epoch, metrics) if trial else None
+    return answers
+
+
+def _result(task: Any, trial: Trial) -> TrialResult:
+    try:
+        result: TrialResult | OSError = ray.get(task)
+    except RayError as error:
+        return unfinished(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {_last_line(error)}")
+    if isinstance(result, OSError):
+        raise result  # a full disk, which the next trial would find full as well
+    return result
+
+
+def _last_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip().rstrip(".") if lines else type(error).__name__
+
+
+def _answers_at(address: str) -> bool:
+    try:
+        _knock(address)
+    except OSError:
+        return False
+    return True
+
+
+def _knock(address: str) -> None:
+    """An OSError where nothing listens at `host:port`, which Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[None]:
+    """A connection to the cluster, which is closed again unless it was there before.
+
+    Raises:
+        WrongUsage: no cluster answers.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _knock(address)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except Exception as error:
+        raise WrongUsage(f"no Ray cluster answers at {address}: {_last_line(error)}") from error
+    finally:
+        if in_main_thread:  # Ray has put its own handler in place of the sweep's
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        ray.shutdown()  # ends this driver's tasks

@@ -1,0 +1,248 @@
+"""What a trial leaves after each epoch: its metrics and its checkpoints, written so that a kill loses nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from nnhp_torch.callbacks import StopWhenDiverged
+from nnhp_torch.core.keeping import BEST, LAST, Identity, claim, owner
+from nnhp_torch.core.ledger import must_be_file, replacing
+from nnhp_torch.core.objective import Objective, standing, unlogged
+from nnhp_torch.run.epoch_log import EpochLog
+from nnhp_torch.run.plain import is_plain
+
+RESUMABLE = "resumable"  # the checkpoint is loaded again without trust: nothing in it may need more
+OnEpoch = Callable[[int, Mapping[str, float]], str | None]
+
+
+class Recorder(Checkpoint):
+    """After each epoch: keeps its metrics, saves the last and the best checkpoint, tells who listens.
+
+    A Checkpoint, since Lightning calls those after all other callbacks, when early stopping has decided.
+
+    Args:
+        folder: where `last.ckpt` and `best.ckpt` go.
+        identity: the trial's, which stands in its checkpoints; those of another are set aside, not used.
+        objective: the metric that makes an epoch the best, and its direction.
+        on_epoch: called with the epoch (from 1) and its metrics, on the first rank; a reason in return
+            ends the training, as pruned.
+    """
+
+    def __init__(self, folder: Path, identity: Identity, objective: Objective, on_epoch: OnEpoch | None = None) -> None:
+        self.folder = folder
+        self.last = folder / LAST
+        self.best = folder / BEST
+        self.identity = dict(identity)
+        self.foreign = False  # whether the last checkpoint is another trial's, whatever its folder says
+        self.objective = objective
+        self.on_epoch = on_epoch
+        self.epoch_log = EpochLog()
+        self.validated = False
+        self.history: dict[str, list[float]] = {}
+        self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
+        self.complete = False
+        self.diverged = ""  # the reason, where there is one
+        self.pruned = ""  # likewise
+        self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
+
+    @property
+    def epochs(self) -> int:
+        """Epochs recorded so far."""
+        return max(map(len, self.history.values()), default=0)
+
+    def note(self, text: str) -> None:
+        """Keeps what a reader must know of the result, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def resume(self) -> dict[str, Any]:
+        """The last checkpoint's content, with this recorder's state restored; empty where the trial must start over.
+
+        Loaded with `weights_only`, so that nothing in a file is executed.
+        """
+        must_be_file(self.last, self.best)
+        if not self.last.exists() or owner(self.folder) != self.identity:
+            return {}
+        try:
+            with zipfile.ZipFile(self.last) as archive:
+                if damaged := archive.testzip():  # torch.load does not look at the checksums
+                    raise ValueError(f"the checksum of {damaged} is wrong")
+            checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
+            state = checkpoint["callbacks"][self.state_key]
+            if state.get("trial") != self.identity:
+                self.foreign = True
+                return {}
+            if state.get("trainer", {}) != self.settings:
+                self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
+                return {}
+            self.load_state_dict(state)
+        except Exception as error:
+            self.history, self.complete, self.diverged, self.pruned = {}, False, "", ""
+            why = _reason(error)
+            logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
+            self.notes = [f"started over: its checkpoint cannot be read ({why})"]
+            return {}
+        return checkpoint
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            if note := claim(self.folder, self.identity, self.foreign):  # the other ranks have looked at it by now
+                self.notes.append(note)
+            self.foreign = False
+            self._keep_best()  # in case a kill came between the last checkpoint and this
+        self.epoch_log.listen(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.validated = True
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        metrics = self._record(trainer, pl_module.device)
+        if self.validated or not trainer.enable_validation:
+            self.need_monitor()
+        self.diverged = self._judge(trainer, metrics)
+        trainer.should_stop |= bool(self.diverged)
+        self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+        if trainer.logger is not None and trainer.is_global_zero:
+            trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
+        trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+        reason = None
+        if trainer.is_global_zero:
+            self._keep_best()
+            if self.on_epoch is not None:
+                reason = self.on_epoch(self.epochs, metrics)
+        reason = trainer.strategy.broadcast(reason)  # all ranks stop, or none
+        if reason and not self.complete:
+            self.pruned, self.complete = reason, True
+            trainer.should_stop = True
+            trainer.save_checkpoint(
+                self.last, weights_only=False, storage_options=RESUMABLE
+            )  # a kill now would train it on
+
+    def need_monitor(self) -> None:
+        """Raises ValueError where the monitored metric is none of those that were logged."""
+        if not standing(self.objective.metric, self.history):
+            raise ValueError(unlogged(self.objective.metric, self.history))
+
+    def _record(self, trainer: L.Trainer, device: torch.device) -> dict[str, float]:
+        """Adds a place to the history; returns the metrics of this epoch, as far as they were logged in it."""
+        metrics = self.epoch_log.take(trainer)
+        if metrics:
+            tensors = [
+                torch.as_tensor(value, device=device).detach().double().reshape(()) for value in metrics.values()
+            ]
+            metrics = dict(zip(metrics, map(round_to_float32, torch.stack(tensors).tolist()), strict=True))
+        metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
+        for name in (*self.history, *metrics):
+            curve = self.history.setdefault(name, [])
+            curve.extend([math.nan] * (trainer.current_epoch - len(curve)))
+        for name, curve in self.history.items():
+            curve.append(metrics.get(name, math.nan))
+        return metrics
+
+    def _judge(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> str:
+        """Why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
+        callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        stoppers = [callback for callback in callbacks if isinstance(callback, StopWhenDiverged)]
+        judged = [name for name in ("train_loss", standing(self.objective.metric, metrics)) if name in metrics]
+        bad = [*(stopper.found for stopper in stoppers), *(name for name in judged if not math.isfinite(metrics[name]))]
+        what = next(filter(None, bad), "")
+        # One process must not stop alone: the others would wait for it for ever.
+        if not trainer.strategy.reduce_boolean_decision(bool(what), all=False):
+            return ""
+        return f"not finite in epoch {trainer.current_epoch + 1}: {what or 'the loss of another process'}"
+
+    def _keep_best(self) -> None:
+        curve = self.history.get(standing(self.objective.metric, self.history), ())
+        if curve and self.objective.best(curve)[1] == self.epochs:
+            # A second name for the same file costs nothing; the next save replaces the first name only.
+            with replacing(self.best) as link:
+                link.unlink(missing_ok=True)
+                try:
+                    os.link(self.last, link)
+                except OSError:  # a file system without such names, as some network and cloud drives are
+                    shutil.copyfile(self.last, link)
+
+    @property
+    def state_key(self) -> str:
+        return "nnhp_torch.Recorder"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "trial": self.identity,
+            "trainer": self.settings,
+            "history": self.history,
+            "complete": self.complete,
+            "diverged": self.diverged,
+            "pruned": self.pruned,
+            "notes": self.notes,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = {name: list(values) for name, values in state_dict["history"].items()}
+        self.complete = bool(state_dict["complete"])
+        self.diverged = str(state_dict.get("diverged", ""))
+        self.pruned = str(state_dict.get("pruned", ""))
+        self.notes = [str(note) for note in state_dict.get("notes", ())]
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its target, waits for the disk, then renames: a kill leaves the old one whole.
+
+    Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step. A checkpoint that
+    is saved as RESUMABLE leaves out the hyperparameters that are objects, which no fit needs to go on.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        if storage_options == RESUMABLE:
+            checkpoint = _without_objects(checkpoint)
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = target.with_name(f".{target.name}.tmp")
+        try:
+            with open(staged, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(staged, target)
+        except BaseException as error:
+            staged.unlink(missing_ok=True)
+            # torch makes a RuntimeError of a failed write; what the system said stands behind it.
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+
+
+def _without_objects(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint without what only trust could load and no fit needs: hyperparameters that are objects."""
+    checkpoint = dict(checkpoint)
+    for kind in (L.LightningModule, L.LightningDataModule):
+        checkpoint.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None)  # a class
+        if (hyperparameters := kind.CHECKPOINT_HYPER_PARAMS_KEY) in checkpoint:
+            kept = {name: value for name, value in checkpoint[hyperparameters].items() if is_plain(value)}
+            checkpoint[hyperparameters] = kept
+    return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint cannot be read, in a line."""
+    if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+        return f"{found[1]} in it would have to be executed"
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def round_to_float32(value: float) -> float:
+    """Seven digits: all that a float32 holds."""
+    return float(f"{value:.7g}")

@@ -1,0 +1,88 @@
+"""The random state at an epoch's end, kept in its checkpoint, and put back when a fit goes on from there.
+
+Trainers are typed as Any, because Lightning declares few of their attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.data import _set_sampler_epoch
+
+from nnhp_torch.core.chance import random_state, set_random_state
+from nnhp_torch.run.loaders import keep, leaves, put_back, unseen
+from nnhp_torch.run.plain import pack, unpack
+
+
+def keep_random_state(trainer: Any) -> dict[str, Any]:
+    """What the epochs after this one depend on, of every process, in plain values."""
+    states, doubts = keep(_loaders(trainer), _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks))
+    mine = {
+        "generators": pack(random_state(trainer.strategy.root_device)),
+        "states": states,
+        "doubts": doubts,
+        "loaded": [getattr(loop, name) for loop, name in _loading(trainer)],
+    }
+    ranks: list[Any] = [mine] * trainer.world_size
+    if trainer.world_size > 1:
+        torch.distributed.all_gather_object(ranks, mine)
+    return {"epoch": trainer.current_epoch + 1, "ranks": ranks}
+
+
+def go_on(trainer: Any, kept: dict[str, Any]) -> list[str]:
+    """At the start of a resumed epoch: puts the random state back, then loads data as an uninterrupted fit would.
+
+    Returns:
+        The reasons for which the digits may still differ.
+    """
+    if kept.get("epoch") != trainer.current_epoch:
+        return ["its checkpoint keeps no random state of the epoch's end"]
+    fit_loop = trainer.fit_loop
+    ranks = kept["ranks"]
+    mine = ranks[trainer.global_rank % len(ranks)]
+    doubts = [*mine["doubts"], *unseen(trainer.train_dataloader), *unseen(trainer.val_dataloaders)]
+    if len(ranks) != trainer.world_size:
+        doubts.append(f"it ran on {len(ranks)} processes before, on {trainer.world_size} after")
+    others = _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks)
+    doubts += put_back(mine["states"], _loaders(trainer), others)
+    set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+    for (loop, name), epoch in zip(_loading(trainer), mine["loaded"], strict=True):
+        setattr(loop, name, epoch)
+        if epoch > 0 and trainer.current_epoch - epoch < trainer.reload_dataloaders_every_n_epochs:
+            doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
+    fit_loop.setup_data()
+    for loader in leaves(trainer.train_dataloader):
+        _set_sampler_epoch(loader, trainer.current_epoch)
+    fit_loop._resuming_from_checkpoint = False  # it makes the iterator anew, after all hooks
+    return doubts
+
+
+def go_on_to_test(
+    trainer: Any, module: L.LightningModule, datamodule: L.LightningDataModule | None, kept: dict[str, Any]
+) -> None:
+    """Before the test of a fit that had ended: puts the random state back that the fit had left."""
+    if kept:
+        mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
+        put_back(mine["states"], {}, _others(module, datamodule, trainer.callbacks))
+        set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+
+
+def _loading(trainer: Any) -> list[tuple[Any, str]]:
+    """Where Lightning notes the epoch in which loaders were made, for reload_dataloaders_every_n_epochs."""
+    fit_loop = trainer.fit_loop
+    return [
+        (fit_loop, "_last_train_dl_reload_epoch"),
+        (fit_loop.epoch_loop.val_loop, "_last_val_dl_reload_epoch"),
+    ]
+
+
+def _loaders(trainer: Any) -> dict[str, Any]:
+    return {"train_dataloader": trainer.train_dataloader, "val_dataloader": trainer.val_dataloaders}
+
+
+def _others(
+    module: L.LightningModule, datamodule: L.LightningDataModule | None, callbacks: list[L.Callback]
+) -> dict[str, Any]:
+    return {"datamodule": datamodule, "module": module, "callbacks": callbacks}

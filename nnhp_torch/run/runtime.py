@@ -1,0 +1,43 @@
+"""Where and how trials run: nothing here changes a result."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from nnhp_torch.core.objective import Mode, Objective
+
+Keep = Literal["winner", "best", "last", "all"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What every trial of a sweep shares.
+
+    Args:
+        folder: the sweep's folder, absolute from here on: a module may change the working directory. Each trial
+            writes to a folder of its own beneath.
+        accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
+        monitor, mode: the validation metric that says which epoch was best.
+    """
+
+    folder: str
+    accelerator: str = "auto"
+    devices: int | tuple[int, ...] = 1
+    strategy: str = "auto"
+    monitor: str = "val_accuracy"
+    mode: Mode = "max"
+
+    @property
+    def objective(self) -> Objective:
+        """What an epoch is judged by."""
+        return Objective(self.monitor, self.mode)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", os.path.abspath(self.folder))
+
+    @property
+    def world_size(self) -> int:
+        """Processes that train one trial."""
+        return self.devices if isinstance(self.devices, int) else len(self.devices)

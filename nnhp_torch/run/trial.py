@@ -1,0 +1,209 @@
+"""One trial, from its configuration to its result: the only place that builds a Trainer and a logger."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
+from nnhp_torch.core.chance import seed_all
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.keeping import checkpoint_folder
+from nnhp_torch.core.ledger import TrialResult, disk_full
+from nnhp_torch.core.objective import standing
+from nnhp_torch.core.origin import sources
+from nnhp_torch.core.sweeper import made_by
+from nnhp_torch.run.answer import setup_of
+from nnhp_torch.run.devices import share
+from nnhp_torch.run.isolation import isolated
+from nnhp_torch.run.logger import TrialLogger
+from nnhp_torch.run.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
+from nnhp_torch.run.resumption import go_on_to_test
+from nnhp_torch.run.runtime import Runtime
+
+Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.answer
+
+
+@isolated()
+def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | None = None) -> TrialResult:
+    """Trains, validates and tests one configuration; goes on from its last finished epoch where there is one.
+
+    Args:
+        build: configuration → (module, data module, callbacks) or a Setup, all of it fresh.
+        on_epoch: called after each epoch with its number (from 1) and its metrics; a reason in return ends the trial
+            there, as `pruned`.
+
+    Returns:
+        The result; an exception in the trial makes it a `failed` one, with the traceback as its reason.
+
+    Raises:
+        OSError: the disk is full, which is no fault of this trial's and would befall the next one too.
+    """
+    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    clock = time.perf_counter()
+    folder = checkpoint_folder(runtime.folder, trial.name)
+    recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch)
+    outcome: dict[str, Any] = {}
+    try:
+        outcome = _train(trial, build, runtime, recorder)
+    except (KeyboardInterrupt, SystemExit) as end:
+        outcome = _stopped(end)
+    except Exception as error:
+        if disk_full(error):
+            raise
+        outcome = {"status": "failed", "reason": traceback.format_exc() + _hint(error)}
+    return TrialResult(
+        key=trial.key,
+        sweep=trial.sweep,
+        name=trial.name,
+        config=vars(trial.config),
+        cell=dict(trial.cell),
+        history=recorder.history,
+        seconds=round(time.perf_counter() - clock, 3),
+        started=started,
+        versions=versions(),
+        notes=recorder.notes,
+        **{"hardware": hardware("cpu", 1), "build": made_by(trial), **outcome},
+    )
+
+
+def _hint(error: Exception) -> str:
+    """A last line for an error that would come again at every run: the checkpoint is of another network."""
+    if "loading state_dict" in str(error) or "loaded state dict" in str(error):
+        return (
+            "its checkpoint is of another network than the module builds now: "
+            "--fresh starts anew and keeps the old folder"
+        )
+    return ""
+
+
+def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
+    """A signal is no fault of the trial's, a sys.exit() in its code is; Lightning makes a SystemExit of both."""
+    by_signal = (KeyboardInterrupt, SIGTERMException)
+    if isinstance(end, by_signal) or isinstance(end.__context__, KeyboardInterrupt):
+        return {"status": "interrupted", "reason": "stopped by a signal"}
+    return {"status": "failed", "reason": f"{traceback.format_exc()}the trial's own code called sys.exit({end.code!r})"}
+
+
+def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
+    seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
+    setup = setup_of(build(trial.config))
+    module, diverged = setup.module, StopWhenDiverged()
+    _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
+    recorder.settings = dict(setup.trainer)
+    resume = recorder.resume()
+    logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
+    trainer = make_trainer(
+        trial,
+        runtime,
+        max_epochs=trial.config.max_epochs,
+        callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, diverged, recorder],
+        logger=logger,
+        plugins=[AtomicCheckpointIO()],
+        **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
+    )
+    if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
+        share(trainer, module, recorder.note)
+    try:
+        fit_clock = time.perf_counter()
+        if recorder.complete:
+            module.load_state_dict(resume["state_dict"])
+            go_on_to_test(trainer, module, setup.datamodule, resume.get("random_state", {}))
+        else:
+            trainer.fit(module, **setup.fit_data(), ckpt_path=recorder.last if resume else None, weights_only=True)
+        fit_seconds = time.perf_counter() - fit_clock
+        outcome = {
+            "fit_seconds": round(fit_seconds, 3),
+            "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
+            "build": {**made_by(trial), "sources": sources(build, module)},
+        }
+        recorder.need_monitor()
+        if recorder.diverged:
+            return {**outcome, "status": "diverged", "reason": recorder.diverged}
+        if recorder.pruned:
+            return {**outcome, "status": "pruned", "reason": recorder.pruned}
+        logger.epoch = recorder.epochs
+        last = recorder.history[standing(runtime.monitor, recorder.history)]
+        if math.isnan(last[-1]):  # the last epoch was not validated, as where only every second one is
+            scores = _merged(trainer.validate(module, **setup.val_data(), verbose=False))
+            last[-1] = scores.get(standing(runtime.monitor, scores), math.nan)
+        test: Mapping[str, float] = {}
+        if (test_data := setup.test_data()) is not None:
+            test = _merged(trainer.test(module, **test_data, verbose=False))
+        final = {name: values[-1] for name, values in recorder.history.items()} | dict(test)
+        twins = [runtime.objective.twin(split, final) for split in ("test", "train")]
+        first = [standing(runtime.monitor, final), *filter(None, twins)]  # TensorBoard shows the first five
+        logger.log_outcome(
+            {**trial.cell, "seed": trial.config.seed},
+            {name: final[name] for name in (*first, *final)},
+        )
+        return {**outcome, "status": "completed", "test": test}
+    finally:
+        logger.close()
+
+
+def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:
+    """A ModelCheckpoint of build's own writes beside the sweeper's checkpoints, or its last.ckpt would be theirs."""
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(folder / "model_checkpoints")
+
+
+def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
+    """A Trainer without the chatter; whatever Lightning raises where the machine cannot do what is asked."""
+    plugins = [LightningEnvironment(), *settings.pop("plugins", ())]  # not what a cluster's variables would have it be
+    return L.Trainer(
+        plugins=plugins,
+        accelerator=runtime.accelerator,
+        devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
+        strategy=runtime.strategy,
+        precision=trial.precision,  # type: ignore[arg-type]
+        log_every_n_steps=1_000_000_000,  # curves are per epoch
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
+
+
+def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The metrics of all loaders; where there are several, Lightning has their numbers in the names."""
+    return {name: round_to_float32(value) for of_loader in scores for name, value in of_loader.items()}
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    packages = ("nnhp_torch", "lightning", "torchmetrics")
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        **{name: metadata.version(name) for name in packages},
+    }
+
+
+def hardware(device: str, world_size: int) -> dict[str, Any]:
+    """What a trial was trained on, in words: device kind and name, how many of them."""
+    name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
+    return {"accelerator": device, "device": name, "world_size": world_size}
+
+
+def _cpu_name() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

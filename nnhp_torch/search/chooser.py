@@ -1,0 +1,216 @@
+"""Optuna under the sweeper: a study on the disk that chooses trials, and prunes them at their epochs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.ledger import TrialResult, cut_torn_line
+from nnhp_torch.core.objective import standing
+from nnhp_torch.core.sweeper import SweepCallback
+from nnhp_torch.search.space import Search
+
+if TYPE_CHECKING:
+    import optuna
+
+# Optuna is imported when a study is opened, not before: `--help` answers at once, and without it.
+
+SAMPLERS = ("tpe", "random")
+PRUNERS = ("hyperband", "median", "none")
+
+LEAST = 5  # completed trials from which on importances say something
+
+
+class OptunaChooser(SweepCallback):
+    """Chooses the trials of a search by an Optuna study in the sweep's folder, and prunes them.
+
+    What is chosen is a function of the seed, the trial's number and the results so far: a search that was killed
+    and goes on draws what it would have drawn.
+
+    Args:
+        search: the ranges and the base.
+        folder: the sweep's folder.
+        trials: how many to choose in all, those of earlier runs included.
+        sampler, pruner: one of SAMPLERS and of PRUNERS.
+        seed: of the trials and of the choices. precision, threads: of the trials.
+        budget: epochs to spend in all at most; a trial starts only where it could train to its end. Default: no end.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        folder: Path,
+        trials: int,
+        sampler: str = "tpe",
+        pruner: str = "hyperband",
+        seed: int = 123,
+        precision: str = "32-true",
+        threads: int = 1,
+        budget: int | None = None,
+    ) -> None:
+        self.search = search
+        self.path = folder / "optuna.journal"
+        self.trials = trials
+        self.sampler = sampler
+        self.pruner = pruner
+        self.seed = seed
+        self.precision = precision
+        self.threads = threads
+        self.budget = budget
+        self.name = f"{sampler}-{pruner}-{search.identity(precision, threads, seed)}"
+        self.study: optuna.Study | None = None
+        self._open: dict[str, list[optuna.trial.Trial]] = {}  # key → the study's trials that wait for its result
+        self._spent: dict[str, int] = {}  # key → epochs, all that they may become while it runs
+
+    def open(self, results: Mapping[str, TrialResult]) -> Sequence[Trial]:
+        """Opens the study; a trial that was running when a kill came is taken up again."""
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if self.path.exists():
+            with open(self.path, "rb+") as file:
+                cut_torn_line(file)
+        lock: Any = _NoLock()
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.path), lock))
+        self.study = self._study(self._sampler(0), storage)
+        chosen = {}
+        for stored in self.study.get_trials(deepcopy=False):
+            waits = not stored.state.is_finished()
+            asked = optuna.trial.Trial(self.study, stored._trial_id) if waits else stored
+            if waits:
+                self.study.sampler = self._redrawing(stored.number)
+            trial = self._trial(stored.number, asked)
+            chosen[trial.key] = trial
+            if isinstance(asked, optuna.trial.Trial):
+                self._open.setdefault(trial.key, []).append(asked)
+            if trial.key in results and results[trial.key].settled:
+                self.settle(trial, results[trial.key])
+        return list(chosen.values())
+
+    def remaining(self) -> int:
+        """How many trials may still be chosen."""
+        if self.study is None:
+            return self.trials
+        if self.budget is not None and sum(self._spent.values()) + self.search.base.max_epochs > self.budget:
+            return 0
+        return max(0, self.trials - len(self.study.get_trials(deepcopy=False)))
+
+    def __iter__(self) -> Iterator[Trial]:
+        while self.study is not None and self.remaining():
+            number = len(self.study.get_trials(deepcopy=False))
+            self.study.sampler = self._sampler(number)
+            asked = self.study.ask()
+            trial = self._trial(number, asked)
+            self._open.setdefault(trial.key, []).append(asked)
+            yield trial
+
+    def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """Reports the epoch to the study, which may find that the trial should end here."""
+        value = metrics.get(standing(self.search.monitor, metrics), math.nan)
+        if not math.isfinite(value):
+            return None
+        for asked in self._open.get(trial.key, [])[:1]:
+            with warnings.catch_warnings():
+                # A trial whose checkpoint was lost starts over: the study knows its first epochs already.
+                warnings.filterwarnings("ignore", message=".*already reported.*")
+                asked.report(value, epoch)
+            if epoch < trial.config.max_epochs and asked.should_prune():
+                return f"{self.pruner} saw no promise in {self.search.monitor}={value:.4f} after epoch {epoch}"
+        return None
+
+    def settle(self, trial: Trial, result: TrialResult) -> None:
+        """Tells the study how a trial ended; one that failed or was interrupted stays open there, and runs again.
+
+        A trial that diverged counts as pruned, so that the sampler learns to stay away.
+        """
+        import optuna
+
+        if not result.settled or self.study is None:
+            return
+        self._spent[trial.key] = result.epochs
+        for asked in self._open.pop(trial.key, ()):
+            if result.status == "completed":
+                self.study.tell(asked, result.final(self.search.monitor))
+            else:
+                self.study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+
+    def importances(self) -> dict[str, float]:
+        """Setting → its share in what decides a trial's value (PED-ANOVA), the largest first; empty with too few."""
+        import optuna
+
+        states = [trial.state for trial in self.study.get_trials(deepcopy=False)] if self.study else []
+        if self.study is None or states.count(optuna.trial.TrialState.COMPLETE) < LEAST:
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna 4 calls the evaluator experimental
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+            return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
+
+    def _trial(self, number: int, source: Any) -> Trial:
+        trial = self.search.trial(number, self.search.draw(source), self.seed, self.precision, self.threads)
+        self._spent.setdefault(trial.key, trial.config.max_epochs)
+        return trial
+
+    def _redrawing(self, number: int) -> optuna.samplers.BaseSampler:
+        """Gives what a kill has left undrawn of a trial: the whole of it is drawn again, by a copy of the study."""
+        import optuna
+
+        assert self.study is not None
+        copy = self._study(self._sampler(number))
+        copy.add_trials(self.study.get_trials(deepcopy=False)[:number])
+        asked = copy.ask()
+        self.search.draw(asked)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.PartialFixedSampler(asked.params, self._sampler(number))
+
+    def _study(
+        self, sampler: optuna.samplers.BaseSampler, storage: optuna.storages.BaseStorage | None = None
+    ) -> optuna.Study:
+        """By default one in memory."""
+        import optuna
+
+        return optuna.create_study(
+            storage=storage,
+            study_name=self.name,
+            direction="maximize" if self.search.objective.mode == "max" else "minimize",
+            sampler=sampler,
+            pruner=_pruner(self.pruner, self.search.base.max_epochs),
+            load_if_exists=True,
+        )
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        import optuna
+
+        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        if self.sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        return optuna.samplers.TPESampler(seed=seed)
+
+
+def _pruner(name: str, max_epochs: int) -> optuna.pruners.BasePruner:
+    import optuna
+
+    made: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
+        "hyperband": lambda: optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max_epochs),
+        "median": optuna.pruners.MedianPruner,
+        "none": optuna.pruners.NopPruner,
+    }
+    return made[name]()
+
+
+class _NoLock:
+    """The sweep holds its folder's lock, which dies with it; Optuna's would outlive a kill by half a minute."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass

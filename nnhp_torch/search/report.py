@@ -1,0 +1,172 @@
+"""What a person sees of a search: its ten best trials, how it went, and which setting counted."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.summary import Cell, cells, ranking, winner
+from nnhp_torch.core.sweeper import Outcome, SweepCallback
+from nnhp_torch.report import figures
+from nnhp_torch.report.table import TableReport, write_image
+from nnhp_torch.search.chooser import OptunaChooser
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from nnhp_torch.core.grid import Sweep
+
+SHOWN = 10
+
+
+class SearchTable(TableReport):
+    """The table of the best trials, the winner, and where to look next."""
+
+    most_panels = sys.maxsize  # its figure has one
+
+    def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
+        return ranking(sweep, gathered)[:SHOWN]
+
+    def doubts(self, best: Cell, gathered: list[Cell], objective: Objective) -> str:
+        statuses = [result.status for cell in gathered for result in cell.results]
+        values = [value for cell in gathered for value in cell.values_of(objective.metric) if math.isfinite(value)]
+        epochs = sum(result.epochs for cell in gathered for result in cell.results)
+        return (
+            f"The best of {len(gathered)} trials ({statuses.count('pruned')} pruned, {epochs} epochs in all; median "
+            f"of the completed {statistics.median(values):.4f}), each with one seed: part of its lead is luck. "
+            f"All of them are in {self.store.folder / 'results.csv'}"
+        )
+
+
+class SearchFigures(SweepCallback):
+    """`figure.png`: each trial's curve; `history.png`: the best so far; `importance.png`: which setting counted.
+
+    Args:
+        folder: the sweep's folder.
+        chooser: whose study knows the importances.
+    """
+
+    writes = True
+
+    def __init__(self, folder: Path, chooser: OptunaChooser) -> None:
+        self.folder = folder
+        self.chooser = chooser
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        if not any(result.history for result in outcome.ordered):
+            return
+        drawn = {"figure": curves(outcome), "history": history(outcome)}
+        if shares := self.chooser.importances():
+            completed = sum(result.status == "completed" for result in outcome.ordered)
+            drawn["importance"] = importance(shares, outcome.sweep.monitor, completed)
+        for name, figure in drawn.items():
+            path = self.folder / f"{name}.png"
+            figures.save(figure, path)
+            write_image(self.folder / name, outcome.sweep.name, path.read_bytes())
+
+
+def curves(outcome: Outcome) -> Figure:
+    """The monitored metric of every trial per epoch: completed, pruned, and the winner."""
+    monitor = outcome.sweep.monitor
+    figure, axes = _figure(7.5, 4.6)
+    best = winner(outcome.sweep, cells(outcome))
+    kinds = {"pruned": 0, "completed": 0}
+    for result in sorted(outcome.ordered, key=lambda result: result.status == "completed"):
+        curve = result.curve(monitor)
+        if not curve or result.status not in kinds:
+            continue
+        kinds[result.status] += 1
+        colour, width = ("#9aa0a6", 0.8) if result.status == "pruned" else (figures.VALIDATION["color"], 0.9)
+        marker = "." if len(curve) == 1 else None
+        axes.plot(range(1, len(curve) + 1), curve, color=colour, linewidth=width, alpha=0.7, marker=marker)
+    for kind, colour in (("completed", figures.VALIDATION["color"]), ("pruned", "#9aa0a6")):
+        if kinds[kind]:
+            axes.plot([], [], color=colour, label=f"{kinds[kind]} {kind}")
+    if best is not None:
+        curve = best.completed[0].curve(monitor)
+        axes.plot(range(1, len(curve) + 1), curve, color=figures.TRAIN["color"], linewidth=2.2, label="the winner")
+    _limit(axes, [result.curve(monitor) for result in outcome.ordered], outcome.sweep.objective)
+    axes.set(xlabel="epoch", ylabel=monitor)
+    axes.set_title(f"{outcome.sweep.name.replace('_', ' ')}: every trial", fontsize=12)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def history(outcome: Outcome) -> Figure:
+    """The value that each trial ended with, in the order in which they were chosen, and the best so far."""
+    sweep = outcome.sweep
+    figure, axes = _figure(7.5, 4.2)
+    points: dict[str, list[tuple[int, float]]] = {"completed": [], "pruned": []}
+    best: list[tuple[int, float]] = []
+    for number, result in enumerate(outcome.ordered, 1):
+        value = result.final(sweep.monitor)
+        if result.status not in points or not math.isfinite(value):
+            continue
+        points[result.status].append((number, value))
+        if result.status == "completed":
+            best.append((number, best[-1][1] if best and not sweep.objective.better(value, best[-1][1]) else value))
+    if points["pruned"]:
+        axes.plot(
+            *zip(*points["pruned"], strict=True), "x", color="#9aa0a6", markersize=5, label="pruned, as it was then"
+        )
+    if best:
+        best.append((len(outcome.ordered), best[-1][1]))
+        axes.plot(
+            *zip(*points["completed"], strict=True),
+            "o",
+            color=figures.VALIDATION["color"],
+            markersize=4.5,
+            label="completed",
+        )
+        axes.step(
+            *zip(*best, strict=True), where="post", color=figures.TRAIN["color"], linewidth=1.8, label="the best so far"
+        )
+    _limit(axes, [[value for _, value in of_kind] for of_kind in points.values()], sweep.objective)
+    axes.set(xlabel="trial", ylabel=f"{sweep.monitor} at its end")
+    axes.set_title(f"{sweep.name.replace('_', ' ')}: how it went", fontsize=12)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def importance(shares: Mapping[str, float], monitor: str, completed: int) -> Figure:
+    """A bar per setting, the most important one at the top."""
+    figure, axes = _figure(7.0, 1.5 + 0.34 * len(shares))
+    names = list(shares)[::-1]
+    bars = axes.barh(names, [shares[name] for name in names], color=figures.VALIDATION["color"], height=0.65)
+    axes.bar_label(bars, fmt="%.2f", padding=4, color=figures.GREY, fontsize=9)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlim(0, 1.12 * max([*shares.values(), 1e-9]))
+    axes.set_xlabel(f"share in what decides {monitor} (PED-ANOVA)")
+    axes.set_title(f"Which setting counted, by {completed} completed trials", fontsize=12)
+    return figure
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    axes.grid(color="#e3e3e3", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(figures.GREY)
+    axes.tick_params(colors=figures.GREY, labelsize=9)
+    return figure, axes
+
+
+def _limit(axes: Axes, curves: Sequence[Sequence[float]], objective: Objective) -> None:
+    """Frames the better three quarters of the values: near the top is where trials differ by little."""
+    scores = sorted(objective.sign * value for curve in curves for value in curve if math.isfinite(value))
+    if len(scores) < 4:
+        return
+    low, high = sorted(objective.sign * score for score in (scores[len(scores) // 4], scores[-1]))
+    margin = max(0.08 * (high - low), 0.002)
+    axes.set_ylim(low - margin, high + margin)

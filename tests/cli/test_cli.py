@@ -1,0 +1,217 @@
+"""The command line, from the shell's prompt and back to it."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import HERE, completed, environment
+
+from nnhp_torch.core.ledger import ResultStore
+
+SCRIPT = f"""
+import sys
+sys.path.insert(0, {str(HERE)!r})
+from conftest import TinyConfig
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
+
+SWEEP = Sweep("tiny", TinyConfig(), {{"lr": [0.1, 0.01]}}, build="toy:build", about="What the sweep is about.")
+
+if __name__ == "__main__":
+    main(SWEEP, then="python next.py")
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs a stranger's sweep script in a folder of its own: (exit status, stdout, stderr)."""
+    (tmp_path / "sweep.py").write_text(SCRIPT)
+
+    def run(*args, expect=None):
+        done = subprocess.run(
+            [sys.executable, "sweep.py", *args], cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
+        if expect is not None:
+            assert done.returncode == expect, done.stdout + done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    run.folder = tmp_path
+    return run
+
+
+def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_nothing(command):
+    _, out, _ = command("--accelerator", "cpu", expect=0)
+    folder = command.folder / "lightning_logs" / "tiny"
+    assert len((folder / "results.jsonl").read_text().splitlines()) == 2
+    assert len((folder / "results.csv").read_text().splitlines()) == 3
+    assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.parent.name for path in folder.glob("*/events.out.tfevents.*")} == {"lr=0.1", "lr=0.01", "figure"}
+    assert "2 trials to run" in out
+    assert "Winner: lr=0.1 with val_accuracy=" in out
+    assert "tensorboard --logdir lightning_logs/tiny" in out
+    assert "python next.py" in out
+    assert "Lightning" not in out.replace("lightning_logs", ""), "no library chatter"
+    before = (folder / "results.jsonl").read_bytes()
+    _, again, _ = command("--accelerator", "cpu", expect=0)
+    assert "Nothing to run: all 2 trials are in lightning_logs/tiny/results.jsonl" in again
+    assert (folder / "results.jsonl").read_bytes() == before
+
+
+def test_fresh_runs_anew_and_keeps_the_old_folder(command, sweep):
+    flags = ("--jobs", "0", "--accelerator", "cpu", "--max_epochs", "1", "--grid.lr", "[0.1]")
+    earlier = ResultStore(command.folder / "lightning_logs" / "tiny")
+    earlier.append(completed(sweep.trials()[0]))
+    _, out, _ = command(*flags, "--fresh", expect=0)
+    assert "The earlier results are in lightning_logs/tiny.2" in out
+    assert len(list((command.folder / "lightning_logs").glob("tiny*/results.jsonl"))) == 2
+
+
+def test_a_failed_trial_makes_the_exit_status_1_and_says_why(command):
+    script = command.folder / "sweep.py"
+    script.write_text(
+        script.read_text().replace('{"lr": [0.1, 0.01]}', '{"width": [4, 8]}').replace("toy:build", "toy:build_raising")
+    )
+    _, out, _ = command("--accelerator", "cpu", expect=1)
+    assert "width=8 failed: RuntimeError: my own callback" in out
+    assert "Winner: width=4" in out
+
+
+def test_where_every_trial_fails_no_winner_is_claimed_and_the_traceback_can_be_found(command):
+    script = command.folder / "sweep.py"
+    script.write_text(
+        script.read_text().replace('{"lr": [0.1, 0.01]}', '{"width": [8]}').replace("toy:build", "toy:build_raising")
+    )
+    _, out, _ = command("--accelerator", "cpu", expect=1)
+    assert "No winner" in out
+    assert "Winner:" not in out
+    log = command.folder / "lightning_logs" / "tiny" / "workers.log"
+    assert "The tracebacks are in lightning_logs/tiny/workers.log" in out
+    assert 'raise RuntimeError("my own callback")' in log.read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--dry_run",)])
+def test_a_damaged_ledger_is_refused_in_one_line_with_the_lines_number_and_left_alone(command, options):
+    ledger = command.folder / "lightning_logs" / "tiny" / "results.jsonl"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"garbage\n")
+    _, _, err = command(*options, expect=1)
+    assert len(err.splitlines()) == 1
+    assert "lightning_logs/tiny/results.jsonl, line 1" in err
+    assert ledger.read_bytes() == b"garbage\n"
+
+
+@pytest.mark.parametrize("jobs", ["1", "0"])
+def test_a_data_dir_that_cannot_be_written_is_refused_before_training(tmp_path, jobs):
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "sweeps.batch_size", "--data_dir", "file/data", "--log_dir", "logs", "--jobs", jobs],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "MNIST cannot be written to file/data/MNIST/raw" in done.stderr
+    assert "Give another --data_dir" in done.stderr
+    assert not (tmp_path / "logs" / "batch_size" / "results.jsonl").exists()
+
+
+def test_help_says_what_the_sweep_is_about_within_two_seconds(command):
+    start = time.monotonic()
+    _, out, _ = command("--help", expect=0)
+    assert time.monotonic() - start < 2
+    assert "What the sweep is about." in out
+    for flag in ("--accelerator", "--devices", "--strategy", "--precision", "--max_epochs", "--seeds", "--jobs",
+                 "--threads", "--data_dir", "--log_dir", "--dry_run", "--fresh", "--fail_fast", "--grid.lr",
+                 "--base.width", "--config", "--print_config"):  # fmt: skip
+        assert flag in out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--grid.lr", "[]"], "axis lr needs a list with at least one value"),
+        (["--grid.lr", "[0.1, 0.1]"], "axis lr has 0.1 twice"),
+        (["--grid.lr", "[0.1, -1]"], "lr must be a number above 0, not -1"),
+        (["--grid.lr", "[fast]"], "fast"),
+        (["--grid.rate", "[0.1]"], "grid.rate"),
+        (["--base.width", "wide"], "wide"),
+        (["--no_such_flag"], "no_such_flag"),
+        (["--seeds", "0"], "seeds must be a number of at least 1"),
+        (["--seeds", "[1, 1]"], "list of different seeds"),
+        (["--precision", "33"], "precision must be one of"),
+        (["--devices", "0"], "devices must be a number of at least 1"),
+        (["--threads", "0"], "threads must be at least 1"),
+        (["--jobs", "-1"], "jobs must be auto or a number"),
+        (["--jobs", "0", "--devices", "2"], "processes of its own"),
+        (["--max_epochs", "many"], "max_epochs"),
+    ],
+)
+def test_a_wrong_value_gets_one_line_and_exit_status_2_before_anything_is_done(command, args, said):
+    _, out, err = command(*args, expect=2)
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert said in err
+    assert not (command.folder / "lightning_logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--accelerator", "abacus", "--jobs", "0"], "abacus"),
+        (["--strategy", "no_such_strategy", "--jobs", "1"], "no_such_strategy"),
+    ],
+)
+def test_what_no_trainer_can_be_made_of_is_refused_before_any_trial(command, args, said):
+    _, _, err = command(*args, expect=2)
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert not (command.folder / "lightning_logs" / "tiny" / "results.jsonl").exists()
+
+
+def test_a_typo_in_a_configuration_file_is_refused(command):
+    (command.folder / "sweep.yaml").write_text("gird:\n  lr: [0.1]\n")
+    _, _, err = command("--config", "sweep.yaml", expect=2)
+    assert "gird" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_configuration_that_was_printed_can_be_read_back(command):
+    _, printed, _ = command("--grid.lr", "[0.5]", "--seeds", "[7]", "--base.width", "6", "--print_config", expect=0)
+    (command.folder / "sweep.yaml").write_text(printed)
+    _, out, _ = command("--config", "sweep.yaml", "--dry_run", expect=0)
+    assert out.splitlines()[0].startswith("lr=0.5,seed=7,width=6") or "lr=0.5,width=6,seed=7" in out
+
+
+def test_dry_run_lists_the_trials_and_writes_nothing(command):
+    _, out, _ = command("--dry_run", "--seeds", "2", expect=0)
+    assert [line.split()[0] for line in out.splitlines()[:4]] == [
+        "lr=0.1",
+        "lr=0.01",
+        "lr=0.1,seed=124",
+        "lr=0.01,seed=124",
+    ]
+    assert "4 of 4 trials would run" in out
+    assert not (command.folder / "lightning_logs").exists()
+
+
+def test_a_log_dir_that_cannot_be_written_is_refused_before_training(command):
+    (command.folder / "file").write_text("")
+    _, _, err = command("--log_dir", "file/logs", expect=1)
+    assert len(err.splitlines()) == 1
+    assert "file/logs" in err
+
+
+def test_the_parent_imports_neither_torch_nor_lightning(command):
+    check = (
+        "import sys; sys.argv = ['sweep.py', '--dry_run'];"
+        "import runpy, contextlib\n"
+        "with contextlib.suppress(SystemExit): runpy.run_path('sweep.py', run_name='__main__')\n"
+        "heavy = ('torch', 'lightning', 'matplotlib', 'torchvision')\n"
+        "import json; print(json.dumps([name for name in heavy if name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], cwd=command.folder, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == []

@@ -1,0 +1,236 @@
+"""The ledger keeps what was written, whatever happens while it is written."""
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import completed
+
+from nnhp_torch.core.ledger import LedgerError, ResultStore, TrialResult, write_csv
+
+
+def test_a_record_comes_back_as_it_was(sweep, store):
+    result = completed(sweep.trials()[0])
+    store.append(result)
+    assert store.results() == {result.key: result}
+
+
+def test_what_is_not_finite_is_written_as_null_and_read_as_nan(sweep):
+    result = dataclasses.replace(completed(sweep.trials()[0]), history={"val_loss": [1.0, math.inf, math.nan]})
+    line = result.to_json()
+    assert "[1.0, null, null]" in line
+    back = TrialResult.from_json(line).history["val_loss"]
+    assert back[0] == 1.0
+    assert all(math.isnan(value) for value in back[1:])
+
+
+def test_the_latest_record_of_a_key_counts(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(dataclasses.replace(completed(trial), status="failed"))
+    store.append(completed(trial))
+    assert [result.status for result in store.results().values()] == ["completed"]
+
+
+def test_final_and_best_are_those_of_the_history(sweep):
+    result = completed(sweep.trials()[0], accuracy=0.9)
+    assert result.epochs == 3
+    assert result.final("val_accuracy") == 0.9
+    assert result.final("test_accuracy") == pytest.approx(0.89)
+    assert result.best("val_accuracy") == (0.91, 2)
+    assert result.best("val_loss", "min") == (0.6, 3)
+    assert math.isnan(result.best("no_such_metric")[0])
+
+
+def test_the_first_of_equal_epochs_is_the_best(sweep):
+    result = dataclasses.replace(completed(sweep.trials()[0]), history={"val_accuracy": [0.5, 0.7, math.nan, 0.7]})
+    assert result.best("val_accuracy") == (0.7, 2)
+
+
+def test_a_torn_last_line_is_dropped_with_a_warning_and_cut_off_by_the_next_append(sweep, store):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    whole = store.path.read_bytes()
+    with open(store.path, "ab") as file:
+        file.write(second.to_json().encode()[:100])
+    with pytest.warns(UserWarning, match="torn"):
+        assert list(store.results()) == [first.key]
+    store.append(second)
+    assert store.path.read_bytes() == whole + second.to_json().encode() + b"\n"
+    assert list(store.results()) == [first.key, second.key]
+
+
+@pytest.mark.parametrize("tear", [0, 1, 60_000, 70_000, 200_000])
+def test_a_torn_line_of_any_length_is_cut_off(sweep, store, tear):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    with open(store.path, "ab") as file:
+        file.write(b"x" * tear)
+    store.append(second)
+    assert list(store.results()) == [first.key, second.key]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (b"garbage\n", "line 2"),
+        (b'{"schema": 1}\n', "line 2: not a trial's record"),
+        (b"[]\n", "line 2: not a trial's record"),
+        (b'{"schema": 99, "key": "x"}\n', "line 2: written by a newer version"),
+        (b"\xff\xfe\n", "line 2"),
+    ],
+)
+def test_other_damage_is_refused_by_line_and_left_alone(sweep, store, damage, said):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    with open(store.path, "ab") as file:
+        file.write(damage)
+    store.append(second)
+    before = store.path.read_bytes()
+    with pytest.raises(LedgerError, match=said):
+        store.results()
+    assert store.path.read_bytes() == before
+
+
+def test_a_write_that_finds_the_disk_full_leaves_the_ledger_as_it_was(sweep, store):
+    first, second, _, _ = (completed(trial) for trial in sweep.trials())
+    store.append(first)
+    before = store.path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            store.append(second)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert store.path.read_bytes() == before
+    store.append(second)
+    assert list(store.results()) == [first.key, second.key]
+
+
+HOLD = """
+import sys, time
+from nnhp_torch.core.ledger import ResultStore
+with ResultStore(sys.argv[1]).lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_and_told_who_is_first_but_a_dead_one_does_not_count(store):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(store.folder)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(LedgerError, match=f"in use by process {holder.pid} on "), store.lock():
+            pass
+        store.path.touch()
+        with pytest.raises(LedgerError, match="in use"):
+            store.set_aside()
+        store.path.unlink()
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    with store.lock():
+        assert f"process {os.getpid()}" in store.folder.with_name(".tiny.running").read_text()
+    assert not store.folder.with_name(".tiny.running").exists()
+
+
+WRONG = [3.5, True, None, "great", ["x", 1], {"x": ["y"]}, 10**400]
+RIGHT = {  # what of it some field may hold
+    **dict.fromkeys(("key", "sweep", "name", "reason", "started"), ("great",)),
+    **dict.fromkeys(("seconds", "fit_seconds"), (3.5,)),
+    **dict.fromkeys(("config", "cell", "hardware"), ({"x": ["y"]},)),
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(TrialResult)])
+def test_a_field_of_another_type_is_refused_by_line_and_name(sweep, store, field):
+    record = json.loads(completed(sweep.trials()[0]).to_json())
+    store.folder.mkdir()
+    for wrong in WRONG:
+        if any(wrong is right or wrong == right for right in RIGHT.get(field, ())):
+            continue
+        store.path.write_text(json.dumps({**record, field: wrong}) + "\n")
+        with pytest.raises(LedgerError, match=f"line 1: its {field} is not"):
+            store.results()
+
+
+@pytest.mark.parametrize("name", ["../../victim", "..", "", "/etc", "a/b"])
+def test_a_name_that_is_no_folders_is_refused(sweep, store, name):
+    store.append(dataclasses.replace(completed(sweep.trials()[0]), name=name))
+    with pytest.raises(LedgerError, match="line 1: its name is not the name of a folder"):
+        store.results()
+
+
+def test_a_line_nested_beyond_reading_is_refused(store):
+    store.folder.mkdir()
+    store.path.write_text("[" * 100_000 + "\n")
+    with pytest.raises(LedgerError, match="line 1"):
+        store.results()
+
+
+def test_the_lock_stays_where_it_is_when_the_folder_is_set_aside(sweep, store):
+    store.append(completed(sweep.trials()[0]))
+    with store.lock():
+        store.folder.rename(store.folder.with_name("aside"))
+        with pytest.raises(LedgerError, match="in use"), ResultStore(store.folder).lock():
+            pass
+
+
+def test_fresh_sets_aside_whatever_there_is_but_an_empty_folder(store):
+    store.folder.mkdir()
+    assert store.set_aside() is None
+    (store.folder / "lr=0.1").mkdir()
+    assert (store.set_aside() / "lr=0.1").is_dir()
+
+
+def test_fresh_renames_the_old_folder_and_deletes_nothing(sweep, store):
+    assert store.set_aside() is None
+    asides = []
+    for trial in sweep.trials()[:3]:  # within one second, so that names would collide
+        store.append(completed(trial))
+        asides.append(store.set_aside())
+    assert not store.folder.exists()
+    assert [list(ResultStore(aside).results()) for aside in asides] == [[t.key] for t in sweep.trials()[:3]]
+
+
+def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
+    good, bad = sweep.trials()[:2]
+    failed = dataclasses.replace(
+        completed(bad), status="failed", reason="Traceback\nValueError: no", history={}, test={}
+    )
+    write_csv(tmp_path / "results.csv", [completed(good), failed])
+    first, second = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
+    assert first == {
+        "lr": "0.1",
+        "width": "4",
+        "seed": "123",
+        "status": "completed",
+        "epochs": "3",
+        "train_accuracy": "0.9",
+        "val_accuracy": "0.9",
+        "test_accuracy": "0.89",
+        "best_val_accuracy": "0.91",
+        "best_epoch": "2",
+        "seconds": "1.5",
+        "reason": "",
+    }
+    assert (second["status"], second["val_accuracy"], second["reason"]) == ("failed", "", "ValueError: no")
+
+
+def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
+    results = [
+        dataclasses.replace(completed(sweep.trials()[0]), cell={"kind": kind}) for kind in ("1", 1, "none", None)
+    ]
+    write_csv(tmp_path / "results.csv", results, defaults={"kind": "none"})
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert [row["kind"] for row in rows] == ["1", "1 (int)", "none", "none (NoneType)"]

@@ -1,0 +1,270 @@
+"""The sweeper runs what is missing, writes it down first, and goes on after a failure."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from conftest import FakeLaunch, completed
+
+from nnhp_torch.core.ledger import LedgerError, ResultStore
+from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.sweeper import SweepCallback, Sweeper, unfinished
+from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.runtime import Runtime
+
+
+class Spy(SweepCallback):
+    def __init__(self, store: ResultStore) -> None:
+        self.store = store
+        self.heard: list[str] = []
+
+    def on_sweep_start(self, outcome):
+        self.heard.append(f"sweep start {len(outcome.missing)} missing")
+
+    def on_trial_start(self, trial):
+        self.heard.append(f"start {trial.label}")
+
+    def on_epoch_end(self, trial, epoch, metrics):
+        self.heard.append(f"epoch {epoch} {metrics['val_accuracy']}")
+
+    def on_trial_end(self, trial, result):
+        assert self.store.results()[trial.key] == result, "the ledger comes before the callbacks"
+        self.heard.append(f"end {trial.label} {result.status}")
+
+    def on_sweep_end(self, outcome):
+        self.heard.append(f"sweep end {len(outcome.ordered)} results")
+
+
+def test_callbacks_hear_of_everything_in_order(sweep, store):
+    spy = Spy(store)
+    small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    Sweeper(FakeLaunch(), store, [spy]).run(small, small.trials())
+    assert spy.heard == [
+        "sweep start 2 missing",
+        "start lr=0.1",
+        "epoch 1 0.5",
+        "end lr=0.1 completed",
+        "start lr=0.01",
+        "epoch 1 0.5",
+        "end lr=0.01 completed",
+        "sweep end 2 results",
+    ]
+
+
+def test_the_same_sweep_again_runs_nothing(sweep, store):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+    again = FakeLaunch()
+    outcome = Sweeper(again, store).run(sweep, sweep.trials())
+    assert again.ran == []
+    assert outcome.ran == []
+    assert outcome.successful
+    assert len(outcome.ordered) == 4
+
+
+def test_a_wider_grid_runs_only_what_it_adds(sweep, store):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+    wider = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01], "width": [4, 6, 8]})
+    launch = FakeLaunch()
+    outcome = Sweeper(launch, store).run(wider, wider.trials())
+    assert launch.ran == ["lr=0.1,width=6", "lr=0.01,width=6"]
+    assert [result.name for result in outcome.ordered] == [trial.name for trial in wider.trials()]
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [("failed", True), ("interrupted", True), ("diverged", False), ("pruned", False)]
+)
+def test_failed_and_interrupted_trials_run_again_and_diverged_and_pruned_ones_do_not(sweep, store, status, again):
+    trial = sweep.trials()[1]
+    store.append(unfinished(trial, status, "because"))
+    launch = FakeLaunch()
+    Sweeper(launch, store).run(sweep, sweep.trials())
+    assert (trial.name in launch.ran) is again
+
+
+def test_a_failed_trial_does_not_end_the_sweep(sweep, store):
+    bad = sweep.trials()[0]
+    launch = FakeLaunch({bad.label: unfinished(bad, "failed", "ValueError: no")})
+    outcome = Sweeper(launch, store).run(sweep, sweep.trials())
+    assert len(launch.ran) == 4
+    assert not outcome.successful
+    assert [trial.key for trial in outcome.missing] == [bad.key]
+
+
+def test_fail_fast_stops_after_the_first_failure(sweep, store):
+    bad = sweep.trials()[1]
+    launch = FakeLaunch({bad.label: unfinished(bad, "failed", "ValueError: no")})
+    Sweeper(launch, store, fail_fast=True).run(sweep, sweep.trials())
+    assert len(launch.ran) == 2
+
+
+def test_a_launcher_that_breaks_leaves_its_trial_interrupted_and_the_rest_intact(sweep, store):
+    broken = sweep.trials()[2]
+    with pytest.raises(RuntimeError, match="boom"):
+        Sweeper(FakeLaunch({broken.label: RuntimeError("boom")}), store).run(sweep, sweep.trials())
+    assert [result.status for result in store.results().values()] == ["completed", "completed", "interrupted"]
+
+
+def test_a_callback_that_raises_loses_no_result(sweep, store):
+    class Bad(SweepCallback):
+        def on_trial_end(self, trial, result):
+            raise RuntimeError("my callback")
+
+    with pytest.raises(RuntimeError, match="my callback"):
+        Sweeper(FakeLaunch(), store, [Bad()]).run(sweep, sweep.trials())
+    assert [result.status for result in store.results().values()] == ["completed"]
+
+
+@pytest.mark.parametrize("hook", ["on_sweep_start", "on_trial_start", "on_epoch_end", "on_trial_end", "on_sweep_end"])
+def test_whatever_hook_raises_its_error_comes_out_and_all_callbacks_hear_of_the_end(sweep, store, hook):
+    class Bad(SweepCallback):
+        pass
+
+    def boom(self, *_):
+        raise RuntimeError("my callback")
+
+    setattr(Bad, hook, boom)
+    ends = []
+
+    class Listening(SweepCallback):
+        def on_sweep_end(self, outcome):
+            ends.append([result.status for result in outcome.ordered])
+
+    with pytest.raises(RuntimeError, match="my callback"):
+        Sweeper(FakeLaunch(), store, [Bad(), Listening()]).run(sweep, sweep.trials())
+    recorded = [result.status for result in store.results().values()]
+    assert ends == [recorded], "and what they hear is what the ledger holds"
+    assert len(recorded) == {"on_sweep_start": 0, "on_sweep_end": 4}.get(hook, 1)
+    with store.lock():
+        pass  # the folder is free again
+
+
+def test_a_stop_leaves_the_rest_for_the_next_run(sweep, store):
+    launch = FakeLaunch()
+    outcome = Sweeper(launch, store).run(sweep, sweep.trials(), stop=lambda: len(launch.ran) == 2)
+    assert outcome.interrupted
+    assert len(outcome.missing) == 2
+    assert Sweeper(FakeLaunch(), store).run(sweep, sweep.trials()).successful
+
+
+def test_only_the_trials_asked_for_are_reported(sweep, store):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2]))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[2]))
+    assert {result.config["seed"] for result in outcome.ordered} == {2}
+
+
+def _winner(sweep, store, accuracies, statuses=None):
+    trials = sweep.trials(seeds=[1, 2])
+    outcomes = {}
+    for trial, accuracy in zip(trials, accuracies, strict=True):
+        status = (statuses or {}).get(trial.name, "completed")
+        store.append(dataclasses.replace(completed(trial, accuracy), status=status))
+        outcomes[trial.name] = accuracy
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, trials)
+    return winner(sweep, cells(outcome))
+
+
+def test_the_winner_is_the_best_mean_over_the_seeds_and_not_the_best_trial(sweep, store):
+    best = _winner(sweep, store, [0.99, 0.90, 0.5, 0.5, 0.70, 0.91, 0.5, 0.5])
+    assert best.label == "lr=0.1, width=8"
+    assert best.mean("val_accuracy") == pytest.approx(0.905)
+    assert best.spread("val_accuracy") == pytest.approx(0.005 * 2**0.5)
+    assert best.text("val_accuracy") == "0.9050±0.0071"
+
+
+def test_a_cell_with_a_diverged_seed_is_never_ranked(sweep, store):
+    best = _winner(sweep, store, [0.99, 0.9, 0.5, 0.5, 0.99, 0.9, 0.5, 0.5], {"lr=0.1,width=4,seed=2": "diverged"})
+    assert best.label == "lr=0.1, width=8"
+
+
+def test_where_nothing_has_completed_there_is_no_winner(sweep, store):
+    names = {trial.name: "diverged" for trial in sweep.trials(seeds=[1, 2])}
+    assert _winner(sweep, store, [0.9] * 8, names) is None
+
+
+def test_with_mode_min_less_is_better(sweep, store):
+    losses = dataclasses.replace(sweep, monitor="val_loss", mode="min")
+    for trial, loss in zip(losses.trials(), [3.0, 1.0, 2.0, 4.0], strict=True):
+        store.append(dataclasses.replace(completed(trial), history={"val_loss": [9.0, loss]}))
+    outcome = Sweeper(FakeLaunch(), store).run(losses, losses.trials())
+    assert winner(losses, cells(outcome)).label == "lr=0.1, width=8"
+
+
+def test_a_monitor_that_is_never_logged_ends_the_sweep_with_its_first_trial(sweep, store):
+    lost = dataclasses.replace(sweep, monitor="val_f1")
+    launch = InProcess(sweep.build, Runtime(str(store.folder), accelerator="cpu", monitor="val_f1"))
+    outcome = Sweeper(launch, store).run(lost, lost.trials())
+    (result,) = outcome.results.values()
+    assert (result.status, result.epochs) == ("failed", 1)
+    assert outcome.unlogged == (
+        "no metric is called 'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss"
+    )
+    assert outcome.left == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sweep": "other"}, "it is of the sweep 'other', not of 'tiny'"),
+        ({"config": {"lr": 0.5, "width": 4, "seed": 123, "max_epochs": 3}}, "another lr"),
+        ({"cell": {"lr": 0.5}}, "its cell has another lr"),
+    ],
+)
+def test_a_record_that_is_not_its_trials_is_refused_by_line(sweep, store, change, said):
+    trial = sweep.trials()[0]
+    store.append(dataclasses.replace(completed(trial), **change))
+    with pytest.raises(LedgerError, match=f"line 1: .*{said}"):
+        Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+
+
+def test_a_result_goes_by_its_trials_name_whatever_its_record_says(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(dataclasses.replace(completed(trial), name="somewhere else"))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, [trial])
+    assert [result.name for result in outcome.ordered] == [trial.name]
+    assert outcome.ran == []
+
+
+REFERENCE = Path(__file__).parents[2] / "lightning_logs" / "reference" / "batch_size" / "results.jsonl"
+
+
+def test_a_ledger_of_the_first_schema_is_read_and_nothing_of_it_runs_again(store):
+    from sweeps.batch_size import SWEEP
+
+    store.folder.mkdir()
+    line = REFERENCE.read_text().splitlines(keepends=True)[0]
+    assert line.startswith('{"schema": 1, ')
+    store.path.write_text(line)
+    launch = FakeLaunch()
+    trials = [trial for trial in SWEEP.trials() if trial.label == "batch_size=5000"]
+    outcome = Sweeper(launch, store).run(SWEEP, trials)
+    assert launch.ran == []
+    assert [result.status for result in outcome.ordered] == ["completed"]
+    assert store.path.read_text() == line
+
+
+def _made(trial, name="toy:build", sources=None):
+    return dataclasses.replace(
+        completed(trial), build={"name": name, "config": "conftest:TinyConfig", "sources": sources or {}}
+    )
+
+
+def test_results_of_another_build_are_left_out_and_stay_in_the_ledger(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(_made(trial, "toy:build_raising"))
+    launch = FakeLaunch()
+    outcome = Sweeper(launch, store).run(sweep, [trial])
+    assert launch.ran == [trial.name]
+    assert outcome.remarks == ["Left out: 1 of these trials had results by another build or configuration class."]
+    assert len(store.path.read_text().splitlines()) == 2
+    other = dataclasses.replace(sweep, build="toy:build_raising")
+    assert Sweeper(FakeLaunch(), store).run(other, other.trials()[:1]).ran == []
+
+
+def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(_made(trial, sources={"toy": "0123456789abcdef"}))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, [trial])
+    assert outcome.ran == []
+    assert outcome.remarks == [
+        "The source of toy has changed since 1 of these results were made: --fresh runs them anew."
+    ]

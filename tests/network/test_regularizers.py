@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nnhp_torch.network.regularizers import l1, l2, penalty
+
+W = torch.tensor([[1.0, -2.0], [0.5, 0.0]], requires_grad=True)
+
+
+def test_worked_matrix():
+    assert l1(W).item() == 3.5
+    assert l2(W).item() == 5.25
+
+
+def test_gradients():
+    """l2's is 2w: torch's weight_decay would give w."""
+    assert torch.autograd.grad(l1(W), W)[0].tolist() == [[1, -1], [1, 0]]
+    assert torch.autograd.grad(l2(W), W)[0].tolist() == [[2, -4], [1, 0]]
+
+
+def test_by_name():
+    assert penalty("l1") is l1
+    assert penalty("l2") is l2
+    with pytest.raises(ValueError, match="l1, l2, not 'l3'"):
+        penalty("l3")

@@ -1,0 +1,204 @@
+"""What a person reads in the end."""
+
+import dataclasses
+import io
+import math
+
+import pytest
+from conftest import FakeLaunch, completed
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nnhp_torch.core.keeping import claim
+from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.sweeper import Sweeper, unfinished
+from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
+from nnhp_torch.report.progress import ProgressReport
+from nnhp_torch.report.table import CsvReport, TableReport, table, write_image
+
+
+def _console(width=100):
+    return Console(file=io.StringIO(), width=width, highlight=False)
+
+
+def _report(sweep, store, launch, seeds=(123,), width=100):
+    out = _console(width)
+    callbacks = [ProgressReport(out), TableReport(out, store, "python -m sweeps.tiny", "python -m sweeps.next")]
+    Sweeper(launch, store, callbacks).run(sweep, sweep.trials(seeds=seeds))
+    return out.file.getvalue()
+
+
+def test_the_end_names_the_winner_the_noise_and_what_to_do_next(sweep, store):
+    best = sweep.trials()[2]
+    text = _report(sweep, store, FakeLaunch({best.label: completed(best, 0.95)}))
+    assert "Winner: lr=0.01, width=4 with val_accuracy=0.9500 (test 0.9400)" in text
+    assert "One seed: differences of a few tenths of a point are noise" in text
+    assert f"Figure   {store.folder / 'figure.png'}" in text
+    assert f"Curves   tensorboard --logdir {store.folder}" in text
+    assert "Next     python -m sweeps.next" in text
+
+
+def test_where_all_trials_fail_no_winner_is_claimed(sweep, store):
+    text = _report(
+        sweep,
+        store,
+        FakeLaunch({t.label: unfinished(t, "failed", "Traceback\nValueError: no") for t in sweep.trials()}),
+    )
+    assert "No winner" in text
+    assert "Winner:" not in text
+    assert "lr=0.1,width=4 failed: ValueError: no" in text
+
+
+def test_without_a_terminal_each_trial_is_a_plain_line(sweep, store):
+    lines = _report(sweep, store, FakeLaunch()).splitlines()
+    assert lines[0] == "tiny: 4 trials to run"
+    assert lines[1] == "✓ 1/4  lr=0.1, width=4  val_accuracy=0.9000  3 epochs, 1.5 s"
+
+
+def test_seeds_are_named_where_there_are_several(sweep, store):
+    lines = _report(sweep, store, FakeLaunch(), seeds=(1, 2)).splitlines()
+    assert "lr=0.1, width=4, seed=1" in lines[1]
+
+
+def test_nothing_to_run_says_where_the_results_were_made(sweep, store):
+    _report(sweep, store, FakeLaunch())
+    text = _report(sweep, store, FakeLaunch())
+    assert "Nothing to run: all 4 trials are in" in text
+    assert "made 2026-01-02 on a CPU with torch 2.0" in text
+    assert "--fresh" in text
+
+
+@pytest.mark.parametrize("width", [200, 100, 70, 50])
+def test_the_table_fits_the_terminal_and_cuts_nothing_off(sweep, store, width):
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2, 3]))
+    gathered = cells(outcome)
+    out = _console(width)
+    out.print(table(sweep, gathered, winner(sweep, gathered), width))
+    text = out.file.getvalue()
+    assert "…" not in text
+    assert len(text.splitlines()) == 5
+    assert "val_acc" in text
+    assert "winner" in text
+
+
+def test_an_image_replaces_the_one_before_it(tmp_path):
+    png = bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000002000000010802000000"
+    )  # the header of a picture two pixels wide and one high
+    write_image(tmp_path / "figure", "tiny", png)
+    write_image(tmp_path / "figure", "tiny", png)
+    events = EventAccumulator(str(tmp_path / "figure")).Reload()
+    (image,) = events.Images("tiny")
+    assert (image.width, image.height, image.encoded_image_string) == (2, 1, png)
+    assert len(list((tmp_path / "figure").iterdir())) == 1
+
+
+def test_a_picture_that_a_symbolic_link_has_put_elsewhere_is_not_removed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "events.out.tfevents.1").touch()
+    (tmp_path / "figure").symlink_to(elsewhere)
+    write_image(tmp_path / "figure", "tiny", bytes(24))
+    assert (elsewhere / "events.out.tfevents.1").exists()
+
+
+def _with_checkpoints(store, launch):
+    """A launch that leaves both checkpoints of each trial."""
+
+    def run(trials, listener):
+        for trial in trials:
+            folder = store.folder / trial.name / "checkpoints"
+            claim(folder, trial.identity)
+            for name in ("last", "best"):
+                (folder / f"{name}.ckpt").touch()
+            launch(iter([trial]), listener)
+
+    return run
+
+
+def _left(store):
+    return sorted(f"{path.parent.parent.name}/{path.name}" for path in store.folder.glob("*/checkpoints/*.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        ("winner", ["lr=0.01,width=4/last.ckpt"]),
+        ("last", ["lr=0.01,width=4/last.ckpt", "lr=0.01,width=8/last.ckpt", "lr=0.1,width=8/last.ckpt"]),
+        ("best", ["lr=0.01,width=4/best.ckpt", "lr=0.01,width=8/best.ckpt", "lr=0.1,width=8/best.ckpt"]),
+    ],
+)
+def test_only_the_checkpoints_asked_for_stay_and_a_failed_trial_keeps_its_own(sweep, store, keep, left):
+    failing, _, best, _ = sweep.trials()
+    launch = FakeLaunch({failing.label: unfinished(failing, "failed", "no"), best.label: completed(best, 0.95)})
+    Sweeper(_with_checkpoints(store, launch), store, [CheckpointPruning(store.folder, keep)]).run(sweep, sweep.trials())
+    failed = ["lr=0.1,width=4/best.ckpt", "lr=0.1,width=4/last.ckpt"]
+    if keep == "winner":  # the sweep is not complete: any cell may still win
+        left = [f"{trial.name}/last.ckpt" for trial in sweep.trials()[1:]]
+    assert _left(store) == sorted(left + failed)
+
+
+def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store):
+    small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    accuracies = {"lr=0.1": 0.9, "lr=0.01": 0.8, "lr=0.1,seed=2": 0.95, "lr=0.01,seed=2": 0.99}
+
+    def launch(trials, listener):
+        for trial in trials:
+            _with_checkpoints(store, FakeLaunch({trial.label: completed(trial, accuracies[trial.name])}))(
+                iter([trial]), listener
+            )
+
+    Sweeper(launch, store, [CheckpointPruning(store.folder)]).run(small, small.trials(seeds=[123, 2]))
+    assert _left(store) == ["lr=0.1,seed=2/last.ckpt"], "of the winning cell, though another trial was better"
+
+
+def test_the_weights_that_are_named_are_never_another_trials(sweep, store):
+    small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    outcome = Sweeper(_with_checkpoints(store, FakeLaunch()), store).run(small, small.trials())
+    last = winner_checkpoint(outcome, store.folder)
+    assert last == store.folder / "lr=0.1" / "checkpoints" / "last.ckpt"
+    edited = dataclasses.replace(small.trials()[0], build="elsewhere:build")
+    claim(last.parent, edited.identity)
+    last.touch()
+    assert winner_checkpoint(outcome, store.folder) is None
+
+
+def _of_a_stranger(trial, history, test=None):
+    return dataclasses.replace(completed(trial), history=history, test=test or {})
+
+
+def test_several_seeds_of_a_module_that_logs_the_monitor_alone_have_a_table_and_a_csv_without_empty_columns(
+    sweep, store
+):
+    losses = dataclasses.replace(sweep, monitor="val_loss")
+    trials = losses.trials(seeds=[1, 2])
+    for place, trial in enumerate(trials):
+        store.append(_of_a_stranger(trial, {"val_loss": [1.0, 0.1 * (1 + place % 4)]}))
+    out = _console()
+    callbacks = [CsvReport(store.folder), TableReport(out, store, "python mine.py")]
+    Sweeper(FakeLaunch(), store, callbacks).run(losses, trials)
+    head = next(line for line in out.file.getvalue().splitlines() if "val_loss" in line)
+    assert head.split() == ["lr", "width", "val_loss", "best", "(epoch)", "seconds"]
+    assert "Winner: lr=0.1, width=4 with val_loss=0.1000±0.0000" in out.file.getvalue()
+    columns = (store.folder / "results.csv").read_text().splitlines()[0].split(",")
+    assert columns[2:7] == ["seed", "status", "epochs", "val_loss", "best_val_loss"]
+
+
+def test_a_seed_without_the_metric_leaves_the_cell_unranked_and_breaks_nothing(sweep, store):
+    losses = dataclasses.replace(sweep, monitor="val_loss", axes={"lr": [0.1, 0.01]})
+    for trial in losses.trials(seeds=[1, 2]):
+        missing = trial.cell["lr"] == 0.1 and trial.config.seed == 2
+        store.append(_of_a_stranger(trial, {"val_loss": [math.nan if missing else 0.5]}))
+    out = _console()
+    Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(losses, losses.trials(seeds=[1, 2]))
+    assert "Winner: lr=0.01 with val_loss=0.5000±0.0000" in out.file.getvalue()
+
+
+def test_twins_are_shown_under_the_names_that_the_module_gave_them(sweep, store):
+    slashed = dataclasses.replace(sweep, monitor="val/acc", axes={"lr": [0.1, 0.01]})
+    for trial in slashed.trials():
+        store.append(_of_a_stranger(trial, {"train/acc": [0.8], "val/acc": [0.7]}, {"test/acc": 0.6}))
+    out = _console()
+    Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(slashed, slashed.trials())
+    assert "val/acc  test/acc  train/acc" in out.file.getvalue()
+    assert "with val/acc=0.7000 (test 0.6000)" in out.file.getvalue()

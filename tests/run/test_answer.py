@@ -1,0 +1,189 @@
+"""What build may answer, and what is said where it answers anything else."""
+
+import dataclasses
+
+import lightning as L
+import pytest
+import torch
+import toy
+from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar, TQDMProgressBar
+
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.run.answer import SETTINGS, Setup, WrongAnswer, setup_of
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial import run_trial
+
+
+class WithLoaders(toy.Toy):
+    """A module that serves its own data."""
+
+    train_dataloader = toy.ToyData.train_dataloader
+    val_dataloader = toy.ToyData.val_dataloader
+    test_dataloader = toy.ToyData.val_dataloader
+
+    def __init__(self, lr, width):
+        super().__init__(lr, width)
+        self.data = toy.ToyData().data
+
+
+class WithoutTest(L.LightningDataModule):
+    train_dataloader = toy.ToyData.train_dataloader
+    val_dataloader = toy.ToyData.val_dataloader
+    data = toy.ToyData().data
+
+
+def loaders():
+    data = toy.ToyData()
+    return {"train": data.train_dataloader(), "val": data.val_dataloader(), "test": data.test_dataloader()}
+
+
+def net():
+    return toy.Toy(0.1, 4)
+
+
+@pytest.fixture
+def trial(sweep):
+    return sweep.trials()[0]
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime(str(tmp_path), accelerator="cpu")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: (net(), toy.ToyData()),
+        lambda: [net(), toy.ToyData(), None],
+        lambda: (net(), toy.ToyData(), EarlyStopping("val_loss", patience=9)),
+        lambda: (net(), loaders(), []),
+        lambda: (net(), tuple(loaders().values())),
+        lambda: WithLoaders(0.1, 4),
+        lambda: (WithLoaders(0.1, 4), None, []),
+        lambda: (WithLoaders(0.1, 4), WithoutTest(), []),
+        lambda: Setup(net(), toy.ToyData()),
+        lambda: Setup(net(), loaders(), callbacks=[RichProgressBar(), TQDMProgressBar()]),
+    ],
+    ids=[
+        *("two-things", "list", "one-callback", "loaders", "tuple-of-loaders", "module-alone", "no-data"),
+        *("own-test-loader", "setup", "progress-bars"),
+    ],
+)
+def test_the_same_module_and_data_give_the_same_result_in_whatever_form_build_answers(trial, runtime, answer):
+    whole = run_trial(trial, toy.build, dataclasses.replace(runtime, folder=runtime.folder + "/whole"))
+    result = run_trial(trial, lambda config: answer(), runtime)
+    assert (result.status, result.reason) == ("completed", "")
+    assert (result.history, result.test) == (whole.history, whole.test)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (None, "build answers None; does it end with"),
+        (toy.Toy, "LightningModule first, not the class Toy itself"),
+        ((toy.ToyData(), net(), []), "LightningModule first, not ToyData"),
+        ((), "0 things"),
+        ((net(), None, [], {}), "4 things"),
+        (net(), "nothing to train on: Toy has no train_dataloader of its own"),
+        ((net(), toy.ToyData, []), "not the class ToyData itself"),
+        ((net(), toy.ToyData().data, []), "or loaders, not TensorDataset"),
+        ((net(), {"train": [], "validation": []}, []), "no part 'validation'"),
+        ((net(), toy.ToyData(), [EarlyStopping]), "Lightning callbacks, not the class EarlyStopping itself"),
+        ((net(), toy.ToyData(), 3), "a list of Lightning callbacks, not 3"),
+        (Setup(net(), toy.ToyData(), trainer=[1]), "dictionary of Trainer's arguments, not list"),
+        (Setup(net(), toy.ToyData(), trainer={"max_epochs": 3}), "max_epochs: it is a field of the configuration"),
+        (Setup(net(), toy.ToyData(), trainer={"precision": 16}), "give it on the command line, as --precision"),
+        (Setup(net(), toy.ToyData(), trainer={"gradient_clip": 1}), "it may set accumulate_grad_batches"),
+        (Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": torch.tensor(3)}), "a plain value here, not Tensor"),
+    ],
+)
+def test_any_other_answer_is_refused_in_a_sentence(answer, sentence):
+    with pytest.raises(WrongAnswer) as refusal:
+        setup_of(answer)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_build_may_set_are_arguments_of_the_trainer():
+    L.Trainer(
+        logger=False,
+        **dict.fromkeys(SETTINGS)
+        | {"accumulate_grad_batches": 1, "overfit_batches": 0, "reload_dataloaders_every_n_epochs": 0},
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ((net(), toy.ToyData), "not the class ToyData itself"),
+        (
+            Setup(net(), toy.ToyData(), trainer={"gradient_clip_algorithm": "round"}),
+            "`gradient_clip_algorithm` round is invalid",
+        ),
+    ],
+)
+def test_a_wrong_answer_ends_the_sweep_before_anything_is_trained(sweep, tmp_path, capsys, answer, sentence):
+    with pytest.raises(SystemExit) as end:
+        main(dataclasses.replace(sweep, build=lambda config: answer), run_here(tmp_path))
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line
+    assert not ResultStore(tmp_path / "tiny").results()
+
+
+def run_here(tmp_path):
+    return ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Clipped:
+    clip: float | None = None
+    seed: int = 123
+    max_epochs: int = 2
+
+
+def build_clipped(config: Clipped):
+    return Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": config.clip})
+
+
+def test_a_setting_of_the_trainer_is_swept_as_any_other_field(tmp_path):
+    with pytest.raises(SystemExit) as end:
+        main(Sweep("clip", Clipped(), {"clip": [None, 1e-9]}, build_clipped), run_here(tmp_path))
+    assert end.value.code == 0
+    free, clipped = ResultStore(tmp_path / "clip").results().values()
+    assert free.key != clipped.key
+    assert free.history != clipped.history
+
+
+def build_saving(config):
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    return *toy.build(config)[:2], [ModelCheckpoint(save_last=True, filename="{epoch}")]
+
+
+def test_what_a_model_checkpoint_of_ones_own_saves_is_neither_removed_nor_taken_for_the_sweepers(sweep, tmp_path):
+    for keep in ("winner", "best", "last"):
+        logs = tmp_path / keep
+        with pytest.raises(SystemExit) as end:
+            main(dataclasses.replace(sweep, build=build_saving), [*run_here(logs), "--keep_checkpoints", keep])
+        assert end.value.code == 0
+        assert len(list(logs.glob("tiny/*/model_checkpoints/last.ckpt"))) == 4
+        assert len(list(logs.glob("tiny/*/model_checkpoints/epoch=2.ckpt"))) == 4
+        assert len(list(logs.glob("tiny/*/checkpoints/*.ckpt"))) == (1 if keep == "winner" else 4)
+
+
+def test_a_checkpoint_made_under_other_settings_of_the_trainer_is_not_gone_on_from(trial, runtime):
+    def stop(epoch, metrics):
+        raise KeyboardInterrupt
+
+    def build_limited(config):
+        return Setup(*toy.build(config), trainer={"limit_train_batches": 2})
+
+    run_trial(trial, toy.build, runtime, stop)
+    result = run_trial(trial, build_limited, runtime)
+    afresh = run_trial(trial, build_limited, dataclasses.replace(runtime, folder=runtime.folder + "/afresh"))
+    assert result.history == afresh.history
+    assert result.notes == ["started over: its checkpoint was made under other settings of the Trainer"]

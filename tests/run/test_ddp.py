@@ -1,0 +1,132 @@
+"""One trial across two processes gives what one device gives, and a lost process loses one trial."""
+
+import dataclasses
+import os
+import time
+
+import psutil
+import pytest
+import torch
+
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.sweeper import SweepCallback, Sweeper
+from nnhp_torch.run.local import Workers
+from nnhp_torch.run.runtime import Runtime
+
+TIME_LIMIT = 60  # seconds within which a trial that has lost a process must have failed
+
+
+def run(sweep, folder, devices, jobs=1, callbacks=()):
+    """The sweep's outcome in a folder, each trial on so many CPU processes."""
+    store = ResultStore(folder)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    strategy = "ddp" if devices > 1 else "auto"
+    runtime = Runtime(
+        str(store.folder), "cpu", devices=devices, strategy=strategy, monitor=sweep.monitor, mode=sweep.mode
+    )
+    return Sweeper(Workers(sweep.build, runtime, jobs=jobs), store, callbacks).run(sweep, sweep.trials())
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A sweep of two trials of one epoch on real MNIST: on one device, and on two."""
+    sweep = Sweep(
+        "batch_size",
+        TrialConfig(n_nodes=32, max_epochs=1),
+        {"batch_size": [2_000, 30_000]},
+        build="nnhp_torch.article.experiment:build",
+    )
+    folders = [tmp_path_factory.mktemp(f"on{devices}") for devices in (1, 2)]
+    return [(run(sweep, folder, devices), folder) for devices, folder in zip((1, 2), folders, strict=True)]
+
+
+def test_a_sweep_of_several_trials_on_two_processes_completes(both):
+    for outcome, _ in both:
+        assert outcome.successful
+    assert [result.hardware["world_size"] for result in both[1][0].ordered] == [2, 2]
+    lines = (both[1][1] / "results.jsonl").read_text().splitlines()
+    assert len(lines) == 2, "one record a trial, whatever the number of processes"
+
+
+def test_the_weights_after_an_epoch_are_those_of_one_device(both):
+    for one, two in zip(both[0][0].ordered, both[1][0].ordered, strict=True):
+        weights = []
+        for result, (_, folder) in ((one, both[0]), (two, both[1])):
+            path = folder / result.name / "checkpoints" / "last.ckpt"
+            state = torch.load(path, weights_only=True)["state_dict"]
+            weights.append(torch.cat([value.flatten() for name, value in state.items() if name.startswith("net.")]))
+        assert (weights[0] - weights[1]).norm() / weights[0].norm() < 1e-4
+
+
+def test_every_image_is_trained_on_and_scored_once(both):
+    for one, two in zip(both[0][0].ordered, both[1][0].ordered, strict=True):
+        for metric, images in (("val_accuracy", 10_000), ("train_accuracy", 50_000)):
+            right = two.final(metric) * images
+            assert right == pytest.approx(round(right), abs=0.01), "a share of exactly so many images"
+            assert right == pytest.approx(one.final(metric) * images, abs=images / 1000)
+        assert two.final("val_loss") == pytest.approx(one.final("val_loss"), rel=1e-3)
+        assert two.test["test_accuracy"] == pytest.approx(one.test["test_accuracy"], abs=1e-3)
+
+
+def test_a_lost_process_fails_its_trial_in_time_leaves_no_orphan_and_the_sweep_goes_on(sweep, tmp_path):
+    small = dataclasses.replace(sweep, axes={"width": [8, 4]}, build="toy:build_losing_a_rank")
+    before = {process.pid for process in psutil.Process(os.getpid()).children(recursive=True)}
+    start = time.monotonic()
+    outcome = run(small, tmp_path / "tiny", devices=2)
+    assert time.monotonic() - start < TIME_LIMIT
+    assert [result.status for result in outcome.ordered] == ["failed", "completed"]
+    assert "SIGKILL" in outcome.ordered[0].reason
+    after = {p.pid for p in psutil.Process(os.getpid()).children(recursive=True) if "spawn_main" in str(p.cmdline())}
+    assert after <= before, "no process is left"
+
+
+def test_an_exception_on_one_rank_ends_the_trial_on_all_with_that_ranks_reason(sweep, tmp_path):
+    small = dataclasses.replace(sweep, axes={"width": [8, 4]}, build="toy:build_raising_on_one_rank")
+    start = time.monotonic()
+    failed, after = run(small, tmp_path / "tiny", devices=2).ordered
+    assert time.monotonic() - start < TIME_LIMIT
+    assert (failed.status, failed.epochs, after.status) == ("failed", 1, "completed")
+    assert failed.reason.splitlines()[-1] == "RuntimeError: on this rank alone"
+    assert failed.notes == ["failed on rank 1"]
+
+
+def test_a_trial_on_two_processes_is_pruned_in_both(sweep, tmp_path):
+    class Strict(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            return "no good" if epoch == 2 and trial.config.width == 4 else None
+
+    small = dataclasses.replace(sweep, axes={"width": [4, 8]})
+    outcome = run(small, tmp_path / "tiny", devices=2, callbacks=[Strict()])
+    assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)]
+
+
+def test_a_module_that_knows_of_one_device_is_trained_and_scored_on_two_as_on_one(sweep, tmp_path):
+    base = dataclasses.replace(sweep.base, max_epochs=1)
+    small = dataclasses.replace(
+        sweep, base=base, axes={"width": [10, 33]}, build="toy:build_unaware_of_devices", monitor="val_loss", mode="min"
+    )
+    even, uneven = run(small, tmp_path / "two", devices=2).ordered
+    for result, steps in ((even, 10), (uneven, 3)):
+        assert result.status == "completed", result.reason
+        assert result.final("val_target") == result.test["test_target"] == 49.5
+        assert result.final("seen") == 4950, "every example once"
+        assert result.final("steps") == steps, "the batch stays as large, and a last one of one example joins another"
+    assert not even.notes
+    assert uneven.notes == ["2 devices cannot share its batches evenly: some examples weigh more in training"]
+    one = run(small, tmp_path / "one", devices=1).ordered[0]
+    assert even.final("val_loss") == pytest.approx(one.final("val_loss"), rel=1e-5)
+
+
+def test_a_trial_on_two_processes_goes_on_to_the_same_digits(sweep, tmp_path):
+    wide = dataclasses.replace(sweep, axes={"width": [8]})
+    shorter = dataclasses.replace(wide, build="toy:build_killed_once")
+    whole = run(wide, tmp_path / "whole", devices=2).ordered[0]
+    assert whole.status == "completed", whole.reason
+    folder = tmp_path / "killed"
+    assert run(shorter, folder, devices=2).ordered[0].status == "failed"
+    assert list(folder.glob("*/checkpoints/last.ckpt")), "the first epoch's checkpoint is there"
+    again = run(shorter, folder, devices=2).ordered[0]
+    assert again.status == "completed"
+    assert again.history == whole.history

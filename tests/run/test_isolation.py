@@ -1,0 +1,91 @@
+"""A trial finds its process as if no other had been there, and leaves it so."""
+
+import dataclasses
+import logging
+import os
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import toy
+
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.run.isolation import environment_of_one, isolated
+from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.runtime import Runtime
+
+
+def state():
+    """All that a trial might change."""
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": np.random.get_state()[1].tolist(),
+        "python": random.getstate(),
+        "dtype": torch.get_default_dtype(),
+        "device": torch.get_default_device(),
+        "threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
+        "anomaly": torch.is_anomaly_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "products": torch.get_float32_matmul_precision(),
+        "mkldnn": torch.backends.mkldnn.enabled,
+        "cudnn": torch.backends.cudnn.benchmark,
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "warnings": list(warnings.filters),
+        "log": logging.getLogger("lightning.pytorch").level,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _plain_products():
+    """As in a fresh process: another test may have chosen the library of products."""
+    torch.set_float32_matmul_precision("highest")
+
+
+def test_a_trial_that_changes_all_that_it_can_leaves_the_next_one_its_digits(sweep, tmp_path):
+    two = dataclasses.replace(sweep, axes={"width": [4, 8]}, build=toy.build_changing_its_process)
+    alone = dataclasses.replace(two, axes={"width": [8]})
+    outcomes = []
+    for folder, these in ((tmp_path / "alone", alone), (tmp_path / "after another", two)):
+        store, before = ResultStore(folder), state()
+        folder.mkdir()
+        launch = InProcess(these.build, Runtime(str(folder), accelerator="cpu"))
+        outcomes.append(Sweeper(launch, store).run(these, these.trials()))
+        assert state() == before, "nothing leaks into one's own process, such as a notebook"
+    (fresh,), (changer, after) = (outcome.ordered for outcome in outcomes)
+    assert (changer.status, fresh.status) == ("completed", "completed"), changer.reason
+    assert (after.history, after.test) == (fresh.history, fresh.test)
+
+
+def test_the_default_device_and_gradients_are_put_back_also_after_an_exception():
+    @isolated()
+    def change():
+        torch.set_default_device("meta")
+        torch.set_grad_enabled(False)
+        raise ZeroDivisionError
+
+    before = state()
+    with pytest.raises(ZeroDivisionError):
+        change()
+    assert state() == before
+
+
+def test_a_module_that_changes_directory_keeps_its_files_in_one_folder(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = dataclasses.replace(sweep, axes={"width": [4]}, build=toy.build_changing_its_process)
+    store = ResultStore("logs/tiny")
+    Sweeper(InProcess(one.build, Runtime("logs/tiny", accelerator="cpu")), store).run(one, one.trials())
+    (folder,) = tmp_path.glob("logs/tiny/*/checkpoints")
+    assert {path.name for path in folder.iterdir()} == {"last.ckpt", "best.ckpt"}
+    assert list(folder.parent.glob("events.out.tfevents.*"))
+
+
+def test_an_environment_without_the_ranks_of_another_launcher_is_put_back(monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    with environment_of_one({"LOCAL_RANK": "0"}):
+        assert ("RANK" in os.environ, os.environ["LOCAL_RANK"]) == (False, "0")
+    assert (os.environ["RANK"], "LOCAL_RANK" in os.environ) == ("3", False)

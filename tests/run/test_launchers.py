@@ -1,0 +1,256 @@
+"""Trials in worker processes: same digits, one death does not end the sweep, none outlives its parent."""
+
+import dataclasses
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+from conftest import environment
+
+from nnhp_torch.core.sweeper import SweepCallback, Sweeper
+from nnhp_torch.run import local as launchers
+from nnhp_torch.run.local import InProcess, Workers, cores
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.worker import PreparationError, get_ready
+
+
+def run(sweep, store, launcher, build="toy:build", **kwargs):
+    runtime = Runtime(str(store.folder), accelerator="cpu")
+    store.folder.mkdir(parents=True, exist_ok=True)
+    return Sweeper(launcher(build, runtime, **kwargs), store).run(sweep, sweep.trials())
+
+
+def test_workers_give_the_same_digits_as_this_process(sweep, store, tmp_path):
+    from nnhp_torch.core.ledger import ResultStore
+
+    beside = run(sweep, store, Workers, jobs=2)
+    here = run(sweep, ResultStore(tmp_path / "here" / "tiny"), InProcess)
+    assert beside.successful
+    assert [r.history for r in beside.ordered] == [r.history for r in here.ordered]
+    assert [r.test for r in beside.ordered] == [r.test for r in here.ordered]
+
+
+def test_in_a_worker_loaders_start_their_processes_as_anywhere_else(sweep, store):
+    one = dataclasses.replace(sweep, axes={"width": [4]})
+    outcome = run(one, store, Workers, build="toy:build_starting", jobs=1)
+    assert outcome.ordered[0].history["method"][0] == 0, "the platform's default comes first"
+
+
+def test_a_killed_worker_fails_its_trial_and_the_others_go_on(sweep, store):
+    outcome = run(sweep, store, Workers, "toy:build_killed_once", jobs=2)
+    statuses = {result.cell["width"]: result.status for result in outcome.ordered}
+    assert statuses == {4: "completed", 8: "failed"}
+    reasons = {result.reason for result in outcome.ordered if result.status == "failed"}
+    assert all("killed by SIGKILL" in reason and "memory" in reason for reason in reasons)
+    again = run(sweep, store, Workers, "toy:build_killed_once", jobs=2)
+    assert again.successful, "and run again, they go on"
+    assert len(again.ran) == 2
+
+
+def test_a_killed_worker_is_missed_at_once_although_a_process_that_it_forked_lives(sweep, store):
+    two = dataclasses.replace(sweep, axes={"width": [8, 4]})
+    began = time.monotonic()
+    outcome = run(two, store, Workers, "toy:build_killed_beside_a_child", jobs=1)
+    assert time.monotonic() - began < 40, "the child lives for a minute"
+    for path in store.folder.glob("*/child"):
+        os.kill(int(path.read_text()), signal.SIGKILL)
+    assert [result.status for result in outcome.ordered] == ["failed", "completed"]
+    assert "killed by SIGKILL" in outcome.ordered[0].reason
+
+
+def test_a_callback_that_raises_fails_its_trials_alone(sweep, store):
+    outcome = run(sweep, store, Workers, "toy:build_raising", jobs=2)
+    assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
+
+
+def test_a_sweep_callback_that_raises_ends_the_workers_and_leaves_running_trials_to_the_next_run(sweep, store):
+    class Bad(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            raise RuntimeError("my sweep callback")
+
+    store.folder.mkdir(parents=True)
+    workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=2)
+    with pytest.raises(RuntimeError, match="my sweep callback"):
+        Sweeper(workers, store, [Bad()]).run(sweep, sweep.trials())
+    assert not multiprocessing.active_children()
+    assert {result.status for result in store.results().values()} == {"interrupted"}
+
+
+@pytest.mark.parametrize("launcher", [InProcess, Workers])
+def test_what_another_launcher_has_put_into_the_environment_changes_no_trial(sweep, store, launcher, monkeypatch):
+    from lightning.pytorch.utilities import rank_zero_only
+
+    ranks = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "far", "MASTER_PORT": "1"}
+    slurm = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
+    for name, value in {**ranks, **slurm, "SLURM_JOB_NAME": "train"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rank_zero_only, "rank", 1)  # what Lightning makes of them, if they are there at its import
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    outcome = run(one, store, launcher, **({"jobs": 1} if launcher is Workers else {}))
+    assert outcome.successful, outcome.ordered[0].reason
+    assert list(store.folder.glob("*/events.out.tfevents.*")), "and it has its curves"
+    assert os.environ["RANK"] == "1"
+
+
+@pytest.mark.parametrize("launcher", [InProcess, Workers])
+def test_a_sweep_callback_ends_a_trial_by_giving_its_reason(sweep, store, launcher):
+    class Strict(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            return "not wide enough" if trial.config.width == 4 and epoch == 2 else None
+
+    store.folder.mkdir(parents=True)
+    runtime = Runtime(str(store.folder), accelerator="cpu")
+    launch = InProcess("toy:build", runtime) if launcher is InProcess else Workers("toy:build", runtime, jobs=2)
+    outcome = Sweeper(launch, store, [Strict()]).run(sweep, sweep.trials())
+    assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)] * 2
+    assert outcome.ordered[0].reason == "not wide enough"
+    assert outcome.ordered[0].test == {}, "the test images are for trials that are through"
+    assert outcome.successful
+    assert not Sweeper(launch, store).run(sweep, sweep.trials()).ran, "what is pruned is settled"
+
+
+def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(sweep, store):
+    with pytest.raises(PreparationError, match="no data anywhere"):
+        run(sweep, store, Workers, "toy:build_without_data", jobs=2)
+    assert not store.path.exists()
+
+
+def test_a_worker_that_dies_at_its_start_ends_the_sweep_instead_of_another_one_starting(sweep, store):
+    with pytest.raises(PreparationError, match="the worker process ended with exit status 3"):
+        run(sweep, store, Workers, "toy:build_exiting", jobs=2)
+    assert not store.path.exists()
+
+
+def test_a_build_that_cannot_be_imported_fails_each_trial_once(sweep, store):
+    outcome = run(sweep, store, Workers, "toy:no_such_build", jobs=2)
+    assert [result.status for result in outcome.ordered] == ["failed"] * 4
+    assert "no_such_build" in outcome.ordered[0].reason
+    assert len(store.path.read_text().splitlines()) == 4
+    assert store.log.read_text().count("AttributeError") == 4, "and what the workers print has the tracebacks"
+
+
+def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, store, monkeypatch):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]}, base=dataclasses.replace(sweep.base, max_epochs=200))
+    started = []
+    start = launchers._Slot.__init__
+
+    def count(slot, *args):
+        start(slot, *args)
+        started.append(slot)
+
+    monkeypatch.setattr(launchers._Slot, "__init__", count)
+
+    class KillTheIdle(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            if epoch == 1:
+                (idle,) = (slot for slot in started if slot.trial is None)
+                idle.processes[0].kill()
+
+    store.folder.mkdir(parents=True)
+    workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=2)
+    assert Sweeper(workers, store, [KillTheIdle()]).run(one, one.trials()).successful
+    assert len(started) == 2
+
+
+def test_where_the_workers_log_cannot_be_written_they_print_to_the_console(sweep, store, capfd):
+    store.log.mkdir(parents=True)
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    assert run(one, store, Workers, jobs=1).successful
+    assert f"{store.log} cannot be written" in capfd.readouterr().err
+
+
+class Watch(SweepCallback):
+    """After each trial: memory and open files of the worker, open files of this process."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.seen = []
+
+    def on_trial_end(self, trial, result):
+        worker = max(psutil.Process().children(), key=lambda child: child.memory_info().rss)
+        open_events = [file for file in worker.open_files() if "tfevents" in file.path]
+        self.seen.append(
+            (worker.memory_info().rss / 2**20, worker.num_fds(), worker.num_threads(), psutil.Process().num_fds())
+        )
+        assert not open_events
+
+
+@pytest.mark.parametrize("trials", [30, pytest.param(200, marks=pytest.mark.slow)])
+def test_many_trials_in_one_worker_leave_memory_flat_and_no_file_open(sweep, store, trials):
+    many = dataclasses.replace(
+        sweep,
+        base=dataclasses.replace(sweep.base, max_epochs=1),
+        axes={"lr": [0.001 * i for i in range(1, trials + 1)]},
+    )
+    watch = Watch(store.folder)
+    store.folder.mkdir(parents=True)
+    workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=1)
+    assert Sweeper(workers, store, [watch]).run(many, many.trials()).successful
+    memory, *handles = (list(values) for values in zip(*watch.seen[trials // 3 :], strict=True))
+    assert memory[-1] - memory[0] < 10, memory
+    assert all(max(values) <= values[0] + 1 for values in handles), handles
+
+
+def test_a_worker_that_is_ready_collects_garbage_again(monkeypatch):
+    """Importing goes without, and what is imported is never looked through."""
+    monkeypatch.setattr("nnhp_torch.run.precision.prefer_onednn", lambda: None)
+    try:
+        get_ready(torch.get_num_threads())
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 100_000
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+PARENT = """
+import sys
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.run.local import Workers
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.core.sweeper import Sweeper
+from conftest import TinyConfig
+
+if __name__ == "__main__":
+    store = ResultStore(sys.argv[1])
+    store.folder.mkdir(parents=True)
+    sweep = Sweep("tiny", TinyConfig(max_epochs=1_000_000), {"lr": [0.1, 0.2]}, build="toy:build")
+    Sweeper(Workers(sweep.build, Runtime(sys.argv[1], accelerator="cpu"), jobs=2), store).run(sweep, sweep.trials())
+"""
+
+
+def test_workers_end_by_themselves_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "tiny")], env=environment())
+    workers = _wait_for(lambda: list((tmp_path / "tiny").glob("*/checkpoints/last.ckpt")), 60)
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert len(children) >= 2
+    assert workers
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    _wait_for(lambda: not any(_alive(child) for child in children), 10)
+
+
+def _alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def test_cores_are_those_this_process_may_use():
+    assert 1 <= cores() <= os.cpu_count()

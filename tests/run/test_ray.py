@@ -1,0 +1,214 @@
+"""Trials on a Ray cluster of two nodes, started here: the same ledger as here, also when a node goes away."""
+
+import dataclasses
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+from conftest import TinyConfig, environment
+
+from nnhp_torch.cli import options
+from nnhp_torch.cli import run as cli
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.sweeper import SweepCallback, Sweeper
+from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.worker import PreparationError, WrongUsage
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install '.[ray]'")
+pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+STORE = 100 * 2**20  # bytes of shared memory per node
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without a CPU for trials, and two nodes with one each."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment().items():
+            patch.setenv(name, value)  # nodes inherit where the package and the toys are
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE})
+        made.workers = [made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
+        yield made
+        made.shutdown()
+
+
+def run(sweep, store, launch, callbacks=()):
+    return Sweeper(launch, store, callbacks).run(sweep, sweep.trials())
+
+
+def on_ray(cluster, folder, build="toy:build", **settings):
+    from nnhp_torch.run.ray import RayTasks
+
+    return RayTasks(build, Runtime(str(folder), accelerator="cpu"), cluster.address, **settings)
+
+
+def here(sweep, folder):
+    folder.mkdir(parents=True)
+    return run(sweep, ResultStore(folder), InProcess("toy:build", Runtime(str(folder), accelerator="cpu")))
+
+
+def digits(outcome):
+    return [(result.name, result.status, result.history, result.test) for result in outcome.ordered]
+
+
+@needs_ray
+def test_a_cluster_gives_the_same_ledger_as_this_machine(cluster, sweep, store, tmp_path):
+    heard = []
+
+    class Listening(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            heard.append((trial.name, epoch, metrics["val_accuracy"]))
+
+    outcome = run(sweep, store, on_ray(cluster, store.folder), [Listening()])
+    local = here(sweep, tmp_path / "here" / "tiny")
+    assert outcome.successful
+    assert digits(outcome) == digits(local)
+    assert set(store.results()) == set(ResultStore(tmp_path / "here" / "tiny").results())
+    values = [(r.name, epoch, v) for r in outcome.ordered for epoch, v in enumerate(r.history["val_accuracy"], 1)]
+    assert sorted(heard) == sorted(values), "every epoch is heard of while its trial runs"
+    assert all(list((store.folder / r.name).glob("events.out.tfevents.*")) for r in outcome.ordered)
+    assert not run(sweep, store, on_ray(cluster, store.folder)).ran, "and what is in the ledger is not run again"
+
+
+@needs_ray
+def test_a_callback_prunes_a_trial_on_a_node(cluster, sweep, store):
+    class Strict(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            return "no good" if epoch == 2 and trial.config.width == 4 else None
+
+    outcome = run(sweep, store, on_ray(cluster, store.folder), [Strict()])
+    assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)] * 2
+
+
+@needs_ray
+def test_a_trial_that_raises_fails_alone(cluster, sweep, store):
+    outcome = run(sweep, store, on_ray(cluster, store.folder, "toy:build_raising"))
+    assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
+    assert "my own callback" in outcome.ordered[1].reason
+
+
+@needs_ray
+def test_a_process_that_is_killed_is_replaced_and_its_trial_goes_on(cluster, sweep, store, tmp_path):
+    outcome = run(sweep, store, on_ray(cluster, store.folder, "toy:build_killed_once"))
+    assert outcome.successful
+    assert digits(outcome) == digits(here(sweep, tmp_path / "here" / "tiny"))
+
+
+@needs_ray
+def test_a_stop_leaves_running_trials_interrupted(cluster, sweep, store):
+    long = dataclasses.replace(sweep, base=TinyConfig(max_epochs=100_000))
+    heard = []
+
+    class Listening(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            heard.append(epoch)
+
+    sweeper = Sweeper(on_ray(cluster, store.folder), store, [Listening()])
+    outcome = sweeper.run(long, long.trials(), lambda: len(heard) > 5)
+    assert outcome.interrupted
+    assert [result.status for result in outcome.ordered] == ["interrupted"] * 2
+
+
+@needs_ray
+def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(cluster, sweep, store):
+    with pytest.raises(PreparationError, match="no data anywhere"):
+        run(sweep, store, on_ray(cluster, store.folder, "toy:build_without_data"))
+    assert not store.path.exists()
+
+
+@needs_ray
+def test_what_no_node_has_is_refused(cluster, sweep, store):
+    with pytest.raises(WrongUsage, match="no node of the Ray cluster has 64 CPU and 0 GPU for a trial"):
+        run(sweep, store, on_ray(cluster, store.folder, threads=64))
+    assert not store.path.exists()
+
+
+@needs_ray
+def test_from_the_command_line_a_real_sweep_runs_on_the_cluster(cluster, tmp_path):
+    command = [sys.executable, "-m", "sweeps.dropout", "--launcher", "ray", "--accelerator", "cpu", "--max_epochs", "1"]
+    grid = ["--grid.dropout", "[0.1, 0.5]"]
+    done = subprocess.run(
+        [*command, *grid, "--log_dir", str(tmp_path / "ray")],
+        env={**environment(), "RAY_ADDRESS": cluster.address},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Winner: dropout=" in done.stdout
+    local = [part for part in command if part not in ("--launcher", "ray")]
+    subprocess.run([*local, *grid, "--log_dir", str(tmp_path / "local")], check=True, capture_output=True)
+    results = [ResultStore(tmp_path / where / "dropout").results() for where in ("ray", "local")]
+    ray, local = ({key: (r.history, r.test) for key, r in records.items()} for records in results)
+    assert ray == local
+
+
+@needs_ray
+def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, sweep, store, tmp_path):
+    """The last of the tests: the cluster has one node less after it."""
+    longer = dataclasses.replace(sweep, base=TinyConfig(max_epochs=100))  # so that two run at a time for sure
+    running = set()
+
+    class KillANode(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            running.add(trial.key)
+            if len(running) == 2 and len(cluster.workers) == 2:  # both nodes are at work
+                cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
+
+        def on_trial_end(self, trial, result):
+            running.discard(trial.key)
+
+    outcome = run(longer, store, on_ray(cluster, store.folder), [KillANode()])
+    assert len(cluster.workers) == 1
+    assert outcome.successful
+    assert digits(outcome) == digits(here(longer, tmp_path / "here" / "tiny"))
+    assert len(store.path.read_text().splitlines()) == 4
+    attempts = [len(list((store.folder / r.name).glob("events.out.tfevents.*"))) for r in outcome.ordered]
+    assert sorted(attempts) == [1, 1, 1, 2], "one trial has run on both nodes"
+
+
+@pytest.mark.parametrize(
+    ("args", "address", "said"),
+    [
+        (["--launcher", "dask"], "", "launcher"),
+        pytest.param(["--launcher", "ray"], "", "give --ray_address or set RAY_ADDRESS", marks=needs_ray),
+        pytest.param(["--launcher", "ray", "--jobs", "0"], "auto", "jobs must be auto or", marks=needs_ray),
+        pytest.param(["--launcher", "ray", "--devices", "2"], "auto", "each trial has one device", marks=needs_ray),
+        pytest.param(
+            ["--launcher", "ray", "--ray_address", "127.0.0.1:9"],
+            "",
+            "no Ray cluster answers at 127.0.0.1:9: [Errno 111] Connection refused",
+            marks=needs_ray,
+        ),
+    ],
+)
+def test_a_wrong_value_gets_one_line_and_exit_status_2(args, address, said, tmp_path, monkeypatch, capsys):
+    from sweeps.dropout import SWEEP
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(SystemExit) as raised:
+        cli.main(SWEEP, [*args, "--log_dir", str(tmp_path)])
+    _, err = capsys.readouterr()
+    assert (raised.value.code, len(err.splitlines())) == (2, 1), err
+    assert said in err
+    assert not list(tmp_path.glob("*/results.jsonl"))
+
+
+def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
+    from sweeps.dropout import SWEEP
+
+    monkeypatch.setattr(options, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as raised:
+        cli.main(SWEEP, ["--launcher", "ray", "--log_dir", str(tmp_path)])
+    err = capsys.readouterr().err
+    assert (raised.value.code, len(err.splitlines())) == (2, 1)
+    assert "pip install '.[ray]'" in err
+
+
+def test_the_local_launcher_imports_no_ray():
+    check = "import sys, sweeps.dropout, nnhp_torch.run.local; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0

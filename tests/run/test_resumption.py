@@ -1,0 +1,359 @@
+"""A trial that was stopped, whatever loads its data, goes on to every digit of one that was not."""
+
+import dataclasses
+import functools
+import random
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+import toy
+from conftest import TinyConfig
+from lightning.pytorch.utilities import CombinedLoader
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial import run_trial
+
+TRIAL = Sweep("loaders", TinyConfig(), {"lr": [0.1]}, build="toy:build").trials()[0]
+
+
+class Noisy(Dataset):
+    """An augmentation that draws from all three, in whichever process it runs."""
+
+    def __init__(self):
+        self.data = toy.ToyData().data
+
+    def __len__(self):
+        return 32
+
+    def __getitem__(self, index):
+        x, y = self.data[index]
+        return x + torch.randn(()) + np.random.randn(1).astype("float32")[0] + random.gauss(0, 1), y
+
+
+class Stream(IterableDataset):
+    """Goes on where the epoch before has ended, and can say where that is."""
+
+    def __init__(self):
+        self.noisy = Noisy()
+        self.place = 0
+
+    def __iter__(self):
+        for _ in range(24):
+            self.place += 1
+            yield self.noisy[self.place * 5 % 32]
+
+    def state_dict(self):
+        return {"place": self.place, "as": np.array([1.5, self.place])}
+
+    def load_state_dict(self, state):
+        self.place = state["place"]
+        assert isinstance(state["as"], np.ndarray)
+
+
+class Batches:
+    """A batch sampler with chance of its own: Python's, NumPy's of either kind, torch's, and a counter."""
+
+    def __init__(self):
+        self.random = random.Random(1)
+        self.old = np.random.RandomState(2)
+        self.rngs = {"new": np.random.default_rng(3), "other": np.random.Generator(np.random.Philox(4))}
+        self.generator = torch.Generator().manual_seed(5)
+
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        for _ in range(4):
+            yield [
+                *self.random.sample(range(32), 2),
+                self.old.randint(32),
+                *(int(rng.integers(32)) for rng in self.rngs.values()),
+                *torch.randint(32, (3,), generator=self.generator).tolist(),
+            ]
+
+
+def generator():
+    return torch.Generator().manual_seed(7)
+
+
+def loader(data=None, **options):
+    return DataLoader(Noisy() if data is None else data, **{"batch_size": 8, **options})
+
+
+def with_workers(**options):
+    return loader(shuffle=True, num_workers=2, **options)
+
+
+LOADERS = {
+    "shuffle": lambda: loader(shuffle=True),
+    "shuffle with a generator": lambda: loader(shuffle=True, generator=generator()),
+    "random": lambda: loader(sampler=RandomSampler(Noisy(), replacement=True, num_samples=24, generator=generator())),
+    "subset": lambda: loader(sampler=SubsetRandomSampler(range(3, 30))),
+    "weighted": lambda: loader(sampler=WeightedRandomSampler(torch.arange(1.0, 33), 24)),
+    "batch sampler": lambda: DataLoader(Noisy(), batch_sampler=Batches()),
+    "workers": with_workers,
+    "persistent workers": lambda: with_workers(persistent_workers=True),
+    "workers and a batch sampler": lambda: DataLoader(Noisy(), batch_sampler=Batches(), num_workers=2),
+    "stream": lambda: loader(Stream()),
+    "stream with persistent workers": lambda: loader(Stream(), num_workers=2, persistent_workers=True),
+    "dict": lambda: {"a": loader(shuffle=True), "b": loader(batch_size=4, shuffle=True, generator=generator())},
+    "min size": lambda: CombinedLoader(
+        {"a": loader(shuffle=True), "b": loader(batch_size=4, shuffle=True, generator=generator())}, "min_size"
+    ),
+    "cycle": lambda: CombinedLoader([with_workers(persistent_workers=True), loader(batch_size=4)], "max_size_cycle"),
+}
+
+
+class Data(L.LightningDataModule):
+    def __init__(self, train, val):
+        super().__init__()
+        self.train_dataloader = train
+        self.val_dataloader = val
+        self.test_dataloader = loader
+
+
+class Module(toy.Toy):
+    """Takes batches of combined loaders too, and draws in hooks of its own, also from its own generator."""
+
+    def __init__(self, lr, width):
+        super().__init__(lr, width)
+        self.own = np.random.default_rng(1)
+
+    def _step(self, batch, stage):
+        if isinstance(batch, dict):
+            batch = list(batch.values())
+        if isinstance(batch[0], (list, tuple)):
+            batch = [torch.cat(parts) for parts in zip(*batch, strict=True)]
+        x, y = batch
+        return super()._step((x + 0.1 * float(self.own.normal()), y), stage)
+
+    def on_train_start(self):
+        torch.rand(3)
+
+    def on_train_epoch_start(self):
+        torch.rand(self.current_epoch + 1)
+
+
+class Killed(BaseException):
+    """Ends a trial as abruptly as one process can do it to itself."""
+
+
+class MidEpoch(L.Callback):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.current_epoch + 1 == self.epoch and batch_idx == 1:
+            raise Killed
+
+
+class Reload(L.Callback):
+    def __init__(self, every):
+        self.every = every
+
+    def setup(self, trainer, pl_module, stage):
+        trainer.reload_dataloaders_every_n_epochs = self.every
+
+
+def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: (), max_epochs=3):
+    """The trial's result; Killed right after the checkpoint of an epoch, or in the middle of one."""
+
+    def build(config):
+        disturbed = [] if within is None else [MidEpoch(within)]
+        return Module(config.lr, config.width), Data(train, val), [*callbacks(), *disturbed]
+
+    def on_epoch(epoch, metrics):
+        if epoch == after:
+            raise Killed
+
+    trial = dataclasses.replace(TRIAL, config=TinyConfig(max_epochs=max_epochs))
+    return run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor="val_accuracy"), on_epoch)
+
+
+TWICE_AND_BEFORE_THE_TEST = [{"within": 2}, {"after": 3}]
+
+
+def check(tmp_path, train, stops=TWICE_AND_BEFORE_THE_TEST, **options):
+    """Compares every digit of a stopped trial with those of one that was not; gives the stopped one's notes."""
+    whole = run(tmp_path / "whole", train, **options)
+    assert whole.status == "completed", whole.reason
+    for stop in stops:
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", train, **options, **stop)
+    resumed = run(tmp_path / "killed", train, **options)
+    assert resumed.status == "completed", resumed.reason
+    assert (resumed.history, resumed.test) == (whole.history, whole.test)
+    assert len(set(whole.history["train_loss"])) == 3
+    assert whole.notes == []
+    return resumed.notes
+
+
+@pytest.mark.filterwarnings("ignore:Trying to infer the `batch_size`")
+@pytest.mark.parametrize("name", LOADERS)
+def test_whatever_loads_its_data_a_stopped_trial_goes_on_to_the_same_digits(tmp_path, name):
+    assert check(tmp_path, LOADERS[name]) == []
+
+
+@pytest.mark.parametrize("stops", [[{"after": 1}], [{"after": 2}, {"within": 3}]])
+def test_wherever_it_was_stopped_a_trial_goes_on_to_the_same_digits(tmp_path, stops):
+    assert check(tmp_path, LOADERS["shuffle"], stops) == []
+
+
+@pytest.mark.parametrize("options", [{"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}])
+def test_validation_may_draw_too(tmp_path, options):
+    assert check(tmp_path, LOADERS["shuffle"], [{"after": 2}], val=lambda: loader(**options)) == []
+
+
+def test_validation_may_draw_from_a_generator_of_its_own(tmp_path):
+    def val():
+        return DataLoader(Noisy(), batch_sampler=Batches())
+
+    assert check(tmp_path, LOADERS["shuffle"], [{"after": 2}], val=val) == []
+
+
+@pytest.mark.parametrize("name", ["shuffle with a generator", "persistent workers"])
+def test_loaders_may_be_made_anew_in_every_epoch(tmp_path, name):
+    def made(loader):
+        torch.rand(1)
+        return loader()
+
+    options = {"val": lambda: made(loader), "callbacks": lambda: [Reload(1)]}
+    assert check(tmp_path, lambda: made(LOADERS[name]), **options) == []
+
+
+def test_loaders_that_were_made_anew_some_epochs_before_are_said_to_be_in_doubt(tmp_path):
+    def stopped(after):
+        options = {"train": LOADERS["shuffle"], "callbacks": lambda: [Reload(2)], "max_epochs": 4}
+        with pytest.raises(Killed):
+            run(tmp_path / str(after), after=after, **options)
+        return run(tmp_path / str(after), **options)
+
+    assert stopped(2).notes == []
+    assert stopped(3).notes == [
+        "resumed, may differ: its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)"
+    ]
+    assert check(tmp_path, LOADERS["shuffle"], [{"after": 2}], callbacks=lambda: [Reload(2)]) == []
+
+
+class Forgetful(IterableDataset):
+    """Goes on where the epoch before has ended, but cannot say where that is."""
+
+    def __init__(self):
+        self.stream = iter(range(10_000))
+
+    def __iter__(self):
+        noisy = Noisy()
+        for _ in range(24):
+            yield noisy[next(self.stream) % 32]
+
+
+class Own:
+    """A loader that is no DataLoader."""
+
+    def __iter__(self):
+        yield from loader(shuffle=True)
+
+
+class Opaque(Noisy):
+    """Data with a state that only trust could load."""
+
+    def state_dict(self):
+        return {"epoch": TRIAL}
+
+    def load_state_dict(self, state):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("train", "doubts"),
+    [
+        (
+            lambda: loader(Forgetful()),
+            [
+                "train_dataloader.dataset.stream is an iterator, whose place cannot be kept",
+                "Forgetful is iterable and has no state_dict",
+            ],
+        ),
+        (Own, ["Own is no DataLoader and has no state_dict"]),
+        (
+            lambda: loader(Opaque(), shuffle=True),
+            ["the state of train_dataloader.dataset holds a Trial, which cannot be kept"],
+        ),
+    ],
+)
+def test_a_loader_that_cannot_say_where_it_is_is_said_to_be_in_doubt(tmp_path, train, doubts):
+    assert run(tmp_path / "whole", train).notes == []
+    for after in (1, 2):
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", train, after=after)
+    assert run(tmp_path / "killed", train).notes == [f"resumed, may differ: {doubt}" for doubt in doubts]
+
+
+def test_a_checkpoint_from_before_random_state_was_kept_goes_on_with_a_word(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, LOADERS["shuffle"], after=2)
+    (last,) = tmp_path.glob("*/checkpoints/last.ckpt")
+    checkpoint = torch.load(last, weights_only=True)
+    del checkpoint["random_state"]
+    torch.save(checkpoint, last)
+    (note,) = run(tmp_path, LOADERS["shuffle"]).notes
+    assert note == "resumed, may differ: its checkpoint keeps no random state of the epoch's end"
+
+
+class Template(Module):
+    """Keeps a net and a partial in its hyperparameters, as modules that are put together by a configuration do."""
+
+    def __init__(self, net, optimizer, threshold=0.5):
+        super().__init__(0.1, 4)
+        self.save_hyperparameters(logger=False)
+        self.net = net
+
+    def configure_optimizers(self):
+        return self.hparams.optimizer(params=self.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:Attribute 'net' is an instance of")
+def test_hyperparameters_that_are_objects_keep_no_trial_from_going_on(tmp_path):
+    def build(config):
+        module = Template(toy.Toy(0.1, 4).net, functools.partial(torch.optim.Adam, lr=0.1))
+        return module, Data(LOADERS["shuffle"], loader), []
+
+    def stop(epoch, metrics):
+        if epoch == 2:
+            raise Killed
+
+    whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu", monitor="val_accuracy") for name in ("a", "b"))
+    with pytest.raises(Killed):
+        run_trial(TRIAL, build, killed, stop)
+    heard = []
+    resumed = run_trial(TRIAL, build, killed, lambda epoch, metrics: heard.append(epoch))
+    uninterrupted = run_trial(TRIAL, build, whole)
+    assert heard == [3]
+    assert (resumed.history, resumed.test) == (uninterrupted.history, uninterrupted.test)
+    assert resumed.notes == []
+    checkpoint = torch.load(next(tmp_path.glob("b/*/checkpoints/last.ckpt")), weights_only=True)
+    assert checkpoint["hyper_parameters"] == {"threshold": 0.5}, "what needs no trust is kept"
+
+
+def test_a_trial_that_must_start_over_says_why(tmp_path):
+    class Tells(L.Callback):
+        def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+            checkpoint["mine"] = TRIAL
+
+    with pytest.raises(Killed):
+        run(tmp_path, LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
+    (note,) = run(tmp_path, LOADERS["shuffle"]).notes
+    assert note == (
+        "started over: its checkpoint cannot be read (nnhp_torch.core.grid.Trial in it would have to be executed)"
+    )

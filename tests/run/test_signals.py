@@ -1,0 +1,196 @@
+"""Ctrl-C, SIGTERM, SIGKILL: a sweep ends as asked, and goes on to the same digits when run again."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import toy
+from conftest import TinyConfig, environment
+
+from nnhp_torch.cli import run as cli
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.runtime import Runtime
+
+SCRIPT = """
+import sys, time
+from conftest import TinyConfig
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.report.table import FigureReport
+
+def tidy_up_long(self, outcome):
+    print("tidying up", flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    epochs, build = int(sys.argv.pop(1)), sys.argv.pop(1)
+    if "--tidy_up_long" in sys.argv:
+        sys.argv.remove("--tidy_up_long")
+        FigureReport.on_sweep_end = tidy_up_long
+    main(Sweep("tiny", TinyConfig(max_epochs=epochs), {"lr": [0.1, 0.01, 0.001]}, build=build))
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a sweep of some epochs in a process group of its own, and clears it away in the end."""
+    started = []
+
+    def popen(*options, epochs=1_000_000, build="toy:build"):
+        (tmp_path / "sweep.py").write_text(SCRIPT)
+        process = subprocess.Popen(
+            [sys.executable, "sweep.py", str(epochs), build, "--accelerator", "cpu", "--jobs", "2", *options],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    popen.folder = tmp_path / "lightning_logs" / "tiny"
+    yield popen
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _records(folder):
+    path = folder / "results.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _wait(condition, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def _wait_for_trials(folder, process, count=2, since=0.0):
+    """Until so many trials have saved a checkpoint, since some time."""
+    last = "*/checkpoints/last.ckpt"
+    _wait(lambda: sum(path.stat().st_mtime > since for path in folder.glob(last)) >= count, process)
+
+
+def _workers(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def _assert_gone(workers):
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=10)[1], "no worker is left"
+
+
+@pytest.mark.parametrize(
+    ("number", "to_all", "status"),
+    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143), (signal.SIGTERM, True, 143)],
+    ids=["Ctrl-C", "SIGTERM", "SIGTERM to the group"],
+)
+def test_a_signal_ends_the_sweep_tidily_and_running_trials_are_interrupted(start, number, to_all, status):
+    process = start()
+    _wait_for_trials(start.folder, process)
+    workers = _workers(process)
+    os.killpg(process.pid, number) if to_all else process.send_signal(number)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == status, out
+    assert [record["status"] for record in _records(start.folder)] == ["interrupted", "interrupted"]
+    assert "Interrupted: 3 trials left" in out
+    assert "Traceback" not in out
+    _assert_gone(workers)
+
+
+def test_a_signal_while_the_data_is_prepared_ends_the_sweep_before_any_trial(start):
+    process = start(build="toy:build_preparing_long")
+    _wait((start.folder.parent.parent / "preparing").exists, process)
+    workers = _workers(process)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 143, out
+    assert _records(start.folder) == []
+    assert "Traceback" not in out
+    _assert_gone(workers)
+
+
+def test_a_second_signal_ends_at_once_even_the_tidy_end_of_the_first(start):
+    process = start("--tidy_up_long")
+    _wait_for_trials(start.folder, process)
+    workers = _workers(process)
+    process.send_signal(signal.SIGINT)
+    while process.stdout.readline() != "tidying up\n":
+        assert process.poll() is None
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert time.monotonic() - began < 1
+    assert [record["status"] for record in _records(start.folder)] == ["interrupted", "interrupted"]
+    _assert_gone(workers)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_in_this_process_too_a_signal_ends_the_sweep_after_the_epoch(tmp_path, number, status, capsys):
+    sweep = Sweep("tiny", TinyConfig(max_epochs=50), {"width": [int(number), 99]}, build=toy.build_signalling)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as raised:
+        cli.main(sweep, ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
+    assert raised.value.code == status
+    assert [(r["status"], len(r["history"]["val_loss"])) for r in _records(tmp_path / "tiny")] == [("interrupted", 2)]
+    assert "Interrupted: 2 trials left" in capsys.readouterr().out
+    assert signal.getsignal(number) == before
+
+
+def _outcome(results):
+    completed = [result for result in results if result["status"] == "completed"]
+    outcome = {result["key"]: (result["history"], result["test"]) for result in completed}
+    assert len(outcome) == len(completed), "one completed record a trial"
+    return outcome
+
+
+def test_a_sweep_stopped_in_every_way_ends_with_the_digits_of_one_that_was_not(start, tmp_path):
+    epochs = 60
+    whole = ResultStore(tmp_path / "whole" / "tiny")
+    sweep = Sweep("tiny", TinyConfig(max_epochs=epochs), {"lr": [0.1, 0.01, 0.001]}, build=toy.build)
+    Sweeper(InProcess(toy.build, Runtime(str(whole.folder), accelerator="cpu")), whole).run(sweep, sweep.trials())
+    generator = random.Random(1)
+    ways = {
+        "everything killed": lambda process: os.killpg(process.pid, signal.SIGKILL),
+        "the parent killed": lambda process: process.kill(),
+        "Ctrl-C": lambda process: os.killpg(process.pid, signal.SIGINT),
+    }
+    for jobs, (way, end) in zip("211", ways.items(), strict=True):
+        began = time.time()
+        process = start("--jobs", jobs, epochs=epochs)
+        _wait_for_trials(start.folder, process, 1, since=began)
+        time.sleep(generator.uniform(0, 0.2))
+        assert process.poll() is None, f"{way} came too late to show anything"
+        end(process)
+        process.wait(timeout=20)
+    process = start("--jobs", "1", epochs=epochs)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    assert _outcome(_records(start.folder)) == _outcome(_records(whole.folder))
+
+
+def test_a_second_sweep_on_the_same_folder_is_refused_and_names_the_first(start):
+    first = start()
+    _wait_for_trials(start.folder, first)
+    for options in ((), ("--fresh",)):
+        second = start(*options)
+        out, _ = second.communicate(timeout=30)
+        assert second.returncode == 1
+        assert f"in use by process {first.pid}" in out
+        assert len(out.splitlines()) == 1
+    assert first.poll() is None, "the first goes on"

@@ -1,0 +1,414 @@
+"""One trial: what it records, what it leaves, and how it goes on where it was stopped."""
+
+import dataclasses
+import errno
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+import toy
+from conftest import environment
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nnhp_torch.core import grid
+from nnhp_torch.core.keeping import claim
+from nnhp_torch.run.recorder import AtomicCheckpointIO, Recorder
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial import run_trial
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime(str(tmp_path), accelerator="cpu", monitor="val_accuracy")
+
+
+@pytest.fixture
+def trial(sweep):
+    return sweep.trials()[0]
+
+
+@pytest.fixture
+def wide(sweep):
+    """The trial that the toy's disturbed builds disturb."""
+    return sweep.trials()[1]
+
+
+def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime):
+    heard = []
+    result = run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append((epoch, metrics["val_accuracy"])))
+    assert (result.status, result.reason) == ("completed", "")
+    assert set(result.history) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
+    assert {len(values) for values in result.history.values()} == {3}
+    assert heard == list(enumerate(result.history["val_accuracy"], 1))
+    # The toy's three splits are the same images: the final weights score the same on two of them.
+    assert result.test["test_accuracy"] == result.final("val_accuracy")
+    assert result.hardware["accelerator"] == "cpu"
+    assert result.versions["torch"] == torch.__version__
+
+
+def test_a_trial_that_was_pruned_stays_so_even_if_a_kill_came_before_its_record(trial, runtime):
+    def prune(epoch, metrics):
+        return "no good" if epoch == 2 else None
+
+    first = run_trial(trial, toy.build, runtime, prune)
+    again = run_trial(trial, toy.build, runtime)
+    for result in (first, again):
+        assert (result.status, result.reason, result.epochs, result.test) == ("pruned", "no good", 2, {})
+    assert first.history == again.history
+
+
+def test_the_same_trial_gives_the_same_digits_and_another_seed_gives_others(sweep, runtime, tmp_path):
+    def history(seed, folder):
+        trial = sweep.trials(seeds=[seed])[0]
+        return run_trial(trial, toy.build, dataclasses.replace(runtime, folder=str(tmp_path / folder))).history
+
+    assert history(1, "a") == history(1, "b") != history(2, "c")
+
+
+class Killed(BaseException):
+    """Ends a trial as abruptly as one process can do it to itself."""
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_stopped_trial_goes_on_from_its_last_epoch_to_the_same_digits(trial, runtime, tmp_path, epoch):
+    whole = run_trial(trial, toy.build, dataclasses.replace(runtime, folder=str(tmp_path / "whole")))
+
+    def stop(at, metrics):
+        if at == epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, toy.build, runtime, stop)
+    heard = []
+    resumed = run_trial(trial, toy.build, runtime, lambda at, metrics: heard.append(at))
+    assert heard == list(range(epoch + 1, 4)), "only the missing epochs are trained"
+    assert resumed.history == whole.history
+    assert resumed.test == whole.test
+
+
+def test_a_trial_that_early_stopping_ended_is_not_trained_on_when_it_resumes(trial, runtime):
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    def build(config):
+        module, data, _ = toy.build(config)
+        return module, data, [EarlyStopping("val_loss", patience=1, stopping_threshold=1e9)]
+
+    def stop(at, metrics):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, build, runtime, stop)
+    result = run_trial(trial, build, runtime)
+    assert (result.status, result.epochs) == ("completed", 1)
+    assert result.test["test_accuracy"] == result.final("val_accuracy")
+
+
+def _flipped(data):
+    middle = data.index(b"/data/0") + 200  # within the first weights: torch.load alone would not notice
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: b"", lambda data: b"garbage", lambda data: data[:1000], _flipped],
+    ids=["empty", "garbage", "truncated", "bit-flipped"],
+)
+def test_a_checkpoint_that_is_damaged_is_named_and_the_trial_starts_over(trial, runtime, tmp_path, caplog, damage):
+    whole = run_trial(trial, toy.build, runtime)
+    last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
+    last.write_bytes(damage(last.read_bytes()))
+    again = run_trial(trial, toy.build, runtime)
+    assert str(last) in caplog.text
+    assert again.history == whole.history
+
+
+CHANGES = {
+    "a setting": lambda trial: dataclasses.replace(trial, config=dataclasses.replace(trial.config, lr=0.01)),
+    "a longer training": lambda trial: dataclasses.replace(
+        trial, config=dataclasses.replace(trial.config, max_epochs=4)
+    ),
+    "the build": lambda trial: dataclasses.replace(trial, build="elsewhere:build"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_checkpoints_of_another_trial_under_the_same_name_are_set_aside_and_said_so(trial, runtime, tmp_path, change):
+    first = run_trial(trial, toy.build, runtime)
+    other = change(trial)
+    second = run_trial(other, toy.build, runtime)
+    alone = run_trial(other, toy.build, dataclasses.replace(runtime, folder=str(tmp_path / "alone")))
+    assert second.history == alone.history
+    aside = tmp_path / trial.name / f"checkpoints-{trial.key[:8]}"
+    assert second.notes == [
+        f"began anew: checkpoints of the trial with key {trial.key} lay here, they are in {aside.name} now"
+    ]
+    state = torch.load(aside / "last.ckpt", weights_only=True)["callbacks"]["nnhp_torch.Recorder"]
+    assert state["history"] == first.history
+
+
+@pytest.mark.parametrize("semantics", [1, 2])
+def test_a_checkpoint_of_other_semantics_is_another_trials(trial, runtime, monkeypatch, semantics):
+    run_trial(trial, toy.build, runtime)
+    monkeypatch.setattr(grid, "SEMANTICS", semantics)
+    heard = []
+    run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append(epoch))
+    assert heard == ([] if semantics == 1 else [1, 2, 3])
+
+
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_not_used(trial, runtime, tmp_path):
+    run_trial(trial, toy.build, runtime)
+    folder = tmp_path / trial.name
+    (folder / "checkpoints" / "trial.json").unlink()
+    for aside in ("checkpoints-unknown", "checkpoints-unknown+"):
+        again = run_trial(trial, toy.build, runtime)
+        assert aside in again.notes[0]
+        assert (folder / aside / "last.ckpt").exists()
+        (folder / "checkpoints" / "trial.json").unlink()
+
+
+def test_a_checkpoint_that_was_copied_into_another_trials_folder_is_not_used(trial, wide, runtime, tmp_path):
+    run_trial(trial, toy.build, runtime)
+    whole = run_trial(wide, toy.build, runtime)
+    last = tmp_path / wide.name / "checkpoints" / "last.ckpt"
+    last.write_bytes((tmp_path / trial.name / "checkpoints" / "last.ckpt").read_bytes())
+    again = run_trial(wide, toy.build, runtime)
+    assert again.history == whole.history
+    assert "began anew" in again.notes[0]
+
+
+def test_nothing_in_a_malicious_checkpoint_is_executed(trial, runtime, tmp_path, caplog):
+    class Malicious:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
+    claim(last.parent, trial.identity)
+    torch.save({"callbacks": Malicious()}, last)
+    result = run_trial(trial, toy.build, runtime)
+    assert result.status == "completed"
+    assert "starts over" in caplog.text
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_save_that_breaks_off_leaves_the_checkpoint_before_it(tmp_path):
+    class Breaks:
+        def __reduce__(self):
+            raise OSError(28, "No space left on device")
+
+    target = tmp_path / "last.ckpt"
+    plugin = AtomicCheckpointIO()
+    plugin.save_checkpoint({"weight": torch.ones(3)}, target)
+    with pytest.raises(OSError, match="No space left"):
+        plugin.save_checkpoint({"weight": torch.zeros(3), "bad": Breaks()}, target)
+    assert torch.load(target, weights_only=True)["weight"].tolist() == [1, 1, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+DIES_WHILE_SAVING = """
+import os, signal, sys
+import toy, torch
+from conftest import TinyConfig
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial import run_trial
+
+save, saves = torch.save, []
+
+def dies_at_the_second_save(content, file):
+    save(content, file)
+    saves.append(content)
+    if len(saves) == 2:
+        file.truncate(file.tell() // 2)
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.save = dies_at_the_second_save
+sweep = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
+run_trial(sweep.trials()[0], toy.build, Runtime(sys.argv[1], accelerator="cpu"))
+"""
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(trial, runtime, tmp_path):
+    elsewhere = Path("/dev/shm")  # a TMPDIR on another file system, from which no file can be renamed to its place
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as temporary:
+        command = [sys.executable, "-W", "ignore", "-c", DIES_WHILE_SAVING, str(tmp_path)]
+        done = subprocess.run(command, env={**environment(), "TMPDIR": temporary}, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert not list(Path(temporary).rglob("*.ckpt"))
+    folder = tmp_path / trial.name / "checkpoints"
+    assert (folder / ".last.ckpt.tmp").exists(), "it died in the middle"
+    assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
+    heard = []
+    resumed = run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append(epoch))
+    assert heard == [2, 3]
+    assert resumed.history == run_trial(trial, toy.build, Runtime(str(tmp_path / "whole"), accelerator="cpu")).history
+    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "trial.json"]
+
+
+def test_the_best_epoch_is_kept_although_a_kill_came_between_its_two_names(trial, runtime, tmp_path, monkeypatch):
+    def die(recorder):
+        if recorder.history:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "_keep_best", die)
+        with pytest.raises(Killed):
+            run_trial(trial, toy.build, runtime)
+    folder = tmp_path / trial.name / "checkpoints"
+    assert not (folder / "best.ckpt").exists()
+    result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_loss", mode="max"))
+    assert result.best("val_loss", "max")[1] == 1, "the first epoch, which the kill kept from being named"
+    assert torch.load(folder / "best.ckpt", weights_only=True)["epoch"] == 0
+
+
+def test_a_file_system_without_hard_links_has_a_best_checkpoint_too(trial, runtime, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    result = run_trial(trial, toy.build, runtime)
+    best = torch.load(tmp_path / trial.name / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["epoch"] + 1 == result.best("val_accuracy")[1]
+
+
+def test_last_and_best_checkpoints_are_those_of_their_epochs(trial, runtime, tmp_path):
+    result = run_trial(trial, toy.build, runtime)
+    folder = tmp_path / trial.name / "checkpoints"
+    last, best = (torch.load(folder / name, weights_only=True) for name in ("last.ckpt", "best.ckpt"))
+    assert last["epoch"] == 2
+    assert best["epoch"] + 1 == result.best("val_accuracy")[1]
+
+
+def test_a_callback_that_raises_makes_a_failed_trial_with_its_traceback(wide, runtime):
+    result = run_trial(wide, toy.build_raising, runtime)
+    assert result.status == "failed"
+    assert "my own callback" in result.reason.splitlines()[-1]
+    assert "in boom" in result.reason
+    assert result.epochs == 1
+    open_files = {Path(file.path).parent for file in psutil.Process().open_files()}
+    assert not [folder for folder in open_files if folder.is_relative_to(runtime.folder)], "the logger is closed"
+    writers = [thread for thread in threading.enumerate() if "AsyncWriter" in type(thread).__name__]
+    assert not writers, "and its thread has ended"
+
+
+@pytest.mark.parametrize("code", [0, "no licence"])
+def test_a_module_that_calls_sys_exit_has_failed_and_no_signal_is_blamed(wide, runtime, code):
+    def build(config):
+        module, data, _ = toy.build(config)
+        return module, data, [toy.AtEpoch(2, lambda *_: sys.exit(code))]
+
+    result = run_trial(wide, build, runtime)
+    assert (result.status, result.epochs) == ("failed", 1)
+    assert result.reason.splitlines()[-1] == f"the trial's own code called sys.exit({code!r})"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_process_interrupts_its_trial(sweep, runtime, number):
+    trial = dataclasses.replace(sweep, axes={"width": [int(number)]}).trials()[0]
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # the one that Lightning puts in its place asks it too
+    try:
+        result = run_trial(trial, toy.build_signalling, runtime)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (result.status, result.reason) == ("interrupted", "stopped by a signal")
+
+
+def test_a_checkpoint_of_another_network_is_said_and_how_to_start_anew(trial, runtime):
+    def wider(config):
+        return toy.build(dataclasses.replace(config, width=5))
+
+    def stop(at, metrics):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, toy.build, runtime, stop)
+    result = run_trial(trial, wider, runtime)
+    assert result.status == "failed"
+    line = result.reason.splitlines()[-1]
+    assert "its checkpoint is of another network than the module builds now: --fresh starts anew" in line
+
+
+def test_a_loss_that_is_not_finite_makes_a_diverged_trial_that_names_the_epoch(wide, runtime):
+    result = run_trial(wide, toy.build_diverging, runtime)
+    assert result.status == "diverged"
+    assert "epoch 2" in result.reason
+    assert result.epochs == 2, "it stops there"
+    assert math.isnan(result.history["train_loss"][1])
+    assert math.isfinite(result.history["val_accuracy"][1]), "accuracy alone would not have told"
+
+
+def test_the_articles_network_diverges_at_an_absurd_learning_rate_though_its_accuracy_is_finite(runtime):
+    from nnhp_torch.article.config import TrialConfig
+    from nnhp_torch.article.experiment import build
+    from nnhp_torch.core.grid import Sweep
+
+    trial = Sweep("absurd", TrialConfig(max_epochs=5), {"lr": [1e30]}, build=build).trials()[0]
+    result = run_trial(trial, build, runtime)
+    assert (result.status, result.reason) == ("diverged", f"not finite in epoch {result.epochs}: train_loss")
+    assert result.epochs < 5
+    assert not math.isfinite(result.final("train_loss"))
+    assert math.isfinite(result.final("val_accuracy"))
+
+
+def test_an_allocation_that_cannot_succeed_is_a_failed_trial(trial, runtime):
+    def build(config):
+        module, data, _ = toy.build(config)
+        return module, data, [toy.AtEpoch(1, lambda *_: torch.empty(1 << 60))]
+
+    result = run_trial(trial, build, runtime)
+    assert result.status == "failed"
+    assert "memory" in result.reason
+
+
+def test_a_metric_that_is_not_logged_fails_and_lists_the_ones_there_are(trial, runtime):
+    result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_f1"))
+    assert (result.status, result.epochs) == ("failed", 1), "in its first epoch"
+    assert "'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss" in result.reason
+
+
+def _events(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    return events.Reload()
+
+
+def test_curves_in_tensorboard_are_over_epochs_from_1(trial, runtime, tmp_path):
+    result = run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    curves = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    assert set(curves) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"}
+    for name, values in result.history.items():
+        assert curves[name] == [(epoch, pytest.approx(value)) for epoch, value in enumerate(values, 1)]
+    assert curves["test_accuracy"] == [(3, pytest.approx(result.test["test_accuracy"]))]
+
+
+def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path):
+    def stop(at, metrics):
+        if at == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, toy.build, runtime, stop)
+    run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    assert [event.step for event in events.Scalars("val_accuracy")] == [1, 2, 3]
+
+
+def test_the_hparams_tab_has_the_swept_values_and_no_hp_metric(trial, runtime, tmp_path):
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    assert {name: value.number_value for name, value in start.items()} == {"lr": 0.1, "width": 4, "seed": 123}
+    assert "hp_metric" not in events.Tags()["scalars"]

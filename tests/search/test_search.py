@@ -1,0 +1,379 @@
+"""A joint search: what it draws, that it goes on where it was stopped, and that the poor trials end early."""
+
+import dataclasses
+import json
+import math
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+import pytest
+from conftest import FakeLaunch, TinyConfig, completed, environment
+
+import nnhp_torch
+from nnhp_torch.cli import search as search_cli
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.sweeper import Sweeper, unfinished
+from nnhp_torch.run.local import InProcess, Workers
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.search.chooser import OptunaChooser
+from nnhp_torch.search.space import Range, Search
+
+needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs Optuna: pip install '.[search]'")
+
+AXES = {"lr": Range(0.001, 1.0, log=True), "width": Range(2, 9)}
+
+
+@pytest.fixture
+def search() -> Search:
+    return Search("tiny", TinyConfig(), AXES, build="toy:build")
+
+
+def orders(trial):
+    """Orders of magnitude from the best learning rate."""
+    return abs(math.log10(trial.config.lr / 0.1))
+
+
+class Scores(FakeLaunch):
+    """Completes each trial with an accuracy that falls with the distance from the best learning rate."""
+
+    def __call__(self, trials, listener):
+        for trial in trials:
+            if listener.stopping():
+                return
+            listener.started(trial)
+            self.ran.append(trial.name)
+            listener.ended(trial, completed(trial, 0.9 - 0.1 * orders(trial)))
+
+
+def run(search, store, launch=None, trials=12, stop=None, **settings):
+    chooser = OptunaChooser(search, store.folder, trials, **{"pruner": "none", **settings})
+    launch = launch or Scores()
+    return Sweeper(launch, store, [chooser]).run(search, [], stop or (lambda: False), chooser)
+
+
+def drawn(outcome):
+    return [(trial.name, dict(trial.cell)) for trial in outcome.trials]
+
+
+@needs_optuna
+def test_the_same_seed_draws_the_same_trials_and_another_one_others(search, tmp_path):
+    first, again, other = (
+        run(search, ResultStore(tmp_path / folder), seed=seed) for folder, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert drawn(first) == drawn(again)
+    assert len({trial.key for trial in first.trials}) == 12
+    assert not {trial.config.lr for trial in first.trials} & {trial.config.lr for trial in other.trials}
+    assert {trial.config.seed for trial in other.trials} == {2}
+
+
+@needs_optuna
+def test_values_stay_in_their_ranges_and_whole_ones_whole(search, store):
+    outcome = run(search, store, trials=40, sampler="random")
+    assert all(0.001 <= trial.config.lr <= 1.0 for trial in outcome.trials)
+    assert {trial.config.width for trial in outcome.trials} == set(range(2, 10))
+    small = sum(trial.config.lr < 0.03 for trial in outcome.trials)
+    assert 10 < small < 30, "half of the magnitudes are below 0.03, where a plain range would have 3 % of the numbers"
+
+
+@needs_optuna
+def test_tpe_learns_where_to_look(search, tmp_path):
+    def misses(sampler):
+        outcome = run(search, ResultStore(tmp_path / sampler), trials=40, sampler=sampler)
+        return statistics.median(map(orders, outcome.trials[20:]))
+
+    assert misses("tpe") < 0.7 * misses("random")
+
+
+@needs_optuna
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_search_that_was_stopped_goes_on_as_if_it_never_was(search, tmp_path, sampler):
+    whole = run(search, ResultStore(tmp_path / "whole"), trials=20, sampler=sampler)
+    store = ResultStore(tmp_path / "stopped")
+    for stops_after in (3, 12):
+        launch = Scores()
+        outcome = run(search, store, launch, 20, lambda n=stops_after, la=launch: len(la.ran) >= n, sampler=sampler)
+        assert outcome.interrupted
+        assert outcome.left == 20 - len(outcome.results) > 0
+    last = Scores()
+    assert drawn(run(search, store, last, 20, sampler=sampler)) == drawn(whole)
+    assert len(last.ran) == 5
+    assert len(store.path.read_text().splitlines()) == 20
+    finished = Scores()
+    assert drawn(run(search, store, finished, 20, sampler=sampler)) == drawn(whole)
+    assert finished.ran == []
+
+
+@needs_optuna
+def test_more_trials_go_on_from_those_there_are(search, store):
+    few = run(search, store, trials=5)
+    launch = Scores()
+    more = run(search, store, launch, trials=8)
+    assert drawn(more)[:5] == drawn(few)
+    assert len(launch.ran) == 3
+
+
+@needs_optuna
+def test_a_failed_trial_stays_in_the_search_and_runs_again(search, store):
+    class FailsOnce(Scores):
+        def __call__(self, trials, listener):
+            bad = next(trials)
+            listener.started(bad)
+            listener.ended(bad, unfinished(bad, "failed", "ValueError: no"))
+            super().__call__(trials, listener)
+
+    first = run(search, store, FailsOnce(), trials=4)
+    assert [result.status for result in first.ordered] == ["failed", *["completed"] * 3]
+    launch = Scores()
+    assert run(search, store, launch, trials=4).successful
+    assert launch.ran == [first.trials[0].name]
+
+
+@needs_optuna
+def test_what_the_ledger_has_is_not_trained_again(store):
+    small = Search("tiny", TinyConfig(), {"lr": [0.1, 0.2], "width": [4, 8]}, build="toy:build")
+    launch = Scores()
+    outcome = run(small, store, launch, trials=12, sampler="random")
+    assert len(launch.ran) == len(outcome.trials) == len(store.path.read_text().splitlines()) == 4
+    assert outcome.left == 0, "a draw that repeats an earlier one counts"
+    wider = dataclasses.replace(small, axes={"lr": [0.1, 0.2, 0.3], "width": [4, 8]})
+    launch = Scores()
+    outcome = run(wider, store, launch, trials=40, sampler="random")
+    assert len(launch.ran) == 2, "another search in the same folder takes what is there"
+    assert len(outcome.ordered) == 6
+
+
+@needs_optuna
+def test_a_budget_of_epochs_is_never_overspent(search, store):
+    outcome = run(search, store, trials=100, budget=11)
+    assert sum(result.epochs for result in outcome.ordered) == 9, "three epochs each"
+    assert outcome.left == 0
+
+
+@needs_optuna
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_wherever_a_kill_cut_optunas_journal_the_same_trials_are_drawn(search, tmp_path, sampler):
+    """A trial takes several lines, one for each setting: a kill between two leaves it half drawn."""
+    store = ResultStore(tmp_path / "whole")
+    whole = run(search, store, trials=12, sampler=sampler)
+    lines = (store.folder / "optuna.journal").read_bytes().splitlines(keepends=True)
+    assert len(lines) > 4 * 12
+    for kept in range(len(lines)):
+        cut = ResultStore(tmp_path / f"{kept} lines")
+        cut.folder.mkdir()
+        cut.path.write_bytes(store.path.read_bytes())
+        (cut.folder / "optuna.journal").write_bytes(b"".join(lines[:kept]))
+        assert drawn(run(search, cut, trials=12, sampler=sampler)) == drawn(whole), f"with {kept} lines"
+
+
+@needs_optuna
+def test_a_line_that_a_crash_tore_from_optunas_journal_is_cut_off(search, store):
+    run(search, store, trials=3)
+    journal = store.folder / "optuna.journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code": 4, "wor')
+    assert len(run(search, store, trials=5).ordered) == 5
+    assert journal.read_bytes().startswith(whole)
+    assert len(run(search, store, trials=6).ordered) == 6
+
+
+@needs_optuna
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+@pytest.mark.parametrize("launcher", [InProcess, Workers])
+def test_poor_trials_end_early_and_are_never_ranked(search, store, pruner, launcher):
+    search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
+    store.folder.mkdir(parents=True)
+    runtime = Runtime(str(store.folder), accelerator="cpu")
+    launch = InProcess("toy:build", runtime) if launcher is InProcess else Workers("toy:build", runtime, jobs=2)
+    outcome = run(search, store, launch, trials=14, pruner=pruner)
+    pruned = [result for result in outcome.ordered if result.status == "pruned"]
+    completed = [result for result in outcome.ordered if result.status == "completed"]
+    assert len(pruned) + len(completed) == 14
+    assert pruned
+    assert all(1 <= result.epochs < 9 and not result.test and result.reason.startswith(pruner) for result in pruned)
+    assert all(result.epochs == 9 and result.test for result in completed)
+    assert outcome.successful
+    assert outcome.left == 0
+    assert winner(search, cells(outcome)).completed[0].status == "completed"
+
+
+@needs_optuna
+def test_with_one_job_a_search_with_pruning_gives_the_same_numbers_again(search, tmp_path):
+    search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
+
+    def records(folder):
+        folder.mkdir(parents=True)
+        launch = InProcess("toy:build", Runtime(str(folder), accelerator="cpu"))
+        outcome = run(search, ResultStore(folder), launch, trials=12, pruner="hyperband")
+        return [(result.name, result.status, result.history, result.test) for result in outcome.ordered]
+
+    assert records(tmp_path / "a") == records(tmp_path / "b")
+
+
+@needs_optuna
+def test_a_setting_that_makes_no_sense_beside_another_is_left_at_the_base():
+    from sweeps.search import SEARCH
+
+    class Draw:
+        def suggest_categorical(self, name, choices):
+            return "Adagrad" if name == "optimizer" else choices[0]
+
+        def suggest_int(self, name, low, high, log):
+            return low
+
+        def suggest_float(self, name, low, high, log):
+            assert name != "momentum"
+            return high
+
+    cell = SEARCH.draw(Draw())
+    assert cell["momentum"] is None
+    trial = SEARCH.trial(7, cell, 123, "32-true", 1)
+    assert (trial.config.optimizer, trial.config.lr) == ("Adagrad", 0.1)
+    assert trial.name.startswith("0007-")
+
+
+def test_the_ranges_contain_the_articles_grids():
+    from importlib import import_module
+
+    from sweeps.search import SEARCH
+
+    for name in ("layers_nodes", "optimizer", "batch_size", "learning_rate", "momentum", "weight_regularization"):
+        for axis, values in import_module(f"sweeps.{name}").SWEEP.axes.items():
+            ours = SEARCH.axes[axis]
+            inside = [ours.low <= v <= ours.high if isinstance(ours, Range) else v in ours for v in values]
+            assert all(inside), axis
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Range(1.0, 0.1), "lower end and its upper end"),
+        (lambda: Range(0.0, 0.1, log=True), "begins above 0"),
+        (lambda: Search("s", TinyConfig(), {"lr": Range(-1.0, 1.0)}, "toy:build"), "lr must be a number above 0"),
+        (
+            lambda: Search("s", TinyConfig(), AXES, "toy:build", unless={"lr": ("width", 4)}),
+            "lr cannot depend on width",
+        ),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def main(*args):
+    from sweeps.search import SEARCH
+
+    with pytest.raises(SystemExit) as raised:
+        nnhp_torch.main(SEARCH, args)
+    return raised.value.code
+
+
+@needs_optuna
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--trials", "0"], "trials must be at least 1, not 0"),
+        (["--trials", "many"], "trials"),
+        (["--sampler", "grid"], "sampler"),
+        (["--pruner", "tpe"], "pruner"),
+        (["--budget", "79"], "a budget of 79 epochs is spent before one trial of 80 ends"),
+        (["--seeds", "2"], "a search trains each trial with one seed"),
+        (["--grid.lr", "[0.1]"], "axis lr is a range and needs its two ends"),
+        (["--grid.lr", "[0.1, 0.01]"], "a range needs its lower end and its upper end, not [0.1, 0.01]"),
+        (["--grid.lr", "[0.0, 0.1]"], "begins above 0"),
+        (["--grid.lr", "[0.1, .inf]"], "a range needs its lower end and its upper end, not [0.1, inf]"),
+        (["--grid.lr", "[.nan, 0.1]"], "a range needs its lower end and its upper end, not [nan, 0.1]"),
+        (["--grid.dropout", "[0.5, 1.5]"], "dropout must be a number at least 0 and below 1"),
+        (["--grid.momentum", "[null, 0.9]"], "a range needs its lower end"),
+        (["--grid.optimizer", "[Adam, sgd]"], "did you mean SGD?"),
+        (["--base.lr", "0.1"], "base.lr"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_value_gets_one_line_and_exit_status_2(args, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = main(*args)
+    out, err = capsys.readouterr()
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert said in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_optuna_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(search_cli, "find_spec", lambda name: None)
+    code = main()
+    err = capsys.readouterr().err
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "pip install '.[search]'" in err
+    assert not list(tmp_path.iterdir())
+
+
+SCRIPT = """
+from conftest import TinyConfig
+from nnhp_torch.search.space import Range, Search
+from nnhp_torch.cli.search import main
+
+AXES = {"lr": Range(0.001, 1.0, log=True), "width": Range(2, 9)}
+SEARCH = Search("tiny", TinyConfig(max_epochs=9), AXES, build="toy:build", about="About.")
+
+if __name__ == "__main__":
+    main(SEARCH)
+"""
+
+
+def start(folder, *args):
+    command = [sys.executable, "search.py", "--accelerator", "cpu", "--jobs", "1", "--trials", "15", *args]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment(), start_new_session=True, **pipes)
+
+
+def table(folder):
+    lines = (folder / "lightning_logs" / "tiny" / "results.jsonl").read_text().splitlines()
+    records = [record for record in map(json.loads, lines) if record["status"] in ("completed", "pruned")]
+    return {record["name"]: (record["status"], record["history"], record["test"]) for record in records}, len(records)
+
+
+@needs_optuna
+def test_a_search_killed_again_and_again_ends_with_the_table_of_one_that_was_not(tmp_path):
+    folders = [tmp_path / "whole", tmp_path / "killed"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "search.py").write_text(SCRIPT)
+    whole = start(folders[0])
+    out, _ = whole.communicate(timeout=120)
+    assert whole.returncode == 0, out
+    ledger = folders[1] / "lightning_logs" / "tiny" / "results.jsonl"
+    for records in (2, 7):
+        process = start(folders[1])
+        end = time.monotonic() + 60
+        while not ledger.exists() or ledger.read_bytes().count(b"\n") < records:
+            assert time.monotonic() < end, "waited in vain"
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = start(folders[1])
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    assert table(folders[1]) == table(folders[0])
+    names, count = table(folders[1])
+    assert len(names) == count == 15
+    left = folders[1] / "lightning_logs" / "tiny"
+    for figure in ("figure", "history", "importance"):
+        assert (left / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+        assert list((left / figure).glob("events.out.tfevents.*"))
+    assert len((left / "results.csv").read_text().splitlines()) == 16
+    assert all(list((left / name).glob("events.out.tfevents.*")) for name in names)
+    assert "Winner: lr=" in out
+
+
+def test_a_search_may_have_more_choices_than_a_sweep_may_have_cells():
+    choices = list(range(1, 1001))
+    search = Search("s", TinyConfig(), {"width": choices, "lr": choices}, "toy:build")
+    assert list(search.cells()) == []

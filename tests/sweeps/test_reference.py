@@ -1,0 +1,109 @@
+"""The committed reference study: whole, faithful to Keras, and what the README says of it."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from report import Line, heading, table
+
+from nnhp_torch.core.ledger import ResultStore
+from sweeps.__main__ import CHAIN, OTHERS
+from sweeps.reference import (
+    COMPARED,
+    FOLDER,
+    SEEDS,
+    block,
+    comparisons,
+    findings,
+    markdown,
+    outcome,
+    precision_table,
+    precisions,
+)
+
+ROOT = Path(__file__).parents[2]
+PARTS = [
+    *(("", name) for name in (*CHAIN, *OTHERS)),
+    *(("article", name) for name in COMPARED),
+    *(("printed", name) for name in COMPARED),
+    *(("bf16-mixed", name) for name in CHAIN),
+]
+
+
+@pytest.mark.parametrize(("variant", "name"), PARTS, ids=lambda value: value or "default")
+def test_every_trial_of_it_is_in_its_ledger(variant, name):
+    found = outcome(name, variant, ROOT)
+    assert len(found.trials) == len(list(found.sweep.cells())) * (len(SEEDS) if name in CHAIN else 1)
+    assert not found.missing
+    assert {result.status for result in found.results.values()} <= {"completed", "diverged"}
+
+
+@pytest.mark.parametrize(("variant", "name"), PARTS, ids=lambda value: value or "default")
+def test_figure_table_and_one_seeds_curves_are_there_and_no_checkpoints(variant, name):
+    folder = ROOT / FOLDER / variant / name
+    assert {"figure.png", "results.csv", "results.jsonl"} <= {path.name for path in folder.iterdir()}
+    for trial in outcome(name, variant, ROOT).trials:
+        if trial.config.seed != SEEDS[0]:
+            continue
+        assert list((folder / trial.name).glob("events.out.tfevents*")), trial.name
+    assert not list(folder.rglob("*.ckpt"))
+
+
+def test_the_readme_says_what_the_ledgers_say():
+    text = (ROOT / "README.md").read_text()
+    assert block(text, "findings") == markdown(findings(ROOT), comparisons(ROOT))
+    assert block(text, "precisions") == precision_table(precisions(ROOT))
+
+
+def test_the_readmes_benchmark_is_the_one_that_was_measured():
+    measured = json.loads((ROOT / "tests" / "benchmarks" / "two_cores.json").read_text())
+    lines = [
+        Line(*(line[key] for key in ("what", "values", "unit", "goal"))) for row in measured for line in row["lines"]
+    ]
+    shown = block((ROOT / "README.md").read_text(), "two cores")
+    assert table([line for line in lines if line.goal]) in shown
+    assert {heading(row["machine"]) in shown for row in measured} == {True}
+
+
+def test_the_readmes_first_table_is_that_of_the_first_seed():
+    table = (ROOT / "README.md").read_text().split("batch_size  val_acc")[1].split("Winner")[0].splitlines()[1:]
+    found = outcome("batch_size", root=ROOT)
+    expected = [
+        [str(r.cell["batch_size"]), *(f"{r.final(m):.4f}" for m in ("val_accuracy", "test_accuracy", "train_accuracy"))]
+        for r in found.ordered
+        if r.config["seed"] == SEEDS[0]
+    ]
+    assert [line.split()[:4] for line in table] == expected
+
+
+def test_keras_lies_within_half_a_point_or_three_standard_deviations():
+    """A faithful port misses one cell in twenty by chance."""
+    compared = comparisons(ROOT)
+    outside = [
+        (c.protocol, c.sweep, c.here.label, c.keras, c.here.text("val_accuracy")) for c in compared if not c.within
+    ]
+    counts = {name: sum(c.protocol == name for c in compared) for name in ("article", "printed")}
+    assert counts == {"article": 17, "printed": 17}
+    assert len(outside) <= 2, outside
+
+
+def test_the_readmes_search_is_the_one_in_its_ledger():
+    results = list(ResultStore(ROOT / FOLDER / "search").results().values())
+    best = max((r for r in results if r.status == "completed"), key=lambda r: r.final("val_accuracy"))
+    pruned = sum(r.status == "pruned" for r in results)
+    said = f"{len(results)} trials, {pruned} of them pruned | {sum(r.epochs for r in results):,} | "
+    said += f"{best.final('val_accuracy'):.4f} | {best.final('test_accuracy'):.4f} |"
+    assert said in (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_chains_are_those_in_their_ledgers():
+    text = (ROOT / "README.md").read_text()
+    first = [r for r in outcome("dropout", root=ROOT).ordered if r.config["seed"] == SEEDS[0]]
+    article = max(first, key=lambda r: r.final("val_accuracy"))
+    assert f"at its end | 2,600 | {article.final('val_accuracy'):.4f} | {article.final('test_accuracy'):.4f} |" in text
+    with open(ROOT / FOLDER / "chain" / "study.csv", newline="") as file:
+        *_, last = rows = list(csv.DictReader(file))
+    assert f"at its end | 2,600 | {last['winner_accuracy']} | {last['test_accuracy']} |" in text
+    best = max(rows, key=lambda row: float(row["winner_accuracy"]))
+    assert f"on its way | | {best['winner_accuracy']} | {best['test_accuracy']} |" in text

@@ -1,0 +1,87 @@
+"""`python -m sweeps`: the article's chain, what is carried on, and one summary."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+
+from nnhp_torch.mnist import files as mnist
+from sweeps.__main__ import CHAIN, OTHERS, load
+
+ARTICLE = {
+    "layers_nodes": ({"n_layers": [2, 3, 4], "n_nodes": [64, 128, 256]}, {"max_epochs": 40}),
+    "optimizer": ({"optimizer": ["Adam", "Adagrad", "RMSprop", "SGD"]}, {}),
+    "batch_size": ({"batch_size": [2000, 5000, 10000, 30000]}, {}),
+    "learning_rate": ({"lr": [1e-1, 1e-2, 1e-3, 1e-4]}, {}),
+    "momentum": ({"momentum": [0.99, 0.9, 0.5, 0.1]}, {"lr": 0.001}),
+    "weight_regularization": (
+        {"reg_type": ["l1", "l2"], "reg": [1e-1, 1e-2, 1e-3, 1e-4]},
+        {"lr": 0.001, "momentum": 0.1},
+    ),
+    "dropout": (
+        {"dropout": [0.1, 0.25, 0.5, 0.75]},
+        {"lr": 0.001, "momentum": 0.1, "reg_type": "l2", "reg": 1e-4},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ARTICLE)
+def test_grids_bases_and_epochs_are_the_articles(name):
+    axes, departures = ARTICLE[name]
+    sweep = load(name, {}, {})
+    assert sweep.axes == axes
+    expected = {"max_epochs": 80, "n_layers": 2, "n_nodes": 128, "optimizer": "Adam", "batch_size": 30_000, "lr": 0.01}
+    expected |= {"momentum": None, "reg": 0.0, "dropout": 0.0, "seed": 123} | departures
+    assert {key: getattr(sweep.base, key) for key in expected} == expected
+
+
+def test_what_the_article_chooses_is_where_the_next_sweep_stands():
+    carried = {}
+    for name, choice in CHAIN.items():
+        base = load(name, {}, {}).base
+        assert {key: getattr(base, key) for key in carried} == carried, name
+        carried |= choice
+
+
+def test_winners_are_carried_on_but_a_sweeps_own_departures_stay():
+    carried = {"n_nodes": 256, "lr": 0.1}
+    assert load("momentum", carried, {}).base.lr == 0.1
+    assert load("noise", carried, {}).base.lr == 0.1
+    assert load("noise", carried, {}).base.n_nodes == 256
+    assert load("learning_rate_decay", carried, {}).base.lr == 0.01, "where that sweep wants something to decay from"
+
+
+def test_every_sweep_is_part_of_the_study():
+    from test_sweeps import NAMES
+
+    assert {*NAMES} == {*CHAIN, *OTHERS}
+    assert {"noise", "early_stopping", "label_smoothing"} < {*OTHERS}
+
+
+def _run(*args, expect=0):
+    done = subprocess.run([sys.executable, "-m", "sweeps", *args], capture_output=True, text=True)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+def test_the_study_runs_sums_up_and_goes_on_where_it_was(tmp_path):
+    mnist.fetch("MNIST", mnist.default_data_dir())
+    flags = ["--max_epochs", "1", "--log_dir", str(tmp_path), "--accelerator", "cpu"]
+    done = _run(*flags, "--only", "[batch_size, loss]", "--carry", "winner")
+    assert "the study" in done.stdout
+    rows = {row["sweep"]: row for row in csv.DictReader((tmp_path / "study" / "study.csv").read_text().splitlines())}
+    assert rows["batch_size"]["chosen"] == "30000"
+    assert rows["batch_size"]["winner"] == "2000"
+    assert rows["batch_size"]["difference"] == "one seed: who knows"
+    assert (tmp_path / "study" / "overview.png").read_bytes().startswith(b"\x89PNG")
+    assert list((tmp_path / "loss").glob("loss=mse,batch_size=2000,*")), "the winner's batch size was carried on"
+    again = _run(*flags, "--only", "[batch_size, loss]", "--carry", "winner")
+    assert again.stdout.count("Nothing to run") == 2
+
+
+def test_a_wrong_name_is_refused_before_anything_is_run(tmp_path):
+    done = _run("--only", "[batchsize]", "--log_dir", str(tmp_path), expect=2)
+    assert "no sweep is called 'batchsize'; there are layers_nodes, " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
