@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnhp_torch.article.config import TrialConfig as TrialConfig
-    from nnhp_torch.callbacks import EpochSeed as EpochSeed
     from nnhp_torch.callbacks import GaussianNoise as GaussianNoise
-    from nnhp_torch.callbacks import StopWhenDiverged as StopWhenDiverged
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.grid import Sweep as Sweep
@@ -22,15 +20,17 @@ if TYPE_CHECKING:
     from nnhp_torch.network.mlp import MLP as MLP
     from nnhp_torch.network.module import MLPClassifier as MLPClassifier
     from nnhp_torch.run.answer import Setup as Setup
+    from nnhp_torch.run.callbacks import EpochSeed as EpochSeed
+    from nnhp_torch.run.callbacks import StopWhenDiverged as StopWhenDiverged
     from nnhp_torch.search.space import Range as Range
     from nnhp_torch.search.space import Search as Search
 
 # Importing lightning takes seconds, and the command line must answer at once.
 _HOME = {
     "Setup": "run.answer",
-    "EpochSeed": "callbacks",
+    "EpochSeed": "run.callbacks",
     "GaussianNoise": "callbacks",
-    "StopWhenDiverged": "callbacks",
+    "StopWhenDiverged": "run.callbacks",
     "WeightConstraint": "callbacks",
     "TrialConfig": "article.config",
     "MNISTDataModule": "mnist.datamodule",

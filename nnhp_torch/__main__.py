@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from torch import Tensor
 
-from nnhp_torch.callbacks import EpochSeed
 from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
 from nnhp_torch.mnist.digits import DigitImages as DigitImages  # imported, so that --data knows both by these names
 from nnhp_torch.network.module import MLPClassifier
+from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.worker import quiet_lightning
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import Optimizer
 
-from nnhp_torch.core.chance import seed_all
 from nnhp_torch.network import catalog
-from nnhp_torch.run.loaders import stop_workers
-from nnhp_torch.run.resumption import go_on, keep_random_state
 
 
 class HookCallback(L.Callback):
@@ -136,96 +131,3 @@ class WeightConstraint(HookCallback):
     def _constrain(self, weights: list[Tensor], optimizer: Optimizer, *_: Any) -> None:
         for w in weights:
             w.copy_(self.constraint(w))
-
-
-class EpochSeed(L.Callback):
-    """Makes a resumed fit draw what an uninterrupted one does.
-
-    It seeds random, NumPy and torch at each epoch's first batch, by a mixture of seed, epoch and rank. A loader has
-    drawn its order by then, so the checkpoint of an epoch's end keeps the random state too: of these generators in
-    each process, of those that loaders, samplers, datasets, the module, its data module and callbacks hold, and of
-    whatever around the loaders has a `state_dict`. A fit that goes on from there puts it back, then makes the epoch's
-    loader and iterator as an uninterrupted one would.
-
-    An epoch's worker processes end with it, also persistent ones, which would carry their own random state into
-    the next. It must be the first callback of the Trainer.
-
-    Args:
-        seed: the trial's seed.
-        on_doubt: called with each reason for which the resumed fit may differ from an uninterrupted one.
-    """
-
-    def __init__(self, seed: int, on_doubt: Callable[[str], None] = rank_zero_warn) -> None:
-        self.seed = seed
-        self.on_doubt = on_doubt
-        self._kept: dict[str, Any] | None = None
-
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        progress: Any = trainer.fit_loop.epoch_progress.current
-        if progress.processed > progress.completed or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            checkpoint["random_state"] = keep_random_state(trainer)
-
-    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._kept = checkpoint.get("random_state", {})
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._kept is not None:
-            kept, self._kept = self._kept, None
-            for doubt in go_on(trainer, kept):
-                self.on_doubt(f"resumed, may differ: {doubt}")
-        if trainer.current_epoch > 0:  # the first epoch's iterator is there already, with its workers
-            stop_workers(trainer.train_dataloader)
-            stop_workers(trainer.val_dataloaders)
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        if batch_idx == 0:
-            seed_all(self.seed, trainer.current_epoch, trainer.global_rank)
-
-
-class StopWhenDiverged(L.Callback):
-    """Stops the training after an epoch that ends with a loss or weights that are NaN or infinite.
-
-    Accuracy alone would not tell.
-
-    Args:
-        monitor: the loss's name; where the module logs no such metric, it is what training_step returns.
-
-    Attributes:
-        epoch: the `trainer.current_epoch` (from 0) that ended so; None so far.
-        found: what was not finite; empty so far.
-    """
-
-    def __init__(self, monitor: str = "train_loss") -> None:
-        self.monitor = monitor
-        self.epoch: int | None = None
-        self.found = ""
-        self._returned: Any = None
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.epoch, self.found = None, ""
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self._returned = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        loss = trainer.callback_metrics.get(self.monitor)
-        if loss is not None and not _finite(loss):
-            self.found = self.monitor
-        elif loss is None and not _finite(self._returned):
-            self.found = "what training_step returned"
-        elif not all(map(_finite, pl_module.parameters())):
-            self.found = "the weights"
-        diverged = bool(self.found)
-        # One process must not stop alone: the others would wait for it for ever.
-        if trainer.strategy.reduce_boolean_decision(diverged, all=False):
-            self.epoch = trainer.current_epoch
-            trainer.should_stop = True
-
-
-def _finite(value: Any) -> bool:
-    """Whether it holds neither NaN nor infinity; what is no tensor of such numbers cannot."""
-    return not isinstance(value, Tensor) or is_lazy(value) or bool(torch.isfinite(value).all())

@@ -19,13 +19,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from nnhp_torch.report import overview
-from nnhp_torch.core.names import label
-from nnhp_torch.report.table import console
 from nnhp_torch.core.ledger import ResultStore, replacing
+from nnhp_torch.core.names import label
 from nnhp_torch.core.significance import LEVEL, compare_with_best, holm, paired_t_test
 from nnhp_torch.core.summary import Cell, cells
 from nnhp_torch.core.sweeper import Outcome
+from nnhp_torch.report import overview
+from nnhp_torch.report.table import console
 from sweeps.__main__ import CHAIN, OTHERS, load, report
 
 FOLDER = Path("lightning_logs") / "reference"

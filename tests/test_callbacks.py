@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnhp_torch.callbacks import EpochSeed, GaussianNoise, StopWhenDiverged, WeightConstraint
+from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
 from nnhp_torch.network.constraints import max_norm
 from nnhp_torch.network.module import MLPClassifier
+from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
 
 
 def fit(module, callbacks, max_epochs=2, data=None, **options):

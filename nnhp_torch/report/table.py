@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nnhp_torch.report.checkpoints import winner_checkpoint
 from nnhp_torch.core.grid import defaults
-from nnhp_torch.core.objective import Objective
-from nnhp_torch.report.progress import count, last_line
 from nnhp_torch.core.ledger import ResultStore, replacing, write_csv
+from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.significance import doubts
 from nnhp_torch.core.summary import Cell, cells, twin, winner
 from nnhp_torch.core.sweeper import Outcome, SweepCallback
+from nnhp_torch.report.checkpoints import winner_checkpoint
+from nnhp_torch.report.progress import count, last_line
 from nnhp_torch.report.terminal import Terminal
 
 if TYPE_CHECKING:

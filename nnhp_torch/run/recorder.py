@@ -17,10 +17,10 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from nnhp_torch.callbacks import StopWhenDiverged
 from nnhp_torch.core.keeping import BEST, LAST, Identity, claim, owner
 from nnhp_torch.core.ledger import must_be_file, replacing
 from nnhp_torch.core.objective import Objective, standing, unlogged
+from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.epoch_log import EpochLog
 from nnhp_torch.run.plain import is_plain
 

@@ -11,9 +11,9 @@ import lightning as L
 import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
 
-from nnhp_torch.core.chance import random_state, set_random_state
 from nnhp_torch.run.loaders import keep, leaves, put_back, unseen
 from nnhp_torch.run.plain import pack, unpack
+from nnhp_torch.run.randomness import random_state, set_random_state
 
 
 def keep_random_state(trainer: Any) -> dict[str, Any]:

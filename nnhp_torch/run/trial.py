@@ -19,8 +19,6 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from nnhp_torch.callbacks import EpochSeed, StopWhenDiverged
-from nnhp_torch.core.chance import seed_all
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder
 from nnhp_torch.core.ledger import TrialResult, disk_full
@@ -28,9 +26,11 @@ from nnhp_torch.core.objective import standing
 from nnhp_torch.core.origin import sources
 from nnhp_torch.core.sweeper import made_by
 from nnhp_torch.run.answer import setup_of
+from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.run.devices import share
 from nnhp_torch.run.isolation import isolated
 from nnhp_torch.run.logger import TrialLogger
+from nnhp_torch.run.randomness import seed_all
 from nnhp_torch.run.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
 from nnhp_torch.run.resumption import go_on_to_test
 from nnhp_torch.run.runtime import Runtime

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.core.chance import seed_all
 from nnhp_torch.mnist.datamodule import EpochBatches, MNISTDataModule
 from nnhp_torch.network.chunks import CHUNK
 from nnhp_torch.network.mlp import MLP
 from nnhp_torch.network.optimizers import make_optimizer
+from nnhp_torch.run.randomness import seed_all
 
 
 def run(config: TrialConfig, precision: str = "32-true") -> Timing:

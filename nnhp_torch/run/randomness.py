@@ -1,0 +1,36 @@
+"""The generators of a process: seeded by (seed, epoch, rank), kept and put back."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from nnhp_torch.core.chance import mix
+
+
+def seed_all(seed: int, epoch: int, rank: int) -> None:
+    """Seeds python's, numpy's and torch's generators (those of all devices too)."""
+    mixed = mix(seed, epoch, rank)
+    random.seed(mixed)
+    np.random.seed(mixed % 2**32)
+    torch.manual_seed(mixed)
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """The state of python's, numpy's, torch's and the device's generators."""
+    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
+    if device.type != "cpu":
+        state["device"] = torch.get_device_module(device).get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Puts a state back that `random_state` gave."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if device.type != "cpu" and "device" in state:
+        torch.get_device_module(device).set_rng_state(state["device"])
