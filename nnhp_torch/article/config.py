@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
+from nnhp_torch import checks
 from nnhp_torch.network import catalog
 
 PROTOCOLS = ("holdout", "article", "printed")
@@ -15,49 +16,21 @@ PROTOCOLS = ("holdout", "article", "printed")
 TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
 
-def _check_whole(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
-
-
-def _check_number(
-    name: str,
-    value: object,
-    *,
-    least: float = -float("inf"),
-    above: float = -float("inf"),
-    below: float = float("inf"),
-) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not (value >= least and above < value < below):  # type: ignore[operator]
-        bounds = [
-            f"at least {least:g}" if least > -float("inf") else "",
-            f"above {above:g}" if above > -float("inf") else "",
-            f"below {below:g}" if below < float("inf") else "",
-        ]
-        raise ValueError(f"{name} must be a number {' and '.join(filter(None, bounds))}, not {value!r}")
-
-
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
-
-
 def _setting(default: Any, help: str, check: Callable[[str, Any], None]) -> Any:
     """A field with its help text and its check (name, value); None needs none where it is the default."""
     return field(default=default, metadata={"help": help, "check": check})
 
 
 def _number(default: float | None, help: str, **bounds: Any) -> Any:
-    return _setting(default, help, partial(_check_number, **bounds))
+    return _setting(default, help, partial(checks.number, **bounds))
 
 
 def _whole(default: int | None, help: str, least: int) -> Any:
-    return _setting(default, help, partial(_check_whole, least=least))
+    return _setting(default, help, partial(checks.whole, least=least))
 
 
 def _choice(default: Any, help: str, choices: tuple[Any, ...]) -> Any:
-    return _setting(default, help, partial(_check_choice, choices=choices))
+    return _setting(default, help, partial(checks.choice, choices=choices))
 
 
 def _named(default: str, help: str) -> Any:
@@ -87,9 +60,9 @@ class TrialConfig:
     )
     loss: str = _named("cross_entropy", "cross_entropy, kl_divergence or mse (on the probabilities)")
     label_smoothing: float = _number(0.0, "share of each label spread evenly over all classes", least=0, below=1)
-    reg_type: str = _choice("l2", "weight penalty, l1 or l2, on every hidden layer but the first", ("l1", "l2"))
+    reg_type: str = _named("l2", "weight penalty, l1 or l2, on every hidden layer but the first")
     reg: float = _number(0.0, "strength of the weight penalty", least=0)
-    activity_reg_type: str = _choice("l1", "activity penalty, l1 or l2, on every hidden layer's output", ("l1", "l2"))
+    activity_reg_type: str = _named("l1", "activity penalty, l1 or l2, on every hidden layer's output")
     activity_reg: float = _number(0.0, "strength of the activity penalty", least=0)
     dropout: float = _number(0.0, "share of units dropped in every hidden layer but the first", least=0, below=1)
     batch_norm: bool = _choice(False, "batch normalization after each hidden layer's activation", (True, False))

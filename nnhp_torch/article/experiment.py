@@ -34,7 +34,7 @@ def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule
     split = "holdout" if config.protocol == "holdout" else "article"
     datamodule = MNISTDataModule(
         batch_size=config.batch_size,
-        protocol=split,
+        split=split,
         dataset=config.dataset,
         seed=config.seed,
         as_bytes=True,  # the module scales them, a chunk at a time

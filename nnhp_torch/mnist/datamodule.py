@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 from torch.utils.data.distributed import DistributedSampler
 
+from nnhp_torch import checks
 from nnhp_torch.core.chance import mix
 from nnhp_torch.mnist import files as mnist
 from nnhp_torch.mnist.sources import DATASETS
 
-PROTOCOLS = ("holdout", "article")
+SPLITS = ("holdout", "article")
 
 
 class MNISTDataModule(L.LightningDataModule):
@@ -29,7 +30,7 @@ class MNISTDataModule(L.LightningDataModule):
     Args:
         data_dir: where the files are or go; default: $NNHP_DATA_DIR, else a cache in the home directory.
         batch_size: training images per optimizer step, over all devices.
-        protocol: `holdout`: the last sixth of the training images (10,000) is for validation, the test images for
+        split: `holdout`: the last sixth of the training images (10,000) is for validation, the test images for
             the test; `article`: train on all training images, the test images are validation and test.
         dataset: MNIST, FashionMNIST or KMNIST.
         seed: of the order in which training images come; each epoch has another.
@@ -44,25 +45,23 @@ class MNISTDataModule(L.LightningDataModule):
         self,
         data_dir: str | None = None,
         batch_size: int = 128,
-        protocol: str = "holdout",
+        split: str = "holdout",
         dataset: str = "MNIST",
         seed: int = 123,
         eval_batch_size: int = 10_000,
         as_bytes: bool = False,
     ) -> None:
         super().__init__()
-        for name, value, choices in (("protocol", protocol, PROTOCOLS), ("dataset", dataset, tuple(DATASETS))):
-            if value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-        for name, number in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if type(number) is not int or number < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {number!r}")
+        checks.choice("split", split, SPLITS)
+        checks.choice("dataset", dataset, DATASETS)
+        checks.whole("batch_size", batch_size, least=1)
+        checks.whole("eval_batch_size", eval_batch_size, least=1)
         if type(seed) is not int:  # None would mean no shuffling
             raise ValueError(f"seed must be a whole number, not {seed!r}")
         self.save_hyperparameters()
         self.data_dir = Path(data_dir) if data_dir is not None else mnist.default_data_dir()
         self.batch_size = batch_size
-        self.protocol = protocol
+        self.split = split
         self.dataset = dataset
         self.seed = seed
         self.eval_batch_size = eval_batch_size
@@ -80,7 +79,7 @@ class MNISTDataModule(L.LightningDataModule):
         """
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         images, labels, test_images, test_labels = _tensors(self.dataset, self.data_dir, device)
-        held_out = len(images) // 6 if self.protocol == "holdout" else 0
+        held_out = len(images) // 6 if self.split == "holdout" else 0
         kept = len(images) - held_out
         if self.batch_size > kept:
             raise ValueError(f"batch_size must be at most {kept}, the number of training images, not {self.batch_size}")

@@ -6,10 +6,12 @@ Importing this module imports neither torch nor Lightning, so that the command l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
+
+from nnhp_torch import checks
+
+_PENALTIES = {"l1": "nnhp_torch.network.regularizers:l1", "l2": "nnhp_torch.network.regularizers:l2"}
 
 _TABLES: dict[str, dict[str, str]] = {
     "activation": {
@@ -46,13 +48,15 @@ _TABLES: dict[str, dict[str, str]] = {
         "min_max_norm": "nnhp_torch.network.constraints:min_max_norm",
         "non_neg": "nnhp_torch.network.constraints:non_neg",
     },
+    "reg_type": _PENALTIES,
+    "activity_reg_type": _PENALTIES,
 }
 
 _TORCH = "torch.optim."
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """The names of one kind: activation, loss, optimizer, lr_decay or weight_constraint.
+    """The names of one kind, which is called as the setting that takes them: activation, loss, optimizer, ….
 
     Every optimizer of torch.optim has a name beside these: its full one.
     """
@@ -64,12 +68,12 @@ def check(kind: str, name: str) -> None:
 
     Only a name such as `torch.optim.AdamW` makes this import torch.
     """
-    if kind == "optimizer" and isinstance(name, str) and name.startswith(_TORCH):
-        theirs = _torch_optimizers()
-        if name not in theirs:
-            raise ValueError(_complaint(kind, name, theirs))
-    elif not isinstance(name, str) or name not in _TABLES[kind]:
-        raise ValueError(_complaint(kind, name, names(kind)))
+    if kind != "optimizer":
+        checks.choice(kind, name, sorted(names(kind)))
+    elif isinstance(name, str) and name.startswith(_TORCH):
+        checks.choice(kind, name, sorted(_torch_optimizers()))
+    else:
+        checks.choice(kind, name, sorted(names(kind)), also=f" or {_TORCH}<Name>")
 
 
 def resolve(kind: str, name: str) -> Any:
@@ -91,12 +95,3 @@ def _torch_optimizers() -> list[str]:
         for name, value in vars(optim).items()
         if isinstance(value, type) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
     ]
-
-
-def _complaint(kind: str, name: object, choices: Iterable[str]) -> str:
-    choices = sorted(choices)
-    also = " or torch.optim.<Name>" if kind == "optimizer" and not choices[0].startswith(_TORCH) else ""
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = get_close_matches(str(name).lower(), by_lower, n=1)
-    hint = f"; did you mean {by_lower[near[0]]}?" if near else ""
-    return f"{kind} must be one of {', '.join(choices)}{also}, not {name!r}{hint}"

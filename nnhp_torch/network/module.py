@@ -17,7 +17,6 @@ from nnhp_torch.network import catalog
 from nnhp_torch.network.chunks import step_loss
 from nnhp_torch.network.mlp import MLP, per_layer
 from nnhp_torch.network.optimizers import make_optimizer
-from nnhp_torch.network.regularizers import penalty
 from nnhp_torch.network.schedules import make_schedule
 
 Batch = tuple[Tensor, Tensor]
@@ -96,8 +95,8 @@ class MLPClassifier(L.LightningModule):
         make_optimizer(optimizer, [torch.zeros(1, 1)], lr, momentum)  # refuses now what fit would refuse later
 
         self.example_loss = catalog.resolve("loss", loss)
-        self.kernel_penalty = penalty(reg_type)
-        self.activity_penalty = penalty(activity_reg_type)
+        self.kernel_penalty = catalog.resolve("reg_type", reg_type)
+        self.activity_penalty = catalog.resolve("activity_reg_type", activity_reg_type)
         self.reg, self.activity_reg, self.label_smoothing = reg, activity_reg, label_smoothing
         self.log_sparsity = log_sparsity
         weights = None if class_weights is None else torch.tensor(class_weights)  # (num_classes,)

@@ -60,11 +60,11 @@ def test_the_modules_own_settings_reach_it_under_their_names(setting, value):
 def test_batch_size_seed_protocol_and_data_set_reach_the_data_module():
     _, datamodule, _ = _built(batch_size=7, seed=5, protocol="article", dataset="KMNIST")
     assert (datamodule.batch_size, datamodule.seed) == (7, 5)
-    assert (datamodule.protocol, datamodule.dataset) == ("article", "KMNIST")
+    assert (datamodule.split, datamodule.dataset) == ("article", "KMNIST")
 
 
 def test_the_printed_protocol_has_the_articles_split():
-    assert _built(protocol="printed")[1].protocol == "article"
+    assert _built(protocol="printed")[1].split == "article"
 
 
 def test_noise_constraint_and_early_stopping_come_in_through_callbacks():

@@ -25,7 +25,7 @@ def train(config: TrialConfig, precision: str = "32-true") -> tuple[Timing, MLP]
     """Trains on the same batches in the same order and the same chunks as a trial, with the same accuracies."""
     data = MNISTDataModule(
         batch_size=config.batch_size,
-        protocol=config.protocol,
+        split=config.protocol,
         dataset=config.dataset,
         seed=config.seed,
         as_bytes=True,

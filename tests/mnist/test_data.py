@@ -32,9 +32,9 @@ def test_holdout_keeps_the_last_sixth_in_order_for_validation(small):
     assert sorted(_labels(datamodule.train_dataloader()).tolist()) == sorted(labels[:100].tolist())
 
 
-def test_the_articles_protocol_trains_on_all_and_validates_on_the_test_images(small):
+def test_the_articles_split_trains_on_all_and_validates_on_the_test_images(small):
     _, labels, _, test_labels = mnist.load("MNIST", mnist.Path(small))
-    datamodule = _ready(small, protocol="article")
+    datamodule = _ready(small, split="article")
     assert sorted(_labels(datamodule.train_dataloader()).tolist()) == sorted(labels.tolist())
     for loader in (datamodule.val_dataloader(), datamodule.test_dataloader()):
         assert _labels(loader).tolist() == test_labels.tolist()
@@ -133,7 +133,7 @@ def test_more_ranks_than_examples_in_a_batch_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"protocol": "k-fold"}, "protocol must be one of holdout, article"),
+        ({"split": "k-fold"}, "split must be one of holdout, article"),
         ({"dataset": "CIFAR10"}, "dataset must be one of MNIST, FashionMNIST, KMNIST"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
         ({"batch_size": 2000.0}, "batch_size must be a whole number of at least 1, not 2000.0"),
@@ -152,7 +152,7 @@ def test_a_batch_larger_than_the_data_is_refused_before_training(small):
 
 
 def test_the_images_are_in_memory_once_however_many_data_modules_there_are(small):
-    first, second = _ready(small), _ready(small, protocol="article", batch_size=7)
+    first, second = _ready(small), _ready(small, split="article", batch_size=7)
     assert first.train.images.untyped_storage().data_ptr() == second.train.images.untyped_storage().data_ptr()
     assert first.train.images.dtype == torch.uint8
 

@@ -7,7 +7,7 @@ import pytest
 
 from nnhp_torch.network import catalog
 
-KINDS = ("activation", "loss", "optimizer", "lr_decay", "weight_constraint")
+KINDS = ("activation", "loss", "optimizer", "lr_decay", "weight_constraint", "reg_type", "activity_reg_type")
 
 
 @pytest.mark.parametrize("kind", KINDS)

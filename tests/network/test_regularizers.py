@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import pytest
 import torch
 
-from nnhp_torch.network.regularizers import l1, l2, penalty
+from nnhp_torch.network import catalog
+from nnhp_torch.network.regularizers import l1, l2
 
 W = torch.tensor([[1.0, -2.0], [0.5, 0.0]], requires_grad=True)
 
@@ -20,7 +20,5 @@ def test_gradients():
 
 
 def test_by_name():
-    assert penalty("l1") is l1
-    assert penalty("l2") is l2
-    with pytest.raises(ValueError, match="l1, l2, not 'l3'"):
-        penalty("l3")
+    assert catalog.resolve("reg_type", "l1") is catalog.resolve("activity_reg_type", "l1") is l1
+    assert catalog.resolve("reg_type", "l2") is catalog.resolve("activity_reg_type", "l2") is l2
