@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
     from nnhp_torch.mnist.digits import DigitImages as DigitImages
+    from nnhp_torch.network.classifier import Classifier as Classifier
     from nnhp_torch.network.mlp import MLP as MLP
     from nnhp_torch.network.module import MLPClassifier as MLPClassifier
     from nnhp_torch.run.answer import Setup as Setup
@@ -37,6 +38,7 @@ _HOME = {
     "DigitImages": "mnist.digits",
     "main": "cli.main",
     "Sweep": "core.grid",
+    "Classifier": "network.classifier",
     "MLP": "network.mlp",
     "MLPClassifier": "network.module",
     "ResultStore": "core.ledger",

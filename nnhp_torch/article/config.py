@@ -12,6 +12,12 @@ from nnhp_torch.network import catalog
 
 PROTOCOLS = ("holdout", "article", "printed")
 
+# What the article's printed code has, and `--protocol printed` with it; its momentum has no effect.
+PRINTED = (
+    *("n_layers", "n_nodes", "activation", "optimizer", "batch_size", "lr", "momentum", "loss", "reg_type", "reg"),
+    *("dropout", "max_epochs", "seed", "protocol", "dataset"),
+)
+
 # Images to train on, by protocol: all the MNIST-shaped sets have 60,000 + 10,000.
 TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
@@ -66,6 +72,7 @@ class TrialConfig:
     activity_reg: float = _number(0.0, "strength of the activity penalty", least=0)
     dropout: float = _number(0.0, "share of units dropped in every hidden layer but the first", least=0, below=1)
     batch_norm: bool = _choice(False, "batch normalization after each hidden layer's activation", (True, False))
+    gradient_clip: float | None = _number(None, "largest norm of a step's gradient; null: no bound", above=0)
     weight_constraint: str = _named("none", "constraint on the kernels after every optimizer step")
     noise: float = _number(
         0.0, "standard deviation of the Gaussian noise on the training images (pixels in 0..1)", least=0
@@ -91,9 +98,22 @@ class TrialConfig:
                 setting.metadata["check"](setting.name, value)
         if self.optimizer == "Adagrad" and self.momentum is not None:
             raise ValueError("Adagrad has no momentum: leave momentum at null")
+        if self.protocol == "printed":
+            self._refuse_what_is_not_printed()
         images = TRAINING_IMAGES[self.protocol]
         if self.batch_size > images:
             raise ValueError(
                 f"batch_size must be at most {images}, the training images of protocol {self.protocol!r}, "
                 f"not {self.batch_size}"
             )
+
+    def _refuse_what_is_not_printed(self) -> None:
+        if self.n_layers < 1:
+            raise ValueError("the printed code trains nothing with n_layers=0: n_layers must be at least 1")
+        for setting in fields(self):
+            if setting.name not in PRINTED and getattr(self, setting.name) != setting.default:
+                usual = "null" if setting.default is None else setting.default
+                raise ValueError(
+                    f"the printed code has no {setting.name}: leave it at {usual}, or use --protocol article, "
+                    f"not {getattr(self, setting.name)!r}"
+                )

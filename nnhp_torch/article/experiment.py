@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
 
+from nnhp_torch import Setup
 from nnhp_torch.article import printed
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
@@ -15,12 +16,13 @@ from nnhp_torch.mnist.datamodule import MNISTDataModule
 from nnhp_torch.network.module import MLPClassifier
 
 
-def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule, list[L.Callback]]:
-    """Fresh module, data module and callbacks for one trial.
+def build(config: TrialConfig) -> Setup:
+    """Fresh module, data module, callbacks and Trainer's settings for one trial.
 
     The article has one plain hidden layer first, then `n_layers` more with the penalty and the dropout on
     those alone.
     """
+    module: L.LightningModule
     if config.protocol == "printed":
         module, callbacks = printed.build(config)
     else:
@@ -45,7 +47,8 @@ def build(config: TrialConfig) -> tuple[L.LightningModule, L.LightningDataModule
         callbacks.append(WeightConstraint(config.weight_constraint))
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience))
-    return module, datamodule, callbacks
+    trainer = {} if config.gradient_clip is None else {"gradient_clip_val": config.gradient_clip}
+    return Setup(module, datamodule, callbacks, trainer)
 
 
 def arguments_of(made: type, config: Any) -> dict[str, Any]:

@@ -8,41 +8,50 @@ ignores.
 
 from __future__ import annotations
 
-import inspect
+import itertools
+from collections.abc import Sequence
+from typing import ClassVar
 
 import lightning as L
+import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.mnist.datamodule import EpochBatches
 from nnhp_torch.network import catalog
 from nnhp_torch.network.chunks import step_loss
+from nnhp_torch.network.classifier import Classifier
 from nnhp_torch.network.mlp import in_place
-from nnhp_torch.network.module import MLPClassifier
-from nnhp_torch.network.optimizers import make_optimizer
 
 PIXELS, CLASSES = 28 * 28, 10
-PASSED = ("activation", "optimizer", "lr", "lr_decay", "loss", "reg_type", "reg")  # momentum has no effect
-DEFAULTS = TrialConfig()
 
 
-def build(config: TrialConfig) -> tuple[MLPClassifier, list[L.Callback]]:
+def build(config: TrialConfig) -> tuple[Classifier, list[L.Callback]]:
     """The printed network and the callback that trains the stages before its last.
 
-    Raises:
-        ValueError: a setting that the printed code has no place for.
+    What the printed code has no place for, a TrialConfig of this protocol refuses. Momentum has no effect in it.
     """
-    if config.n_layers < 1:
-        raise ValueError("the printed code trains nothing with n_layers=0")
-    for name in inspect.signature(MLPClassifier).parameters:
-        if name not in (*PASSED, "momentum", "dropout") and getattr(config, name, None) != getattr(
-            DEFAULTS, name, None
-        ):
-            raise ValueError(f"the printed code has no {name}: use --protocol article")
-    passed = {name: getattr(config, name) for name in PASSED}
-    module = MLPClassifier(PIXELS, CLASSES, hidden_sizes=[PIXELS] * config.n_layers, **passed)
-    module.net = PrintedNet(config.n_nodes, config.n_layers, config.activation, config.dropout)  # type: ignore[assignment]
+    _pass_over_an_mlps_draws([PIXELS] * (config.n_layers + 1) + [CLASSES])
+    net = PrintedNet(config.n_nodes, config.n_layers, config.activation, config.dropout)
+    module = Classifier(
+        net,
+        CLASSES,
+        optimizer=config.optimizer,
+        lr=config.lr,
+        loss=config.loss,
+        reg_type=config.reg_type,
+        reg=config.reg,
+    )
     return module, [EarlierStages(config.max_epochs, config.seed)]
+
+
+def _pass_over_an_mlps_draws(widths: Sequence[int]) -> None:
+    """Leave the generator where an MLP's initialisation leaves it: the results there are were drawn from there on.
+
+    Each of its layers draws its kernel twice, torch's way and Glorot's, and its bias once.
+    """
+    torch.rand(sum(2 * before * after + after for before, after in itertools.pairwise(widths)))
 
 
 class PrintedNet(nn.Module):
@@ -54,6 +63,8 @@ class PrintedNet(nn.Module):
         activation: of the hidden layers.
         dropout: after each hidden layer of 784.
     """
+
+    takes_chunks: ClassVar[bool] = True
 
     def __init__(self, n_nodes: int, stages: int, activation: str, dropout: float) -> None:
         super().__init__()
@@ -103,18 +114,19 @@ class EarlierStages(L.Callback):
             raise ValueError("the printed protocol trains on one device")
         if trainer.current_epoch > 0:
             return  # a resumed fit: the checkpoint has the earlier stages in it
-        assert isinstance(pl_module, MLPClassifier)
-        assert isinstance(pl_module.net, PrintedNet)
-        strengths = pl_module.reg
-        for stage in range(1, len(pl_module.net.hidden)):
-            pl_module.net.depth, pl_module.reg = stage, strengths[:stage]
+        assert isinstance(pl_module, Classifier)
+        net = pl_module.net
+        assert isinstance(net, PrintedNet)
+        stages = net.depth
+        for stage in range(1, stages):
+            net.depth = stage
             self._train(trainer, pl_module, stage)
-        pl_module.net.depth, pl_module.reg = len(strengths), strengths
+        net.depth = stages
         pl_module.zero_grad()
 
-    def _train(self, trainer: L.Trainer, module: MLPClassifier, stage: int) -> None:
-        chosen = module.hparams
-        optimizer = make_optimizer(chosen["optimizer"], module.parameters(), chosen["lr"], None)
+    def _train(self, trainer: L.Trainer, module: Classifier, stage: int) -> None:
+        optimizer = module.configure_optimizers()
+        assert isinstance(optimizer, Optimizer)  # alone, as there is no schedule
         loader = trainer.train_dataloader
         for epoch in range(self.epochs):
             # An order of its own for every epoch of every stage; the last stage has the epochs from 0.

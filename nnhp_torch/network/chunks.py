@@ -19,7 +19,7 @@ def step_loss(module: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """The module's loss_and_logits of a batch, for one step under a Trainer: in chunks if nothing can tell.
 
     Args:
-        module: an MLPClassifier.
+        module: a Classifier.
         x, y: the batch, as for loss_and_logits.
     """
     # A GPU is faster with the whole batch.
@@ -33,7 +33,9 @@ def _nothing_can_tell(module: Any, x: Tensor) -> bool:
     """Whether the loss is used by its Trainer's backward alone, and its network looks at each example alone."""
     trainer = module._trainer
     return (
-        trainer is not None
+        _takes_chunks(module)
+        and _takes_chunks(module.net)
+        and trainer is not None
         and trainer.lightning_module is module  # not a part of something bigger
         and module.automatic_optimization
         and not x.requires_grad
@@ -42,6 +44,11 @@ def _nothing_can_tell(module: Any, x: Tensor) -> bool:
         and not nn_module._has_any_global_hook()  # type: ignore[no-untyped-call]
         and all(map(_is_plain, module.parameters()))
     )
+
+
+def _takes_chunks(part: nn.Module) -> bool:
+    """Whether its very class says so: a subclass may compare examples, or go backward more than once."""
+    return bool(vars(type(part)).get("takes_chunks", False))
 
 
 def _is_hooked(part: nn.Module) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, overload
+from typing import ClassVar, Literal, overload
 
 from torch import Tensor, nn
 
@@ -26,6 +26,8 @@ class MLP(nn.Module):
     Raises:
         ValueError: an argument is out of range; the message says what would be right.
     """
+
+    takes_chunks: ClassVar[bool] = True  # it looks at each example alone, unless it normalizes batches
 
     def __init__(
         self,

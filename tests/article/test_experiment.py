@@ -14,7 +14,8 @@ from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
 
 
 def _built(**settings):
-    return build(TrialConfig(**settings))
+    setup = build(TrialConfig(**settings))
+    return setup.module, setup.data, setup.callbacks
 
 
 def _linears(module):
@@ -82,9 +83,9 @@ def test_noise_constraint_and_early_stopping_come_in_through_callbacks():
 def test_every_trial_gets_fresh_instances():
     config = TrialConfig(noise=0.1, patience=1, weight_constraint="unit_norm")
     first, second = build(config), build(config)
-    assert first[0] is not second[0]
-    assert first[1] is not second[1]
-    assert not {id(callback) for callback in first[2]} & {id(callback) for callback in second[2]}
+    assert first.module is not second.module
+    assert first.data is not second.data
+    assert not {id(callback) for callback in first.callbacks} & {id(callback) for callback in second.callbacks}
 
 
 def test_every_setting_is_used(monkeypatch):
@@ -107,20 +108,21 @@ def _steps(setting):
     """Weights after three steps on the same random images."""
     torch.manual_seed(0)
     config = TrialConfig(n_layers=1, n_nodes=8, max_epochs=3, **setting)
-    module, _, callbacks = build(config)
+    setup = build(config)
     x, y = torch.rand(32, 1, 28, 28), torch.randint(0, 10, (32,))
     trainer = L.Trainer(
         accelerator="cpu",
         max_epochs=3,
-        callbacks=[callback for callback in callbacks if not isinstance(callback, EarlyStopping)],
+        callbacks=[callback for callback in setup.callbacks if not isinstance(callback, EarlyStopping)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **setup.trainer,
     )
     loader = torch.utils.data.DataLoader([(x, y)], batch_size=None)
-    trainer.fit(module, loader, loader)
-    return torch.cat([p.detach().flatten() for p in module.net.parameters()])
+    trainer.fit(setup.module, loader, loader)
+    return torch.cat([p.detach().flatten() for p in setup.module.net.parameters()])
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,7 @@ def _steps(setting):
         {"weight_constraint": "unit_norm"},
         {"noise": 0.5},
         {"label_smoothing": 0.5},
+        {"gradient_clip": 0.01},
     ],
     ids=lambda setting: next(iter(setting)),
 )
@@ -173,6 +176,7 @@ def test_max_norm_bounds_every_units_weights():
         ({"protocol": "other"}, "protocol must be one of holdout, article, printed"),
         ({"dataset": "CIFAR10"}, "dataset must be one of MNIST, FashionMNIST, KMNIST"),
         ({"reg_type": "l3"}, "reg_type must be one of l1, l2"),
+        ({"gradient_clip": 0}, "gradient_clip must be a number above 0, not 0"),
         ({"patience": -1}, "patience must be a whole number of at least 0"),
         ({"batch_norm": 1.5}, "batch_norm must be one of True, False"),
     ],

@@ -1,15 +1,18 @@
 """The article's code as printed: what grows, what is forgotten, and what has no effect."""
 
+import dataclasses
+
 import idx
 import lightning as L
 import pytest
 import torch
 
-from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.article.config import PRINTED, TrialConfig
 from nnhp_torch.article.experiment import build
 from nnhp_torch.article.printed import PrintedNet
 from nnhp_torch.mnist.datamodule import _tensors
 from nnhp_torch.mnist.sources import DATASETS
+from nnhp_torch.network.mlp import MLP
 
 
 @pytest.fixture(autouse=True)
@@ -27,18 +30,18 @@ def small(tmp_path, monkeypatch):
 def _fit(**settings):
     config = TrialConfig(**{"protocol": "printed", "max_epochs": 2, "batch_size": 60, "n_nodes": 16, **settings})
     torch.manual_seed(0)
-    module, datamodule, callbacks = build(config)
+    setup = build(config)
     trainer = L.Trainer(
         accelerator="cpu",
         max_epochs=config.max_epochs,
-        callbacks=callbacks,
+        callbacks=setup.callbacks,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, datamodule=datamodule)
-    return module, trainer
+    trainer.fit(setup.module, datamodule=setup.data)
+    return setup.module, trainer
 
 
 def test_inner_layers_are_784_wide_whatever_n_nodes_is_and_softmaxes_stand_between_the_stages():
@@ -55,16 +58,16 @@ def test_inner_layers_are_784_wide_whatever_n_nodes_is_and_softmaxes_stand_betwe
 
 def test_every_stage_trains_for_all_epochs_and_the_fit_is_the_last(monkeypatch):
     losses = []
-    from nnhp_torch.network.module import MLPClassifier
+    from nnhp_torch.network.classifier import Classifier
 
-    original = MLPClassifier.loss_and_logits
+    original = Classifier.loss_and_logits
 
     def counted(self, x, y):
         if self.training:
             losses.append(self.net.depth)
         return original(self, x, y)
 
-    monkeypatch.setattr(MLPClassifier, "loss_and_logits", counted)
+    monkeypatch.setattr(Classifier, "loss_and_logits", counted)
     _, trainer = _fit(n_layers=3)
     # 120 training images make 2 batches an epoch: 2 epochs of each of 3 stages.
     assert losses == [1] * 4 + [2] * 4 + [3] * 4
@@ -101,7 +104,40 @@ def test_momentum_has_no_effect():
     assert torch.equal(weights(0.99), weights(0.1))
 
 
-def test_what_the_printed_code_has_no_place_for_is_refused():
-    for settings in ({"n_layers": 0}, {"batch_norm": True}, {"activity_reg": 0.1}):
-        with pytest.raises(ValueError, match="the printed code"):
-            build(TrialConfig(protocol="printed", **settings))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_layers": 0},
+        {"batch_norm": True},
+        {"activity_reg": 0.1},
+        {"activity_reg_type": "l2"},
+        {"label_smoothing": 0.1},
+        {"lr_decay": "cosine"},
+        {"log_sparsity": True},
+        {"noise": 0.1},
+        {"weight_constraint": "max_norm"},
+        {"gradient_clip": 1.0},
+        {"patience": 3},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_configuration_of_what_the_printed_code_has_no_place_for_is_refused(settings):
+    with pytest.raises(ValueError, match=f"the printed code .*{next(iter(settings))}"):
+        TrialConfig(protocol="printed", **settings)
+
+
+def test_every_setting_is_either_the_printed_codes_or_refused():
+    """The stages' training is the same but for their number, so a setting that reached the last alone would lie."""
+    fields = {field.name for field in dataclasses.fields(TrialConfig)}
+    refused = {*("activity_reg", "activity_reg_type", "batch_norm", "gradient_clip", "label_smoothing", "log_sparsity")}
+    refused |= {"lr_decay", "noise", "patience", "weight_constraint"}
+    assert fields - refused == {*PRINTED}
+
+
+def test_the_initial_weights_stand_where_an_mlps_would_have_ended():
+    torch.manual_seed(0)
+    MLP(784, 10, [784] * 2)
+    expected = PrintedNet(16, 2, "relu", 0.0)
+    torch.manual_seed(0)
+    net = build(TrialConfig(protocol="printed", n_layers=2, n_nodes=16)).module.net
+    assert all(torch.equal(one, two) for one, two in zip(net.parameters(), expected.parameters(), strict=True))

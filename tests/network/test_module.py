@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nnhp_torch.callbacks import GaussianNoise
 from nnhp_torch.network import chunks
+from nnhp_torch.network.classifier import Classifier
 from nnhp_torch.network.losses import cross_entropy, kl_divergence, mse
 from nnhp_torch.network.module import MLPClassifier
 
@@ -206,14 +207,14 @@ def test_class_weights_are_factors_on_the_examples():
 def sizes(monkeypatch):
     """How many examples went through the network at once, call by call: above 7 in chunks if nothing can tell."""
     calls = []
-    whole = MLPClassifier.loss_and_logits
+    whole = Classifier.loss_and_logits
 
     def counted(self, x, y):
         calls.append(len(y))
         return whole(self, x, y)
 
     monkeypatch.setattr(chunks, "CHUNK", 7)
-    monkeypatch.setattr(MLPClassifier, "loss_and_logits", counted)
+    monkeypatch.setattr(Classifier, "loss_and_logits", counted)
     return calls
 
 
