@@ -1,4 +1,4 @@
-"""Of what type each field of a trial's record is, so that a line which says something else is refused."""
+"""Of what type each field of a trial's record, and of its checkpoint, is: one that says something else is refused."""
 
 from __future__ import annotations
 
@@ -6,15 +6,31 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+Types = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name → in words, test
+
 STATUSES = ("completed", "pruned", "diverged", "failed", "interrupted")
 
 
-def check(record: Mapping[str, Any]) -> None:
-    """Raises ValueError, naming the first field that is of another type than it should be."""
+def check(record: Mapping[str, Any], types: Types | None = None) -> None:
+    """Raises ValueError, naming the first field that is of another type than it should be.
+
+    Args:
+        types: of every field there is; default: those of a ledger's line.
+    """
+    types = FIELDS if types is None else types
     for name, value in record.items():
-        what, holds = FIELDS[name]
+        what, holds = types[name]
         if not holds(value):
             raise ValueError(f"its {name} is not {what}")
+
+
+def check_epochs(history: Mapping[str, list[float]], epochs: int, max_epochs: int) -> None:
+    """Raises ValueError if a history is not one of the first `epochs` epochs of a trial of `max_epochs`."""
+    if epochs > max_epochs:
+        raise ValueError(f"it is of epoch {epochs}, and the trial has {max_epochs}")
+    for name, values in history.items():
+        if len(values) != epochs:
+            raise ValueError(f"it is of epoch {epochs}, and its history has {len(values)} of {name}")
 
 
 def _text(value: Any) -> bool:
@@ -47,7 +63,7 @@ def _mapping(of: Callable[[Any], bool] = lambda value: True) -> Callable[[Any], 
     return lambda value: isinstance(value, dict) and all(map(of, value.values()))
 
 
-FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+FIELDS: Types = {
     "key": ("a text", _text),
     "sweep": ("a text", _text),
     "name": ("the name of a folder", _folder),
@@ -76,4 +92,14 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ),
     ),
     "notes": ("a list of texts", _list(_text)),
+}
+
+STATE: Types = {  # what a Recorder keeps in a checkpoint
+    "trial": FIELDS["versions"],
+    "trainer": FIELDS["config"],
+    "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
+    "complete": ("true or false", lambda value: isinstance(value, bool)),
+    "diverged": FIELDS["reason"],
+    "pruned": FIELDS["reason"],
+    "notes": FIELDS["notes"],
 }

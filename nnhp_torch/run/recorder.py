@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from nnhp_torch.core import fields
 from nnhp_torch.core.keeping import BEST, LAST, Identity, claim, owner
 from nnhp_torch.core.ledger import must_be_file, replacing
 from nnhp_torch.core.objective import Objective, standing, unlogged
@@ -68,8 +69,8 @@ class Recorder(Checkpoint):
         if text not in self.notes:
             self.notes.append(text)
 
-    def resume(self) -> dict[str, Any]:
-        """The last checkpoint's content, with this recorder's state restored; empty where the trial must start over.
+    def resume(self, max_epochs: int) -> dict[str, Any]:
+        """The last checkpoint's content, with this recorder's state restored; empty if the trial must start over.
 
         Loaded with `weights_only`, so that nothing in a file is executed.
         """
@@ -88,9 +89,10 @@ class Recorder(Checkpoint):
             if state.get("trainer", {}) != self.settings:
                 self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
                 return {}
+            fields.check(state, fields.STATE)
+            fields.check_epochs(state["history"], checkpoint["epoch"] + 1, max_epochs)
             self.load_state_dict(state)
         except Exception as error:
-            self.history, self.complete, self.diverged, self.pruned = {}, False, "", ""
             why = _reason(error)
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
             self.notes = [f"started over: its checkpoint cannot be read ({why})"]
@@ -192,10 +194,10 @@ class Recorder(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
-        self.complete = bool(state_dict["complete"])
-        self.diverged = str(state_dict.get("diverged", ""))
-        self.pruned = str(state_dict.get("pruned", ""))
-        self.notes = [str(note) for note in state_dict.get("notes", ())]
+        self.complete = state_dict["complete"]
+        self.diverged = state_dict["diverged"]
+        self.pruned = state_dict["pruned"]
+        self.notes = list(state_dict["notes"])
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -105,7 +105,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
     module, diverged = setup.module, StopWhenDiverged()
     _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     recorder.settings = dict(setup.trainer)
-    resume = recorder.resume()
+    resume = recorder.resume(trial.config.max_epochs)
     logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
     trainer = make_trainer(
         trial,

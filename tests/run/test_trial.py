@@ -130,6 +130,42 @@ def test_a_checkpoint_that_is_damaged_is_named_and_the_trial_starts_over(trial, 
     assert again.history == whole.history
 
 
+WRONG = {
+    "texts": ({"history": {"val_loss": ["0.5", "0.4", "0.3"]}}, "its history is not a mapping of lists of numbers"),
+    "a number": ({"history": {"val_loss": 0.5}}, "its history is not a mapping of lists of numbers"),
+    "a list": ({"history": [0.5, 0.4, 0.3]}, "its history is not a mapping of lists of numbers"),
+    "another length": ({"history": {"val_loss": [0.5]}}, "it is of epoch 3, and its history has 1 of val_loss"),
+    "complete": ({"complete": "no"}, "its complete is not true or false"),
+    "notes": ({"notes": "started over"}, "its notes is not a list of texts"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
+def test_a_checkpoint_with_a_wrong_state_is_named_and_the_trial_starts_over(trial, runtime, tmp_path, change, said):
+    whole = run_trial(trial, toy.build, runtime)
+    last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["callbacks"]["nnhp_torch.Recorder"].update(change)
+    torch.save(checkpoint, last)
+    again = run_trial(trial, toy.build, runtime)
+    assert (again.status, again.history) == ("completed", whole.history)
+    assert again.notes == [f"started over: its checkpoint cannot be read ({said})"]
+
+
+def test_a_checkpoint_of_more_epochs_than_the_trial_has_is_not_used(trial, runtime, tmp_path):
+    whole = run_trial(trial, toy.build, runtime)
+    last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    history = checkpoint["callbacks"]["nnhp_torch.Recorder"]["history"]
+    checkpoint["epoch"] = 4
+    for values in history.values():
+        values += [0.5, 0.5]
+    torch.save(checkpoint, last)
+    again = run_trial(trial, toy.build, runtime)
+    assert again.history == whole.history
+    assert "it is of epoch 5, and the trial has 3" in again.notes[0]
+
+
 CHANGES = {
     "a setting": lambda trial: dataclasses.replace(trial, config=dataclasses.replace(trial.config, lr=0.01)),
     "a longer training": lambda trial: dataclasses.replace(
