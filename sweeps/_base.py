@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.core.significance import LEVEL, compare_with
+from nnhp_torch.core.significance import LEVEL, compare_with, paired_t_test
 from nnhp_torch.core.summary import Cell
 
 # The base of the hyperparameters that the article describes without a grid.
@@ -53,3 +53,31 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
         f"{val_0:.4f} to {val_1:.4f} and what training accuracy (measured under {what}) is above it from "
         f"{train_0 - val_0:+.4f} to {train_1 - val_1:+.4f}. "
     ) + judged(f"{what} helps on images not seen", gains, p)
+
+
+def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
+    """Whether something gains more at a higher learning rate, as is said of it.
+
+    Args:
+        what: its name.
+        setting: the axis on which it is off (False or None) or on, beside an axis of rates.
+        cells: those of the sweep; only rates at which all have completed are compared.
+    """
+    accuracy = {
+        (cell.values["lr"], bool(cell.values[setting])): cell.values_of("val_accuracy") for cell in cells if cell.ranked
+    }
+    rates = sorted(lr for lr, on in accuracy if on and (lr, False) in accuracy)
+    if len(rates) < 2:
+        return ""
+    low, high = (
+        [on - off for on, off in zip(accuracy[lr, True], accuracy[lr, False], strict=True)]
+        for lr in (rates[0], rates[-1])
+    )
+    # It must gain at the higher rate, and more than it does at the lower one.
+    needed = low if statistics.fmean(low) > 0 else [0.0] * len(low)
+    effects = [gain - least for gain, least in zip(high, needed, strict=True)]
+    p = paired_t_test(high, needed) if len(high) > 1 else 1.0
+    return (
+        f"{what.capitalize()} changes val_accuracy by {statistics.fmean(low):+.4f} at lr={rates[0]}, "
+        f"by {statistics.fmean(high):+.4f} at lr={rates[-1]}. "
+    ) + judged(f"{what} lets a network train at higher learning rates", effects, p)

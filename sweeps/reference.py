@@ -64,8 +64,9 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
 
 
 def findings(root: Path = Path()) -> list[overview.Finding]:
-    """Every sweep's, in the order of the study."""
-    return [overview.finding(outcome(name, root=root), CHAIN.get(name)) for name in (*CHAIN, *OTHERS)]
+    """Every sweep's that has been run for it, in the order of the study."""
+    run = [name for name in (*CHAIN, *OTHERS) if (root / FOLDER / name).is_dir()]
+    return [overview.finding(outcome(name, root=root), CHAIN.get(name)) for name in run]
 
 
 @dataclasses.dataclass(frozen=True)
