@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
+from torchmetrics import Metric
 
 from nnhp_torch.run.loaders import keep, leaves, put_back, unseen
 from nnhp_torch.run.plain import pack, unpack
@@ -22,6 +23,7 @@ def keep_random_state(trainer: Any) -> dict[str, Any]:
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
         "states": states,
+        "metrics": _metrics(trainer),
         "doubts": doubts,
         "loaded": [getattr(loop, name) for loop, name in _loading(trainer)],
     }
@@ -47,6 +49,7 @@ def go_on(trainer: Any, kept: dict[str, Any]) -> list[str]:
         doubts.append(f"it ran on {len(ranks)} processes before, on {trainer.world_size} after")
     others = _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks)
     doubts += put_back(mine["states"], _loaders(trainer), others)
+    _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     for (loop, name), epoch in zip(_loading(trainer), mine["loaded"], strict=True):
         setattr(loop, name, epoch)
@@ -67,6 +70,32 @@ def go_on_to_test(
         mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
         put_back(mine["states"], {}, _others(module, datamodule, trainer.callbacks))
         set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+
+
+def _metrics(trainer: Any) -> dict[str, Any]:
+    """The states of the metrics that live on from epoch to epoch, such as the best accuracy so far.
+
+    Those that are logged as they are Lightning resets with each epoch; no metric's state is in a module's state_dict.
+    """
+    results = (trainer.fit_loop.epoch_loop._results, trainer.fit_loop.epoch_loop.val_loop._results)
+    logged = {id(result.value) for collected in results for result in collected.values() if not result.is_tensor}
+    return {
+        name: pack({"count": metric._update_count, "state": {key: getattr(metric, key) for key in metric._defaults}})
+        for name, metric in trainer.lightning_module.named_modules()
+        if isinstance(metric, Metric) and metric.update_called and id(metric) not in logged
+    }
+
+
+def _put_metrics_back(module: L.LightningModule, kept: dict[str, Any]) -> None:
+    """After on_train_start, in which modules reset what they have counted so far."""
+    parts = dict(module.named_modules())
+    for name, packed in kept.items():
+        metric: Any = parts[name]
+        content = unpack(packed)
+        metric._update_count, metric._computed = content["count"], None
+        for key, state in content["state"].items():
+            tensors = [part.to(module.device) for part in state] if isinstance(state, list) else state.to(module.device)
+            setattr(metric, key, tensors)
 
 
 def _loading(trainer: Any) -> list[tuple[Any, str]]:

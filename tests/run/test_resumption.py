@@ -19,6 +19,7 @@ from torch.utils.data import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from torchmetrics import MaxMetric
 
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.run.runtime import Runtime
@@ -129,6 +130,7 @@ class Module(toy.Toy):
     def __init__(self, lr, width):
         super().__init__(lr, width)
         self.own = np.random.default_rng(1)
+        self.worst = MaxMetric()  # over all epochs, as MNISTLitModule's best accuracy
 
     def _step(self, batch, stage):
         if isinstance(batch, dict):
@@ -140,6 +142,11 @@ class Module(toy.Toy):
 
     def on_train_start(self):
         torch.rand(3)
+        self.worst.reset()
+
+    def on_validation_epoch_end(self):
+        self.worst(self.trainer.callback_metrics["val_loss"])
+        self.log("val_worst", self.worst.compute())
 
     def on_train_epoch_start(self):
         torch.rand(self.current_epoch + 1)
