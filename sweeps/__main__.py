@@ -22,18 +22,8 @@ from nnhp_torch.cli.run import Run, command_line
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.report import figures, overview
 from nnhp_torch.report.table import console, write_image
-from sweeps._base import FINAL
+from sweeps._base import CHAIN, FINAL
 
-# The article's chain, and what it chooses after each sweep.
-CHAIN: dict[str, dict[str, Any]] = {
-    "layers_nodes": {"n_layers": 2, "n_nodes": 128},
-    "optimizer": {"optimizer": "Adam"},
-    "batch_size": {"batch_size": 30_000},
-    "learning_rate": {"lr": 0.001},
-    "momentum": {"momentum": 0.1},
-    "weight_regularization": {"reg_type": "l2", "reg": 1e-4},
-    "dropout": {},
-}
 # Every other sweep of this folder; what else lies there goes over more than one hyperparameter.
 OTHERS = tuple(
     found.name

@@ -1,14 +1,36 @@
 """What several sweeps share: where the article's chain of choices ends, and how a claim is judged."""
 
+import itertools
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.core.significance import LEVEL, compare_with, paired_t_test
 from nnhp_torch.core.summary import Cell
 
+# The article's chain, and what it chooses after each sweep.
+CHAIN: dict[str, dict[str, Any]] = {
+    "layers_nodes": {"n_layers": 2, "n_nodes": 128},
+    "optimizer": {"optimizer": "Adam"},
+    "batch_size": {"batch_size": 30_000},
+    "learning_rate": {"lr": 0.001},
+    "momentum": {"momentum": 0.1},
+    "weight_regularization": {"reg_type": "l2", "reg": 1e-4},
+    "dropout": {},
+}
+
+
+def before(sweep: str | None) -> TrialConfig:
+    """The article's settings when it comes to one of its sweeps: all that it chose until then; None: at the end."""
+    chosen: dict[str, Any] = {}
+    for name in itertools.takewhile(lambda name: name != sweep, CHAIN):
+        chosen |= CHAIN[name]
+    return TrialConfig(**chosen, max_epochs=80)
+
+
 # The base of the hyperparameters that the article describes without a grid.
-FINAL = TrialConfig(lr=0.001, momentum=0.1, reg_type="l2", reg=1e-4, max_epochs=80)
+FINAL = before(None)
 
 NOISE = 0.005  # With one seed, accuracies less than half a point apart say nothing.
 

@@ -4,13 +4,13 @@ A small batch takes many noisy steps per epoch, a large one few and exact ones. 
 small batch therefore gets further, and each of its epochs costs more time. The article tries 2000 to 30000.
 """
 
-from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.run import main
 from nnhp_torch.core.grid import Sweep
+from sweeps._base import before
 
 SWEEP = Sweep(
     name="batch_size",
-    base=TrialConfig(max_epochs=80),
+    base=before("batch_size"),
     axes={"batch_size": [2_000, 5_000, 10_000, 30_000]},
     build="nnhp_torch.article.experiment:build",
     about=__doc__,

@@ -6,14 +6,13 @@ where units are missing, and better on those it has not seen. It is laid on ever
 
 from functools import partial
 
-from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.run import main
 from nnhp_torch.core.grid import Sweep
-from sweeps._base import regularizes
+from sweeps._base import before, regularizes
 
 SWEEP = Sweep(
     name="dropout",
-    base=TrialConfig(lr=0.001, momentum=0.1, reg_type="l2", reg=1e-4, max_epochs=80),
+    base=before("dropout"),
     axes={"dropout": [0.1, 0.25, 0.5, 0.75]},
     build="nnhp_torch.article.experiment:build",
     about=__doc__,

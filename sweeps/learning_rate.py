@@ -4,13 +4,13 @@ Too long a step overshoots and may never settle; too short a step has not arrive
 article tries four powers of ten. (How the rate may fall during training is the sweep learning_rate_decay.)
 """
 
-from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.run import main
 from nnhp_torch.core.grid import Sweep
+from sweeps._base import before
 
 SWEEP = Sweep(
     name="learning_rate",
-    base=TrialConfig(max_epochs=80),
+    base=before("learning_rate"),
     axes={"lr": [1e-1, 1e-2, 1e-3, 1e-4]},
     build="nnhp_torch.article.experiment:build",
     about=__doc__,

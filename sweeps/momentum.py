@@ -5,13 +5,13 @@ steps, 0.1 hardly more than the last. (The article's own code passes it to an op
 sweep could show nothing: `--protocol printed` shows that.)
 """
 
-from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.run import main
 from nnhp_torch.core.grid import Sweep
+from sweeps._base import before
 
 SWEEP = Sweep(
     name="momentum",
-    base=TrialConfig(lr=0.001, max_epochs=80),
+    base=before("momentum"),
     axes={"momentum": [0.99, 0.9, 0.5, 0.1]},
     build="nnhp_torch.article.experiment:build",
     about=__doc__,

@@ -4,13 +4,13 @@ Adam, Adagrad and RMSprop scale each weight's step by the gradients it has seen;
 at the same learning rate is therefore much slower. All four follow Keras's rules, which the article relies on.
 """
 
-from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.run import main
 from nnhp_torch.core.grid import Sweep
+from sweeps._base import before
 
 SWEEP = Sweep(
     name="optimizer",
-    base=TrialConfig(max_epochs=80),
+    base=before("optimizer"),
     axes={"optimizer": ["Adam", "Adagrad", "RMSprop", "SGD"]},
     build="nnhp_torch.article.experiment:build",
     about=__doc__,

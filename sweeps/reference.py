@@ -26,7 +26,8 @@ from nnhp_torch.core.summary import Cell, cells
 from nnhp_torch.core.sweeper import Outcome
 from nnhp_torch.report import overview
 from nnhp_torch.report.table import console
-from sweeps.__main__ import CHAIN, OTHERS, load, report
+from sweeps.__main__ import OTHERS, load, report
+from sweeps._base import CHAIN
 
 FOLDER = Path("lightning_logs") / "reference"
 README = Path("README.md")

@@ -5,13 +5,13 @@ small. Too high a price, and the network learns nothing but to be cheap. It is l
 first.
 """
 
-from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.run import main
 from nnhp_torch.core.grid import Sweep
+from sweeps._base import before
 
 SWEEP = Sweep(
     name="weight_regularization",
-    base=TrialConfig(lr=0.001, momentum=0.1, max_epochs=80),
+    base=before("weight_regularization"),
     axes={"reg_type": ["l1", "l2"], "reg": [1e-1, 1e-2, 1e-3, 1e-4]},
     build="nnhp_torch.article.experiment:build",
     about=__doc__,
