@@ -38,10 +38,12 @@ def study(args: Any, command: str) -> int:
     carried: dict[str, Any] = {}
     findings = []
     status = 0
-    for name in (*CHAIN, *OTHERS):
-        sweep = load(name, carried, {top: args[top] for top in TOP_LEVEL if args[top] is not None})
-        if (args.only and name not in args.only) or name in args.skip:
-            continue
+    flags = {top: args[top] for top in TOP_LEVEL if args[top] is not None}
+    names = [name for name in (*CHAIN, *OTHERS) if (not args.only or name in args.only) and name not in args.skip]
+    for name in names:
+        _check(name, flags)
+    for name in names:
+        sweep = load(name, carried, flags)
         out.rule(Text(name, style="bold"))
         run = Run(sweep, args, f"python -m sweeps.{name}")
         if args.dry_run:
@@ -58,6 +60,14 @@ def study(args: Any, command: str) -> int:
     if findings:
         report(findings, Path(args.log_dir) / "study", out)
     return status
+
+
+def _check(name: str, flags: dict[str, Any]) -> None:
+    """Refuse a sweep that the flags do not fit, before any other is run."""
+    try:
+        load(name, {}, flags).trials()
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}; --skip '[{name}]' leaves it out") from None
 
 
 def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:

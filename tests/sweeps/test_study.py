@@ -8,6 +8,7 @@ import pytest
 
 from nnhp_torch.mnist import files as mnist
 from sweeps.__main__ import CHAIN, OTHERS, load
+from sweeps.__main__ import main as study_main
 
 ARTICLE = {
     "layers_nodes": ({"n_layers": [2, 3, 4], "n_nodes": [64, 128, 256]}, {"max_epochs": 40}),
@@ -84,4 +85,15 @@ def test_a_wrong_name_is_refused_before_anything_is_run(tmp_path):
     done = _run("--only", "[batchsize]", "--log_dir", str(tmp_path), expect=2)
     assert "no sweep is called 'batchsize'; there are layers_nodes, " in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_that_a_flag_does_not_fit_is_refused_before_any_other_is_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sweeps", "--protocol", "printed", "--log_dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as raised:
+        study_main()
+    assert raised.value.code == 2
+    said = capsys.readouterr().err
+    assert "the printed code has no" in said
+    assert "--skip '[" in said
     assert not list(tmp_path.iterdir())
