@@ -9,6 +9,7 @@ import random
 import signal
 import time
 import warnings
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import lightning as L
@@ -171,6 +172,27 @@ def build_killed_beside_a_child(config: TinyConfig):
             os._exit(0)
         (Path(trainer.logger.log_dir) / "child").write_text(str(child))
         os.kill(os.getpid(), signal.SIGKILL)
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(2, fork_and_kill)] if config.width == 8 else callbacks
+
+
+def build_killed_in_mid_message(config: TinyConfig):
+    """The second width's process is killed when half of a message is written, while one that it forked lives on."""
+
+    def fork_and_kill(trainer, pl_module):
+        folder = Path(trainer.logger.log_dir)
+
+        def send_half(connection, message):
+            os.write(connection.fileno(), message[: len(message) // 2])
+            child = os.fork()
+            if child == 0:
+                time.sleep(60)
+                os._exit(0)
+            (folder / "child").write_text(str(child))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Connection._send = send_half
 
     module, data, callbacks = build(config)
     return module, data, [AtEpoch(2, fork_and_kill)] if config.width == 8 else callbacks

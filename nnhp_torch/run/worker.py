@@ -51,6 +51,8 @@ def serve(
     """A worker's life: trials in, epochs and results out, until the parent is gone."""
     multiprocessing.set_start_method(None, force=True)  # a loader starts its workers as it does anywhere, without spawn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    # Held by a forked process, the connection would stay open when this one is killed in the middle of a message.
+    os.register_at_fork(after_in_child=connection.close)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(ResultStore(runtime.folder).log)
     get_ready(threads)

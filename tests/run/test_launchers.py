@@ -54,10 +54,11 @@ def test_a_killed_worker_fails_its_trial_and_the_others_go_on(sweep, store):
     assert len(again.ran) == 2
 
 
-def test_a_killed_worker_is_missed_at_once_although_a_process_that_it_forked_lives(sweep, store):
+@pytest.mark.parametrize("build", ["toy:build_killed_beside_a_child", "toy:build_killed_in_mid_message"])
+def test_a_killed_worker_is_missed_at_once_although_a_process_that_it_forked_lives(sweep, store, build):
     two = dataclasses.replace(sweep, axes={"width": [8, 4]})
     began = time.monotonic()
-    outcome = run(two, store, Workers, "toy:build_killed_beside_a_child", jobs=1)
+    outcome = run(two, store, Workers, build, jobs=1)
     assert time.monotonic() - began < 40, "the child lives for a minute"
     for path in store.folder.glob("*/child"):
         os.kill(int(path.read_text()), signal.SIGKILL)

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 
 import pytest
@@ -149,7 +150,7 @@ def test_from_the_command_line_a_real_sweep_runs_on_the_cluster(cluster, tmp_pat
 
 @needs_ray
 def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, sweep, store, tmp_path):
-    """The last of the tests: the cluster has one node less after it."""
+    """The last but one of the tests: the cluster has one node less after it."""
     longer = dataclasses.replace(sweep, base=TinyConfig(max_epochs=100))  # so that two run at a time for sure
     running = set()
 
@@ -169,6 +170,52 @@ def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, swee
     assert len(store.path.read_text().splitlines()) == 4
     attempts = [len(list((store.folder / r.name).glob("events.out.tfevents.*"))) for r in outcome.ordered]
     assert sorted(attempts) == [1, 1, 1, 2], "one trial has run on both nodes"
+
+
+DRIVER = """
+import sys
+from conftest import TinyConfig
+from nnhp_torch.cli.run import main
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.run import ray
+
+ray.PATIENCE = 4
+main(Sweep("tiny", TinyConfig(), {"max_epochs": [2, 1_000_000]}, build="toy:build"))
+"""
+
+
+@needs_ray
+def test_when_the_head_goes_away_the_table_comes_and_how_to_go_on(cluster, store, tmp_path):
+    """The last of the tests: there is no cluster after it."""
+    (tmp_path / "driver.py").write_text(DRIVER)
+    flags = ["--launcher", "ray", "--accelerator", "cpu", "--log_dir", str(tmp_path)]
+    driver = subprocess.Popen(
+        [sys.executable, str(tmp_path / "driver.py"), *flags],
+        env={**environment(), "RAY_ADDRESS": cluster.address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _wait_for(lambda: store.path.exists() and list(store.folder.glob("*=1000000/checkpoints/last.ckpt")), 60)
+        cluster.head_node.kill_gcs_server(check_alive=False)
+        out, err = driver.communicate(timeout=60)
+    finally:
+        driver.kill()
+    assert driver.returncode == 1, out + err
+    assert "max_epochs=2" in out
+    assert "Run the same command again" in out
+    (line,) = err.splitlines()
+    assert line.startswith("python driver.py: the head of the Ray cluster at ")
+    assert "run the same command again: what has ended is in the ledger" in line
+    assert [result.status for result in store.results().values()] == ["completed", "interrupted"]
+
+
+def _wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
