@@ -1,10 +1,10 @@
-"""The reference study under lightning_logs/reference/, from which the README's findings are taken.
+"""The reference study under lightning_logs/reference/, whose page has its findings.
 
     python -m sweeps.reference
 
 runs what is missing of it (all sweeps, the article's seven with five seeds; three of them with five seeds under the
 article's protocol and as printed, to be held against Keras; the seven once more in bf16-mixed), then writes the study's
-table and figure, leaves one seed's curves, and puts the findings into README.md.
+table and figure, leaves one seed's curves, and puts the findings into the page of its folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sweeps.__main__ import OTHERS, load, report
 from sweeps._base import CHAIN
 
 FOLDER = Path("lightning_logs") / "reference"
-README = Path("README.md")
+PAGE = FOLDER / "README.md"
 MONITOR = "val_accuracy"
 
 SEEDS = [123, 124, 125, 126, 127]
@@ -125,7 +125,7 @@ def precisions(root: Path = Path()) -> list[tuple[str, Cell, Cell, float]]:
 
 
 def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
-    """The README's part about bf16-mixed."""
+    """The page's part about bf16-mixed."""
     changed = [f"{full.label} of `{name}`" for name, full, _, p in compared if p < LEVEL]
     lines = [
         f"Of {len(compared)} cells, bf16-mixed changes {'; '.join(changed) or 'none'} ({MONITOR}, {len(SEEDS)} seeds, "
@@ -144,7 +144,7 @@ def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
 
 
 def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
-    """The README's part about the study."""
+    """The page's part about the study."""
     lines = [
         "| sweep | the article chose | val_accuracy | best here | val_accuracy | cannot be told from the best |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -191,10 +191,10 @@ def main() -> None:
     found = findings()
     report(found, FOLDER / "study", console())
     tidy(FOLDER)
-    text = README.read_text()
+    text = PAGE.read_text()
     for name, part in {"findings": markdown(found, comparisons()), "precisions": precision_table(precisions())}.items():
         text = with_block(text, name, part)
-    with replacing(README) as written:
+    with replacing(PAGE) as written:
         written.write_text(text)
 
 

@@ -1,4 +1,4 @@
-"""The committed reference study: whole, faithful to Keras, and what the README says of it."""
+"""The committed reference study: whole, faithful to Keras, and what the pages say of it."""
 
 import csv
 import json
@@ -13,6 +13,7 @@ from sweeps.__main__ import CHAIN, OTHERS
 from sweeps.reference import (
     COMPARED,
     FOLDER,
+    PAGE,
     SEEDS,
     block,
     comparisons,
@@ -51,8 +52,8 @@ def test_figure_table_and_one_seeds_curves_are_there_and_no_checkpoints(variant,
     assert not list(folder.rglob("*.ckpt"))
 
 
-def test_the_readme_says_what_the_ledgers_say():
-    text = (ROOT / "README.md").read_text()
+def test_its_page_says_what_the_ledgers_say():
+    text = (ROOT / PAGE).read_text()
     assert block(text, "findings") == markdown(findings(ROOT), comparisons(ROOT))
     assert block(text, "precisions") == precision_table(precisions(ROOT))
 
@@ -63,12 +64,12 @@ def test_a_sweep_that_has_not_been_run_for_it_yet_is_left_out(monkeypatch):
     assert [found.outcome.sweep.name for found in findings(ROOT)] == [found.outcome.sweep.name for found in known]
 
 
-def test_the_readmes_benchmark_is_the_one_that_was_measured():
+def test_the_benchmarks_page_is_what_was_measured():
     measured = json.loads((ROOT / "tests" / "benchmarks" / "two_cores.json").read_text())
     lines = [
         Line(*(line[key] for key in ("what", "values", "unit", "goal"))) for row in measured for line in row["lines"]
     ]
-    shown = block((ROOT / "README.md").read_text(), "two cores")
+    shown = block((ROOT / "tests" / "benchmarks" / "README.md").read_text(), "two cores")
     assert table([line for line in lines if line.goal]) in shown
     assert {heading(row["machine"]) in shown for row in measured} == {True}
 
@@ -95,17 +96,17 @@ def test_keras_lies_within_half_a_point_or_three_standard_deviations():
     assert len(outside) <= 2, outside
 
 
-def test_the_readmes_search_is_the_one_in_its_ledger():
+def test_the_search_of_the_sweeps_page_is_the_one_in_its_ledger():
     results = list(ResultStore(ROOT / FOLDER / "search").results().values())
     best = max((r for r in results if r.status == "completed"), key=lambda r: r.final("val_accuracy"))
     pruned = sum(r.status == "pruned" for r in results)
     said = f"{len(results)} trials, {pruned} of them pruned | {sum(r.epochs for r in results):,} | "
     said += f"{best.final('val_accuracy'):.4f} | {best.final('test_accuracy'):.4f} |"
-    assert said in (ROOT / "README.md").read_text()
+    assert said in (ROOT / "sweeps" / "README.md").read_text()
 
 
-def test_the_readmes_chains_are_those_in_their_ledgers():
-    text = (ROOT / "README.md").read_text()
+def test_the_chains_of_the_sweeps_page_are_those_in_their_ledgers():
+    text = (ROOT / "sweeps" / "README.md").read_text()
     first = [r for r in outcome("dropout", root=ROOT).ordered if r.config["seed"] == SEEDS[0]]
     article = max(first, key=lambda r: r.final("val_accuracy"))
     assert f"at its end | 2,600 | {article.final('val_accuracy'):.4f} | {article.final('test_accuracy'):.4f} |" in text

@@ -1,4 +1,4 @@
-"""The README's examples, run as they stand there, in an empty folder."""
+"""The pages: their examples run as they stand, in an empty folder; their links lead somewhere; their numbers hold."""
 
 import os
 import re
@@ -12,10 +12,12 @@ from PIL import Image, ImageOps
 
 from nnhp_torch.mnist import files as mnist
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-OWN_PROJECT = README[README.index("## Take it into your own project") : README.index("## What happens when")]
-PYTHON = re.findall(r"```python\n(.*?)```", OWN_PROJECT, re.DOTALL)
-SHELL = re.findall(r"```sh\n(.*?)```", OWN_PROJECT, re.DOTALL)
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    name: (ROOT / name / "README.md").read_text()
+    for name in ("", "sweeps", "nnhp_torch", "nnhp_torch/run", "tests/benchmarks", "lightning_logs/reference")
+}
+PYTHON = [script for text in PAGES.values() for script in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
 
 
 def _run(command, folder):
@@ -71,7 +73,7 @@ def digits(tmp_path_factory):
 
 
 def test_one_trial_by_hand_is_trained_tested_used_and_repeated(digits):
-    (commands,) = SHELL
+    (commands,) = re.findall(r"```sh\n(python -m nnhp_torch fit.*?)```", PAGES["nnhp_torch"], re.DOTALL)
     out = _run(["bash", "-euc", commands], digits)
     first, again = out[: out.index("Weights")], out[out.rindex("epoch 1/5") : out.rindex("Weights")]
     assert "epoch 5/5" in again
@@ -83,3 +85,52 @@ def test_one_trial_by_hand_is_trained_tested_used_and_repeated(digits):
     loaded = _python(_script("load_from_checkpoint"), digits)
     read_again = re.findall(r"is a (\d).png (\d)", loaded)
     assert read_again == read
+
+
+def test_a_callback_of_ones_own_watches_a_sweep_and_ends_trials(tmp_path):
+    sweep, _ = _script("Polynomial").split("if __name__")
+    out = _python(
+        f"{sweep}\n{_script('Impatient')}", tmp_path, "--accelerator", "cpu", "--max_epochs", "7", "--jobs", "1"
+    )
+    diary = (tmp_path / "diary.txt").read_text().splitlines()
+    assert len(diary) == 6
+    assert {line.split()[-2] for line in diary} == {"completed", "pruned"}
+    assert "hopeless after five epochs" in out
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_something_that_is_there(page):
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", PAGES[page]):
+        path, _, anchor = target.partition("#")
+        found = ROOT / page / path
+        assert found.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            assert anchor in [title.lower().replace(" ", "-") for title in titles]
+
+
+def test_every_sweep_and_every_room_is_on_its_page():
+    sweeps = {path.stem for path in (ROOT / "sweeps").glob("*.py") if not path.stem.startswith("_")}
+    for name in sweeps - {"reference", "search"}:
+        assert f"| `{name}` |" in PAGES["sweeps"]
+    rooms = {path.name for path in (ROOT / "nnhp_torch").iterdir() if (path / "__init__.py").exists() or path.is_dir()}
+    for room in rooms - {"__pycache__"}:
+        assert f"| `{room}/` |" in PAGES["nnhp_torch"]
+
+
+def test_the_first_page_is_short_and_its_numbers_are_those_of_the_pages_behind_it():
+    first = PAGES[""]
+    assert len(first.encode()) <= 9_000
+    assert len(first.splitlines()) <= 190
+    (cells,) = re.findall(r"\*\*(\d+) of (\d+)\*\*", first)
+    behind = re.findall(r"^- in (\d+) of (\d+) cells under", PAGES["lightning_logs/reference"], re.MULTILINE)
+    assert [int(number) for number in cells] == [sum(map(int, column)) for column in zip(*behind, strict=True)]
+    table = {row.split("|")[1].strip(): row.split("|")[2].split()[0] for row in _rows(PAGES["tests/benchmarks"])}
+    faster = float(table["batch 30000, 32-true: one trial is faster by"])
+    keras = float(table["32-true over Keras"])
+    assert f"**{faster:.1f} times**" in first
+    assert f"**{keras:.2f}**" in first
+
+
+def _rows(text):
+    return [line for line in text.splitlines() if line.startswith("| ")]
