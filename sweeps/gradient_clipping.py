@@ -15,7 +15,7 @@ from sweeps._base import FINAL, allows_higher_rates
 SWEEP = Sweep(
     name="gradient_clipping",
     base=replace(FINAL, optimizer="SGD", momentum=0.9),
-    axes={"lr": [0.1, 1.0], "gradient_clip": [None, 1.0]},
+    axes={"lr": [0.1, 1.0], "gradient_clip": [None, 0.5]},
     build="nnhp_torch.article.experiment:build",
     about=__doc__,
     verdict=partial(allows_higher_rates, "gradient clipping", "gradient_clip"),
