@@ -19,7 +19,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from nnhp_torch.core.ledger import ResultStore, replacing
+from nnhp_torch.core.files import replacing
+from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.names import label
 from nnhp_torch.core.significance import LEVEL, compare_with_best, holm, paired_t_test
 from nnhp_torch.core.summary import Cell, cells

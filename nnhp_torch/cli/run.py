@@ -16,8 +16,10 @@ from rich.text import Text
 
 from nnhp_torch.cli import options
 from nnhp_torch.cli.options import Parser, add_sweep_options, changed
+from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
+from nnhp_torch.core.files import disk_full, read_only
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import LedgerError, ResultStore, disk_full, read_only
+from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.origin import maker
 from nnhp_torch.core.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
 from nnhp_torch.report.checkpoints import CheckpointPruning
@@ -25,7 +27,6 @@ from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, FigureReport, TableReport, console
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.local import InProcess, Workers
-from nnhp_torch.run.worker import ClusterLost, PreparationError, WrongUsage
 
 
 def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> None:
@@ -111,7 +112,7 @@ class Run:
                 self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested, self.chooser)
         except WrongUsage as error:
             return self._refuse(error, status=2)
-        except (LedgerError, PreparationError, ClusterLost) as error:
+        except SweepError as error:
             return self._refuse(error)
         except KeyboardInterrupt:  # while the figure was drawn: the results and the table are there
             return 130

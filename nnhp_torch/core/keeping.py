@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnhp_torch.core.ledger import replacing
+from nnhp_torch.core.files import replacing
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import errno
 import json
 import math
 import os
@@ -20,6 +19,8 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from nnhp_torch.core import fields
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.files import cut_torn_line, must_be_file, read_only, replacing
 from nnhp_torch.core.names import is_number, is_plain, text, visible
 from nnhp_torch.core.objective import Mode, Objective, standing
 from nnhp_torch.core.origin import recorded_maker
@@ -125,40 +126,6 @@ def _none_to_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_none_to_nan(v) for v in value]
     return math.nan if value is None else value
-
-
-def disk_full(error: BaseException | None) -> bool:
-    """Whether the system says that nothing more can be written: a full disk, a used-up quota, a file-size limit."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def must_be_file(*paths: Path) -> None:
-    """Raises LedgerError if anything but a file is there under one of the names, which must not be replaced."""
-    for path in paths:
-        if path.exists() and not path.is_file():
-            kind = "a directory" if path.is_dir() else "a FIFO or a device"
-            raise LedgerError(f"{path} is {kind}, where a file belongs. Nothing was changed: move it away")
-
-
-def read_only(error: BaseException | None) -> bool:
-    """Whether the system says that nothing may be written there."""
-    return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it takes the place of `path` if the block ends well, else it is removed."""
-    must_be_file(path)
-    written = path.with_name(f".{path.name}.tmp")
-    try:
-        yield written
-        os.replace(written, path)
-    finally:
-        written.unlink(missing_ok=True)
-
-
-class LedgerError(RuntimeError):
-    """The ledger cannot be read, or is in use: the message names file, line or process."""
 
 
 class ResultStore:
@@ -286,26 +253,6 @@ class ResultStore:
                 aside = aside.with_name(aside.name + "+")
             self.folder.rename(aside)
         return aside
-
-
-def cut_torn_line(file: Any) -> int:
-    """Cuts off what a crash has left behind the last whole line of an open file; returns where that ends."""
-    end = _end_of_last_line(file)
-    file.truncate(end)
-    return end
-
-
-def _end_of_last_line(file: Any) -> int:
-    end = file.seek(0, os.SEEK_END)
-    position = end
-    while position > 0:
-        step = min(position, 65536)
-        file.seek(position - step)
-        found = file.read(step).rfind(b"\n")
-        if found >= 0:
-            return int(position - step + found + 1)
-        position -= step
-    return 0
 
 
 def logged(results: Iterable[TrialResult]) -> set[str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.grid import Sweep, Trial, defaults
-from nnhp_torch.core.ledger import LedgerError, ResultStore, Status, TrialResult
+from nnhp_torch.core.ledger import ResultStore, Status, TrialResult
 from nnhp_torch.core.objective import standing, unlogged
 from nnhp_torch.core.origin import changed, maker
 

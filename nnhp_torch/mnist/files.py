@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from nnhp_torch.core.files import replacing
 from nnhp_torch.mnist.sources import DATASETS, NAMES, sources
 
 Array = npt.NDArray[np.uint8]
@@ -84,7 +85,7 @@ def fetch(dataset: str, data_dir: Path) -> None:
 
 def _fetch_missing(dataset: str, data_dir: Path, folder: Path) -> None:
     tried = []
-    for stale in folder.glob(".*.part"):  # of a process that died: this one holds the lock
+    for stale in folder.glob(".*.tmp"):  # of a process that died: this one holds the lock
         stale.unlink()
     missing = _missing(dataset, data_dir)  # once more: another process may have held the lock, and fetched
     for describe, source in sources(dataset):
@@ -177,15 +178,10 @@ def _store(dataset: str, index: int, data: bytes, folder: Path) -> None:
     content = _check(dataset, index, data)
     keep_zipped = DATASETS[dataset].md5[index] is None
     target = folder / (f"{NAMES[index]}.gz" if keep_zipped else NAMES[index])
-    part = folder / f".{target.name}.part"
     try:
-        with open(part, "wb") as file:
-            file.write(data if keep_zipped else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
+        with replacing(target) as written:
+            written.write_bytes(data if keep_zipped else content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise _unwritable(target, error) from error
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnhp_torch.core.ledger import replacing
+from nnhp_torch.core.files import replacing
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.summary import Cell, twin, winner
 from nnhp_torch.core.sweeper import Outcome

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from nnhp_torch.core.ledger import replacing
+from nnhp_torch.core.files import replacing
 from nnhp_torch.core.significance import LEVEL, compare_with_best
 from nnhp_torch.core.summary import Cell, cells, twin, winner
 from nnhp_torch.core.sweeper import Outcome

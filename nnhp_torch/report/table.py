@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nnhp_torch.core.files import replacing
 from nnhp_torch.core.grid import defaults
-from nnhp_torch.core.ledger import ResultStore, replacing, write_csv
+from nnhp_torch.core.ledger import ResultStore, write_csv
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.significance import doubts
 from nnhp_torch.core.summary import Cell, cells, twin, winner

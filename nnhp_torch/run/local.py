@@ -15,12 +15,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore, Status
 from nnhp_torch.core.sweeper import Listener, unfinished
 from nnhp_torch.run.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.worker import PreparationError, import_by_name, prepare, quiet_lightning, serve
+from nnhp_torch.run.worker import import_by_name, prepare, quiet_lightning, serve
 
 # Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
 

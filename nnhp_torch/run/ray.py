@@ -18,12 +18,13 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import TrialResult
 from nnhp_torch.core.sweeper import Listener, unfinished
 from nnhp_torch.run.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.worker import ClusterLost, PreparationError, WrongUsage, attempt, get_ready, prepare
+from nnhp_torch.run.worker import attempt, get_ready, prepare
 
 PATIENCE = 20  # seconds for which the cluster's head may not answer
 RETRIES = 3  # of a trial whose node or process goes away

@@ -18,8 +18,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from nnhp_torch.core import fields
+from nnhp_torch.core.files import must_be_file, replacing
 from nnhp_torch.core.keeping import BEST, LAST, Identity, claim, owner
-from nnhp_torch.core.ledger import must_be_file, replacing
 from nnhp_torch.core.objective import Objective, standing, unlogged
 from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.epoch_log import EpochLog
@@ -201,7 +201,7 @@ class Recorder(Checkpoint):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its target, waits for the disk, then renames: a kill leaves the old one whole.
+    """Writes a checkpoint in one step: a kill leaves the old one whole.
 
     Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step. A checkpoint that
     is saved as RESUMABLE leaves out the hyperparameters that are objects, which no fit needs to go on.
@@ -212,17 +212,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             checkpoint = _without_objects(checkpoint)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f".{target.name}.tmp")
         try:
-            with open(staged, "wb") as file:
+            with replacing(target) as staged, open(staged, "wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(staged, target)
-        except BaseException as error:
-            staged.unlink(missing_ok=True)
-            # torch makes a RuntimeError of a failed write; what the system said stands behind it.
-            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+        except RuntimeError as error:
+            # torch makes it of a failed write; what the system said stands behind it.
+            if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
 

@@ -19,9 +19,10 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from nnhp_torch.core.files import disk_full
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder
-from nnhp_torch.core.ledger import TrialResult, disk_full
+from nnhp_torch.core.ledger import TrialResult
 from nnhp_torch.core.objective import standing
 from nnhp_torch.core.origin import sources
 from nnhp_torch.core.sweeper import made_by

@@ -19,25 +19,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from nnhp_torch.core.errors import PreparationError, WrongUsage
+from nnhp_torch.core.files import disk_full, must_be_file
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.ledger import LedgerError, ResultStore, TrialResult, disk_full, must_be_file
+from nnhp_torch.core.ledger import ResultStore, TrialResult
 from nnhp_torch.core.sweeper import unfinished
 from nnhp_torch.run.isolation import isolated
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
-
-
-class PreparationError(RuntimeError):
-    """The data cannot be had; the message says what was tried and what to do."""
-
-
-class ClusterLost(RuntimeError):
-    """The cluster on which the trials ran has gone; the message says how to go on."""
-
-
-class WrongUsage(PreparationError):
-    """No trial can be made of the flags on this machine (a GPU that is not there), or of what build answers."""
 
 
 def serve(
@@ -196,7 +186,7 @@ def _redirect_output(path: Path) -> None:
     try:
         must_be_file(path)  # a FIFO would wait for a reader
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    except (OSError, LedgerError) as error:
+    except OSError as error:
         print(f"{path} cannot be written ({error}): what the workers print is shown here", file=sys.stderr)
         return
     os.dup2(descriptor, sys.stdout.fileno())

@@ -17,7 +17,8 @@ import toy
 from conftest import completed, environment
 
 from nnhp_torch.cli import run as cli
-from nnhp_torch.core.ledger import ResultStore, disk_full, replacing
+from nnhp_torch.core.files import disk_full, replacing
+from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.run.recorder import AtomicCheckpointIO
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial import run_trial

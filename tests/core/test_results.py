@@ -13,7 +13,8 @@ import sys
 import pytest
 from conftest import completed
 
-from nnhp_torch.core.ledger import LedgerError, ResultStore, TrialResult, write_csv
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger import ResultStore, TrialResult, write_csv
 
 
 def test_a_record_comes_back_as_it_was(sweep, store):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import FakeLaunch, completed
 
-from nnhp_torch.core.ledger import LedgerError, ResultStore
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.sweeper import SweepCallback, Sweeper, unfinished
 from nnhp_torch.run.local import InProcess

@@ -253,7 +253,7 @@ def test_a_download_that_breaks_off_leaves_no_file_that_looks_finished(tmp_path,
         mnist.fetch("MNIST", data_dir)
     left = {path.name for path in (data_dir / "MNIST" / "raw").iterdir()} - {".lock"}
     assert left == {NAMES[0], NAMES[1]}, "what came whole stays"
-    stale = data_dir / "MNIST" / "raw" / f".{NAMES[2]}.part"
+    stale = data_dir / "MNIST" / "raw" / f".{NAMES[2]}.tmp"
     stale.write_bytes(b"of a process that was killed")
     idx.write(FILES, mirror.folder, gz=True)
     mnist.fetch("MNIST", data_dir)

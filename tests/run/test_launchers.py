@@ -14,11 +14,12 @@ import pytest
 import torch
 from conftest import environment
 
+from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.sweeper import SweepCallback, Sweeper
 from nnhp_torch.run import local as launchers
 from nnhp_torch.run.local import InProcess, Workers, cores
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.worker import PreparationError, get_ready
+from nnhp_torch.run.worker import get_ready
 
 
 def run(sweep, store, launcher, build="toy:build", **kwargs):

@@ -11,11 +11,11 @@ from conftest import TinyConfig, environment
 
 from nnhp_torch.cli import options
 from nnhp_torch.cli import run as cli
+from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.sweeper import SweepCallback, Sweeper
 from nnhp_torch.run.local import InProcess
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.worker import PreparationError, WrongUsage
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install '.[ray]'")
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::ResourceWarning")]

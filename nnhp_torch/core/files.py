@@ -1,0 +1,67 @@
+"""Writing so that a kill loses nothing, and what the system answers if it cannot be done."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.core.errors import NotAFile
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; if the block ends well it takes the place of `path`, else it is removed.
+
+    A kill, or a machine that goes down, leaves the old content or the new one, whole.
+    """
+    must_be_file(path)
+    written = path.with_name(f".{path.name}.tmp")
+    try:
+        yield written
+        with open(written, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(written, path)
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def cut_torn_line(file: Any) -> int:
+    """Cuts off what a crash has left behind the last whole line of an open file; returns where that ends."""
+    end = _end_of_last_line(file)
+    file.truncate(end)
+    return end
+
+
+def _end_of_last_line(file: Any) -> int:
+    end = file.seek(0, os.SEEK_END)
+    position = end
+    while position > 0:
+        step = min(position, 65536)
+        file.seek(position - step)
+        found = file.read(step).rfind(b"\n")
+        if found >= 0:
+            return int(position - step + found + 1)
+        position -= step
+    return 0
+
+
+def must_be_file(*paths: Path) -> None:
+    """Raises NotAFile if anything else is there under one of the names, which must not be replaced."""
+    for path in paths:
+        if path.exists() and not path.is_file():
+            kind = "a directory" if path.is_dir() else "a FIFO or a device"
+            raise NotAFile(f"{path} is {kind}, where a file belongs. Nothing was changed: move it away")
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether the system says that nothing more can be written: a full disk, a used-up quota, a file-size limit."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def read_only(error: BaseException | None) -> bool:
+    """Whether the system says that nothing may be written there."""
+    return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
