@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.grid import Sweep as Sweep
+    from nnhp_torch.core.grid import Trial as Trial
     from nnhp_torch.core.ledger import ResultStore as ResultStore
     from nnhp_torch.core.ledger import TrialResult as TrialResult
+    from nnhp_torch.core.summary import Cell as Cell
+    from nnhp_torch.core.sweeper import Outcome as Outcome
     from nnhp_torch.core.sweeper import SweepCallback as SweepCallback
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
@@ -38,6 +41,9 @@ _HOME = {
     "DigitImages": "mnist.digits",
     "main": "cli.main",
     "Sweep": "core.grid",
+    "Trial": "core.grid",
+    "Cell": "core.summary",
+    "Outcome": "core.sweeper",
     "Classifier": "network.classifier",
     "MLP": "network.mlp",
     "MLPClassifier": "network.module",

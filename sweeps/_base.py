@@ -5,9 +5,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from nnhp_torch.article.config import TrialConfig
+from nnhp_torch import Cell, TrialConfig
 from nnhp_torch.core.significance import LEVEL, compare_with, paired_t_test
-from nnhp_torch.core.summary import Cell
 
 # The article's chain, and what it chooses after each sweep.
 CHAIN: dict[str, dict[str, Any]] = {

@@ -4,8 +4,7 @@ The article names relu, the logistic sigmoid, tanh and linear (with which the wh
 and silu are what many networks use today.
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import FINAL
 
 SWEEP = Sweep(

@@ -8,9 +8,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.summary import Cell
+from nnhp_torch import Cell, Sweep, main
 from sweeps._base import FINAL
 
 

@@ -6,8 +6,7 @@ hundred times higher. It stands after the activation, as the article has it.
 
 from functools import partial
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import FINAL, allows_higher_rates
 
 SWEEP = Sweep(

@@ -4,8 +4,7 @@ A small batch takes many noisy steps per epoch, a large one few and exact ones. 
 small batch therefore gets further, and each of its epochs costs more time. The article tries 2000 to 30000.
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import before
 
 SWEEP = Sweep(

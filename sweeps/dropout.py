@@ -6,8 +6,7 @@ where units are missing, and better on those it has not seen. It is laid on ever
 
 from functools import partial
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import before, regularizes
 
 SWEEP = Sweep(

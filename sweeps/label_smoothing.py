@@ -7,8 +7,7 @@ architecture") introduced it with.
 
 from functools import partial
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import FINAL, regularizes
 
 SWEEP = Sweep(

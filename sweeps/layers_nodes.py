@@ -4,9 +4,7 @@ More units can represent more, and overfit more; more layers compose features, a
 tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 128 and 256 units, for 40 epochs.
 """
 
-from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, TrialConfig, main
 
 SWEEP = Sweep(
     name="layers_nodes",

@@ -4,8 +4,7 @@ Too long a step overshoots and may never settle; too short a step has not arrive
 article tries four powers of ten. (How the rate may fall during training is the sweep learning_rate_decay.)
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import before
 
 SWEEP = Sweep(

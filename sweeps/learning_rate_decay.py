@@ -6,8 +6,7 @@ falls to a hundredth by the end; cosine to zero. The base starts at 0.01, where 
 
 from dataclasses import replace
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import FINAL
 
 SWEEP = Sweep(

@@ -5,8 +5,7 @@ the mean squared error of the probabilities is made for regression: its gradient
 confidently wrong.
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import FINAL
 
 SWEEP = Sweep(

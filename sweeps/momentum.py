@@ -5,8 +5,7 @@ steps, 0.1 hardly more than the last. (The article's own code passes it to an op
 sweep could show nothing: `--protocol printed` shows that.)
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import before
 
 SWEEP = Sweep(

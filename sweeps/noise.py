@@ -6,8 +6,7 @@ from 0 to 1; evaluation is without noise.
 
 from functools import partial
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import FINAL, regularizes
 
 SWEEP = Sweep(

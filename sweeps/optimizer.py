@@ -4,8 +4,7 @@ Adam, Adagrad and RMSprop scale each weight's step by the gradients it has seen;
 at the same learning rate is therefore much slower. All four follow Keras's rules, which the article relies on.
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import before
 
 SWEEP = Sweep(

@@ -5,9 +5,7 @@ from ranges that span the article's grids, learns from those that have ended whe
 poor ones early, so that the epochs go where they count. Needs Optuna: pip install '.[search]'.
 """
 
-from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.cli.search import main
-from nnhp_torch.search.space import Range, Search
+from nnhp_torch import Range, Search, TrialConfig, main
 
 SEARCH = Search(
     name="search",

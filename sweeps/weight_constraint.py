@@ -4,8 +4,7 @@ max_norm lets no norm grow beyond 2, unit_norm makes every norm 1, min_max_norm 
 defaults). A penalty asks for small weights, a constraint insists.
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import FINAL
 
 SWEEP = Sweep(

@@ -5,8 +5,7 @@ small. Too high a price, and the network learns nothing but to be cheap. It is l
 first.
 """
 
-from nnhp_torch.cli.run import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch import Sweep, main
 from sweeps._base import before
 
 SWEEP = Sweep(

@@ -53,6 +53,14 @@ def test_the_library_never_imports_the_sweeps():
     assert not [(path.name, i) for path, i in ARROWS if i.startswith("sweeps")]
 
 
+def test_a_sweep_goes_in_by_the_public_door_as_a_strangers_does():
+    files = [path for path in (ROOT.parent / "sweeps").glob("[a-z]*.py") if path.stem != "reference"]
+    assert len(files) > 15
+    for path in files:
+        imported = {name for name in _imports(path) if not name.startswith("sweeps")}
+        assert imported <= set(nnhp_torch.__all__), path
+
+
 @pytest.mark.parametrize("room", FLOORS)
 def test_no_wing_of_the_right_tower_imports_what_stands_above_it(room):
     above = set(FLOORS[FLOORS.index(room) + 1 :])

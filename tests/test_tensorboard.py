@@ -15,7 +15,7 @@ import toy  # noqa: F401  # named by the sweep
 from conftest import environment
 from PIL import Image
 
-from nnhp_torch.cli import run as cli
+from nnhp_torch.cli import main as cli
 from nnhp_torch.core.ledger import ResultStore
 
 RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
@@ -33,7 +33,7 @@ def logs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
     sweep = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
     with pytest.raises(SystemExit, match="0"):
-        cli.main(sweep, ["--log_dir", str(folder), "--accelerator", "cpu", "--jobs", "0"])
+        cli.main(sweep, argv=["--log_dir", str(folder), "--accelerator", "cpu", "--jobs", "0"])
     return folder
 
 

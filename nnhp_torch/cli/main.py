@@ -1,28 +1,53 @@
-"""The one `main` for whatever a script declares: a Sweep, or a Search, which is one as well."""
+"""The command line of whatever a script declares: a Sweep or a Search."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
+from nnhp_torch.cli.options import Parser, add_sweep_options, changed
+from nnhp_torch.cli.run import Run, command_line
 from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.sweeper import SweepCallback
+from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.search.space import Search
 
 
-def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> None:
+def main(sweep: Sweep, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a sweep or a search from the command line and leaves with its exit status.
 
     That is 0, or 1 if a trial failed, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
 
     Args:
-        sweep: the Sweep or the Search to run.
+        sweep: the Sweep or the Search to run; `--grid.*`, `--base.*` and the flags change a copy of it.
+        callbacks: your own, told of each trial and epoch after those that draw the table and the figure; a reason
+            from `on_epoch_end` ends the trial there, as `pruned`.
         argv: default: the process's own arguments.
-        then: command to suggest when all of a sweep is done.
+
+    Raises:
+        SystemExit: always.
+
+    Example:
+        >>> class Patience(SweepCallback):
+        ...     def on_epoch_end(self, trial, epoch, metrics):
+        ...         if epoch == 3 and metrics["val_accuracy"] < 0.5:
+        ...             return "no better than a coin after epoch 3"
+        >>> if __name__ == "__main__":
+        ...     main(SWEEP, callbacks=[Patience()])
     """
+    open_standard_streams()
+    command = command_line()
+    parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
+    add_sweep_options(parser, sweep)
+    kind: type[Run] = Run
     if isinstance(sweep, Search):
-        from nnhp_torch.cli import search as search_cli
+        from nnhp_torch.cli.search import SearchRun, add_search_options
 
-        search_cli.main(sweep, argv)
-    else:
-        from nnhp_torch.cli import run as cli
-
-        cli.main(sweep, argv, then)
+        add_search_options(parser)
+        kind = SearchRun
+    args = parser.parse_args(argv)
+    try:
+        run = kind(changed(sweep, args), args, command, callbacks)
+    except ValueError as error:
+        parser.error(str(error))
+    raise SystemExit(run.list_trials() if args.dry_run else run.execute())

@@ -1,4 +1,4 @@
-"""The command line that every sweep shares."""
+"""One sweep as the command line wants it: where its trials run, what it shows, its exit status."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,7 +15,6 @@ from jsonargparse import Namespace
 from rich.text import Text
 
 from nnhp_torch.cli import options
-from nnhp_torch.cli.options import Parser, add_sweep_options, changed
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
 from nnhp_torch.core.files import disk_full, read_only
 from nnhp_torch.core.grid import Sweep
@@ -25,30 +24,7 @@ from nnhp_torch.core.sweeper import Chooser, Launch, Outcome, SweepCallback, Swe
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, FigureReport, TableReport, console
-from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.local import InProcess, Workers
-
-
-def main(sweep: Sweep, argv: Sequence[str] | None = None, then: str | None = None) -> None:
-    """Runs a sweep from the command line and leaves with its exit status.
-
-    That is 0, or 1 where a trial failed, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
-
-    Args:
-        sweep: what to run; `--grid.*`, `--base.*` and the flags change a copy of it.
-        argv: default: the process's own arguments.
-        then: command to suggest when all is done.
-    """
-    open_standard_streams()
-    command = command_line()
-    parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
-    add_sweep_options(parser, sweep)
-    args = parser.parse_args(argv)
-    try:
-        run = Run(changed(sweep, args), args, command, then)
-    except ValueError as error:
-        parser.error(str(error))
-    raise SystemExit(run.list_trials() if args.dry_run else run.execute())
 
 
 class Run:
@@ -58,17 +34,20 @@ class Run:
         sweep: with the changes that the command line makes to it.
         args: what `add_options` has read.
         command: how the sweep is run, for its reports.
-        then: command to suggest when all is done.
+        callbacks: the user's own, told after those that the sweep has.
 
     Raises:
         ValueError: a value that makes no sense, before anything is done.
     """
 
-    def __init__(self, sweep: Sweep, args: Namespace, command: str, then: str | None = None) -> None:
+    def __init__(self, sweep: Sweep, args: Namespace, command: str, callbacks: Iterable[SweepCallback] = ()) -> None:
         self.sweep = sweep
         self.args = args
         self.command = command
-        self.then = then
+        self.own_callbacks = list(callbacks)
+        for callback in self.own_callbacks:
+            if not isinstance(callback, SweepCallback):
+                raise ValueError(_not_told(callback))
         self.precision = options.precision(args)
         self.seeds = options.seeds(args)
         self.trials = sweep.trials(self.seeds, self.precision, args.threads)
@@ -100,7 +79,7 @@ class Run:
         if self.args.data_dir is not None:
             os.environ["NNHP_DATA_DIR"] = str(self.args.data_dir)  # workers inherit it, on other machines too
         folder = self.store.folder
-        sweeper = Sweeper(self.launch(), self.store, self.callbacks(), self.args.fail_fast)
+        sweeper = Sweeper(self.launch(), self.store, [*self.callbacks(), *self.own_callbacks], self.args.fail_fast)
         try:
             if self.args.fresh and (aside := self.store.set_aside()):
                 self.out.print(f"The earlier results are in {aside}")
@@ -144,7 +123,7 @@ class Run:
         return [
             ProgressReport(self.out),
             CheckpointPruning(folder, self.args.keep_checkpoints),
-            TableReport(self.out, self.store, self.command, self.then),
+            TableReport(self.out, self.store, self.command),
             CsvReport(folder),
             FigureReport(folder),
         ]
@@ -152,6 +131,14 @@ class Run:
     def _refuse(self, why: object, status: int = 1) -> int:
         print(f"{self.command}: {why}", file=sys.stderr)
         return status
+
+
+def _not_told(callback: object) -> str:
+    """Why something is no callback of a sweep, and what would be one."""
+    kind = callback if isinstance(callback, type) else type(callback)
+    if issubclass(kind, SweepCallback):
+        return f"callbacks should be made: {kind.__name__}(…), not the class itself"
+    return f"callbacks should be SweepCallbacks, not {kind.__name__}; Lightning's go into what build answers"
 
 
 def _status(outcome: Outcome, interrupt: _Interrupt) -> int:

@@ -1,16 +1,15 @@
-"""The command line of a search: that of every sweep, and how trials are chosen."""
+"""A search as the command line wants it: a sweep, and how its trials are chosen."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Literal
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
-from nnhp_torch.cli.options import Parser, add_sweep_options, changed
-from nnhp_torch.cli.run import Run, command_line
+from nnhp_torch.cli.run import Run
 from nnhp_torch.core.sweeper import SweepCallback
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.progress import ProgressReport, count
@@ -20,11 +19,8 @@ from nnhp_torch.search.report import SearchFigures, SearchTable
 from nnhp_torch.search.space import Search
 
 
-def main(search: Search, argv: Sequence[str] | None = None) -> None:
-    """Runs a search from the command line and leaves with its exit status, which is that of any sweep."""
-    command = command_line()
-    parser = Parser(prog=command, usage=f"{command} [--option value …]", description=search.about)
-    add_sweep_options(parser, search)
+def add_search_options(parser: ArgumentParser) -> None:
+    """How trials are chosen."""
     group = parser.add_argument_group("the search")
     group.add_argument("--trials", type=int, default=50, help="how many in all, those of earlier runs included")
     group.add_argument("--sampler", type=Literal[SAMPLERS], default="tpe", help="what chooses the next trial")
@@ -35,24 +31,18 @@ def main(search: Search, argv: Sequence[str] | None = None) -> None:
         default=None,
         help="epochs to spend in all at most: a trial starts only where it could train to its end",
     )
-    args = parser.parse_args(argv)
-    if find_spec("optuna") is None:
-        parser.error("a search needs Optuna, which is not installed: pip install '.[search]'")
-    try:
-        run = SearchRun(changed(search, args), args, command)
-    except ValueError as error:
-        parser.error(str(error))
-    raise SystemExit(run.list_trials() if args.dry_run else run.execute())
 
 
 class SearchRun(Run):
     """A search as the command line wants it; a sampler and a pruner that are not the default have their own folder.
 
     Raises:
-        ValueError: as Run; or a number of trials, epochs or seeds that makes no sense.
+        ValueError: as Run; Optuna is not installed; or a number of trials, epochs or seeds that makes no sense.
     """
 
-    def __init__(self, search: Search, args: Namespace, command: str) -> None:
+    def __init__(self, search: Search, args: Namespace, command: str, callbacks: Iterable[SweepCallback] = ()) -> None:
+        if find_spec("optuna") is None:
+            raise ValueError("a search needs Optuna, which is not installed: pip install '.[search]'")
         for name in ("trials", "budget"):
             if args[name] is not None and args[name] < 1:
                 raise ValueError(f"{name} must be at least 1, not {args[name]}")
@@ -62,7 +52,7 @@ class SearchRun(Run):
             )
         if (args.sampler, args.pruner) != ("tpe", "hyperband"):
             search = dataclasses.replace(search, name=f"{search.name}-{args.sampler}-{args.pruner}")
-        super().__init__(search, args, command)
+        super().__init__(search, args, command, callbacks)
         if len(self.seeds) != 1:
             raise ValueError("a search trains each trial with one seed: --seeds '[7]' gives another one")
         self.optuna = OptunaChooser(

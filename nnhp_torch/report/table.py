@@ -93,16 +93,14 @@ class TableReport(SweepCallback):
         out: where to print.
         store: the ledger, to name its folder.
         command: how this sweep is run, `python -m sweeps.batch_size`.
-        then: the command of the sweep that the article runs next, if any.
     """
 
     most_panels = PANELS
 
-    def __init__(self, out: Console, store: ResultStore, command: str, then: str | None = None) -> None:
+    def __init__(self, out: Console, store: ResultStore, command: str) -> None:
         self.out = out
         self.store = store
         self.command = command
-        self.then = then
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         gathered = cells(outcome)
@@ -188,8 +186,6 @@ class TableReport(SweepCallback):
         if path is not None and path.exists():
             lines["Weights"] = str(path)
         lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
-        if self.then and not outcome.left:
-            lines["Next"] = self.then
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
 

@@ -8,19 +8,20 @@ import time
 import pytest
 from conftest import HERE, completed, environment
 
-from nnhp_torch.core.ledger import ResultStore
+import nnhp_torch
+from nnhp_torch import ResultStore, SweepCallback
 
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(HERE)!r})
 from conftest import TinyConfig
-from nnhp_torch.cli.run import main
+from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
 
 SWEEP = Sweep("tiny", TinyConfig(), {{"lr": [0.1, 0.01]}}, build="toy:build", about="What the sweep is about.")
 
 if __name__ == "__main__":
-    main(SWEEP, then="python next.py")
+    main(SWEEP)
 """
 
 
@@ -51,7 +52,6 @@ def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_n
     assert "2 trials to run" in out
     assert "Winner: lr=0.1 with val_accuracy=" in out
     assert "tensorboard --logdir lightning_logs/tiny" in out
-    assert "python next.py" in out
     assert "Lightning" not in out.replace("lightning_logs", ""), "no library chatter"
     before = (folder / "results.jsonl").read_bytes()
     _, again, _ = command("--accelerator", "cpu", expect=0)
@@ -203,6 +203,50 @@ def test_a_log_dir_that_cannot_be_written_is_refused_before_training(command):
     _, _, err = command("--log_dir", "file/logs", expect=1)
     assert len(err.splitlines()) == 1
     assert "file/logs" in err
+
+
+def here(sweep, tmp_path, *flags, **settings):
+    """Runs a sweep in this process; returns the exit status."""
+    always = ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)]
+    with pytest.raises(SystemExit) as end:
+        nnhp_torch.main(sweep, argv=[*always, *flags], **settings)
+    return end.value.code
+
+
+def test_callbacks_of_ones_own_are_told_after_the_table_and_may_prune(sweep, tmp_path, capsys):
+    told = []
+
+    class Mine(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            told.append((trial.label, epoch))
+            return "wide enough" if trial.config.width == 8 and epoch == 2 else None
+
+        def on_sweep_end(self, outcome):
+            told.append([result.status for result in outcome.ordered])
+            print("mine")
+
+    assert here(sweep, tmp_path, "--grid.lr", "[0.1]", callbacks=[Mine()]) == 0
+    assert told[:-1] == [
+        (f"lr=0.1, width={width}", epoch) for width, epochs in ((4, 3), (8, 2)) for epoch in range(1, epochs + 1)
+    ]
+    assert told[-1] == ["completed", "pruned"]
+    out = capsys.readouterr().out
+    assert 0 < out.index("Winner: ") < out.index("mine")
+
+
+@pytest.mark.parametrize(
+    ("callback", "said"),
+    [
+        (SweepCallback, "callbacks should be made: SweepCallback(…), not the class itself"),
+        (object(), "callbacks should be SweepCallbacks, not object; Lightning's go into what build answers"),
+    ],
+)
+def test_what_is_no_callback_of_a_sweep_is_refused_in_one_line(sweep, tmp_path, capsys, callback, said):
+    assert here(sweep, tmp_path, callbacks=[callback]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_parent_imports_neither_torch_nor_lightning(command):

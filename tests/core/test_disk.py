@@ -16,7 +16,7 @@ import torch
 import toy
 from conftest import completed, environment
 
-from nnhp_torch.cli import run as cli
+from nnhp_torch.cli import main as cli
 from nnhp_torch.core.files import disk_full, replacing
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.run.recorder import AtomicCheckpointIO
@@ -30,7 +30,7 @@ import contextlib, dataclasses, io, json, os, subprocess, sys
 from pathlib import Path
 import toy, torch
 from conftest import TinyConfig
-from nnhp_torch.cli import run as cli
+from nnhp_torch.cli import main as cli
 from nnhp_torch.core.grid import Sweep
 
 DISK = Path("disk")
@@ -70,7 +70,7 @@ def scene(name, widths, jobs, full):
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            cli.main(sweep, ["--log_dir", "disk/logs", "--accelerator", "cpu", "--jobs", jobs])
+            cli.main(sweep, argv=["--log_dir", "disk/logs", "--accelerator", "cpu", "--jobs", jobs])
         except SystemExit as end:
             status = end.code
     records = [json.loads(line) for line in (LOGS / "results.jsonl").read_text().splitlines()]
@@ -188,7 +188,7 @@ def test_what_is_no_file_in_the_place_of_one_is_named_and_left_before_anything_i
     make(there)
     before = set(tmp_path.rglob("*"))
     with pytest.raises(SystemExit) as raised:
-        cli.main(sweep, ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
+        cli.main(sweep, argv=["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
     out, err = capsys.readouterr()
     assert (raised.value.code, out, len(err.splitlines())) == (1, "", 1)
     assert f"{there} is {'a directory' if make is os.mkdir else 'a FIFO or a device'}, where a file belongs" in err
@@ -216,14 +216,14 @@ def test_workers_do_not_wait_for_a_reader_of_their_log(tmp_path, capsys):
 READ_ONLY = """
 import subprocess
 from conftest import TinyConfig
-from nnhp_torch.cli import run as cli
+from nnhp_torch.cli import main as cli
 from nnhp_torch.core.grid import Sweep
 
 if __name__ == "__main__":
     for options in (["--bind", "logs", "logs"], ["-o", "remount,bind,ro", "logs"]):
         subprocess.run(["mount", *options], check=True)
     sweep = Sweep("tiny", TinyConfig(), {"width": [4]}, build="toy:build")
-    cli.main(sweep, ["--log_dir", "logs"])
+    cli.main(sweep, argv=["--log_dir", "logs"])
 """
 
 

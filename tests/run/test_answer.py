@@ -8,7 +8,7 @@ import torch
 import toy
 from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar, TQDMProgressBar
 
-from nnhp_torch.cli.run import main
+from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.run.answer import SETTINGS, Setup, WrongAnswer, setup_of
@@ -127,7 +127,7 @@ def test_what_build_may_set_are_arguments_of_the_trainer():
 )
 def test_a_wrong_answer_ends_the_sweep_before_anything_is_trained(sweep, tmp_path, capsys, answer, sentence):
     with pytest.raises(SystemExit) as end:
-        main(dataclasses.replace(sweep, build=lambda config: answer), run_here(tmp_path))
+        main(dataclasses.replace(sweep, build=lambda config: answer), argv=run_here(tmp_path))
     assert end.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert sentence in line
@@ -151,7 +151,7 @@ def build_clipped(config: Clipped):
 
 def test_a_setting_of_the_trainer_is_swept_as_any_other_field(tmp_path):
     with pytest.raises(SystemExit) as end:
-        main(Sweep("clip", Clipped(), {"clip": [None, 1e-9]}, build_clipped), run_here(tmp_path))
+        main(Sweep("clip", Clipped(), {"clip": [None, 1e-9]}, build_clipped), argv=run_here(tmp_path))
     assert end.value.code == 0
     free, clipped = ResultStore(tmp_path / "clip").results().values()
     assert free.key != clipped.key
@@ -168,7 +168,7 @@ def test_what_a_model_checkpoint_of_ones_own_saves_is_neither_removed_nor_taken_
     for keep in ("winner", "best", "last"):
         logs = tmp_path / keep
         with pytest.raises(SystemExit) as end:
-            main(dataclasses.replace(sweep, build=build_saving), [*run_here(logs), "--keep_checkpoints", keep])
+            main(dataclasses.replace(sweep, build=build_saving), argv=[*run_here(logs), "--keep_checkpoints", keep])
         assert end.value.code == 0
         assert len(list(logs.glob("tiny/*/model_checkpoints/last.ckpt"))) == 4
         assert len(list(logs.glob("tiny/*/model_checkpoints/epoch=2.ckpt"))) == 4

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 import pytest
 from conftest import TinyConfig, environment
 
+from nnhp_torch.cli import main as cli
 from nnhp_torch.cli import options
-from nnhp_torch.cli import run as cli
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.sweeper import SweepCallback, Sweeper
@@ -175,7 +175,7 @@ def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, swee
 DRIVER = """
 import sys
 from conftest import TinyConfig
-from nnhp_torch.cli.run import main
+from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.run import ray
 
@@ -237,7 +237,7 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2(args, address, said, tmp_
 
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(SystemExit) as raised:
-        cli.main(SWEEP, [*args, "--log_dir", str(tmp_path)])
+        cli.main(SWEEP, argv=[*args, "--log_dir", str(tmp_path)])
     _, err = capsys.readouterr()
     assert (raised.value.code, len(err.splitlines())) == (2, 1), err
     assert said in err
@@ -249,7 +249,7 @@ def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys
 
     monkeypatch.setattr(options, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as raised:
-        cli.main(SWEEP, ["--launcher", "ray", "--log_dir", str(tmp_path)])
+        cli.main(SWEEP, argv=["--launcher", "ray", "--log_dir", str(tmp_path)])
     err = capsys.readouterr().err
     assert (raised.value.code, len(err.splitlines())) == (2, 1)
     assert "pip install '.[ray]'" in err

@@ -13,7 +13,7 @@ import pytest
 import toy
 from conftest import TinyConfig, environment
 
-from nnhp_torch.cli import run as cli
+from nnhp_torch.cli import main as cli
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
@@ -23,7 +23,7 @@ from nnhp_torch.run.runtime import Runtime
 SCRIPT = """
 import sys, time
 from conftest import TinyConfig
-from nnhp_torch.cli.run import main
+from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.report.table import FigureReport
 
@@ -145,7 +145,7 @@ def test_in_this_process_too_a_signal_ends_the_sweep_after_the_epoch(tmp_path, n
     sweep = Sweep("tiny", TinyConfig(max_epochs=50), {"width": [int(number), 99]}, build=toy.build_signalling)
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as raised:
-        cli.main(sweep, ["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
+        cli.main(sweep, argv=["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
     assert raised.value.code == status
     assert [(r["status"], len(r["history"]["val_loss"])) for r in _records(tmp_path / "tiny")] == [("interrupted", 2)]
     assert "Interrupted: 2 trials left" in capsys.readouterr().out

@@ -269,7 +269,7 @@ def main(*args):
     from sweeps.search import SEARCH
 
     with pytest.raises(SystemExit) as raised:
-        nnhp_torch.main(SEARCH, args)
+        nnhp_torch.main(SEARCH, argv=args)
     return raised.value.code
 
 
@@ -317,7 +317,7 @@ def test_without_optuna_one_line_says_what_to_install(tmp_path, monkeypatch, cap
 SCRIPT = """
 from conftest import TinyConfig
 from nnhp_torch.search.space import Range, Search
-from nnhp_torch.cli.search import main
+from nnhp_torch.cli.main import main
 
 AXES = {"lr": Range(0.001, 1.0, log=True), "width": Range(2, 9)}
 SEARCH = Search("tiny", TinyConfig(max_epochs=9), AXES, build="toy:build", about="About.")

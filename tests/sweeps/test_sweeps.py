@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sweeps
-from nnhp_torch.cli import run as cli
+from nnhp_torch.cli import main as cli
 
 FILES = {path.stem for path in Path(sweeps.__file__).parent.glob("*.py") if not path.stem.startswith("_")}
 NAMES = sorted(FILES - {"search", "reference"})  # which are no grids
@@ -80,7 +80,7 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2_before_trial_0(args, said
     (tmp_path / "nested.yaml").write_text("grid:\n  batchsize: [2000]\n")
     (tmp_path / "broken.yaml").write_text("grid: [\n")
     with pytest.raises(SystemExit) as raised:
-        cli.main(importlib.import_module("sweeps.batch_size").SWEEP, args)
+        cli.main(importlib.import_module("sweeps.batch_size").SWEEP, argv=args)
     out, err = capsys.readouterr()
     assert (raised.value.code, out, len(err.splitlines())) == (2, "", 1), err
     assert said in err
