@@ -17,7 +17,8 @@ from typing import Any, Literal
 from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.cli.options import TOP_LEVEL, Parser, add_options
+from nnhp_torch.cli.options import TOP_LEVEL, add_options
+from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.report import figures, overview

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from nnhp_torch.cli.options import Parser, add_sweep_options, changed
+from nnhp_torch.cli.options import add_sweep_options, changed
+from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.sweeper import SweepCallback

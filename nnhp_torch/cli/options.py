@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 import typing
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,18 +26,6 @@ FIRST_SEED = 123
 
 Settings = dict[str, tuple[Any, Any, str]]  # name → type, default, help text
 S = TypeVar("S", bound=Sweep)
-
-
-class Parser(ArgumentParser):
-    """Refuses in one line, where argparse would print the whole usage, and takes no abbreviation (`--base.lr`)."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
-        line = " ".join(str(message).split())
-        print(f"{self.prog}: {line} (--help lists the options)", file=sys.stderr)
-        raise SystemExit(2)
 
 
 def add_options(parser: ArgumentParser, top: Settings) -> None:

@@ -90,8 +90,8 @@ class Sweep:
         verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have completed.
 
     Raises:
-        ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration refuses; or the
-            monitor's name does not tell its direction.
+        ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration or the ledger
+            refuses; or the monitor's name does not tell its direction.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Sweep:
                 raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
         if not self.axes:
             raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
-        object.__setattr__(self, "axes", {axis: _plain(values) for axis, values in self.axes.items()})
+        object.__setattr__(self, "axes", {axis: plain(values) for axis, values in self.axes.items()})
         for axis, values in self.axes.items():
             if axis not in names:
                 raise ValueError(f"no setting is called {axis!r}; there are {', '.join(names)}")
@@ -129,8 +129,8 @@ class Sweep:
         if self._declared is None:
             object.__setattr__(self, "_declared", self.base)
         for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
-            check_plain(dataclasses.replace(self.base, **cell))
-        check_plain(self.base)
+            check_config(dataclasses.replace(self.base, **cell))
+        check_config(self.base)
 
     @property
     def objective(self) -> Objective:
@@ -184,8 +184,8 @@ def check_count(trials: int) -> None:
         raise ValueError(f"that would be {trials} trials, and a sweep has at most {MOST_TRIALS}")
 
 
-def check_plain(config: Any) -> None:
-    """Raises ValueError if a value of a configuration cannot be written to the ledger."""
+def check_config(config: Any) -> None:
+    """Raises ValueError if a value of a configuration cannot be written to the ledger, or no epoch can be trained."""
     for name, value in dataclasses.asdict(config).items():
         try:
             json.dumps(value, allow_nan=False)
@@ -193,13 +193,16 @@ def check_plain(config: Any) -> None:
             raise ValueError(
                 f"{name} must be a plain value and finite, for the ledger to hold it, not {value!r}"
             ) from None
+    epochs = config.max_epochs
+    if type(epochs) is not int or epochs < 1:
+        raise ValueError(f"max_epochs must be a whole number of at least 1, not {epochs!r}")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """NumPy's arrays and numbers, and tensors, as the plain values that they stand for."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
 
 
 def defaults(config: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nnhp_torch.core.grid import SEMANTICS, Primitive, Sweep, Trial, departures
+from nnhp_torch.core.grid import SEMANTICS, Primitive, Sweep, Trial, check_config, departures, plain
 from nnhp_torch.core.origin import name_of
 
 
@@ -31,6 +31,8 @@ class Range(Sequence[float]):
     log: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "low", plain(self.low))
+        object.__setattr__(self, "high", plain(self.high))
         numbers = all(isinstance(end, (int, float)) and math.isfinite(end) for end in self)
         if not numbers or not self.low < self.high:
             raise ValueError(f"a range needs its lower end and its upper end, not {[self.low, self.high]}")
@@ -81,7 +83,7 @@ class Search(Sweep):
                 raise ValueError(f"{name} cannot depend on {other}: both are axes, {other} the earlier one")
         for name, axis in self.axes.items():  # each on its own, so that a bad value is refused now
             for value in axis:
-                dataclasses.replace(self.base, **{name: value})
+                check_config(dataclasses.replace(self.base, **{name: value}))
 
     @property
     def size(self) -> int:

@@ -179,6 +179,32 @@ def test_a_typo_in_a_configuration_file_is_refused(command):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ["lr: &a1 [0.1]", *(f"x{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(2, 12))],
+            "more than 1000000",
+        ),
+        (["seeds: &a [1, *a]"], "stands for itself"),
+    ],
+)
+def test_a_few_lines_of_yaml_that_stand_for_a_memory_full_are_refused_at_once(sweep, tmp_path, capsys, lines, said):
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    start = time.monotonic()
+    assert here(sweep, tmp_path / "logs", "--config", str(tmp_path / "bomb.yaml")) == 2
+    assert time.monotonic() - start < 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_aliases_of_an_ordinary_size_stand_for_what_they_should(sweep, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("grid:\n  width: &two [5, 6]\nseeds: *two\n")
+    assert here(sweep, tmp_path, "--config", str(tmp_path / "mine.yaml"), "--grid.lr", "[0.1]", "--dry_run") == 0
+    assert "4 of 4 trials would run" in capsys.readouterr().out
+
+
 def test_a_configuration_that_was_printed_can_be_read_back(command):
     _, printed, _ = command("--grid.lr", "[0.5]", "--seeds", "[7]", "--base.width", "6", "--print_config", expect=0)
     (command.folder / "sweep.yaml").write_text(printed)

@@ -83,6 +83,9 @@ def test_the_key_does_not_depend_on_the_order_in_which_fields_are_declared(sweep
         ({"rate": [0.1]}, "no setting is called 'rate'; there are lr, width, seed, max_epochs"),
         ({"seed": [1, 2]}, "--seeds"),
         ({"lr": [0.1, -1.0]}, "lr must be a number above 0, not -1.0"),
+        ({"max_epochs": [3, 0]}, "max_epochs must be a whole number of at least 1, not 0"),
+        ({"max_epochs": [3, 2.5]}, "max_epochs must be a whole number of at least 1, not 2.5"),
+        ({"max_epochs": [None]}, "max_epochs must be a whole number of at least 1, not None"),
     ],
 )
 def test_a_grid_that_cannot_run_is_refused_when_it_is_declared(axes, message):

@@ -10,6 +10,7 @@ import sys
 import time
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from conftest import FakeLaunch, TinyConfig, completed, environment
 
@@ -255,6 +256,14 @@ def test_the_ranges_contain_the_articles_grids():
         (lambda: Range(0.0, 0.1, log=True), "begins above 0"),
         (lambda: Search("s", TinyConfig(), {"lr": Range(-1.0, 1.0)}, "toy:build"), "lr must be a number above 0"),
         (
+            lambda: Search("s", TinyConfig(), {"lr": [0.1, math.inf]}, "toy:build"),
+            "lr must be a plain value and finite",
+        ),
+        (
+            lambda: Search("s", TinyConfig(), {"lr": [0.1, math.nan]}, "toy:build"),
+            "lr must be a plain value and finite",
+        ),
+        (
             lambda: Search("s", TinyConfig(), AXES, "toy:build", unless={"lr": ("width", 4)}),
             "lr cannot depend on width",
         ),
@@ -263,6 +272,12 @@ def test_the_ranges_contain_the_articles_grids():
 def test_ranges_that_make_no_sense_are_refused(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_the_ends_of_a_range_may_be_numpys():
+    ends = Range(np.float64(0.5), np.float32(0.75)), Range(np.int64(2), np.int32(9))
+    assert [repr(axis) for axis in ends] == [repr(Range(0.5, 0.75)), repr(Range(2, 9))]
+    assert ends[1].whole
 
 
 def main(*args):
