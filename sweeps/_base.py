@@ -88,6 +88,15 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
         (cell.values["lr"], bool(cell.values[setting])): cell.values_of("val_accuracy") for cell in cells if cell.ranked
     }
     rates = sorted(lr for lr, on in accuracy if on and (lr, False) in accuracy)
+    for cell in cells:
+        rate = cell.values["lr"]
+        if not cell.values[setting] and set(cell.troubles) == {"diverged"} and (rate, True) in accuracy:
+            reached = statistics.fmean(accuracy[rate, True])
+            seeds = "one seed" if cell.trials == 1 else f"{cell.trials} seeds"
+            return (
+                f"At lr={rate} the network diverges without {what} and reaches val_accuracy={reached:.4f} with it "
+                f"({seeds}): {what} lets it train at that rate."
+            )
     if len(rates) < 2:
         return ""
     low, high = (

@@ -159,8 +159,8 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
             lines.append(f"| {' | '.join((*cells_of_row, '; '.join(alike) or 'nothing'))} |")
     lines += ["", "What sweeps say of the claims that go with them (of one seed, but for `dropout`):", ""]
     for f in found:
-        if f.outcome.sweep.verdict is not None:
-            lines.append(f"- `{f.outcome.sweep.name}`: {f.outcome.sweep.verdict(f.gathered)}")
+        if f.outcome.sweep.verdict is not None and (sentence := f.outcome.sweep.verdict(f.gathered)):
+            lines.append(f"- `{f.outcome.sweep.name}`: {sentence}")
     lines += ["", "Keras's own accuracy on the test images lies within half a point of the mean here, or within three "]
     lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"
     for protocol in PROTOCOLS.values():

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 from conftest import FakeLaunch, completed
 
-from nnhp_torch.core.summary import cells
+from nnhp_torch.core.summary import Cell, cells
 from nnhp_torch.core.sweeper import Sweeper
-from sweeps import activity_regularization, batch_norm, dropout, early_stopping
+from sweeps import activity_regularization, batch_norm, dropout, early_stopping, gradient_clipping
 from sweeps._base import judged
 
 
@@ -94,3 +94,17 @@ def test_a_price_on_activity_bears_out_sparsity_only_if_every_step_adds_zeros(st
     said = _verdict(activity_regularization.SWEEP, store, [[0.9]] * 8, val_sparsity=shares)
     assert "l1 bears it out (zeros by strength: 0.30, 0.40, 0.50, 0.60)" in said
     assert "l2 does not bear it out (zeros by strength: 0.30, 0.50, 0.40, 0.60)" in said
+
+
+def test_a_rate_at_which_the_network_diverges_without_clipping_answers_its_claim(sweep):
+    result = completed(sweep.trials()[0], 0.9)
+    diverged = dataclasses.replace(result, status="diverged", history={})
+    found = [
+        Cell(values, [diverged if values == {"lr": 1.0, "gradient_clip": None} else result], trials=1)
+        for values in gradient_clipping.SWEEP.cells()
+    ]
+    told = gradient_clipping.SWEEP.verdict(found)
+    assert told == (
+        "At lr=1.0 the network diverges without gradient clipping and reaches val_accuracy=0.9000 with it (one seed): "
+        "gradient clipping lets it train at that rate."
+    )
