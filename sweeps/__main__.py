@@ -19,10 +19,12 @@ from rich.text import Text
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.options import TOP_LEVEL, add_options
 from nnhp_torch.cli.parser import Parser
-from nnhp_torch.cli.run import Run, command_line
+from nnhp_torch.cli.run import Run, command_line, undrawn
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.report import figures, overview
-from nnhp_torch.report.table import console, write_image
+from nnhp_torch.report import overview
+from nnhp_torch.report.pictures import publish
+from nnhp_torch.report.table import console
+from nnhp_torch.report.terminal import open_standard_streams
 from sweeps._base import CHAIN, FINAL
 
 # Every other sweep of this folder; what else lies there goes over more than one hyperparameter.
@@ -58,8 +60,11 @@ def study(args: Any, command: str) -> int:
         findings.append(found)
         if args.carry == "winner" and name in CHAIN and found.best is not None:
             carried |= found.best.values
-    if findings:
-        report(findings, Path(args.log_dir) / "study", out)
+    try:
+        if findings:
+            report(findings, Path(args.log_dir) / "study", out)
+    except KeyboardInterrupt:
+        return undrawn(out)
     return status
 
 
@@ -83,16 +88,16 @@ def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
     """The study's table, CSV and figure (in TensorBoard too)."""
     folder.mkdir(parents=True, exist_ok=True)
     overview.write_csv(folder / "study.csv", findings)
-    figures.save(overview.draw(findings), folder / "overview.png")
-    write_image(folder / "figure", "study", (folder / "overview.png").read_bytes())
     out.rule(Text("the study", style="bold"))
     out.print(overview.table(findings))
+    publish(lambda: overview.draw(findings), folder / "overview.png", "study", run="figure")
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
     out.print(f"Curves   tensorboard --logdir {folder.parent}", soft_wrap=True, markup=False)
 
 
 def main() -> None:
     """`python -m sweeps`."""
+    open_standard_streams()
     command = command_line()
     parser = Parser(prog=command, usage=f"{command} [--option value …]", description=__doc__)
     hints = typing.get_type_hints(TrialConfig)

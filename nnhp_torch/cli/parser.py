@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, get_loader, set_loader
 
+from nnhp_torch.report.terminal import Terminal
+
 MOST_VALUES = 1_000_000  # that a YAML may stand for, its aliases written out
 
 
@@ -20,7 +22,7 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
         line = " ".join(str(message).split())
-        print(f"{self.prog}: {line} (--help lists the options)", file=sys.stderr)
+        Terminal(sys.stderr).print(f"{self.prog}: {line} (--help lists the options)", soft_wrap=True)
         raise SystemExit(2)
 
 

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from jsonargparse import Namespace
+from rich.console import Console
 from rich.text import Text
 
 from nnhp_torch.cli import options
@@ -22,8 +23,10 @@ from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.origin import maker
 from nnhp_torch.core.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
 from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.table import CsvReport, FigureReport, TableReport, console
+from nnhp_torch.report.table import CsvReport, TableReport, console
+from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.local import InProcess, Workers
 
 
@@ -93,8 +96,8 @@ class Run:
             return self._refuse(error, status=2)
         except SweepError as error:
             return self._refuse(error)
-        except KeyboardInterrupt:  # while the figure was drawn: the results and the table are there
-            return 130
+        except KeyboardInterrupt:
+            return undrawn(self.out)
         except OSError as error:
             if read_only(error):
                 return self._refuse(f"{folder} cannot be written: {error}")
@@ -129,7 +132,7 @@ class Run:
         ]
 
     def _refuse(self, why: object, status: int = 1) -> int:
-        print(f"{self.command}: {why}", file=sys.stderr)
+        Terminal(sys.stderr).print(f"{self.command}: {why}", soft_wrap=True)
         return status
 
 
@@ -139,6 +142,12 @@ def _not_told(callback: object) -> str:
     if issubclass(kind, SweepCallback):
         return f"callbacks should be made: {kind.__name__}(…), not the class itself"
     return f"callbacks should be SweepCallbacks, not {kind.__name__}; Lightning's go into what build answers"
+
+
+def undrawn(out: Console) -> int:
+    """Says what Ctrl-C has ended once the results and the table were there; returns the exit status."""
+    out.print("Interrupted while a picture was drawn: the results are complete, and the same command draws it.")
+    return 128 + signal.SIGINT
 
 
 def _status(outcome: Outcome, interrupt: _Interrupt) -> int:

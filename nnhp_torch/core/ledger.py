@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
@@ -20,8 +19,7 @@ from filelock import FileLock, Timeout
 
 from nnhp_torch.core import fields
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.files import cut_torn_line, must_be_file, read_only, replacing
-from nnhp_torch.core.names import is_number, is_plain, text, visible
+from nnhp_torch.core.files import cut_torn_line, must_be_file, read_only
 from nnhp_torch.core.objective import Mode, Objective, standing
 from nnhp_torch.core.origin import recorded_maker
 
@@ -258,60 +256,3 @@ class ResultStore:
 def logged(results: Iterable[TrialResult]) -> set[str]:
     """The metrics that some result has."""
     return {name for result in results for part in (result.history, result.test) for name in part}
-
-
-def write_csv(
-    path: Path,
-    results: Sequence[TrialResult],
-    monitor: str = "val_accuracy",
-    mode: Mode = "max",
-    defaults: Mapping[str, Any] | None = None,
-) -> None:
-    """A row a trial, replaced in one step: the swept values, seed, status and the final accuracies.
-
-    Args:
-        defaults: of the configuration's fields, by which values of another type are told apart.
-    """
-    objective = Objective(monitor, mode)
-    names = logged(results)
-    finals = list(filter(None, (objective.twin("train", names), monitor, objective.twin("test", names))))
-    axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
-    usual = defaults or {}
-    fixed = ("seed", "status", "epochs", *finals, f"best_{monitor}", "best_epoch", "seconds", "reason")
-    columns = {axis: f"grid.{axis}" if axis in fixed else axis for axis in axes}
-    rows = []
-    for result in results:
-        best, epoch = result.best(monitor, mode)
-        rows.append(
-            {
-                **{columns[axis]: _swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes},
-                "seed": result.config.get("seed", ""),
-                "status": result.status,
-                "epochs": result.epochs,
-                **{name: _digits(result.final(name)) for name in finals},
-                f"best_{monitor}": _digits(best),
-                "best_epoch": epoch or "",
-                "seconds": round(result.seconds, 2),
-                "reason": result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
-            }
-        )
-    with replacing(path) as replacement, open(replacement, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(map(_harmless, rows[0] if rows else ()))
-        writer.writerows(map(_harmless, row.values()) for row in rows)
-
-
-def _harmless(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe; a number stays one."""
-    if not isinstance(value, str):
-        return value
-    return f"'{visible(value)}" if value[:1] in tuple("=+-@\t\r") and not is_number(value) else visible(value)
-
-
-def _swept(value: Any, default: Any) -> Any:
-    """A value as a spreadsheet takes it; with its type if a value of another type has the same letters."""
-    return value if value == "" or is_plain(value, default) else text(value, default)
-
-
-def _digits(value: float) -> str:
-    return f"{value:.6g}" if math.isfinite(value) else ""

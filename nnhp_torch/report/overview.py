@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from nnhp_torch.core.files import replacing
 from nnhp_torch.core.significance import LEVEL, compare_with_best
 from nnhp_torch.core.summary import Cell, cells, twin, winner
 from nnhp_torch.core.sweeper import Outcome
+from nnhp_torch.report.csv import write_rows
 from nnhp_torch.report.figures import GREY, VALIDATION
 
 if TYPE_CHECKING:
@@ -102,11 +101,8 @@ def table(findings: Sequence[Finding]) -> Table:
 
 
 def write_csv(path: Path, findings: Sequence[Finding]) -> None:
-    """The rows for a spreadsheet, replaced in one step."""
-    with replacing(path) as replacement, open(replacement, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([name.replace(" ", "_") for name in HEADER])
-        writer.writerows(rows(findings))
+    """Writes the rows for a spreadsheet."""
+    write_rows(path, [name.replace(" ", "_") for name in HEADER], rows(findings))
 
 
 def draw(findings: Sequence[Finding]) -> Figure:

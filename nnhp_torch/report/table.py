@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nnhp_torch.core.files import replacing
 from nnhp_torch.core.grid import defaults
-from nnhp_torch.core.ledger import ResultStore, write_csv
+from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.significance import doubts
 from nnhp_torch.core.summary import Cell, cells, twin, winner
 from nnhp_torch.core.sweeper import Outcome, SweepCallback
 from nnhp_torch.report.checkpoints import winner_checkpoint
+from nnhp_torch.report.csv import write_results
+from nnhp_torch.report.pictures import PANELS, why_undrawn
 from nnhp_torch.report.progress import count, last_line
 from nnhp_torch.report.terminal import Terminal
 
@@ -30,25 +26,9 @@ if TYPE_CHECKING:
     from nnhp_torch.core.grid import Sweep
 
 
-PANELS = 24  # of a figure: as many as a person can read, drawn in a few seconds
-
-
 def console() -> Console:
     """Standard output."""
     return Terminal()
-
-
-@contextmanager
-def ctrl_c_raises() -> Iterator[None]:
-    """Lets Ctrl-C end at once what writes nothing that could be lost."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class CsvReport(SweepCallback):
@@ -63,27 +43,7 @@ class CsvReport(SweepCallback):
         if outcome.results:
             sweep = outcome.sweep
             usual = defaults(sweep.base)
-            write_csv(self.folder / "results.csv", outcome.ordered, sweep.monitor, sweep.objective.mode, usual)
-
-
-class FigureReport(SweepCallback):
-    """`figure.png`, and the same picture under Images in TensorBoard (run `figure`)."""
-
-    writes = True
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_sweep_end(self, outcome: Outcome) -> None:
-        gathered = cells(outcome)
-        if len(gathered) > PANELS or not any(result.history for result in outcome.results.values()):
-            return
-        from nnhp_torch.report import figures
-
-        path = self.folder / "figure.png"
-        with ctrl_c_raises(), figures.plain_text():
-            figures.save(figures.draw(outcome, gathered), path)
-            write_image(self.folder / "figure", outcome.sweep.name, path.read_bytes())
+            write_results(self.folder / "results.csv", outcome.ordered, sweep.monitor, sweep.objective.mode, usual)
 
 
 class TableReport(SweepCallback):
@@ -95,7 +55,7 @@ class TableReport(SweepCallback):
         command: how this sweep is run, `python -m sweeps.batch_size`.
     """
 
-    most_panels = PANELS
+    most_panels = PANELS  # of its figure
 
     def __init__(self, out: Console, store: ResultStore, command: str) -> None:
         self.out = out
@@ -115,7 +75,7 @@ class TableReport(SweepCallback):
         self._say_winner(outcome, gathered, best)
         if not outcome.ran and not outcome.left:
             self._say_nothing_ran(outcome)
-        self._say_where(outcome)
+        self._say_where(outcome, gathered)
 
     def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
         """The cells that the table shows."""
@@ -172,16 +132,13 @@ class TableReport(SweepCallback):
         again = " runs them anew and keeps the old folder."
         self.out.print(Text.assemble(known, ("--fresh", "bold"), again), soft_wrap=True)
 
-    def _say_where(self, outcome: Outcome) -> None:
+    def _say_where(self, outcome: Outcome, gathered: list[Cell]) -> None:
         folder = self.store.folder
         if outcome.read_only:
             line = f"{folder} cannot be written: results.csv and figures are left as they were"
             self.out.print(line, soft_wrap=True, markup=False)
-        drawn = len(outcome_cells := cells(outcome)) <= self.most_panels
-        none = (
-            f"none of {len(outcome_cells)} cells, which nobody could read; all of them are in {folder / 'results.csv'}"
-        )
-        lines = {"Figure": str(folder / "figure.png") if drawn else none}
+        why = why_undrawn(gathered, self.most_panels)
+        lines = {"Figure": f"{why}; all is in {folder / 'results.csv'}" if why else str(folder / "figure.png")}
         path = winner_checkpoint(outcome, folder)
         if path is not None and path.exists():
             lines["Weights"] = str(path)
@@ -231,29 +188,3 @@ def _best_epoch(cell: Cell, sweep: Sweep) -> str:
 def short(metric: str) -> str:
     """A metric as the table's head shows it."""
     return metric.replace("accuracy", "acc")
-
-
-def write_image(folder: Path, tag: str, png: bytes) -> None:
-    """Puts a PNG under TensorBoard's Images, in place of the one that was there.
-
-    Written with TensorBoard's own protocol buffers: torch's SummaryWriter would cost this process the import of torch.
-    """
-    import struct
-
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    width, height = struct.unpack(">II", png[16:24])  # the PNG header's first two fields
-    names = "events.out.tfevents.*"  # also what a kill has left half written
-    old = [] if folder.is_symlink() else [*folder.glob(names), *folder.glob(f".{names}.tmp")]
-    image = Summary.Image(encoded_image_string=png, height=height, width=width, colorspace=4)
-    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
-    now = time.time()
-    folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f"events.out.tfevents.{now:017.6f}"
-    with replacing(new) as written, open(written, "wb") as file:
-        for event in (Event(wall_time=now, file_version="brain.Event:2"), Event(wall_time=now, summary=summary)):
-            RecordWriter(file).write(event.SerializeToString())
-    for path in old:
-        path.unlink()

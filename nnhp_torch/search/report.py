@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.summary import Cell, cells, ranking, winner
 from nnhp_torch.core.sweeper import Outcome, SweepCallback
 from nnhp_torch.report import figures
-from nnhp_torch.report.table import TableReport, write_image
+from nnhp_torch.report.pictures import publish, withdraw
+from nnhp_torch.report.table import TableReport
 from nnhp_torch.search.chooser import OptunaChooser
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ SHOWN = 10
 class SearchTable(TableReport):
     """The table of the best trials, the winner, and where to look next."""
 
-    most_panels = sys.maxsize  # its figure has one
+    most_panels = sys.maxsize  # its figure has one for all
 
     def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
         return ranking(sweep, gathered)[:SHOWN]
@@ -59,16 +60,17 @@ class SearchFigures(SweepCallback):
         self.chooser = chooser
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        if not any(result.history for result in outcome.ordered):
+        if not outcome.results:
             return
-        drawn = {"figure": curves(outcome), "history": history(outcome)}
-        if shares := self.chooser.importances():
-            completed = sum(result.status == "completed" for result in outcome.ordered)
-            drawn["importance"] = importance(shares, outcome.sweep.monitor, completed)
-        for name, figure in drawn.items():
+        drawn: dict[str, Callable[[], Figure]] = {}
+        if any(result.history for result in outcome.ordered):
+            drawn = {"figure": lambda: curves(outcome), "history": lambda: history(outcome)}
+            if shares := self.chooser.importances():
+                completed = sum(result.status == "completed" for result in outcome.ordered)
+                drawn["importance"] = lambda: importance(shares, outcome.sweep.monitor, completed)
+        for name in ("figure", "history", "importance"):
             path = self.folder / f"{name}.png"
-            figures.save(figure, path)
-            write_image(self.folder / name, outcome.sweep.name, path.read_bytes())
+            publish(drawn[name], path, outcome.sweep.name) if name in drawn else withdraw(path)
 
 
 def curves(outcome: Outcome) -> Figure:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import HERE, completed, environment
@@ -285,3 +286,22 @@ def test_the_parent_imports_neither_torch_nor_lightning(command):
     )
     done = subprocess.run([sys.executable, "-c", check], cwd=command.folder, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "said"),
+    [
+        (["--log_dir", "\x1b[31m[/x]"], 1, r"\x1b[31m[/x]/tiny/results.jsonl, line 1"),
+        (["--no\x1b[31m[/x]"], 2, r"--no\x1b[31m[/x]"),
+    ],
+)
+def test_what_a_refusal_names_is_shown_as_text(sweep, tmp_path, monkeypatch, capsys, args, status, said):
+    monkeypatch.chdir(tmp_path)
+    ledger = ResultStore(Path("\x1b[31m[/x]") / "tiny").path
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text("garbage\n")
+    with pytest.raises(SystemExit) as ended:
+        nnhp_torch.main(sweep, argv=[*args, "--jobs", "0"])
+    err = capsys.readouterr().err
+    assert (ended.value.code, len(err.splitlines())) == (status, 1)
+    assert said in err

@@ -1,6 +1,5 @@
 """The ledger keeps what was written, whatever happens while it is written."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -14,7 +13,7 @@ import pytest
 from conftest import completed
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger import ResultStore, TrialResult, write_csv
+from nnhp_torch.core.ledger import ResultStore, TrialResult
 
 
 def test_a_record_comes_back_as_it_was(sweep, store):
@@ -202,36 +201,3 @@ def test_fresh_renames_the_old_folder_and_deletes_nothing(sweep, store):
         asides.append(store.set_aside())
     assert not store.folder.exists()
     assert [list(ResultStore(aside).results()) for aside in asides] == [[t.key] for t in sweep.trials()[:3]]
-
-
-def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
-    good, bad = sweep.trials()[:2]
-    failed = dataclasses.replace(
-        completed(bad), status="failed", reason="Traceback\nValueError: no", history={}, test={}
-    )
-    write_csv(tmp_path / "results.csv", [completed(good), failed])
-    first, second = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
-    assert first == {
-        "lr": "0.1",
-        "width": "4",
-        "seed": "123",
-        "status": "completed",
-        "epochs": "3",
-        "train_accuracy": "0.9",
-        "val_accuracy": "0.9",
-        "test_accuracy": "0.89",
-        "best_val_accuracy": "0.91",
-        "best_epoch": "2",
-        "seconds": "1.5",
-        "reason": "",
-    }
-    assert (second["status"], second["val_accuracy"], second["reason"]) == ("failed", "", "ValueError: no")
-
-
-def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
-    results = [
-        dataclasses.replace(completed(sweep.trials()[0]), cell={"kind": kind}) for kind in ("1", 1, "none", None)
-    ]
-    write_csv(tmp_path / "results.csv", results, defaults={"kind": "none"})
-    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
-    assert [row["kind"] for row in rows] == ["1", "1 (int)", "none", "none (NoneType)"]

@@ -7,14 +7,13 @@ import math
 import pytest
 from conftest import FakeLaunch, completed
 from rich.console import Console
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnhp_torch.core.keeping import claim
 from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper, unfinished
 from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
 from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.table import CsvReport, TableReport, table, write_image
+from nnhp_torch.report.table import CsvReport, TableReport, table
 
 
 def _console(width=100):
@@ -79,27 +78,6 @@ def test_the_table_fits_the_terminal_and_cuts_nothing_off(sweep, store, width):
     assert len(text.splitlines()) == 5
     assert "val_acc" in text
     assert "winner" in text
-
-
-def test_an_image_replaces_the_one_before_it(tmp_path):
-    png = bytes.fromhex(
-        "89504e470d0a1a0a0000000d4948445200000002000000010802000000"
-    )  # the header of a picture two pixels wide and one high
-    write_image(tmp_path / "figure", "tiny", png)
-    write_image(tmp_path / "figure", "tiny", png)
-    events = EventAccumulator(str(tmp_path / "figure")).Reload()
-    (image,) = events.Images("tiny")
-    assert (image.width, image.height, image.encoded_image_string) == (2, 1, png)
-    assert len(list((tmp_path / "figure").iterdir())) == 1
-
-
-def test_a_picture_that_a_symbolic_link_has_put_elsewhere_is_not_removed(tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "events.out.tfevents.1").touch()
-    (tmp_path / "figure").symlink_to(elsewhere)
-    write_image(tmp_path / "figure", "tiny", bytes(24))
-    assert (elsewhere / "events.out.tfevents.1").exists()
 
 
 def _with_checkpoints(store, launch):

@@ -1,0 +1,78 @@
+"""Tables for a spreadsheet: UTF-8, replaced in one step, and nothing in them that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.core.files import replacing
+from nnhp_torch.core.ledger import TrialResult, logged
+from nnhp_torch.core.names import is_number, is_plain, text, visible
+from nnhp_torch.core.objective import Mode, Objective
+
+
+def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> None:
+    """Writes a header and rows; text that begins like a formula gets an apostrophe before it."""
+    with replacing(path) as replacement, open(replacement, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(map(_harmless, row) for row in (header, *rows))
+
+
+def write_results(
+    path: Path,
+    results: Sequence[TrialResult],
+    monitor: str = "val_accuracy",
+    mode: Mode = "max",
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a row a trial: the swept values, seed, status and the final accuracies.
+
+    An axis that is called like one of the fixed columns (`seed`, `status`, `epochs`, `seconds`, `reason`, `best_epoch`
+    or a metric) has `grid.` before its name, as on the command line: `grid.epochs` is the swept value, `epochs` how
+    many were trained.
+
+    Args:
+        defaults: of the configuration's fields, by which values of another type are told apart.
+    """
+    objective = Objective(monitor, mode)
+    names = logged(results)
+    finals = list(filter(None, (objective.twin("train", names), monitor, objective.twin("test", names))))
+    axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
+    usual = defaults or {}
+    fixed = ("seed", "status", "epochs", *finals, f"best_{monitor}", "best_epoch", "seconds", "reason")
+    columns = [f"grid.{axis}" if axis in fixed else axis for axis in axes]
+    rows = []
+    for result in results:
+        best, epoch = result.best(monitor, mode)
+        rows.append(
+            (
+                *(_swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes),
+                result.config.get("seed", ""),
+                result.status,
+                result.epochs,
+                *(_digits(result.final(name)) for name in finals),
+                _digits(best),
+                epoch or "",
+                round(result.seconds, 2),
+                result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
+            )
+        )
+    write_rows(path, (*columns, *fixed), rows)
+
+
+def _harmless(value: Any) -> Any:
+    """Puts an apostrophe before text that a spreadsheet would take for a formula; a number stays one."""
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value[:1] in tuple("=+-@\t\r") and not is_number(value) else visible(value)
+
+
+def _swept(value: Any, default: Any) -> Any:
+    """A value as a spreadsheet takes it; with its type if a value of another type has the same letters."""
+    return value if value == "" or is_plain(value, default) else text(value, default)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""

@@ -1,0 +1,65 @@
+"""The tables that a spreadsheet opens."""
+
+import csv
+import dataclasses
+import io
+
+from conftest import FakeLaunch, completed
+
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report import overview
+from nnhp_torch.report.csv import write_results
+from nnhp_torch.report.terminal import Terminal
+
+
+def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
+    good, bad = sweep.trials()[:2]
+    failed = dataclasses.replace(
+        completed(bad), status="failed", reason="Traceback\nValueError: no", history={}, test={}
+    )
+    write_results(tmp_path / "results.csv", [completed(good), failed])
+    first, second = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
+    assert first == {
+        "lr": "0.1",
+        "width": "4",
+        "seed": "123",
+        "status": "completed",
+        "epochs": "3",
+        "train_accuracy": "0.9",
+        "val_accuracy": "0.9",
+        "test_accuracy": "0.89",
+        "best_val_accuracy": "0.91",
+        "best_epoch": "2",
+        "seconds": "1.5",
+        "reason": "",
+    }
+    assert (second["status"], second["val_accuracy"], second["reason"]) == ("failed", "", "ValueError: no")
+
+
+def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
+    results = [
+        dataclasses.replace(completed(sweep.trials()[0]), cell={"kind": kind}) for kind in ("1", 1, "none", None)
+    ]
+    write_results(tmp_path / "results.csv", results, defaults={"kind": "none"})
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert [row["kind"] for row in rows] == ["1", "1 (int)", "none", "none (NoneType)"]
+
+
+def test_the_csv_is_utf_8_and_harmless_and_an_axis_called_like_a_fixed_column_has_one_of_its_own(sweep, tmp_path):
+    result = completed(sweep.trials()[0])
+    cell = {"epochs": -0.5, "act": "=1+1", "other": "é\udc80"}
+    write_results(tmp_path / "results.csv", [dataclasses.replace(result, cell=cell)])
+    (row,) = csv.DictReader((tmp_path / "results.csv").read_text(encoding="utf-8").splitlines())
+    assert (row["grid.epochs"], row["epochs"], row["act"], row["other"]) == ("-0.5", "3", "'=1+1", "é\\udc80")
+
+
+def test_the_table_of_a_study_is_utf_8_and_harmless_too(sweep, store, tmp_path):
+    spelled = dataclasses.replace(sweep, axes={"width": ["=1+1 [relu] é"]})
+    outcome = Sweeper(FakeLaunch(), store).run(spelled, spelled.trials())
+    found = [overview.finding(outcome, None)]
+    overview.write_csv(tmp_path / "study.csv", found)
+    (row,) = csv.DictReader((tmp_path / "study.csv").read_text(encoding="utf-8").splitlines())
+    assert (row["sweep"], row["winner"]) == ("tiny", "'=1+1 [relu] é")
+    out = Terminal(io.StringIO())
+    out.print(overview.table(found))
+    assert "=1+1 [relu] é" in out.file.getvalue()

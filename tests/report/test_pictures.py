@@ -1,0 +1,105 @@
+"""A sweep's pictures, and that none is left which shows something else."""
+
+import dataclasses
+import io
+import os
+import signal
+
+import pytest
+from conftest import FakeLaunch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nnhp_torch.cli.main import main
+from nnhp_torch.core.sweeper import Sweeper, unfinished
+from nnhp_torch.report import figures
+from nnhp_torch.report.pictures import PANELS, FigureReport, write_image
+from nnhp_torch.report.table import CsvReport, TableReport
+from nnhp_torch.report.terminal import Terminal
+
+
+def test_an_image_replaces_the_one_before_it(tmp_path):
+    png = bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000002000000010802000000"
+    )  # the header of a picture two pixels wide and one high
+    write_image(tmp_path / "figure", "tiny", png)
+    write_image(tmp_path / "figure", "tiny", png)
+    events = EventAccumulator(str(tmp_path / "figure")).Reload()
+    (image,) = events.Images("tiny")
+    assert (image.width, image.height, image.encoded_image_string) == (2, 1, png)
+    assert len(list((tmp_path / "figure").iterdir())) == 1
+
+
+def test_a_picture_that_a_symbolic_link_has_put_elsewhere_is_not_removed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "events.out.tfevents.1").touch()
+    (tmp_path / "figure").symlink_to(elsewhere)
+    write_image(tmp_path / "figure", "tiny", bytes(24))
+    assert (elsewhere / "events.out.tfevents.1").exists()
+
+
+def test_a_figure_that_nobody_could_read_is_not_drawn_and_the_table_says_so(sweep, store):
+    many = dataclasses.replace(sweep, axes={"lr": [round(0.01 * i, 2) for i in range(1, PANELS + 2)]})
+    out = Terminal(io.StringIO())
+    callbacks = [TableReport(out, store, "x"), CsvReport(store.folder), FigureReport(store.folder)]
+    Sweeper(FakeLaunch(), store, callbacks).run(many, many.trials())
+    assert f"Figure   none of {PANELS + 1} cells" in out.file.getvalue()
+    assert not (store.folder / "figure.png").exists()
+    assert (store.folder / "results.csv").exists()
+
+
+def test_what_a_kill_has_left_of_a_picture_is_removed_with_the_next_one(tmp_path):
+    left = tmp_path / "figure" / ".events.out.tfevents.0000000001.tmp"
+    left.parent.mkdir()
+    left.touch()
+    write_image(left.parent, "tiny", bytes.fromhex("89504e470d0a1a0a0000000d4948445200000002000000010802000000"))
+    assert not left.exists()
+
+
+def _run(sweep, store, launch):
+    out = Terminal(io.StringIO())
+    callbacks = [TableReport(out, store, "x"), FigureReport(store.folder)]
+    Sweeper(launch, store, callbacks).run(sweep, sweep.trials())
+    return out.file.getvalue()
+
+
+def _pictures(store):
+    return sorted(path.name.split(".")[0] for path in (*store.folder.glob("*.png"), *store.folder.glob("figure/*")))
+
+
+def test_a_sweep_that_outgrows_its_figure_keeps_no_picture_of_the_few_cells_that_it_had(sweep, store):
+    small = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    _run(small, store, FakeLaunch())
+    assert _pictures(store) == ["events", "figure"]
+    grown = dataclasses.replace(sweep, axes={"lr": [round(0.1 * i, 1) for i in range(1, PANELS + 2)]})
+    assert "Figure   none of 25 cells, which nobody could read; all is in " in _run(grown, store, FakeLaunch())
+    assert _pictures(store) == []
+
+
+def test_where_no_epoch_ends_no_picture_is_named_or_left(sweep, store):
+    _run(sweep, store, FakeLaunch())
+    other = dataclasses.replace(sweep, axes={"lr": [0.5]})
+    failed = FakeLaunch({trial.label: unfinished(trial, "failed", "no") for trial in other.trials()})
+    assert "Figure   none, because no trial has finished an epoch" in _run(other, store, failed)
+    assert _pictures(store) == []
+
+
+def test_ctrl_c_ends_the_drawing_at_once_and_says_that_the_results_are_there(sweep, store, monkeypatch, capsys):
+    small = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    Sweeper(FakeLaunch(), store).run(small, small.trials())
+    drawn = []
+
+    def draw(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        drawn.append(args)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(figures, "draw", draw)
+    with pytest.raises(SystemExit) as ended:
+        main(small, argv=["--log_dir", str(store.folder.parent), "--jobs", "0", "--accelerator", "cpu"])
+    assert (ended.value.code, drawn) == (130, [])
+    out = capsys.readouterr().out
+    assert out.index("Winner: ") < out.index("Interrupted while a picture was drawn")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert _pictures(store) == []
+    assert not list(store.folder.rglob("*.tmp"))
