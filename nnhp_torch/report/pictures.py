@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from nnhp_torch.core.files import replacing
 from nnhp_torch.core.summary import Cell, cells
 from nnhp_torch.core.sweeper import Outcome, SweepCallback
-from nnhp_torch.report import figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +35,8 @@ class FigureReport(SweepCallback):
         if why_undrawn(gathered, PANELS):
             withdraw(self.path)
         else:
+            from nnhp_torch.report import figures  # and NumPy with it, which --help need not wait for
+
             publish(lambda: figures.draw(outcome, gathered), self.path, outcome.sweep.name)
 
 
@@ -61,6 +62,8 @@ def publish(draw: Callable[[], Figure], path: Path, tag: str, run: str | None = 
         tag: what TensorBoard calls the picture.
         run: TensorBoard's run, a folder beside the file; default: called like the file.
     """
+    from nnhp_torch.report import figures
+
     with _ctrl_c_raises(), figures.plain_text():
         figures.save(draw(), path)
         write_image(_run(path, run), tag, path.read_bytes())
