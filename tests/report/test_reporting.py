@@ -22,7 +22,7 @@ def _console(width=100):
 
 def _report(sweep, store, launch, seeds=(123,), width=100):
     out = _console(width)
-    callbacks = [ProgressReport(out), TableReport(out, store, "python -m sweeps.tiny", "python -m sweeps.next")]
+    callbacks = [ProgressReport(out), TableReport(out, store, "python -m sweeps.tiny")]
     Sweeper(launch, store, callbacks).run(sweep, sweep.trials(seeds=seeds))
     return out.file.getvalue()
 
@@ -34,7 +34,6 @@ def test_the_end_names_the_winner_the_noise_and_what_to_do_next(sweep, store):
     assert "One seed: differences of a few tenths of a point are noise" in text
     assert f"Figure   {store.folder / 'figure.png'}" in text
     assert f"Curves   tensorboard --logdir {store.folder}" in text
-    assert "Next     python -m sweeps.next" in text
 
 
 def test_where_all_trials_fail_no_winner_is_claimed(sweep, store):
