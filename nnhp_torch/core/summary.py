@@ -96,7 +96,7 @@ def cells(outcome: Outcome) -> list[Cell]:
         gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
     usual = defaults(outcome.sweep.base)
     return [
-        Cell(values, [outcome.results[t.key] for t in trials if t.key in outcome.results], len(trials), usual)
+        Cell(values, [result for t in trials if (result := outcome.results.get(t.key))], len(trials), usual)
         for values, trials in gathered.values()
     ]
 

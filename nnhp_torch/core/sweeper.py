@@ -82,12 +82,12 @@ class Outcome:
     @property
     def missing(self) -> list[Trial]:
         """Trials that a further run would start, as far as they are known."""
-        return [t for t in self.trials if t.key not in self.results or not self.results[t.key].settled]
+        return [t for t in self.trials if not ((result := self.results.get(t.key)) and result.settled)]
 
     @property
     def ordered(self) -> list[TrialResult]:
         """The results there are, in the order of the trials."""
-        return [self.results[t.key] for t in self.trials if t.key in self.results]
+        return [result for trial in self.trials if (result := self.results.get(trial.key))]
 
     @property
     def successful(self) -> bool:

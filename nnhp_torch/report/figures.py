@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +101,12 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
     if any(len(panel.title) > TITLE for panel in shown):
         shown = [replace(panel, title=panel.title.replace("  ", "\n")) for panel in shown]
     metric = outcome.sweep.objective.name
-    for index, axes in enumerate(grid.flat):
+    if (limits := _limits(shown, outcome.sweep.objective)) is not None:
+        grid.flat[0].set_ylim(*limits)
+    longest = max((len(curve.mean) for panel in shown for curve in panel.curves.values()), default=1)
+    grid.flat[0].set_xlim(0.5 if longest < 10 else 0, max(longest, 1) + 0.5)
+    grid.flat[0].xaxis.get_major_locator().set_params(integer=True)
+    for index, axes in enumerate(grid.flat):  # the limits stand: else each curve would measure all panels anew
         if index >= len(shown):
             axes.remove()
             continue
@@ -112,11 +116,6 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
         if index + columns >= len(shown):
             axes.set_xlabel("epoch")
             axes.xaxis.set_tick_params(labelbottom=True)
-    if (limits := _limits(shown, outcome.sweep.objective)) is not None:
-        grid.flat[0].set_ylim(*limits)
-    longest = max((len(curve.mean) for panel in shown for curve in panel.curves.values()), default=1)
-    grid.flat[0].set_xlim(0.5 if longest < 10 else 0, max(longest, 1) + 0.5)
-    grid.flat[0].xaxis.get_major_locator().set_params(integer=True)
     seeds = max((cell.trials for cell in gathered), default=1)
     spread = f", mean ± standard deviation of {seeds} seeds" if seeds > 1 else ""
     figure.suptitle(f"{outcome.sweep.name.replace('_', ' ')}: {metric} per epoch{spread}", fontsize=13)
@@ -182,9 +181,11 @@ def plain_text() -> Iterator[None]:
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG of 256 colours, a third of the size, and replaces the old one in one step."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()  # once: savefig draws all of it twice, to lay the panels out
+    drawn = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
     with replacing(path) as replacement:
-        Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(replacement, "png", optimize=True)
+        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(replacement, "png", optimize=True)
