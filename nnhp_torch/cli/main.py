@@ -11,6 +11,7 @@ from nnhp_torch.cli.run import Run, command_line
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.sweeper import SweepCallback
 from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.run.worker import end_if_imported
 from nnhp_torch.search.space import Search
 
 
@@ -36,6 +37,7 @@ def main(sweep: Sweep, *, callbacks: Iterable[SweepCallback] = (), argv: Sequenc
         >>> if __name__ == "__main__":
         ...     main(SWEEP, callbacks=[Patience()])
     """
+    end_if_imported()
     open_standard_streams()
     command = command_line()
     parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)

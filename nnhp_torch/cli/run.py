@@ -20,14 +20,14 @@ from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
 from nnhp_torch.core.files import disk_full, read_only
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.origin import maker
+from nnhp_torch.core.origin import maker, name_of
 from nnhp_torch.core.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport, console
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.run.local import InProcess, Workers
+from nnhp_torch.run.local import InProcess, Workers, is_importable
 
 
 class Run:
@@ -57,6 +57,8 @@ class Run:
         self.runtime = options.runtime(sweep, args)
         self.jobs = options.jobs(args, self.runtime)
         self.ray_address = options.ray_address(args, self.runtime)
+        if self.runtime.world_size > 1 and (why := self._not_importable()):
+            raise ValueError(f"{why} cannot be imported by the processes that a trial on several devices needs")
         self.store = ResultStore(Path(args.log_dir) / sweep.name)  # as it is given, because it is printed
         self.out = console()
         self.outcome: Outcome | None = None
@@ -116,9 +118,17 @@ class Run:
 
             jobs = None if self.args.jobs == "auto" else self.jobs
             return RayTasks(self.sweep.build, self.runtime, self.ray_address, jobs, self.args.threads)
-        if self.jobs:
+        if self.jobs and (why := self._not_importable()):
+            said = f"Runs in this process, because {why} cannot be imported by worker processes"
+            self.out.print(said, markup=False, soft_wrap=True)
+        elif self.jobs:
             return Workers(self.sweep.build, self.runtime, self.jobs, self.args.threads)
         return InProcess(self.sweep.build, self.runtime)
+
+    def _not_importable(self) -> str:
+        """The name of what keeps the trials in this process, if there is any."""
+        parts = (self.sweep.build, self.sweep.base)
+        return next((name_of(part) for part in parts if not is_importable(part)), "")
 
     def callbacks(self) -> list[SweepCallback]:
         """What the sweep leaves and shows."""

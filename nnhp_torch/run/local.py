@@ -7,23 +7,36 @@ import itertools
 import math
 import multiprocessing
 import os
+import pickle
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from nnhp_torch.core.errors import PreparationError
+from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore, Status
 from nnhp_torch.core.sweeper import Listener, unfinished
 from nnhp_torch.run.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.worker import import_by_name, prepare, quiet_lightning, serve
+from nnhp_torch.run.worker import UNGUARDED, import_by_name, prepare, quiet_lightning, serve
 
 # Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
+
+
+def is_importable(thing: Any) -> bool:
+    """Whether a worker process can import it, as it cannot what a function or a notebook has defined, or a lambda."""
+    try:
+        pickled = pickle.dumps(thing)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    main = sys.modules["__main__"]
+    has_source = getattr(main, "__spec__", None) is not None or hasattr(main, "__file__")
+    return has_source or b"__main__" not in pickled
 
 
 class InProcess:
@@ -128,7 +141,7 @@ class Workers:
                         if listener.stopping():  # a signal that reached the worker too
                             return
                         if content:
-                            raise content if isinstance(content, PreparationError) else PreparationError(content)
+                            raise slot.refusal(content)
                         prepared = True
                     elif slot.trial is not None:
                         self._heard(slot, slot.trial, message, content, listener)
@@ -236,6 +249,17 @@ class _Slot:
         log = ResultStore(self.folder).log
         printed = f"; what it printed is in {_shown(log)}" if log.is_file() and log.stat().st_size else ""
         return f"the worker process {how}{printed}"
+
+    def refusal(self, content: Any) -> PreparationError:
+        """Why no trial can run, of what its process has said at its start, or of how that has ended."""
+        if isinstance(content, PreparationError):
+            return content
+        if any(process.exitcode == UNGUARDED for process in self.processes):
+            return WrongUsage(
+                "the script runs again in each worker process, which imports it: put what it runs, such as main(…), "
+                'below a line `if __name__ == "__main__":`'
+            )
+        return PreparationError(content)
 
     def asked_to_end(self) -> bool:
         """Whether one of its processes was ended by SIGTERM."""

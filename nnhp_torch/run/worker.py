@@ -30,6 +30,16 @@ from nnhp_torch.run.runtime import Runtime
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
 
 
+UNGUARDED = 79  # exit status of a worker whose script, being imported, would start the sweep again
+
+
+def end_if_imported() -> None:
+    """Ends a worker process that imports a script without `if __name__ == "__main__":` before it starts workers too."""
+    # As multiprocessing itself asks; no public name says it.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(UNGUARDED)
+
+
 def serve(
     connection: Connection,
     build: str | Callable[..., Any],

@@ -1,9 +1,11 @@
 """The command line, from the shell's prompt and back to it."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from conftest import HERE, completed, environment
 
 import nnhp_torch
 from nnhp_torch import ResultStore, SweepCallback
+from nnhp_torch.core.origin import name_of
+from nnhp_torch.run.local import is_importable
 
 SCRIPT = f"""
 import sys
@@ -274,6 +278,34 @@ def test_what_is_no_callback_of_a_sweep_is_refused_in_one_line(sweep, tmp_path, 
     assert said in err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_script_that_runs_when_it_is_imported_is_refused_in_one_line(command):
+    script = command.folder / "sweep.py"
+    script.write_text(script.read_text().replace('if __name__ == "__main__":', "if True:"))
+    _, _, err = command("--jobs", "2", "--accelerator", "cpu", expect=2)
+    assert 'below a line `if __name__ == "__main__":`' in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_build_that_worker_processes_cannot_import_runs_here_and_says_so(sweep, tmp_path, capsys):
+    import toy
+
+    sweep = dataclasses.replace(sweep, axes={"lr": [0.1]}, build=lambda config: toy.build(config))
+    assert here(sweep, tmp_path, "--jobs", "2", "--max_epochs", "1") == 0
+    assert f"Runs in this process, because {name_of(sweep.build)} cannot be imported" in capsys.readouterr().out
+    assert here(sweep, tmp_path, "--jobs", "1", "--devices", "2") == 2
+    assert "cannot be imported by the processes that a trial on several devices needs" in capsys.readouterr().err
+
+
+def test_what_a_notebook_defines_cannot_be_imported_by_worker_processes(monkeypatch):
+    notebook = types.ModuleType("__main__")
+    exec("def build(config): ...", notebook.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    assert not is_importable(notebook.build)
+    assert is_importable("toy:build")
+    notebook.__file__ = "script.py"
+    assert is_importable(notebook.build)
 
 
 def test_the_parent_imports_neither_torch_nor_lightning(command):
