@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from nnhp_torch.core.grid import Sweep as Sweep
     from nnhp_torch.core.grid import Trial as Trial
     from nnhp_torch.core.ledger import ResultStore as ResultStore
-    from nnhp_torch.core.ledger import TrialResult as TrialResult
+    from nnhp_torch.core.outcome import Outcome as Outcome
+    from nnhp_torch.core.result import TrialResult as TrialResult
+    from nnhp_torch.core.roles import SweepCallback as SweepCallback
     from nnhp_torch.core.summary import Cell as Cell
-    from nnhp_torch.core.sweeper import Outcome as Outcome
-    from nnhp_torch.core.sweeper import SweepCallback as SweepCallback
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
     from nnhp_torch.mnist.digits import DigitImages as DigitImages
@@ -43,15 +43,15 @@ _HOME = {
     "Sweep": "core.grid",
     "Trial": "core.grid",
     "Cell": "core.summary",
-    "Outcome": "core.sweeper",
+    "Outcome": "core.outcome",
     "Classifier": "network.classifier",
     "MLP": "network.mlp",
     "MLPClassifier": "network.module",
     "ResultStore": "core.ledger",
-    "TrialResult": "core.ledger",
+    "TrialResult": "core.result",
     "Range": "search.space",
     "Search": "search.space",
-    "SweepCallback": "core.sweeper",
+    "SweepCallback": "core.roles",
     "Sweeper": "core.sweeper",
 }
 __all__ = list(_HOME)

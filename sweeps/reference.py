@@ -22,9 +22,9 @@ from pathlib import Path
 from nnhp_torch.core.files import replacing
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.names import label
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.significance import LEVEL, compare_with_best, holm, paired_t_test
 from nnhp_torch.core.summary import Cell, cells
-from nnhp_torch.core.sweeper import Outcome
 from nnhp_torch.report import overview
 from nnhp_torch.report.table import console
 from sweeps.__main__ import OTHERS, load, report

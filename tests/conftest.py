@@ -11,8 +11,9 @@ import idx
 import pytest
 
 from nnhp_torch.core.grid import Sweep, Trial
-from nnhp_torch.core.ledger import ResultStore, TrialResult
-from nnhp_torch.core.sweeper import Listener
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import Listener
 from nnhp_torch.mnist.sources import DATASETS
 
 HERE = Path(__file__).parent

@@ -18,10 +18,13 @@ from pathlib import Path
 from conftest import TinyConfig, completed
 from rich.console import Console
 
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.grid import Sweep, Trial
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells
-from nnhp_torch.core.sweeper import Outcome, Sweeper
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import figures
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.progress import ProgressReport
@@ -42,6 +45,16 @@ def callbacks(store: ResultStore, terminal: bool) -> list:
     out = Console(file=io.StringIO(), force_terminal=terminal, width=120)
     folder = store.folder
     return [ProgressReport(out), CheckpointPruning(folder), CsvReport(folder), TableReport(out, store, "scale")]
+
+
+class Times(SweepCallback):
+    """Notes when each trial has ended."""
+
+    def __init__(self, ends: list[float]) -> None:
+        self.ends = ends
+
+    def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
+        self.ends.append(time.perf_counter())
 
 
 class AtOnce:
@@ -71,8 +84,7 @@ def local(folder: Path, trials: int, jobs: int) -> None:
     sweeper = Sweeper(
         Workers(sweep.build, Runtime(str(folder), accelerator="cpu"), jobs), store, callbacks(store, False)
     )
-    tell = sweeper.ended
-    sweeper.ended = lambda *args: (starts.append(time.perf_counter()), tell(*args))  # type: ignore[method-assign]
+    sweeper.callbacks.append(Times(starts))
     timed(f"{trials} trials of one tiny epoch, {jobs} workers", lambda: sweeper.run(sweep, sweep.trials()))
     print(f"    {(len(starts) - 21) / (starts[-1] - starts[20]):.1f} trials a second once warm")
 

@@ -9,7 +9,7 @@ from nnhp_torch.cli.options import add_sweep_options, changed
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.sweeper import SweepCallback
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.worker import end_if_imported
 from nnhp_torch.search.space import Search

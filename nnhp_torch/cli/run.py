@@ -19,9 +19,11 @@ from nnhp_torch.cli import options
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
 from nnhp_torch.core.files import disk_full, read_only
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger import ResultStore, known_results
 from nnhp_torch.core.origin import maker, name_of
-from nnhp_torch.core.sweeper import Chooser, Launch, Outcome, SweepCallback, Sweeper, known_results
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.progress import ProgressReport

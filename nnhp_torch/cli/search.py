@@ -10,7 +10,7 @@ from typing import Literal
 from jsonargparse import ArgumentParser, Namespace
 
 from nnhp_torch.cli.run import Run
-from nnhp_torch.core.sweeper import SweepCallback
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.progress import ProgressReport, count
 from nnhp_torch.report.table import CsvReport

@@ -1,129 +1,24 @@
-"""What a trial gives, and the append-only ledger that keeps it."""
+"""The append-only ledger that keeps what trials give."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 import os
-import socket
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
-from nnhp_torch.core import fields
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.files import cut_torn_line, must_be_file, read_only
-from nnhp_torch.core.objective import Mode, Objective, standing
+from nnhp_torch.core.files import cut_torn_line, must_be_file
+from nnhp_torch.core.grid import Trial, defaults
+from nnhp_torch.core.lock import locked
 from nnhp_torch.core.origin import recorded_maker
+from nnhp_torch.core.result import TrialResult
 
 REPORTS = ("results.csv", "figure.png")
-
-SCHEMA = 2  # 1 had no notes and no build
-
-Status = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """The record of one trial.
-
-    Args:
-        key: the trial's identity (Trial.key).
-        sweep, name: where it belongs and what it is called.
-        config: every setting; cell: the swept ones.
-        status: `completed`, `pruned` (ended early by a callback that saw no promise in it) and `diverged` are results,
-            of which only the first is ranked; `failed` and `interrupted` trials run again.
-        reason: for anything but `completed`, why.
-        history: metric → its value after each epoch (NaN where it was not finite).
-        test: metrics of the test images, scored once with the final weights.
-        seconds: wall time of the trial; fit_seconds: of training and validation alone.
-        started: ISO 8601, UTC. versions, hardware: what it was made with.
-        build: who made it: name (of the build), config (the configuration's class), sources (module → digest); empty
-            if it was made before that was recorded.
-        notes: what a reader must know of it: that it started over, that it may differ from an uninterrupted run.
-    """
-
-    key: str
-    sweep: str
-    name: str
-    config: Mapping[str, Any]
-    cell: Mapping[str, Any]
-    status: Status
-    reason: str = ""
-    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    test: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    fit_seconds: float = 0.0
-    started: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    hardware: Mapping[str, Any] = field(default_factory=dict)
-    notes: Sequence[str] = field(default_factory=list)
-    build: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def settled(self) -> bool:
-        """Whether there is nothing left to run."""
-        return self.status in ("completed", "pruned", "diverged")
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that were trained to their end."""
-        return max((len(values) for values in self.history.values()), default=0)
-
-    def curve(self, metric: str) -> Sequence[float]:
-        """The metric after each epoch, of the first loader where there are several; empty where there is none."""
-        return self.history.get(standing(metric, self.history), ())
-
-    def final(self, metric: str) -> float:
-        """The metric with the final weights, NaN where there is none."""
-        values = self.curve(metric) or [self.test.get(standing(metric, self.test), math.nan)]
-        return values[-1]
-
-    def best(self, metric: str, mode: Mode = "max") -> tuple[float, int]:
-        """The best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) where there is none."""
-        return Objective(metric, mode).best(self.curve(metric))
-
-    def to_json(self) -> str:
-        """One line; what is not finite becomes null, for JSON knows no NaN."""
-        record = {"schema": SCHEMA, **dataclasses.asdict(self)}
-        for part in ("history", "test"):
-            record[part] = {name: _finite_or_none(value) for name, value in record[part].items()}
-        return json.dumps(record, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, line: str) -> TrialResult:
-        """Raises ValueError where the line is no record that this version can read."""
-        record = json.loads(line)
-        if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
-            raise ValueError("not a trial's record")
-        if record.pop("schema") > SCHEMA:
-            raise ValueError("written by a newer version of nnhp_torch")
-        known = {f.name for f in dataclasses.fields(cls)}
-        if set(record) - known or not {"key", "sweep", "name", "config", "cell", "status"} <= set(record):
-            raise ValueError("not a trial's record")
-        fields.check(record)
-        for part in ("history", "test"):
-            record[part] = {name: _none_to_nan(value) for name, value in record[part].items()}
-        return cls(**record)
-
-
-def _finite_or_none(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_finite_or_none(v) for v in value]
-    return value if math.isfinite(value) else None
-
-
-def _none_to_nan(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_none_to_nan(v) for v in value]
-    return math.nan if value is None else value
 
 
 class ResultStore:
@@ -198,39 +93,14 @@ class ResultStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps other sweeps out of the folder; the lock dies with its process, however that ends.
+        """Keeps other sweeps out of the folder.
 
-        Raises LedgerError, naming the process that holds it.
+        Raises:
+            LedgerError: another process has it, or what is no file lies there under the name of one.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the folder: within it the lock would move when the folder is renamed, and a second one be made.
-        holder = self.folder.with_name(f".{self.folder.name}.running")
-        path = self.folder.with_name(f".{self.folder.name}.lock")
-        must_be_file(self.path, holder, path, *(self.folder / name for name in REPORTS))
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            try:
-                who = holder.read_text().strip()
-            except FileNotFoundError:
-                who = "another process"
-            raise LedgerError(f"{self.folder} is in use by {who}; wait for it, or give another --log_dir") from None
-        except OSError as error:
-            if not read_only(error):
-                raise
-            self.read_only = True  # nobody needs to be kept out of a folder in which nothing changes
+        must_be_file(self.path, *(self.folder / name for name in REPORTS))
+        with locked(self.folder) as self.read_only:
             yield
-            return
-        try:
-            started = time.strftime("%Y-%m-%d %H:%M:%S")
-            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")
-            self.folder.mkdir(exist_ok=True)
-            self.read_only = not os.access(self.folder, os.W_OK)
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     def set_aside(self) -> Path | None:
         """Renames the folder, whatever it holds, so that a sweep starts anew and nothing is lost.
@@ -253,6 +123,37 @@ class ResultStore:
         return aside
 
 
-def logged(results: Iterable[TrialResult]) -> set[str]:
-    """The metrics that some result has."""
-    return {name for result in results for part in (result.history, result.test) for name in part}
+def known_results(
+    store: ResultStore, known: Mapping[str, TrialResult], trials: Iterable[Trial]
+) -> dict[str, TrialResult]:
+    """Those results that are these trials'. What they are called is the trials' to say, never the ledger's.
+
+    Raises:
+        LedgerError: a record does not agree with the trial of its key.
+    """
+    results = {}
+    for trial in trials:
+        if (result := known.get(trial.key)) is None:
+            continue
+        if why := disagreement(trial, result):
+            raise store.refuse(trial.key, why)
+        results[trial.key] = replace(result, name=trial.name, cell=dict(trial.cell))
+    return results
+
+
+def disagreement(trial: Trial, result: TrialResult) -> str:
+    """Why a record cannot be the trial's of its key; empty if it can.
+
+    Its name and its cell may be others: they depend on the sweep's axes and base, as the key does not.
+    """
+    if result.sweep != trial.sweep:
+        return f"it is of the sweep {result.sweep!r}, not of {trial.sweep!r}"
+    settings = json.loads(json.dumps(vars(trial.config)))
+    usual = json.loads(json.dumps(defaults(trial.config)))
+    for name, value in settings.items():  # what a configuration has gained since then stood at its default
+        if result.config.get(name, usual[name]) != value:
+            return f"its config has another {name} than the trial of its key (has a default changed?)"
+    for name, value in result.cell.items():
+        if name not in result.config or result.config[name] != value:
+            return f"its cell has another {name} than its config"
+    return ""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnhp_torch.core.grid import Sweep, Trial, defaults
-from nnhp_torch.core.ledger import TrialResult, logged
 from nnhp_torch.core.names import label, text
 from nnhp_torch.core.objective import Split
-from nnhp_torch.core.sweeper import Outcome
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.result import TrialResult, logged
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from nnhp_torch.core.grid import Sweep, Trial
 from nnhp_torch.core.keeping import BEST, LAST, checkpoint_folder, owner, remove
-from nnhp_torch.core.ledger import TrialResult
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells, winner
-from nnhp_torch.core.sweeper import Outcome, SweepCallback
 from nnhp_torch.run.runtime import Keep
 
 

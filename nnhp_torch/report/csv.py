@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.files import replacing
-from nnhp_torch.core.ledger import TrialResult, logged
 from nnhp_torch.core.names import is_number, is_plain, text, visible
 from nnhp_torch.core.objective import Mode, Objective
+from nnhp_torch.core.result import TrialResult, logged
 
 
 def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> None:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from nnhp_torch.core.files import replacing
 from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, twin, winner
-from nnhp_torch.core.sweeper import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

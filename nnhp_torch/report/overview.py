@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.significance import LEVEL, compare_with_best
 from nnhp_torch.core.summary import Cell, cells, twin, winner
-from nnhp_torch.core.sweeper import Outcome
 from nnhp_torch.report.csv import write_rows
 from nnhp_torch.report.figures import GREY, VALIDATION
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.files import replacing
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import Cell, cells
-from nnhp_torch.core.sweeper import Outcome, SweepCallback
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,9 +10,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.ledger import TrialResult
 from nnhp_torch.core.objective import standing
-from nnhp_torch.core.sweeper import Outcome, SweepCallback
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import SweepCallback
 
 # Words beside the colours, so that nothing depends on seeing them.
 MARKS = {

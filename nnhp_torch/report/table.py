@@ -13,9 +13,10 @@ from rich.text import Text
 from nnhp_torch.core.grid import defaults
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.significance import doubts
 from nnhp_torch.core.summary import Cell, cells, twin, winner
-from nnhp_torch.core.sweeper import Outcome, SweepCallback
 from nnhp_torch.report.checkpoints import winner_checkpoint
 from nnhp_torch.report.csv import write_results
 from nnhp_torch.report.pictures import PANELS, why_undrawn

@@ -19,8 +19,9 @@ from typing import Any
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.ledger import ResultStore, Status
-from nnhp_torch.core.sweeper import Listener, unfinished
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.result import Status, TrialResult
+from nnhp_torch.core.roles import Listener
 from nnhp_torch.run.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.worker import UNGUARDED, import_by_name, prepare, quiet_lightning, serve
@@ -171,7 +172,7 @@ class Workers:
         status: Status = "interrupted" if died and slot.asked_to_end() else "failed"
         if died or self.runtime.world_size > 1:
             self._replace(slot)
-        listener.ended(trial, unfinished(trial, status, content) if died else content)
+        listener.ended(trial, TrialResult.of(trial, status, content) if died else content)
 
     def _replace(self, slot: _Slot) -> None:
         slot.kill()

@@ -20,8 +20,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.ledger import TrialResult
-from nnhp_torch.core.sweeper import Listener, unfinished
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import Listener
 from nnhp_torch.run.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.worker import attempt, get_ready, prepare
@@ -226,7 +226,7 @@ def _result(task: Any, trial: Trial) -> TrialResult:
     try:
         result: TrialResult | OSError = ray.get(task)
     except RayError as error:
-        return unfinished(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {_last_line(error)}")
+        return TrialResult.of(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {_last_line(error)}")
     if isinstance(result, OSError):
         raise result  # a full disk, which the next trial would find full as well
     return result

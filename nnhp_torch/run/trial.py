@@ -22,10 +22,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.files import disk_full
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder
-from nnhp_torch.core.ledger import TrialResult
 from nnhp_torch.core.objective import standing
 from nnhp_torch.core.origin import sources
-from nnhp_torch.core.sweeper import made_by
+from nnhp_torch.core.result import TrialResult, made_by
 from nnhp_torch.run.answer import setup_of
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.run.devices import share
@@ -67,18 +66,14 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
         if disk_full(error):
             raise
         outcome = {"status": "failed", "reason": traceback.format_exc() + _hint(error)}
-    return TrialResult(
-        key=trial.key,
-        sweep=trial.sweep,
-        name=trial.name,
-        config=vars(trial.config),
-        cell=dict(trial.cell),
+    return TrialResult.of(
+        trial,
         history=recorder.history,
         seconds=round(time.perf_counter() - clock, 3),
         started=started,
         versions=versions(),
         notes=recorder.notes,
-        **{"hardware": hardware("cpu", 1), "build": made_by(trial), **outcome},
+        **{"hardware": hardware("cpu", 1), **outcome},
     )
 
 

@@ -22,8 +22,8 @@ from typing import Any
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.files import disk_full, must_be_file
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.ledger import ResultStore, TrialResult
-from nnhp_torch.core.sweeper import unfinished
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.result import TrialResult
 from nnhp_torch.run.isolation import isolated
 from nnhp_torch.run.runtime import Runtime
 
@@ -118,7 +118,7 @@ def attempt(
         if isinstance(error, OSError) and disk_full(error):
             _note(f"{trial.name}:\n{traceback.format_exc()}")
             return error
-        result = unfinished(trial, "failed", traceback.format_exc())
+        result = TrialResult.of(trial, "failed", traceback.format_exc())
     if result.status == "failed":
         _note(f"{trial.name}:\n{result.reason}")
     return result

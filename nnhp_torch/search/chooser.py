@@ -12,9 +12,9 @@ import numpy as np
 
 from nnhp_torch.core.files import cut_torn_line
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.ledger import TrialResult
 from nnhp_torch.core.objective import standing
-from nnhp_torch.core.sweeper import SweepCallback
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.search.space import Search
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import Cell, cells, ranking, winner
-from nnhp_torch.core.sweeper import Outcome, SweepCallback
 from nnhp_torch.report import figures
 from nnhp_torch.report.pictures import publish, withdraw
 from nnhp_torch.report.table import TableReport

@@ -20,7 +20,7 @@ from processes import interleaved, process
 from report import Line, ratios
 
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.ledger import TrialResult
+from nnhp_torch.core.result import TrialResult
 from nnhp_torch.run.local import Workers, cores
 from nnhp_torch.run.runtime import Runtime
 

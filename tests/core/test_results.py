@@ -13,7 +13,8 @@ import pytest
 from conftest import completed
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger import ResultStore, TrialResult
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.result import TrialResult
 
 
 def test_a_record_comes_back_as_it_was(sweep, store):

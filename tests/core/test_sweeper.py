@@ -8,8 +8,10 @@ from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells, winner
-from nnhp_torch.core.sweeper import SweepCallback, Sweeper, unfinished
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 
@@ -76,7 +78,7 @@ def test_a_wider_grid_runs_only_what_it_adds(sweep, store):
 )
 def test_failed_and_interrupted_trials_run_again_and_diverged_and_pruned_ones_do_not(sweep, store, status, again):
     trial = sweep.trials()[1]
-    store.append(unfinished(trial, status, "because"))
+    store.append(TrialResult.of(trial, status, "because"))
     launch = FakeLaunch()
     Sweeper(launch, store).run(sweep, sweep.trials())
     assert (trial.name in launch.ran) is again
@@ -84,7 +86,7 @@ def test_failed_and_interrupted_trials_run_again_and_diverged_and_pruned_ones_do
 
 def test_a_failed_trial_does_not_end_the_sweep(sweep, store):
     bad = sweep.trials()[0]
-    launch = FakeLaunch({bad.label: unfinished(bad, "failed", "ValueError: no")})
+    launch = FakeLaunch({bad.label: TrialResult.of(bad, "failed", "ValueError: no")})
     outcome = Sweeper(launch, store).run(sweep, sweep.trials())
     assert len(launch.ran) == 4
     assert not outcome.successful
@@ -93,7 +95,7 @@ def test_a_failed_trial_does_not_end_the_sweep(sweep, store):
 
 def test_fail_fast_stops_after_the_first_failure(sweep, store):
     bad = sweep.trials()[1]
-    launch = FakeLaunch({bad.label: unfinished(bad, "failed", "ValueError: no")})
+    launch = FakeLaunch({bad.label: TrialResult.of(bad, "failed", "ValueError: no")})
     Sweeper(launch, store, fail_fast=True).run(sweep, sweep.trials())
     assert len(launch.ran) == 2
 

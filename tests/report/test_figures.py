@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from conftest import FakeLaunch, completed
 
+from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells
-from nnhp_torch.core.sweeper import Sweeper, unfinished
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import figures
 
 CURVES = ([0.2, 0.4], [0.4, 0.8])
@@ -61,7 +62,7 @@ def test_no_title_runs_into_the_next_one(sweep, store):
 
 def test_titles_are_the_articles_and_say_what_went_wrong(sweep, store):
     trials = sweep.trials()
-    results = [completed(trials[0], 0.9613), unfinished(trials[1], "failed", "no"), completed(trials[2], 0.5)]
+    results = [completed(trials[0], 0.9613), TrialResult.of(trials[1], "failed", "no"), completed(trials[2], 0.5)]
     shown = figures.panels(outcome := _outcome(sweep, store, results), cells(outcome))
     assert [panel.title for panel in shown] == [
         "lr=0.1, width=4  val_acc=0.9613",

@@ -10,7 +10,8 @@ from conftest import FakeLaunch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnhp_torch.cli.main import main
-from nnhp_torch.core.sweeper import Sweeper, unfinished
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import figures
 from nnhp_torch.report.pictures import PANELS, FigureReport, write_image
 from nnhp_torch.report.table import CsvReport, TableReport
@@ -79,7 +80,7 @@ def test_a_sweep_that_outgrows_its_figure_keeps_no_picture_of_the_few_cells_that
 def test_where_no_epoch_ends_no_picture_is_named_or_left(sweep, store):
     _run(sweep, store, FakeLaunch())
     other = dataclasses.replace(sweep, axes={"lr": [0.5]})
-    failed = FakeLaunch({trial.label: unfinished(trial, "failed", "no") for trial in other.trials()})
+    failed = FakeLaunch({trial.label: TrialResult.of(trial, "failed", "no") for trial in other.trials()})
     assert "Figure   none, because no trial has finished an epoch" in _run(other, store, failed)
     assert _pictures(store) == []
 

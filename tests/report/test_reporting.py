@@ -9,8 +9,9 @@ from conftest import FakeLaunch, completed
 from rich.console import Console
 
 from nnhp_torch.core.keeping import claim
+from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells, winner
-from nnhp_torch.core.sweeper import Sweeper, unfinished
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport, table
@@ -40,7 +41,7 @@ def test_where_all_trials_fail_no_winner_is_claimed(sweep, store):
     text = _report(
         sweep,
         store,
-        FakeLaunch({t.label: unfinished(t, "failed", "Traceback\nValueError: no") for t in sweep.trials()}),
+        FakeLaunch({t.label: TrialResult.of(t, "failed", "Traceback\nValueError: no") for t in sweep.trials()}),
     )
     assert "No winner" in text
     assert "Winner:" not in text
@@ -107,7 +108,7 @@ def _left(store):
 )
 def test_only_the_checkpoints_asked_for_stay_and_a_failed_trial_keeps_its_own(sweep, store, keep, left):
     failing, _, best, _ = sweep.trials()
-    launch = FakeLaunch({failing.label: unfinished(failing, "failed", "no"), best.label: completed(best, 0.95)})
+    launch = FakeLaunch({failing.label: TrialResult.of(failing, "failed", "no"), best.label: completed(best, 0.95)})
     Sweeper(_with_checkpoints(store, launch), store, [CheckpointPruning(store.folder, keep)]).run(sweep, sweep.trials())
     failed = ["lr=0.1,width=4/best.ckpt", "lr=0.1,width=4/last.ckpt"]
     if keep == "winner":  # the sweep is not complete: any cell may still win

@@ -11,7 +11,8 @@ import torch
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.sweeper import SweepCallback, Sweeper
+from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.local import Workers
 from nnhp_torch.run.runtime import Runtime
 

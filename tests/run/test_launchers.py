@@ -15,7 +15,8 @@ import torch
 from conftest import environment
 
 from nnhp_torch.core.errors import PreparationError
-from nnhp_torch.core.sweeper import SweepCallback, Sweeper
+from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run import local as launchers
 from nnhp_torch.run.local import InProcess, Workers, cores
 from nnhp_torch.run.runtime import Runtime

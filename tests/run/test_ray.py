@@ -13,7 +13,8 @@ from nnhp_torch.cli import main as cli
 from nnhp_torch.cli import options
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.sweeper import SweepCallback, Sweeper
+from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 

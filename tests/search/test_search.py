@@ -17,8 +17,9 @@ from conftest import FakeLaunch, TinyConfig, completed, environment
 import nnhp_torch
 from nnhp_torch.cli import search as search_cli
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells, winner
-from nnhp_torch.core.sweeper import Sweeper, unfinished
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.local import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.search.chooser import OptunaChooser
@@ -124,7 +125,7 @@ def test_a_failed_trial_stays_in_the_search_and_runs_again(search, store):
         def __call__(self, trials, listener):
             bad = next(trials)
             listener.started(bad)
-            listener.ended(bad, unfinished(bad, "failed", "ValueError: no"))
+            listener.ended(bad, TrialResult.of(bad, "failed", "ValueError: no"))
             super().__call__(trials, listener)
 
     first = run(search, store, FailsOnce(), trials=4)

@@ -1,0 +1,56 @@
+"""What a sweep has to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.result import TrialResult
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a sweep has to show, in the order of its trials.
+
+    Args:
+        sweep: the sweep.
+        trials: all that were asked for; results: key → result, for those that have one.
+        ran: keys of the trials that this run started.
+        interrupted: whether it was told to stop before all had ended.
+        unlogged: what is wrong, where a trial has ended because nothing is logged under the monitor's name.
+        unchosen: how many trials a search may still choose.
+        remarks: what a reader must know of where the results come from, before the table.
+        read_only: whether nothing can be written where the ledger is.
+    """
+
+    sweep: Sweep
+    trials: Sequence[Trial]
+    results: Mapping[str, TrialResult] = field(default_factory=dict)
+    ran: Sequence[str] = ()
+    interrupted: bool = False
+    unlogged: str = ""
+    unchosen: int = 0
+    remarks: Sequence[str] = ()
+    read_only: bool = False
+
+    @property
+    def left(self) -> int:
+        """How many trials a further run would start."""
+        return len(self.missing) + self.unchosen
+
+    @property
+    def missing(self) -> list[Trial]:
+        """Trials that a further run would start, as far as they are known."""
+        return [t for t in self.trials if not ((result := self.results.get(t.key)) and result.settled)]
+
+    @property
+    def ordered(self) -> list[TrialResult]:
+        """The results there are, in the order of the trials."""
+        return [result for trial in self.trials if (result := self.results.get(trial.key))]
+
+    @property
+    def successful(self) -> bool:
+        """Whether every trial has completed, or was pruned on purpose."""
+        statuses = [self.results[t.key].status if t.key in self.results else None for t in self.trials]
+        return all(status in ("completed", "pruned") for status in statuses)

@@ -1,0 +1,70 @@
+"""Who takes part in a sweep beside the sweeper: who runs its trials, who chooses them, who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.result import TrialResult
+
+
+class Listener(Protocol):
+    """What a launcher tells, trial by trial; it is called in the parent process only.
+
+    Where `epoch_ended` answers with a reason, the trial is to end there as `pruned`.
+    """
+
+    def started(self, trial: Trial) -> None: ...
+    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None: ...
+    def ended(self, trial: Trial, result: TrialResult) -> None: ...
+    def stopping(self) -> bool: ...
+
+
+class Launch(Protocol):
+    """Runs trials somewhere; returns when all have ended, or soon after `listener.stopping()` is true."""
+
+    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None: ...
+
+
+class Chooser(Protocol):
+    """Chooses trials while the sweep runs, as a search does; iterating over it chooses the next one."""
+
+    def open(self, results: Mapping[str, TrialResult]) -> Sequence[Trial]:
+        """The trials that earlier runs have chosen; `results` is the ledger, from now on this sweep's alone."""
+
+    def remaining(self) -> int:
+        """How many it may still choose."""
+
+    def __iter__(self) -> Iterator[Trial]: ...
+
+    def settle(self, trial: Trial, result: TrialResult) -> None:
+        """Told of the result of each trial, also of one that the ledger had already."""
+
+
+class SweepCallback:
+    """Hooks into a sweep, in the idiom of Lightning's Callback; each does nothing by default.
+
+    Results are in the ledger before a hook hears of them: a callback that raises loses nothing.
+
+    Attributes:
+        writes: whether it writes into the sweep's folder; it is left out if nothing can be written there.
+    """
+
+    writes = False
+
+    def on_sweep_start(self, outcome: Outcome) -> None:
+        """Before the first trial; `outcome` holds what earlier runs have left."""
+
+    def on_trial_start(self, trial: Trial) -> None:
+        """A trial has begun."""
+
+    def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """A trial has finished an epoch (from 1), validation included; a reason ends it here, as `pruned`."""
+
+    def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
+        """A trial has ended, in whatever way."""
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        """After the last trial, also of a sweep that was interrupted or that an exception ends."""
