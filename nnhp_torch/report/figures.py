@@ -17,6 +17,7 @@ from nnhp_torch.core.files import replacing
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, twin, winner
+from nnhp_torch.report.look import BLUE, DPI, ORANGE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-# Okabe and Ito's palette: told apart by the colour-blind; the line styles do the same in grey print.
-TRAIN = {"color": "#D55E00", "linestyle": (0, (4, 1.5))}
-VALIDATION = {"color": "#0072B2", "linestyle": "-"}
-GREY = "#5f6368"
+TRAIN = {"color": ORANGE, "linestyle": (0, (4, 1.5))}
+VALIDATION = {"color": BLUE, "linestyle": "-"}
 TITLE = 46  # characters that fit over a panel; longer ones take two lines
 
 
@@ -96,7 +95,7 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
 
     shown = panels(outcome, gathered)
     rows, columns = _shape([len(values) for values in outcome.sweep.axes.values()], len(shown))
-    figure = Figure(figsize=(1.0 + 3.9 * columns, 1.3 + 2.65 * rows), dpi=150, layout="constrained")
+    figure = Figure(figsize=(1.0 + 3.9 * columns, 1.3 + 2.65 * rows), dpi=DPI, layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     if any(len(panel.title) > TITLE for panel in shown):
         shown = [replace(panel, title=panel.title.replace("  ", "\n")) for panel in shown]
@@ -149,11 +148,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         fontweight="bold" if panel.best else "normal",
         color="black" if panel.best else "#333333",
     )
-    axes.grid(color="#e3e3e3", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(colors=GREY, labelsize=9)
+    tidy(axes)
 
 
 def _limits(shown: Sequence[Panel], objective: Objective) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.significance import LEVEL, compare_with_best
 from nnhp_torch.core.summary import Cell, cells, twin, winner
 from nnhp_torch.report.csv import write_rows
-from nnhp_torch.report.figures import GREY, VALIDATION
+from nnhp_torch.report.look import BLUE, DPI, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,7 +114,7 @@ def draw(findings: Sequence[Finding]) -> Figure:
     heights = [
         max(len(f.gathered) for f in findings[line * columns : (line + 1) * columns]) + 2.2 for line in range(lines)
     ]
-    figure = Figure(figsize=(4.6 * columns, 0.27 * sum(heights) + 0.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(4.6 * columns, 0.27 * sum(heights) + 0.6), dpi=DPI, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes in grid.flat[len(findings) :]:
         axes.remove()
@@ -130,18 +130,17 @@ def draw(findings: Sequence[Finding]) -> Figure:
 
 
 def _draw_panel(axes: Axes, found: Finding) -> None:
-    blue = VALIDATION["color"]
     for place, cell in enumerate(found.gathered):
         mean, spread = cell.mean(found.monitor), cell.spread(found.monitor)
         if math.isnan(mean):
             continue
-        filled = blue if cell is found.best else "white"
+        filled = BLUE if cell is found.best else "white"
         axes.errorbar(
             mean,
             place,
             xerr=0 if math.isnan(spread) else spread,
             fmt="o",
-            color=blue,
+            color=BLUE,
             markerfacecolor=filled,
             markersize=6,
             capsize=3,
@@ -150,11 +149,9 @@ def _draw_panel(axes: Axes, found: Finding) -> None:
     axes.set_yticks(range(len(found.gathered)), [_name(cell, found.chosen) for cell in found.gathered], fontsize=8)
     axes.set_ylim(len(found.gathered) - 0.5, -0.5)
     axes.set_title(", ".join(found.outcome.sweep.axes), fontsize=10.5, loc="left")
-    axes.grid(axis="x", color="#e3e3e3", linewidth=0.7)
-    axes.set_axisbelow(True)
     axes.margins(x=0.08)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="x", colors=GREY, labelsize=8)
+    tidy(axes, numbers="x", size=8)
+    axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5)
 

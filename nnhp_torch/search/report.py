@@ -13,7 +13,7 @@ from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import Cell, cells, ranking, winner
-from nnhp_torch.report import figures
+from nnhp_torch.report.look import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
 from nnhp_torch.report.pictures import publish, withdraw
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.search.chooser import OptunaChooser
@@ -85,15 +85,15 @@ def curves(outcome: Outcome) -> Figure:
         if not curve or result.status not in kinds:
             continue
         kinds[result.status] += 1
-        colour, width = ("#9aa0a6", 0.8) if result.status == "pruned" else (figures.VALIDATION["color"], 0.9)
+        colour, width = (LIGHT_GREY, 0.8) if result.status == "pruned" else (BLUE, 0.9)
         marker = "." if len(curve) == 1 else None
         axes.plot(range(1, len(curve) + 1), curve, color=colour, linewidth=width, alpha=0.7, marker=marker)
-    for kind, colour in (("completed", figures.VALIDATION["color"]), ("pruned", "#9aa0a6")):
+    for kind, colour in (("completed", BLUE), ("pruned", LIGHT_GREY)):
         if kinds[kind]:
             axes.plot([], [], color=colour, label=f"{kinds[kind]} {kind}")
     if best is not None:
         curve = best.completed[0].curve(monitor)
-        axes.plot(range(1, len(curve) + 1), curve, color=figures.TRAIN["color"], linewidth=2.2, label="the winner")
+        axes.plot(range(1, len(curve) + 1), curve, color=ORANGE, linewidth=2.2, label="the winner")
     _limit(axes, [result.curve(monitor) for result in outcome.ordered], outcome.sweep.objective)
     axes.set(xlabel="epoch", ylabel=monitor)
     axes.set_title(f"{outcome.sweep.name.replace('_', ' ')}: every trial", fontsize=12)
@@ -117,20 +117,18 @@ def history(outcome: Outcome) -> Figure:
             best.append((number, best[-1][1] if best and not sweep.objective.better(value, best[-1][1]) else value))
     if points["pruned"]:
         axes.plot(
-            *zip(*points["pruned"], strict=True), "x", color="#9aa0a6", markersize=5, label="pruned, as it was then"
+            *zip(*points["pruned"], strict=True), "x", color=LIGHT_GREY, markersize=5, label="pruned, as it was then"
         )
     if best:
         best.append((len(outcome.ordered), best[-1][1]))
         axes.plot(
             *zip(*points["completed"], strict=True),
             "o",
-            color=figures.VALIDATION["color"],
+            color=BLUE,
             markersize=4.5,
             label="completed",
         )
-        axes.step(
-            *zip(*best, strict=True), where="post", color=figures.TRAIN["color"], linewidth=1.8, label="the best so far"
-        )
+        axes.step(*zip(*best, strict=True), where="post", color=ORANGE, linewidth=1.8, label="the best so far")
     _limit(axes, [[value for _, value in of_kind] for of_kind in points.values()], sweep.objective)
     axes.set(xlabel="trial", ylabel=f"{sweep.monitor} at its end")
     axes.set_title(f"{sweep.name.replace('_', ' ')}: how it went", fontsize=12)
@@ -143,8 +141,8 @@ def importance(shares: Mapping[str, float], monitor: str, completed: int) -> Fig
     """A bar per setting, the most important one at the top."""
     figure, axes = _figure(7.0, 1.5 + 0.34 * len(shares))
     names = list(shares)[::-1]
-    bars = axes.barh(names, [shares[name] for name in names], color=figures.VALIDATION["color"], height=0.65)
-    axes.bar_label(bars, fmt="%.2f", padding=4, color=figures.GREY, fontsize=9)
+    bars = axes.barh(names, [shares[name] for name in names], color=BLUE, height=0.65)
+    axes.bar_label(bars, fmt="%.2f", padding=4, color=GREY, fontsize=9)
     axes.grid(visible=False, axis="y")
     axes.set_xlim(0, 1.12 * max([*shares.values(), 1e-9]))
     axes.set_xlabel(f"share in what decides {monitor} (PED-ANOVA)")
@@ -155,13 +153,9 @@ def importance(shares: Mapping[str, float], monitor: str, completed: int) -> Fig
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    axes.grid(color="#e3e3e3", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(figures.GREY)
-    axes.tick_params(colors=figures.GREY, labelsize=9)
+    tidy(axes)
     return figure, axes
 
 
