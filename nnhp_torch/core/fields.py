@@ -59,6 +59,18 @@ def _list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(of, value))
 
 
+def _maker(value: Any) -> bool:
+    needed = {"name", "config", "sources"}
+    return (
+        isinstance(value, dict)
+        and needed <= set(value) <= needed | {"trainer"}
+        and _text(value["name"])
+        and _text(value["config"])
+        and _mapping(_text)(value["sources"])
+        and isinstance(value.get("trainer", {}), dict)
+    )
+
+
 def _mapping(of: Callable[[Any], bool] = lambda value: True) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and all(map(of, value.values()))
 
@@ -79,17 +91,8 @@ FIELDS: Types = {
     "versions": ("a mapping of texts", _mapping(_text)),
     "hardware": ("a mapping", _mapping()),
     "build": (
-        "a mapping of a name, a config and sources",
-        lambda value: (
-            value == {}
-            or (
-                isinstance(value, dict)
-                and set(value) == {"name", "config", "sources"}
-                and _text(value["name"])
-                and _text(value["config"])
-                and _mapping(_text)(value["sources"])
-            )
-        ),
+        "a mapping of a name, a config and sources, and perhaps the Trainer's settings",
+        lambda value: value == {} or _maker(value),
     ),
     "notes": ("a list of texts", _list(_text)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -179,6 +180,8 @@ def _trainer(settings: Any) -> dict[str, Any]:
         plain = (bool, int, float) if name == "val_check_interval" else (bool, int, float, str)
         if value is not None and not isinstance(value, plain):
             raise WrongAnswer(f"Trainer's {name} should be a plain value here, not {_what(value)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise WrongAnswer(f"Trainer's {name} should be finite, for the ledger to hold it, not {value}")
     return dict(settings)
 
 

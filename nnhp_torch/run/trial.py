@@ -125,7 +125,11 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         outcome = {
             "fit_seconds": round(fit_seconds, 3),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
-            "build": {**made_by(trial), "sources": sources(build, module)},
+            "build": {
+                **made_by(trial),
+                "sources": sources(build, module),
+                **({"trainer": dict(setup.trainer)} if setup.trainer else {}),
+            },
         }
         recorder.need_monitor()
         if recorder.diverged:

@@ -1,6 +1,7 @@
 """What build may answer, and what is said where it answers anything else."""
 
 import dataclasses
+import math
 
 import lightning as L
 import pytest
@@ -98,6 +99,7 @@ def test_the_same_module_and_data_give_the_same_result_in_whatever_form_build_an
         (Setup(net(), toy.ToyData(), trainer={"precision": 16}), "give it on the command line, as --precision"),
         (Setup(net(), toy.ToyData(), trainer={"gradient_clip": 1}), "it may set accumulate_grad_batches"),
         (Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": torch.tensor(3)}), "a plain value here, not Tensor"),
+        (Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": math.inf}), "should be finite, for the ledger"),
     ],
 )
 def test_any_other_answer_is_refused_in_a_sentence(answer, sentence):
@@ -156,6 +158,10 @@ def test_a_setting_of_the_trainer_is_swept_as_any_other_field(tmp_path):
     free, clipped = ResultStore(tmp_path / "clip").results().values()
     assert free.key != clipped.key
     assert free.history != clipped.history
+    assert [result.build["trainer"] for result in (free, clipped)] == [
+        {"gradient_clip_val": None},
+        {"gradient_clip_val": 1e-9},
+    ], "the ledger says under which settings each was trained"
 
 
 def build_saving(config):
