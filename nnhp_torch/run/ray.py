@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import logging
@@ -22,14 +21,13 @@ from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
+from nnhp_torch.run.board import Board, answers
 from nnhp_torch.run.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.worker import attempt, get_ready, prepare
 
 PATIENCE = 20  # seconds for which the cluster's head may not answer
 RETRIES = 3  # of a trial whose node or process goes away
-
-Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key, the epoch, the metrics
 
 
 class RayTasks:
@@ -112,7 +110,7 @@ class RayTasks:
             done, _ = ray.wait([questions, *running], num_returns=1, timeout=0.2)
             for task in done:
                 if task == questions:
-                    board.answer.remote(_answers(ray.get(questions), {t.key: t for t in running.values()}, listener))
+                    board.answer.remote(answers(ray.get(questions), {t.key: t for t in running.values()}, listener))
                     questions = board.questions.remote()
                 else:
                     trial = running.pop(task)
@@ -142,34 +140,6 @@ class RayTasks:
         if self.needs["num_gpus"]:
             room = min(room, there.get("GPU", 0))
         return max(1, int(room))
-
-
-class Board:
-    """An actor on the driver's node: epochs from the trials to the driver, and its answers back."""
-
-    def __init__(self) -> None:
-        self.numbers = itertools.count()
-        self.asked: asyncio.Queue[Question] = asyncio.Queue()
-        self.open: dict[int, asyncio.Future[str | None]] = {}
-
-    async def ask(self, key: str, epoch: int, metrics: dict[str, float]) -> str | None:
-        """A trial's epoch; answered with the reason to end it there, if there is one."""
-        number = next(self.numbers)
-        self.open[number] = asyncio.get_running_loop().create_future()
-        await self.asked.put((number, key, epoch, metrics))
-        return await self.open[number]
-
-    async def questions(self) -> list[Question]:
-        """What has been asked since the last call, at least one."""
-        asked = [await self.asked.get()]
-        while not self.asked.empty():
-            asked.append(self.asked.get_nowait())
-        return asked
-
-    async def answer(self, answers: Mapping[int, str | None]) -> None:
-        """Lets those trials go on."""
-        for number, reason in answers.items():
-            self.open.pop(number).set_result(reason)
 
 
 class NodeLeaves(RuntimeError):
@@ -212,14 +182,6 @@ def _prepare(
 def _environment() -> dict[str, str]:
     """What the driver's environment says of where the data is, for the nodes."""
     return {name: value for name, value in os.environ.items() if name == "NNHP_DATA_DIR"}
-
-
-def _answers(asked: list[Question], running: Mapping[str, Trial], listener: Listener) -> dict[int, str | None]:
-    answers = {}
-    for number, key, epoch, metrics in asked:
-        trial = running.get(key)
-        answers[number] = listener.epoch_ended(trial, epoch, metrics) if trial else None
-    return answers
 
 
 def _result(task: Any, trial: Trial) -> TrialResult:

@@ -142,13 +142,13 @@ def test_a_build_that_cannot_be_imported_fails_each_trial_once(sweep, store):
 def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, store, monkeypatch):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]}, base=dataclasses.replace(sweep.base, max_epochs=200))
     started = []
-    start = launchers._Slot.__init__
+    start = launchers.Slot.__init__
 
     def count(slot, *args):
         start(slot, *args)
         started.append(slot)
 
-    monkeypatch.setattr(launchers._Slot, "__init__", count)
+    monkeypatch.setattr(launchers.Slot, "__init__", count)
 
     class KillTheIdle(SweepCallback):
         def on_epoch_end(self, trial, epoch, metrics):
