@@ -51,7 +51,8 @@ class Recorder(Checkpoint):
         self.objective = objective
         self.on_epoch = on_epoch
         self.epoch_log = EpochLog()
-        self.validated = False
+        self.validated_at: int | None = None  # optimizer steps before the last validation, None before the first
+        self.outdated = False  # whether the weights have changed since the last validation
         self.history: dict[str, list[float]] = {}
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
         self.complete = False
@@ -108,12 +109,13 @@ class Recorder(Checkpoint):
         self.epoch_log.listen(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.validated = True
+        self.validated_at = trainer.global_step
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         metrics = self._record(trainer, pl_module.device)
-        if self.validated or not trainer.enable_validation:
+        if self.validated_at is not None or not trainer.enable_validation:
             self.need_monitor()
+        self.outdated = trainer.enable_validation and self.validated_at != trainer.global_step
         self.diverged = self._judge(trainer, metrics)
         trainer.should_stop |= bool(self.diverged)
         self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
@@ -187,6 +189,7 @@ class Recorder(Checkpoint):
             "trainer": self.settings,
             "history": self.history,
             "complete": self.complete,
+            "outdated": self.outdated,
             "diverged": self.diverged,
             "pruned": self.pruned,
             "notes": self.notes,
@@ -195,6 +198,7 @@ class Recorder(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
         self.complete = state_dict["complete"]
+        self.outdated = state_dict["outdated"]
         self.diverged = state_dict["diverged"]
         self.pruned = state_dict["pruned"]
         self.notes = list(state_dict["notes"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 import traceback
@@ -137,10 +136,10 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         if recorder.pruned:
             return {**outcome, "status": "pruned", "reason": recorder.pruned}
         logger.epoch = recorder.epochs
-        last = recorder.history[standing(runtime.monitor, recorder.history)]
-        if math.isnan(last[-1]):  # the last epoch was not validated, as where only every second one is
-            scores = _merged(trainer.validate(module, **setup.val_data(), verbose=False))
-            last[-1] = scores.get(standing(runtime.monitor, scores), math.nan)
+        if recorder.outdated:  # the last batches were not validated, as with check_val_every_n_epoch
+            for name, value in _merged(trainer.validate(module, **setup.val_data(), verbose=False)).items():
+                if name in recorder.history:
+                    recorder.history[name][-1] = value
         test: Mapping[str, float] = {}
         if (test_data := setup.test_data()) is not None:
             test = _merged(trainer.test(module, **test_data, verbose=False))

@@ -8,6 +8,7 @@ import toy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, TensorDataset
 
+from nnhp_torch.run.answer import Setup
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial import run_trial
 
@@ -174,3 +175,24 @@ def test_where_the_last_epoch_was_not_validated_the_final_weights_are(trial, tmp
     assert (result.status, result.reason) == ("completed", "")
     assert [math.isfinite(value) for value in result.history["val_accuracy"]] == [False, True, True]
     assert result.test["test_accuracy"] == result.final("val_accuracy"), "both of the same images"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_where_batches_came_after_the_last_validation_the_final_weights_are_validated(trial, tmp_path, stopped):
+    """Six batches, a validation after the fourth: what ranks must be of the weights after the sixth."""
+
+    def build(config):
+        return Setup(*toy.build(config), trainer={"val_check_interval": 4})
+
+    def stop(epoch, metrics):
+        if stopped and epoch == 3:
+            raise Killed
+
+    runtime = Runtime(str(tmp_path), accelerator="cpu")
+    if stopped:
+        with pytest.raises(Killed):
+            run_trial(trial, build, runtime, stop)
+    result = run_trial(trial, build, runtime)
+    assert (result.status, result.reason) == ("completed", "")
+    for metric in ("accuracy", "loss"):
+        assert result.test[f"test_{metric}"] == result.final(f"val_{metric}"), "both of the same images"
