@@ -49,6 +49,8 @@ class GaussianNoise(HookCallback):
         ValueError: std is negative or not finite; at the start of a fit, no submodule has the name.
     """
 
+    takes_chunks = True  # each number has noise of its own, however the batch is cut
+
     def __init__(self, std: float, module: str = "net") -> None:
         super().__init__()
         if not (std >= 0 and math.isfinite(std)):

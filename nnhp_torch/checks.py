@@ -1,4 +1,4 @@
-"""Checks of single settings. Each raises ValueError: the setting, what would be right, and what was given."""
+"""Checks of single settings. Those that refuse raise ValueError: the setting, what would be right, what was given."""
 
 from __future__ import annotations
 
@@ -43,3 +43,8 @@ def number(
             f"below {below:g}" if below < float("inf") else "",
         ]
         raise ValueError(f"{name} must be a number {' and '.join(filter(None, bounds))}, not {value!r}")
+
+
+def not_negative(*values: float) -> bool:
+    """Whether all are finite and at least 0."""
+    return all(0 <= value < float("inf") for value in values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from nnhp_torch import checks
 from nnhp_torch.network import catalog
 from nnhp_torch.network.chunks import step_loss
 from nnhp_torch.network.mean import Mean
@@ -103,10 +103,11 @@ class Classifier(L.LightningModule):
 
         _require(num_classes >= 2, f"num_classes must be at least 2, not {num_classes}")
         strengths = reg if isinstance(reg, list) else [reg]
-        _require(_not_negative(*strengths, activity_reg), "reg and activity_reg must be finite numbers of at least 0")
+        allowed = checks.not_negative(*strengths, activity_reg)
+        _require(allowed, "reg and activity_reg must be finite numbers of at least 0")
         _require(0 <= label_smoothing < 1, f"label_smoothing must be at least 0 and below 1, not {label_smoothing}")
         _require(
-            class_weights is None or (len(class_weights) == num_classes and _not_negative(*class_weights)),
+            class_weights is None or (len(class_weights) == num_classes and checks.not_negative(*class_weights)),
             f"class_weights must be {num_classes} finite numbers of at least 0, one per class, not {class_weights}",
         )
         catalog.check("lr_decay", lr_decay)
@@ -242,10 +243,6 @@ def _kernels(net: nn.Module) -> list[Tensor]:
 def _at_least_float32(x: Tensor) -> Tensor:
     """Sums and logarithms deserve more digits than bfloat16 has."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def _not_negative(*values: float) -> bool:
-    return all(value >= 0 and math.isfinite(value) for value in values)
 
 
 def _require(condition: bool, otherwise: str) -> None:
