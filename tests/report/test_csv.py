@@ -60,6 +60,6 @@ def test_the_table_of_a_study_is_utf_8_and_harmless_too(sweep, store, tmp_path):
     overview.write_csv(tmp_path / "study.csv", found)
     (row,) = csv.DictReader((tmp_path / "study.csv").read_text(encoding="utf-8").splitlines())
     assert (row["sweep"], row["winner"]) == ("tiny", "'=1+1 [relu] é")
-    out = Terminal(io.StringIO())
+    out = Terminal(io.StringIO(), width=140)
     out.print(overview.table(found))
     assert "=1+1 [relu] é" in out.file.getvalue()

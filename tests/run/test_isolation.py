@@ -80,7 +80,7 @@ def test_a_module_that_changes_directory_keeps_its_files_in_one_folder(sweep, tm
     store = ResultStore("logs/tiny")
     Sweeper(InProcess(one.build, Runtime("logs/tiny", accelerator="cpu")), store).run(one, one.trials())
     (folder,) = tmp_path.glob("logs/tiny/*/checkpoints")
-    assert {path.name for path in folder.iterdir()} == {"last.ckpt", "best.ckpt"}
+    assert {path.name for path in folder.iterdir()} == {"last.ckpt", "best.ckpt", "trial.json"}
     assert list(folder.parent.glob("events.out.tfevents.*"))
 
 

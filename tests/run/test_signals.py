@@ -25,7 +25,7 @@ import sys, time
 from conftest import TinyConfig
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.report.table import FigureReport
+from nnhp_torch.report.pictures import FigureReport
 
 def tidy_up_long(self, outcome):
     print("tidying up", flush=True)
