@@ -11,7 +11,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
 
 import ray
 from ray.exceptions import RayError
@@ -28,6 +29,7 @@ from nnhp_torch.run.worker import attempt, get_ready, prepare
 
 PATIENCE = 20  # seconds for which the cluster's head may not answer
 RETRIES = 3  # of a trial whose node or process goes away
+T = TypeVar("T")
 
 
 class RayTasks:
@@ -63,6 +65,7 @@ class RayTasks:
         if first is None:
             return
         with _connected(self.address):
+            self.ask = Head().ask
             self.needs = self._needs()
             if self._prepared(first, listener):
                 self._run(itertools.chain([first], trials), listener)
@@ -70,11 +73,13 @@ class RayTasks:
     def _prepared(self, first: Trial, listener: Listener) -> bool:
         """Whether the data is at hand on the node that has tried; False where the sweep is to stop."""
         task = ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime, _environment())
-        while not ray.wait([task], timeout=0.2)[0]:
+        while not self.ask(ray.wait, [task], timeout=0.2)[0]:
             if listener.stopping():
                 return False
         try:
-            error = ray.get(task)
+            error = self.ask(ray.get, task)
+        except ClusterLost:
+            raise
         except Exception as failure:  # the node cannot even load the task
             reason = _last_line(failure)
             raise PreparationError(f"no trial can run there: {reason}. Every node needs this package") from failure
@@ -89,32 +94,22 @@ class RayTasks:
         running: dict[Any, Trial] = {}
         questions = board.questions.remote()
         waiting: Iterator[Trial | None] = itertools.chain(trials, itertools.repeat(None))
-        head, answered = ray.get_runtime_context().gcs_address, time.monotonic()
         while not listener.stopping():
-            # Ray waits for its head for a minute, in whatever it is asked, and then ends this process.
-            if not _answers_at(head):
-                if time.monotonic() - answered > PATIENCE:
-                    raise ClusterLost(
-                        f"the head of the Ray cluster at {head} has gone. Start one and run the same command again: "
-                        "what has ended is in the ledger, and each trial goes on from its checkpoint on a shared disk."
-                    )
-                time.sleep(0.5)
-                continue
-            answered = time.monotonic()
-            while len(running) < self._room() and (trial := next(waiting)) is not None:
+            while len(running) < self.ask(self._room) and (trial := next(waiting)) is not None:
                 listener.started(trial)
-                task = train.remote(trial, self.build, self.runtime, self.threads, _environment(), board)
+                task = self.ask(train.remote, trial, self.build, self.runtime, self.threads, _environment(), board)
                 running[task] = trial
             if not running:
                 return
-            done, _ = ray.wait([questions, *running], num_returns=1, timeout=0.2)
+            done, _ = self.ask(ray.wait, [questions, *running], num_returns=1, timeout=0.2)
             for task in done:
                 if task == questions:
-                    board.answer.remote(answers(ray.get(questions), {t.key: t for t in running.values()}, listener))
+                    asked = self.ask(ray.get, questions)
+                    board.answer.remote(answers(asked, {t.key: t for t in running.values()}, listener))
                     questions = board.questions.remote()
                 else:
                     trial = running.pop(task)
-                    listener.ended(trial, _result(task, trial))
+                    listener.ended(trial, self.ask(_result, task, trial))
 
     def _needs(self) -> dict[str, int]:
         """Resources per trial.
@@ -140,6 +135,44 @@ class RayTasks:
         if self.needs["num_gpus"]:
             room = min(room, there.get("GPU", 0))
         return max(1, int(room))
+
+
+class Head:
+    """Asks Ray, and notices when the cluster's head goes away meanwhile.
+
+    Ray itself waits for its head for a minute, inside of whatever call it is in, and then ends this process.
+    """
+
+    def __init__(self) -> None:
+        self.address = ray.get_runtime_context().gcs_address
+        self.answered = time.monotonic()
+
+    def ask(self, call: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Returns what `call` returns.
+
+        Raises:
+            ClusterLost: the head has not answered for `PATIENCE` seconds.
+        """
+        answer: Future[T] = Future()
+        threading.Thread(target=_fulfil, args=(answer, call, args, options), daemon=True).start()
+        while True:
+            if _answers_at(self.address):
+                self.answered = time.monotonic()
+            elif time.monotonic() - self.answered > PATIENCE:
+                raise ClusterLost(
+                    f"the head of the Ray cluster at {self.address} has gone. Start one and run the same "
+                    "command again: what has ended is in the ledger, and each trial goes on from its checkpoint "
+                    "on a shared disk."
+                )
+            if wait([answer], timeout=0.5).done:
+                return answer.result()
+
+
+def _fulfil(answer: Future[T], call: Callable[..., T], args: Any, options: Any) -> None:
+    try:
+        answer.set_result(call(*args, **options))
+    except BaseException as error:  # it is raised where the answer is awaited
+        answer.set_exception(error)
 
 
 class NodeLeaves(RuntimeError):

@@ -174,13 +174,26 @@ def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, swee
 
 
 DRIVER = """
+import os
 import sys
+import time
 from conftest import TinyConfig
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.run import ray
 
 ray.PATIENCE = 4
+
+
+# The head goes away at the worst moment: when it is just to be asked something.
+def room(self, room=ray.RayTasks._room):
+    head = ray.ray.get_runtime_context().gcs_address
+    while os.path.exists(sys.argv[0] + ".kill") and ray._answers_at(head):
+        time.sleep(0.1)
+    return room(self)
+
+
+ray.RayTasks._room = room
 main(Sweep("tiny", TinyConfig(), {"max_epochs": [2, 1_000_000]}, build="toy:build"))
 """
 
@@ -198,9 +211,11 @@ def test_when_the_head_goes_away_the_table_comes_and_how_to_go_on(cluster, store
         text=True,
     )
     try:
-        _wait_for(lambda: store.path.exists() and list(store.folder.glob("*=1000000/checkpoints/last.ckpt")), 60)
+        _wait_for(lambda: store.path.exists() and list(store.folder.glob("*=1000000/checkpoints/last.ckpt")), 240)
+        (tmp_path / "driver.py.kill").touch()
+        time.sleep(2)
         cluster.head_node.kill_gcs_server(check_alive=False)
-        out, err = driver.communicate(timeout=60)
+        out, err = driver.communicate(timeout=240)
     finally:
         driver.kill()
     assert driver.returncode == 1, out + err
