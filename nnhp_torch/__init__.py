@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnhp_torch.article.config import TrialConfig as TrialConfig
     from nnhp_torch.callbacks import GaussianNoise as GaussianNoise
+    from nnhp_torch.callbacks import RestoreBestWeights as RestoreBestWeights
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.grid import Sweep as Sweep
@@ -34,6 +35,7 @@ _HOME = {
     "Setup": "run.answer",
     "EpochSeed": "run.callbacks",
     "GaussianNoise": "callbacks",
+    "RestoreBestWeights": "callbacks",
     "StopWhenDiverged": "run.callbacks",
     "WeightConstraint": "callbacks",
     "TrialConfig": "article.config",

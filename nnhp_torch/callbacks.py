@@ -6,7 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -133,3 +133,53 @@ class WeightConstraint(HookCallback):
     def _constrain(self, weights: list[Tensor], optimizer: Optimizer, *_: Any) -> None:
         for w in weights:
             w.copy_(self.constraint(w))
+
+
+class RestoreBestWeights(L.Callback):
+    """Goes back, when the training ends, to the weights of the epoch that validated best.
+
+    (Keras 3: `restore_best_weights` of keras/src/callbacks/early_stopping.py; here beside any EarlyStopping, or none.)
+    The best weights are kept in memory, and in checkpoints, so that a resumed fit knows them.
+
+    Args:
+        monitor: name of a metric that is logged in validation.
+        mode: whether more of it is better (`max`) or less (`min`).
+
+    Raises:
+        ValueError: mode is neither; after the first validation, nothing of that name is logged.
+
+    Example:
+        >>> from lightning.pytorch.callbacks import EarlyStopping
+        >>> stop = EarlyStopping("val_accuracy", mode="max", patience=3)
+        >>> trainer = L.Trainer(callbacks=[stop, RestoreBestWeights("val_accuracy", mode="max")], logger=False)
+    """
+
+    def __init__(self, monitor: str = "val_accuracy", mode: Literal["max", "min"] = "max") -> None:
+        if mode not in ("max", "min"):
+            raise ValueError(f"mode must be 'max' or 'min', not {mode!r}")
+        self.monitor = monitor
+        self.mode = mode
+        self.best: float | None = None
+        self.weights: dict[str, Any] = {}
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        if self.monitor not in trainer.callback_metrics:
+            there = ", ".join(trainer.callback_metrics) or "nothing"
+            raise ValueError(f"RestoreBestWeights: {self.monitor!r} is not logged; there is {there}")
+        value = trainer.callback_metrics[self.monitor].item()
+        # The first of equals is kept, as in Keras; what is not a number is never better.
+        if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
+            self.best = value
+            self.weights = {name: w.detach().clone() for name, w in pl_module.state_dict().items()}
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.weights:
+            pl_module.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.weights = state_dict["best"], state_dict["weights"]

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
+from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint
 from nnhp_torch.network.constraints import max_norm
 from nnhp_torch.network.module import MLPClassifier
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
@@ -316,3 +316,46 @@ def test_a_module_without_such_a_metric_trains_on():
     stop = StopWhenDiverged()
     assert fit(ConvNet(), [stop], data=images()).current_epoch == 2
     assert stop.epoch is None
+
+
+class Scripted(L.LightningModule):
+    """One weight, which counts epochs; what validation says of each is given."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = scores
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch, batch_idx):
+        return self.weight * 0
+
+    def on_train_epoch_start(self):
+        self.weight.data += 1
+
+    def validation_step(self, batch, batch_idx):
+        self.log("score", self.scores[self.current_epoch])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "scores", "best"),
+    [
+        ("max", [0.1, 0.9, 0.4, 0.9], 2),  # the first of equals
+        ("min", [0.5, 0.9, 0.4, 0.9], 3),
+        ("max", [0.1, float("nan"), 0.2], 3),
+        ("max", [0.1, 0.2, 0.3], 3),
+    ],
+)
+def test_the_weights_of_the_best_epoch_are_back_when_the_training_has_ended(mode, scores, best):
+    module = Scripted(scores)
+    fit(module, [RestoreBestWeights("score", mode)], max_epochs=len(scores))
+    assert module.weight == best
+
+
+def test_a_metric_that_is_not_there_to_restore_by_is_named_with_those_that_are():
+    with pytest.raises(ValueError, match="'val_f1' is not logged; there is score"):
+        fit(Scripted([1.0, 2.0]), [RestoreBestWeights("val_f1")])
+    with pytest.raises(ValueError, match="mode must be 'max' or 'min', not 'most'"):
+        RestoreBestWeights("score", "most")

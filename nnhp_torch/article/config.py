@@ -78,6 +78,9 @@ class TrialConfig:
         0.0, "standard deviation of the Gaussian noise on the training images (pixels in 0..1)", least=0
     )
     patience: int | None = _whole(None, "epochs without a better val_accuracy before stopping; null: never", least=0)
+    restore_best: bool = _choice(
+        False, "go back to the weights of the best epoch when the training ends", (True, False)
+    )
     log_sparsity: bool = _choice(
         False, "also log val_sparsity, the share of hidden outputs that are zero", (True, False)
     )

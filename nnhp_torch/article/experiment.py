@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from nnhp_torch import Setup
 from nnhp_torch.article import printed
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
+from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint
 from nnhp_torch.mnist.datamodule import MNISTDataModule
 from nnhp_torch.network.module import MLPClassifier
 
@@ -47,6 +47,8 @@ def build(config: TrialConfig) -> Setup:
         callbacks.append(WeightConstraint(config.weight_constraint))
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience))
+    if config.restore_best:
+        callbacks.append(RestoreBestWeights("val_accuracy", mode="max"))
     trainer = {} if config.gradient_clip is None else {"gradient_clip_val": config.gradient_clip}
     return Setup(module, datamodule, callbacks, trainer)
 

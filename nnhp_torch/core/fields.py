@@ -103,6 +103,7 @@ STATE: Types = {  # what a Recorder keeps in a checkpoint
     "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
     "complete": ("true or false", lambda value: isinstance(value, bool)),
     "outdated": ("true or false", lambda value: isinstance(value, bool)),
+    "ended": ("true or false", lambda value: isinstance(value, bool)),
     "diverged": FIELDS["reason"],
     "pruned": FIELDS["reason"],
     "notes": FIELDS["notes"],

@@ -15,7 +15,6 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from nnhp_torch.core import fields
 from nnhp_torch.core.files import must_be_file, replacing
@@ -23,9 +22,8 @@ from nnhp_torch.core.keeping import BEST, LAST, Identity, claim, owner
 from nnhp_torch.core.objective import Objective, standing, unlogged
 from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.epoch_log import EpochLog
-from nnhp_torch.run.plain import is_plain
+from nnhp_torch.run.saving import RESUMABLE
 
-RESUMABLE = "resumable"  # the checkpoint is loaded again without trust: nothing in it may need more
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
 
@@ -56,6 +54,8 @@ class Recorder(Checkpoint):
         self.history: dict[str, list[float]] = {}
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
         self.complete = False
+        self.ended = True  # whether nothing that acts at the training's end can still change the weights
+        self.weights: list[float] = []  # the sum of each before that
         self.diverged = ""  # the reason, where there is one
         self.pruned = ""  # likewise
         self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
@@ -90,9 +90,12 @@ class Recorder(Checkpoint):
             if state.get("trainer", {}) != self.settings:
                 self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
                 return {}
+            state.setdefault("ended", True)  # checkpoints of before do not say
             fields.check(state, fields.STATE)
             fields.check_epochs(state["history"], checkpoint["epoch"] + 1, max_epochs)
             self.load_state_dict(state)
+            if not self.ended:
+                self.note("resumed, may differ: it was stopped while a callback or the module ended its training")
         except Exception as error:
             why = _reason(error)
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
@@ -119,6 +122,8 @@ class Recorder(Checkpoint):
         self.diverged = self._judge(trainer, metrics)
         trainer.should_stop |= bool(self.diverged)
         self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+        if self.complete and any(map(_acts_at_the_end, (pl_module, *trainer.callbacks))):  # type: ignore[attr-defined]
+            self.ended, self.weights = False, _sums(pl_module)
         if trainer.logger is not None and trainer.is_global_zero:
             trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
         trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
@@ -134,6 +139,16 @@ class Recorder(Checkpoint):
             trainer.save_checkpoint(
                 self.last, weights_only=False, storage_options=RESUMABLE
             )  # a kill now would train it on
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Saves the weights that others leave at the training's end, such as the best ones or an average."""
+        if not self.ended:
+            self.ended = True
+            self.outdated |= trainer.enable_validation and self.weights != _sums(pl_module)
+            trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["epoch"] = self.epochs - 1  # Lightning counts one more at the training's end
 
     def need_monitor(self) -> None:
         """Raises ValueError where the monitored metric is none of those that were logged."""
@@ -190,6 +205,7 @@ class Recorder(Checkpoint):
             "history": self.history,
             "complete": self.complete,
             "outdated": self.outdated,
+            "ended": self.ended,
             "diverged": self.diverged,
             "pruned": self.pruned,
             "notes": self.notes,
@@ -199,42 +215,21 @@ class Recorder(Checkpoint):
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
         self.complete = state_dict["complete"]
         self.outdated = state_dict["outdated"]
+        self.ended = state_dict["ended"]
         self.diverged = state_dict["diverged"]
         self.pruned = state_dict["pruned"]
         self.notes = list(state_dict["notes"])
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint in one step: a kill leaves the old one whole.
-
-    Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step. A checkpoint that
-    is saved as RESUMABLE leaves out the hyperparameters that are objects, which no fit needs to go on.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        if storage_options == RESUMABLE:
-            checkpoint = _without_objects(checkpoint)
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with replacing(target) as staged, open(staged, "wb") as file:
-                torch.save(checkpoint, file)
-        except RuntimeError as error:
-            # torch makes it of a failed write; what the system said stands behind it.
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
-            raise
+def _acts_at_the_end(part: L.Callback | L.LightningModule) -> bool:
+    kind = L.LightningModule if isinstance(part, L.LightningModule) else L.Callback
+    return not isinstance(part, Recorder) and type(part).on_train_end is not kind.on_train_end
 
 
-def _without_objects(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint without what only trust could load and no fit needs: hyperparameters that are objects."""
-    checkpoint = dict(checkpoint)
-    for kind in (L.LightningModule, L.LightningDataModule):
-        checkpoint.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None)  # a class
-        if (hyperparameters := kind.CHECKPOINT_HYPER_PARAMS_KEY) in checkpoint:
-            kept = {name: value for name, value in checkpoint[hyperparameters].items() if is_plain(value)}
-            checkpoint[hyperparameters] = kept
-    return checkpoint
+def _sums(module: L.LightningModule) -> list[float]:
+    """One number per weight, by which a change is seen."""
+    weights = [w.detach().double().sum() for w in module.state_dict().values() if isinstance(w, torch.Tensor)]
+    return torch.stack(weights).tolist() if weights else []
 
 
 def _reason(error: Exception) -> str:

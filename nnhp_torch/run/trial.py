@@ -30,9 +30,10 @@ from nnhp_torch.run.devices import share
 from nnhp_torch.run.isolation import isolated
 from nnhp_torch.run.logger import TrialLogger
 from nnhp_torch.run.randomness import seed_all
-from nnhp_torch.run.recorder import AtomicCheckpointIO, OnEpoch, Recorder, round_to_float32
+from nnhp_torch.run.recorder import OnEpoch, Recorder, round_to_float32
 from nnhp_torch.run.resumption import go_on_to_test
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.saving import AtomicCheckpointIO
 
 Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.answer
 

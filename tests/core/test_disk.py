@@ -19,8 +19,8 @@ from conftest import completed, environment
 from nnhp_torch.cli import main as cli
 from nnhp_torch.core.files import disk_full, replacing
 from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.run.recorder import AtomicCheckpointIO
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.saving import AtomicCheckpointIO
 from nnhp_torch.run.trial import run_trial
 from nnhp_torch.run.worker import _redirect_output
 

@@ -18,10 +18,12 @@ import toy
 from conftest import environment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from nnhp_torch.callbacks import RestoreBestWeights
 from nnhp_torch.core import grid
 from nnhp_torch.core.keeping import claim
-from nnhp_torch.run.recorder import AtomicCheckpointIO, Recorder
+from nnhp_torch.run.recorder import Recorder
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.saving import AtomicCheckpointIO
 from nnhp_torch.run.trial import run_trial
 
 
@@ -109,6 +111,40 @@ def test_a_trial_that_early_stopping_ended_is_not_trained_on_when_it_resumes(tri
     result = run_trial(trial, build, runtime)
     assert (result.status, result.epochs) == ("completed", 1)
     assert result.test["test_accuracy"] == result.final("val_accuracy")
+
+
+def _restoring(config):
+    """Learns so fast that its last epoch is not its best; goes back to the best one at the end."""
+    module, data, callbacks = toy.build(dataclasses.replace(config, lr=0.5))
+    return module, data, [*callbacks, RestoreBestWeights("val_loss", mode="min")]
+
+
+def test_what_ranks_and_is_tested_is_of_the_weights_that_callbacks_leave_at_the_end(trial, runtime, tmp_path):
+    trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, max_epochs=8))
+    whole = run_trial(trial, _restoring, runtime)
+    plain = run_trial(dataclasses.replace(trial, name="plain"), lambda c: (*_restoring(c)[:2], []), runtime)
+    assert whole.history["val_loss"][:-1] == plain.history["val_loss"][:-1]
+    assert whole.final("val_loss") == min(plain.history["val_loss"]) < plain.final("val_loss")
+    assert whole.test["test_loss"] == pytest.approx(whole.final("val_loss"))  # the toy's splits are the same images
+
+
+@pytest.mark.parametrize("epoch", [1, 5, 8])
+def test_what_a_callback_restores_at_the_end_a_resumed_trial_restores_too(trial, runtime, tmp_path, epoch):
+    def stop(at, metrics):
+        if at == epoch:
+            raise KeyboardInterrupt
+
+    trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, max_epochs=8))
+    elsewhere = dataclasses.replace(runtime, folder=str(tmp_path / "whole"))
+    whole = run_trial(trial, _restoring, elsewhere)
+    assert run_trial(trial, _restoring, runtime, stop).status == "interrupted"
+    resumed = run_trial(trial, _restoring, runtime)
+    if epoch < 8:
+        assert (resumed.history, resumed.test, resumed.notes) == (whole.history, whole.test, [])
+    else:  # nobody can know what the callback had still to do
+        assert "stopped while a callback or the module ended its training" in resumed.notes[0]
+    again = run_trial(trial, _restoring, elsewhere)  # a kill before its record was written
+    assert (again.history, again.test, again.notes) == (whole.history, whole.test, [])
 
 
 def _flipped(data):
@@ -254,6 +290,7 @@ import toy, torch
 from conftest import TinyConfig
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.saving import AtomicCheckpointIO
 from nnhp_torch.run.trial import run_trial
 
 save, saves = torch.save, []
