@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nnhp_torch.run.callbacks import StopWhenDiverged as StopWhenDiverged
     from nnhp_torch.search.space import Range as Range
     from nnhp_torch.search.space import Search as Search
+    from nnhp_torch.splits import folds as folds
 
 # Importing lightning takes seconds, and the command line must answer at once.
 _HOME = {
@@ -41,6 +42,7 @@ _HOME = {
     "TrialConfig": "article.config",
     "MNISTDataModule": "mnist.datamodule",
     "DigitImages": "mnist.digits",
+    "folds": "splits",
     "main": "cli.main",
     "Sweep": "core.grid",
     "Trial": "core.grid",

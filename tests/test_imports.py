@@ -10,7 +10,7 @@ import pytest
 import nnhp_torch
 
 ROOT = Path(nnhp_torch.__file__).parent
-LEFT = {"article", "callbacks", "checks", "mnist", "network"}
+LEFT = {"article", "callbacks", "checks", "mnist", "network", "splits"}
 RIGHT = {"cli", "core", "report", "run", "search"}
 DOORS = {"__init__", "__main__"}  # these see both
 

@@ -93,6 +93,7 @@ class TrialConfig:
         PROTOCOLS,
     )
     dataset: str = _choice("MNIST", "MNIST, FashionMNIST or KMNIST", ("MNIST", "FashionMNIST", "KMNIST"))
+    fold: int = _choice(5, "which sixth of the training images is held out, 0 to 5; 5: the last", tuple(range(6)))
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -101,6 +102,8 @@ class TrialConfig:
                 setting.metadata["check"](setting.name, value)
         if self.optimizer == "Adagrad" and self.momentum is not None:
             raise ValueError("Adagrad has no momentum: leave momentum at null")
+        if self.protocol != "holdout" and self.fold != TrialConfig.fold:
+            raise ValueError(f"protocol {self.protocol!r} holds no images out: leave fold at {TrialConfig.fold}")
         if self.protocol == "printed":
             self._refuse_what_is_not_printed()
         images = TRAINING_IMAGES[self.protocol]

@@ -39,6 +39,7 @@ def build(config: TrialConfig) -> Setup:
         split=split,
         dataset=config.dataset,
         seed=config.seed,
+        fold=config.fold,
         as_bytes=True,  # the module scales them, a chunk at a time
     )
     if config.noise > 0:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import typing
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -88,6 +90,22 @@ def add_sweep_options(parser: ArgumentParser, sweep: Sweep) -> None:
             grid.add_argument(f"--grid.{name}", type=list[hint], default=list(sweep.axes[name]), help=help)  # type: ignore[valid-type]
         elif name not in (*TOP_LEVEL, "seed"):
             base.add_argument(f"--base.{name}", type=hint, default=default, help=help)
+    add_replicates(parser, settings, sweep.replicates)
+
+
+def add_replicates(parser: ArgumentParser, settings: Settings, declared: Mapping[str, Sequence[Any]]) -> None:
+    """`--over.*` for every setting; --help lists those that the sweep declares."""
+    about = "--over.NAME '[…]', of any setting that is no axis: each of its values is run with each of the seeds"
+    over = parser.add_argument_group("what repeats each cell, as seeds do", about)
+    for name, (hint, _, help) in settings.items():
+        values = list(declared[name]) if name in declared else None
+        shown = argparse.SUPPRESS if values is None else help
+        over.add_argument(f"--over.{name}", type=list[hint], default=values, help=shown)  # type: ignore[valid-type]
+
+
+def replicates(args: Namespace) -> dict[str, list[Any]]:
+    """Field → the values that repeat each cell."""
+    return {name: values for name, values in vars(args.over).items() if values is not None}
 
 
 def _settings(sweep: Sweep) -> Settings:
@@ -108,7 +126,8 @@ def changed(sweep: S, args: Namespace) -> S:
     base = vars(args.base) if "base" in args else {}
     top = {name: args[name] for name in TOP_LEVEL if name in args}
     axes = sweep.with_axes({name: args[f"grid.{name}"] for name in sweep.axes})
-    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **base, **top), axes=axes)
+    changed_base = dataclasses.replace(sweep.base, **base, **top)
+    return dataclasses.replace(sweep, base=changed_base, axes=axes, replicates=replicates(args))
 
 
 def precision(args: Namespace) -> str:

@@ -37,6 +37,7 @@ class Trial:
         precision: Trainer's precision, in full (`32-true`).
         threads: CPU threads of the process that trains it; another number sums in another order.
         build: name of what makes a module of the configuration; empty if it does not matter.
+        replicate: the values of the sweep's replicates; trials that differ in them alone are of one cell.
     """
 
     sweep: str
@@ -46,6 +47,7 @@ class Trial:
     precision: str = "32-true"
     threads: int = 1
     build: str = ""
+    replicate: Mapping[str, Primitive] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -88,10 +90,11 @@ class Sweep:
         monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
         mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
         verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have completed.
+        replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
 
     Raises:
-        ValueError: an axis is unknown, empty, repeats a value, or holds one that the configuration or the ledger
-            refuses; or the monitor's name does not tell its direction.
+        ValueError: an axis or a replicate is unknown, empty, repeats a value, is both, or holds a value that the
+            configuration or the ledger refuses; or the monitor's name does not tell its direction.
     """
 
     name: str
@@ -102,6 +105,7 @@ class Sweep:
     monitor: str = "val_accuracy"
     mode: Mode | None = None
     verdict: Callable[[Sequence[Any]], str] | None = None
+    replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict)
     _declared: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,23 +117,21 @@ class Sweep:
                 raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
         if not self.axes:
             raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
-        object.__setattr__(self, "axes", {axis: plain(values) for axis, values in self.axes.items()})
-        for axis, values in self.axes.items():
-            if axis not in names:
-                raise ValueError(f"no setting is called {axis!r}; there are {', '.join(names)}")
-            if axis == "seed":
-                raise ValueError("seed is not an axis: give several with --seeds (or trials(seeds=...))")
-            if isinstance(values, str) or not values:
-                raise ValueError(f"axis {axis} needs a list with at least one value, not {values!r}")
-            repeated = [value for i, value in enumerate(values) if value in values[:i]]
-            if repeated:
-                raise ValueError(f"axis {axis} has {repeated[0]!r} twice")
+        for kind, lists in (("axis", "axes"), ("replicate", "replicates")):
+            object.__setattr__(self, lists, {name: plain(values) for name, values in getattr(self, lists).items()})
+            for name, values in getattr(self, lists).items():
+                _check_values(kind, name, values, names)
+        for name in self.replicates:
+            if name in self.axes:
+                raise ValueError(f"{name} is an axis and a replicate: its values are cells, or they repeat each cell")
         Objective.of(self.monitor, self.mode)
         check_count(self.size)
         if self._declared is None:
             object.__setattr__(self, "_declared", self.base)
         for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
             check_config(dataclasses.replace(self.base, **cell))
+        for replicate in _product(self.replicates):
+            check_config(dataclasses.replace(self.base, **replicate))
         check_config(self.base)
 
     @property
@@ -144,15 +146,14 @@ class Sweep:
 
     def cells(self) -> Iterator[dict[str, Primitive]]:
         """The swept values of each cell, in order."""
-        for values in itertools.product(*self.axes.values()):
-            yield dict(zip(self.axes, values, strict=True))
+        yield from _product(self.axes)
 
     def with_axes(self, axes: Mapping[str, Sequence[Primitive]]) -> Mapping[str, Sequence[Primitive]]:
         """What becomes of axes that the command line gives as lists."""
         return axes
 
     def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
-        """One trial per seed and cell, the whole grid for the first seed before the second.
+        """One trial per seed, replicate and cell: the whole grid for the first replicate, and seed, before the next.
 
         Args:
             seeds: default: the base's own seed.
@@ -161,12 +162,11 @@ class Sweep:
         """
         trials = []
         chosen = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)
-        check_count(len(chosen) * self.size)
-        for seed in chosen:
-            for cell in self.cells():
-                config = dataclasses.replace(self.base, **cell, seed=seed)
-                trial = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))
-                trials.append(dataclasses.replace(trial, name=self._name(trial)))
+        check_count(len(chosen) * math.prod(map(len, self.replicates.values())) * self.size)
+        for seed, replicate, cell in itertools.product(chosen, _product(self.replicates), self.cells()):
+            config = dataclasses.replace(self.base, **cell, **replicate, seed=seed)
+            trial = Trial(self.name, config, cell, "", precision, threads, name_of(self.build), replicate)
+            trials.append(dataclasses.replace(trial, name=self._name(trial)))
         return trials
 
     def _name(self, trial: Trial) -> str:
@@ -176,6 +176,25 @@ class Sweep:
             if value != usual:  # the configuration may have a field of the same name
                 changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value
         return file_name({**trial.cell, **changed}, defaults(self.base), trial.key)
+
+
+def _product(values: Mapping[str, Sequence[Primitive]]) -> Iterator[dict[str, Primitive]]:
+    """Every combination of the fields' values, the last field varying fastest."""
+    for combined in itertools.product(*values.values()):
+        yield dict(zip(values, combined, strict=True))
+
+
+def _check_values(kind: str, name: str, values: Any, names: Sequence[str]) -> None:
+    """Raises ValueError if a field cannot take these values as an axis or as a replicate does."""
+    if name not in names:
+        raise ValueError(f"no setting is called {name!r}; there are {', '.join(names)}")
+    if name == "seed":
+        raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
+    if isinstance(values, str) or not values:
+        raise ValueError(f"{kind} {name} needs a list with at least one value, not {values!r}")
+    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    if repeated:
+        raise ValueError(f"{kind} {name} has {repeated[0]!r} twice")
 
 
 def check_count(trials: int) -> None:

@@ -187,12 +187,12 @@ def doubts(best: Cell, gathered: Sequence[Cell], objective: Objective) -> str:
     metric = objective.metric
     leads = {cell.label: best.mean(metric) - cell.mean(metric) for cell in gathered if cell.label in p_values}
     alike = [label for label, p in p_values.items() if p >= LEVEL]
-    test = f"({best.trials} seeds, paired, corrected for picking the best of {len(p_values) + 1}, {LEVEL:.0%} level)"
+    test = f"({best.repeated}, paired, corrected for picking the best of {len(p_values) + 1}, {LEVEL:.0%} level)"
     if not alike:
         return f"The winner differs from every other cell, from the next by {in_points(_least(leads), metric)}.\n{test}"
     if len(alike) == len(p_values):
         largest = in_points(max(leads.values(), key=abs), metric)
-        return f"No cell can be told from the winner: {best.trials} seeds are too few for {largest} or less.\n{test}"
+        return f"No cell can be told from the winner: {best.repeated} are too few for {largest} or less.\n{test}"
     others = f"Of {len(p_values)} others {len(p_values) - len(alike)} differ from it. {test}"
     return f"Cannot be told from the winner: {'; '.join(alike)}.\n{others}"
 

@@ -17,19 +17,28 @@ from nnhp_torch.core.result import TrialResult, logged
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the grid with the results of all its seeds.
+    """One cell of the grid with the results of all its seeds and replicates.
 
     Args:
         values: the swept values.
-        results: what its trials have given so far, in the order of the seeds.
+        results: what its trials have given so far, in the order of the seeds and replicates.
         trials: how many were asked for.
         defaults: of the configuration's fields, by which values of another type are told apart.
+        replicates: the sweep's: field → values that repeat the cell.
     """
 
     values: Mapping[str, Any]
     results: Sequence[TrialResult]
     trials: int
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    replicates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    @property
+    def repeated(self) -> str:
+        """How many trials it has, in words: `5 seeds`, or `2 seeds × 3 values of fold`."""
+        seeds = self.trials // math.prod(map(len, self.replicates.values()))
+        counts = [f"{len(values)} values of {name}" for name, values in self.replicates.items() if len(values) > 1]
+        return " × ".join(["1 seed" if seeds == 1 else f"{seeds} seeds", *counts])
 
     @property
     def label(self) -> str:
@@ -96,7 +105,13 @@ def cells(outcome: Outcome) -> list[Cell]:
         gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
     usual = defaults(outcome.sweep.base)
     return [
-        Cell(values, [result for t in trials if (result := outcome.results.get(t.key))], len(trials), usual)
+        Cell(
+            values,
+            [result for t in trials if (result := outcome.results.get(t.key))],
+            len(trials),
+            usual,
+            outcome.sweep.replicates,
+        )
         for values, trials in gathered.values()
     ]
 

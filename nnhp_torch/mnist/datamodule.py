@@ -19,6 +19,7 @@ from nnhp_torch.mnist import files as mnist
 from nnhp_torch.mnist.sources import DATASETS
 
 SPLITS = ("holdout", "article")
+FOLDS = 6  # parts of the training images, one of which is held out
 
 
 class MNISTDataModule(L.LightningDataModule):
@@ -30,12 +31,13 @@ class MNISTDataModule(L.LightningDataModule):
     Args:
         data_dir: where the files are or go; default: $NNHP_DATA_DIR, else a cache in the home directory.
         batch_size: training images per optimizer step, over all devices.
-        split: `holdout`: the last sixth of the training images (10,000) is for validation, the test images for
-            the test; `article`: train on all training images, the test images are validation and test.
+        split: `holdout`: a sixth of the training images (10,000) is for validation, the test images for the test;
+            `article`: train on all training images, the test images are validation and test.
         dataset: MNIST, FashionMNIST or KMNIST.
         seed: of the order in which training images come; each epoch has another.
         eval_batch_size: images per batch of validation, test and prediction, over all devices.
         as_bytes: leave the images as bytes (uint8, 0 to 255), for a module that scales them itself.
+        fold: which sixth is for validation under `holdout`, in the images' own order: 0 to 5; default: the last.
 
     Raises:
         ValueError: an argument is out of range; the message says what would be right.
@@ -50,10 +52,12 @@ class MNISTDataModule(L.LightningDataModule):
         seed: int = 123,
         eval_batch_size: int = 10_000,
         as_bytes: bool = False,
+        fold: int = FOLDS - 1,
     ) -> None:
         super().__init__()
         checks.choice("split", split, SPLITS)
         checks.choice("dataset", dataset, DATASETS)
+        checks.choice("fold", fold, range(FOLDS))
         checks.whole("batch_size", batch_size, least=1)
         checks.whole("eval_batch_size", eval_batch_size, least=1)
         if type(seed) is not int:  # None would mean no shuffling
@@ -66,6 +70,7 @@ class MNISTDataModule(L.LightningDataModule):
         self.seed = seed
         self.eval_batch_size = eval_batch_size
         self.as_bytes = as_bytes
+        self.fold = fold
 
     def prepare_data(self) -> None:
         """Fetches what is missing; raises mnist.DatasetUnavailable where that cannot be."""
@@ -79,13 +84,15 @@ class MNISTDataModule(L.LightningDataModule):
         """
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         images, labels, test_images, test_labels = _tensors(self.dataset, self.data_dir, device)
-        held_out = len(images) // 6 if self.split == "holdout" else 0
-        kept = len(images) - held_out
+        size = len(images) // FOLDS if self.split == "holdout" else 0
+        kept = len(images) - size
         if self.batch_size > kept:
             raise ValueError(f"batch_size must be at most {kept}, the number of training images, not {self.batch_size}")
-        self.train = Images(images[:kept], labels[:kept], self.as_bytes)
+        start = kept - (FOLDS - 1 - self.fold) * size
+        held_out = slice(start, start + size)
+        self.train = Images(_without(images, held_out), _without(labels, held_out), self.as_bytes)
         self.test = Images(test_images, test_labels, self.as_bytes)
-        self.val = Images(images[kept:], labels[kept:], self.as_bytes) if held_out else self.test
+        self.val = Images(images[held_out], labels[held_out], self.as_bytes) if size else self.test
 
     def train_dataloader(self) -> DataLoader[Any]:
         overfits = getattr(self.trainer, "overfit_batches", 0) > 0  # on the same batches in every epoch
@@ -174,6 +181,11 @@ def _loader(images: Images, batch_size: int, seed: int | None = None) -> DataLoa
     rank = torch.distributed.get_rank() if distributed else 0
     sampler = (InOrder if seed is None else EpochBatches)(len(images), min(batch_size, len(images)), seed, world, rank)
     return DataLoader(images, sampler=sampler, batch_size=None)
+
+
+def _without(rows: Tensor, part: slice) -> Tensor:
+    """The rows before and after a part; copied only if there are some behind it."""
+    return rows[: part.start] if part.stop == len(rows) else torch.cat([rows[: part.start], rows[part.stop :]])
 
 
 @lru_cache(maxsize=4)

@@ -26,15 +26,17 @@ def write_results(
     monitor: str = "val_accuracy",
     mode: Mode = "max",
     defaults: Mapping[str, Any] | None = None,
+    replicates: Iterable[str] = (),
 ) -> None:
-    """Writes a row a trial: the swept values, seed, status and the final accuracies.
+    """Writes a row a trial: the swept values, replicates, seed, status and the final accuracies.
 
     An axis that is called like one of the fixed columns (`seed`, `status`, `epochs`, `seconds`, `reason`, `best_epoch`
     or a metric) has `grid.` before its name, as on the command line: `grid.epochs` is the swept value, `epochs` how
-    many were trained.
+    many were trained. A replicate has `over.` there.
 
     Args:
         defaults: of the configuration's fields, by which values of another type are told apart.
+        replicates: fields whose values repeat each cell.
     """
     objective = Objective(monitor, mode)
     names = logged(results)
@@ -43,12 +45,14 @@ def write_results(
     usual = defaults or {}
     fixed = ("seed", "status", "epochs", *finals, f"best_{monitor}", "best_epoch", "seconds", "reason")
     columns = [f"grid.{axis}" if axis in fixed else axis for axis in axes]
+    columns += [f"over.{name}" if name in fixed else name for name in replicates]
     rows = []
     for result in results:
         best, epoch = result.best(monitor, mode)
         rows.append(
             (
                 *(_swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes),
+                *(_swept(result.config.get(name, ""), usual.get(name)) for name in replicates),
                 result.config.get("seed", ""),
                 result.status,
                 result.epochs,

@@ -115,8 +115,8 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
         if index + columns >= len(shown):
             axes.set_xlabel("epoch")
             axes.xaxis.set_tick_params(labelbottom=True)
-    seeds = max((cell.trials for cell in gathered), default=1)
-    spread = f", mean ± standard deviation of {seeds} seeds" if seeds > 1 else ""
+    most = max(gathered, key=lambda cell: cell.trials, default=None)
+    spread = f", mean ± standard deviation of {most.repeated}" if most and most.trials > 1 else ""
     figure.suptitle(f"{outcome.sweep.name.replace('_', ' ')}: {metric} per epoch{spread}", fontsize=13)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     if handles:

@@ -120,11 +120,11 @@ def draw(findings: Sequence[Finding]) -> Figure:
         axes.remove()
     for axes, found in zip(grid.flat, findings, strict=False):
         _draw_panel(axes, found)
-    numbers = sorted({cell.trials for f in findings for cell in f.gathered})  # of seeds
+    repeated = {cell.trials: cell.repeated for f in findings for cell in f.gathered}
     spread = ", one seed"
-    if numbers[-1:] > [1]:
-        spread = f", mean ± standard deviation of {numbers[-1]} seeds"
-        spread += ", or one seed" if numbers[0] == 1 else ""
+    if max(repeated, default=1) > 1:
+        spread = f", mean ± standard deviation of {repeated[max(repeated)]}"
+        spread += ", or one seed" if min(repeated) == 1 else ""
     figure.suptitle(f"Every sweep at a glance: {findings[0].monitor} of the final weights{spread}", fontsize=13)
     return figure
 

@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.grid import Trial, defaults
+from nnhp_torch.core.names import label
 from nnhp_torch.core.objective import standing
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
@@ -46,7 +47,9 @@ class ProgressReport(SweepCallback):
     def on_sweep_start(self, outcome: Outcome) -> None:
         missing = outcome.missing
         self.monitor = outcome.sweep.monitor
-        self.several_seeds = len({trial.config.seed for trial in outcome.trials}) > 1
+        seeds = {trial.config.seed for trial in outcome.trials}
+        several = {**outcome.sweep.replicates, "seed": seeds}
+        self.repeated = [name for name, values in several.items() if len(values) > 1]
         self.total, self.ended = outcome.left, 0
         self.digits = len(str(self.total))
         if not self.total:
@@ -89,7 +92,9 @@ class ProgressReport(SweepCallback):
         self.live.stop()
 
     def _title(self, trial: Trial) -> str:
-        return f"{trial.label}, seed={trial.config.seed}" if self.several_seeds else trial.label
+        """Its cell, and which of the cell's trials it is, if there are several."""
+        which = {name: getattr(trial.config, name) for name in self.repeated}
+        return ", ".join(filter(None, [trial.label, label(which, defaults(trial.config))]))
 
     def _advance(self, trial: Trial, epoch: int) -> None:
         self.epochs[trial.key] = epoch

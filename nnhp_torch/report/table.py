@@ -43,8 +43,9 @@ class CsvReport(SweepCallback):
     def on_sweep_end(self, outcome: Outcome) -> None:
         if outcome.results:
             sweep = outcome.sweep
+            path, mode = self.folder / "results.csv", sweep.objective.mode
             usual = defaults(sweep.base)
-            write_results(self.folder / "results.csv", outcome.ordered, sweep.monitor, sweep.objective.mode, usual)
+            write_results(path, outcome.ordered, sweep.monitor, mode, usual, list(sweep.replicates))
 
 
 class TableReport(SweepCallback):

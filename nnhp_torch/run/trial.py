@@ -148,7 +148,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         twins = [runtime.objective.twin(split, final) for split in ("test", "train")]
         first = [standing(runtime.monitor, final), *filter(None, twins)]  # TensorBoard shows the first five
         logger.log_outcome(
-            {**trial.cell, "seed": trial.config.seed},
+            {**trial.cell, **trial.replicate, "seed": trial.config.seed},
             {name: final[name] for name in (*first, *final)},
         )
         return {**outcome, "status": "completed", "test": test}

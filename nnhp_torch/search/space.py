@@ -77,6 +77,8 @@ class Search(Sweep):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.replicates:
+            raise ValueError("a search trains each trial once: it has no replicates")
         names = list(self.axes)
         for name, (other, _) in self.unless.items():
             if name not in names or other not in names[: names.index(name)]:

@@ -150,6 +150,10 @@ def test_each_setting_changes_what_is_learned(setting):
     assert len(changed) != len(usual) or not torch.allclose(changed, usual, atol=1e-6)
 
 
+def test_the_fold_that_is_held_out_reaches_the_data():
+    assert (_built()[1].fold, _built(fold=2)[1].fold) == (5, 2)
+
+
 def test_max_norm_bounds_every_units_weights():
     torch.manual_seed(0)
     weights = _steps({"weight_constraint": "max_norm", "lr": 3.0})
@@ -179,6 +183,9 @@ def test_max_norm_bounds_every_units_weights():
         ({"gradient_clip": 0}, "gradient_clip must be a number above 0, not 0"),
         ({"patience": -1}, "patience must be a whole number of at least 0"),
         ({"batch_norm": 1.5}, "batch_norm must be one of True, False"),
+        ({"fold": 6}, "fold must be one of 0, 1, 2, 3, 4, 5, not 6"),
+        ({"fold": 0, "protocol": "article"}, "protocol 'article' holds no images out: leave fold at 5"),
+        ({"fold": 0, "protocol": "printed"}, "protocol 'printed' holds no images out: leave fold at 5"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_with_what_would(settings, message):

@@ -1,8 +1,10 @@
 """The command line, from the shell's prompt and back to it."""
 
+import csv
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -149,6 +151,10 @@ def test_help_says_what_the_sweep_is_about_within_two_seconds(command):
         (["--no_such_flag"], "no_such_flag"),
         (["--seeds", "0"], "seeds must be a number of at least 1"),
         (["--seeds", "[1, 1]"], "list of different seeds"),
+        (["--over.lr", "[0.5]"], "lr is an axis and a replicate"),
+        (["--over.width", "[]"], "replicate width needs a list with at least one value"),
+        (["--over.width", "[wide]"], "wide"),
+        (["--over.fold", "[0]"], "over.fold"),
         (["--precision", "33"], "precision must be one of"),
         (["--devices", "0"], "devices must be a number of at least 1"),
         (["--threads", "0"], "threads must be at least 1"),
@@ -229,6 +235,33 @@ def test_dry_run_lists_the_trials_and_writes_nothing(command):
     ]
     assert "4 of 4 trials would run" in out
     assert not (command.folder / "lightning_logs").exists()
+
+
+def test_over_repeats_each_cell_in_table_figure_and_ledger_and_goes_on_where_it_was_stopped(sweep, tmp_path, capsys):
+    flags = ["--grid.lr", "[0.1, 0.01]", "--over.width", "[4, 6, 8]", "--seeds", "2", "--max_epochs", "2"]
+    sweep = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+
+    class Stop(SweepCallback):
+        def on_trial_end(self, trial, result):
+            if (trial.label, *trial.replicate.values()) == ("lr=0.01", 6):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    assert here(sweep, tmp_path, *flags, callbacks=[Stop()]) == 128 + signal.SIGTERM
+    folder = tmp_path / "tiny"
+    assert (folder / "results.jsonl").read_bytes().count(b"\n") == 4
+    assert here(sweep, tmp_path, *flags) == 0
+    out = capsys.readouterr().out
+    assert "lr=0.01, width=8, seed=124" in out
+    assert "(2 seeds × 3 values of width, paired" in " ".join(out.split())
+    assert (folder / "results.jsonl").read_bytes().count(b"\n") == 12
+    with open(folder / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:3] == ["lr", "width", "seed"]
+    assert [(row["width"], row["seed"]) for row in rows[::2]] == [
+        (width, seed) for seed in ("123", "124") for width in ("4", "6", "8")
+    ]
+    assert (folder / "figure.png").exists()
+    assert len(list(folder.glob("lr=*/events.out.tfevents.*"))) == 12
 
 
 def test_a_log_dir_that_cannot_be_written_is_refused_before_training(command):

@@ -23,6 +23,42 @@ def test_each_seed_runs_the_whole_grid_before_the_next(sweep):
     assert [trial.label for trial in trials[:4]] == [trial.label for trial in trials[4:]]
 
 
+def test_replicates_repeat_the_grid_beside_the_seeds_and_are_no_cells(sweep):
+    repeated = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]}, replicates={"width": [4, 6]})
+    trials = repeated.trials(seeds=[1, 2])
+    assert [(t.config.seed, t.config.width, t.config.lr) for t in trials] == [
+        (seed, width, lr) for seed in (1, 2) for width in (4, 6) for lr in (0.1, 0.01)
+    ]
+    assert [trial.label for trial in trials] == ["lr=0.1", "lr=0.01"] * 4
+    assert [dict(trial.replicate) for trial in trials[::2]] == [{"width": 4}, {"width": 6}] * 2
+    assert len({trial.name for trial in trials}) == len({trial.key for trial in trials}) == 8
+    assert [list(cell) for cell in repeated.cells()] == [["lr"], ["lr"]]
+
+
+def test_replicates_keep_the_keys_and_the_names_there_are(sweep):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    repeated = dataclasses.replace(one, replicates={"width": [4, 6]})
+    first = repeated.trials()[:2]
+    assert [(t.key, t.name) for t in first] == [(t.key, t.name) for t in one.trials()]
+    assert [t.name for t in repeated.trials()[2:]] == ["lr=0.1,width=6", "lr=0.01,width=6"]
+
+
+@pytest.mark.parametrize(
+    ("replicates", "message"),
+    [
+        ({"width": []}, "replicate width needs a list with at least one value"),
+        ({"width": [4, 4]}, "replicate width has 4 twice"),
+        ({"fold": [4]}, "no setting is called 'fold'"),
+        ({"seed": [1, 2]}, "seed is no replicate: give several with --seeds"),
+        ({"lr": [0.1]}, "lr is an axis and a replicate"),
+        ({"max_epochs": [0]}, "max_epochs must be a whole number of at least 1, not 0"),
+    ],
+)
+def test_replicates_that_make_no_sense_are_refused_when_the_sweep_is_declared(replicates, message):
+    with pytest.raises(ValueError, match=message):
+        Sweep("tiny", TinyConfig(), {"lr": [0.1]}, build="x:y", replicates=replicates)
+
+
 def test_names_say_the_cell_and_what_departs_from_the_sweep_as_declared(sweep):
     assert sweep.trials()[0].name == "lr=0.1,width=4"
     assert sweep.trials(seeds=[7])[0].name == "lr=0.1,width=4,seed=7"

@@ -32,6 +32,23 @@ def test_holdout_keeps_the_last_sixth_in_order_for_validation(small):
     assert sorted(_labels(datamodule.train_dataloader()).tolist()) == sorted(labels[:100].tolist())
 
 
+def test_each_sixth_is_held_out_in_one_fold_and_trained_on_in_the_others(small):
+    images, labels, _, _ = (torch.tensor(array) for array in mnist.load("MNIST", mnist.Path(small)))
+    for fold in range(6):
+        datamodule = _ready(small, fold=fold, as_bytes=True)
+        part = slice(20 * fold, 20 * fold + 20)
+        ((val_images, val_labels),) = datamodule.val_dataloader()
+        assert torch.equal(val_images.squeeze(1), images[part])
+        assert torch.equal(val_labels, labels[part].long())
+        assert torch.equal(datamodule.train.images, torch.cat([images[: part.start], images[part.stop :]]))
+        assert len(datamodule.train.labels) == 100
+
+
+def test_a_fold_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="fold must be one of 0, 1, 2, 3, 4, 5, not 6"):
+        MNISTDataModule(fold=6)
+
+
 def test_the_articles_split_trains_on_all_and_validates_on_the_test_images(small):
     _, labels, _, test_labels = mnist.load("MNIST", mnist.Path(small))
     datamodule = _ready(small, split="article")

@@ -38,6 +38,17 @@ def test_a_series_is_the_mean_over_the_seeds_with_one_standard_deviation(sweep, 
     assert series.high == pytest.approx(np.array([0.3, 0.6]) + spread)
 
 
+def test_the_title_says_over_what_the_mean_is_taken(sweep, store):
+    repeated = dataclasses.replace(sweep, axes={"lr": [0.1]}, replicates={"width": [4, 6, 8]})
+    trials = repeated.trials([1, 2])
+    assert len(trials) == 6
+    outcome = _outcome(repeated, store, [completed(trial) for trial in trials], seeds=[1, 2])
+    (cell,) = gathered = cells(outcome)
+    assert (cell.trials, len(cell.completed)) == (6, 6)
+    title = figures.draw(outcome, gathered).get_suptitle()
+    assert title == "tiny: accuracy per epoch, mean ± standard deviation of 2 seeds × 3 values of width"
+
+
 def test_runs_of_different_length_count_as_far_as_they_go(sweep, store):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]})
     results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), UNEQUAL, strict=True)]

@@ -275,6 +275,11 @@ def test_ranges_that_make_no_sense_are_refused(make, said):
         make()
 
 
+def test_a_search_has_no_replicates():
+    with pytest.raises(ValueError, match="a search trains each trial once"):
+        Search("s", TinyConfig(), {"lr": Range(0.1, 1.0)}, "toy:build", replicates={"width": [4, 5]})
+
+
 def test_the_ends_of_a_range_may_be_numpys():
     ends = Range(np.float64(0.5), np.float32(0.75)), Range(np.int64(2), np.int32(9))
     assert [repr(axis) for axis in ends] == [repr(Range(0.5, 0.75)), repr(Range(2, 9))]
