@@ -17,7 +17,7 @@ from typing import Any, Literal
 from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.cli.options import TOP_LEVEL, add_options
+from nnhp_torch.cli.options import TOP_LEVEL, add_options, add_replicates, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line, undrawn
 from nnhp_torch.core.grid import Sweep
@@ -42,11 +42,12 @@ def study(args: Any, command: str) -> int:
     findings = []
     status = 0
     flags = {top: args[top] for top in TOP_LEVEL if args[top] is not None}
+    repeated = replicates(args)
     names = [name for name in (*CHAIN, *OTHERS) if (not args.only or name in args.only) and name not in args.skip]
     for name in names:
-        _check(name, flags)
+        _check(name, flags, repeated)
     for name in names:
-        sweep = load(name, carried, flags)
+        sweep = dataclasses.replace(load(name, carried, flags), replicates=repeated)
         out.rule(Text(name, style="bold"))
         run = Run(sweep, args, f"python -m sweeps.{name}")
         if args.dry_run:
@@ -68,10 +69,10 @@ def study(args: Any, command: str) -> int:
     return status
 
 
-def _check(name: str, flags: dict[str, Any]) -> None:
+def _check(name: str, flags: dict[str, Any], repeated: dict[str, list[Any]]) -> None:
     """Refuse a sweep that the flags do not fit, before any other is run."""
     try:
-        load(name, {}, flags).trials()
+        dataclasses.replace(load(name, {}, flags), replicates=repeated).trials()
     except ValueError as error:
         raise ValueError(f"{name}: {error}; --skip '[{name}]' leaves it out") from None
 
@@ -101,8 +102,11 @@ def main() -> None:
     command = command_line()
     parser = Parser(prog=command, usage=f"{command} [--option value …]", description=__doc__)
     hints = typing.get_type_hints(TrialConfig)
-    helps = {field.name: field.metadata["help"] for field in dataclasses.fields(TrialConfig)}
-    add_options(parser, {name: (hints[name] | None, None, helps[name]) for name in TOP_LEVEL})
+    settings = {
+        field.name: (hints[field.name], None, field.metadata["help"]) for field in dataclasses.fields(TrialConfig)
+    }
+    add_options(parser, {name: (hints[name] | None, *settings[name][1:]) for name in TOP_LEVEL})
+    add_replicates(parser, settings, {})
     group = parser.add_argument_group("the study")
     group.add_argument(
         "--carry", type=Literal["article", "winner"], default="article", help="what the next one starts from"

@@ -88,12 +88,22 @@ def test_a_wrong_name_is_refused_before_anything_is_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_sweep_that_a_flag_does_not_fit_is_refused_before_any_other_is_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["sweeps", "--protocol", "printed", "--log_dir", str(tmp_path)])
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--protocol", "printed"], "the printed code has no"),
+        (["--over.lr", "[0.1]"], "learning_rate: lr is an axis and a replicate"),
+        (["--over.fold", "[0, 6]"], "fold must be one of 0, 1, 2, 3, 4, 5, not 6"),
+    ],
+)
+def test_a_sweep_that_a_flag_does_not_fit_is_refused_before_any_other_is_run(
+    tmp_path, monkeypatch, capsys, flags, reason
+):
+    monkeypatch.setattr(sys, "argv", ["sweeps", *flags, "--log_dir", str(tmp_path)])
     with pytest.raises(SystemExit) as raised:
         study_main()
     assert raised.value.code == 2
     said = capsys.readouterr().err
-    assert "the printed code has no" in said
+    assert reason in said
     assert "--skip '[" in said
     assert not list(tmp_path.iterdir())
