@@ -17,7 +17,7 @@ from typing import Any, Literal
 from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.cli.options import TOP_LEVEL, add_options, add_replicates, replicates
+from nnhp_torch.cli.options import TOP_LEVEL, add_options, add_replicates, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line, undrawn
 from nnhp_torch.core.grid import Sweep
@@ -49,7 +49,7 @@ def study(args: Any, command: str) -> int:
     for name in names:
         sweep = dataclasses.replace(load(name, carried, flags), replicates=repeated)
         out.rule(Text(name, style="bold"))
-        run = Run(sweep, args, f"python -m sweeps.{name}")
+        run = Run(sweep, read(sweep, args), f"python -m sweeps.{name}")
         if args.dry_run:
             run.list_trials()
             continue

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from nnhp_torch.cli.options import add_sweep_options, changed
+from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.worker import end_if_imported
 from nnhp_torch.search.space import Search
 
 
-def main(sweep: Sweep, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence[str] | None = None) -> NoReturn:
+def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a sweep or a search from the command line and leaves with its exit status.
 
     That is 0, or 1 if a trial failed, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
@@ -42,15 +42,18 @@ def main(sweep: Sweep, *, callbacks: Iterable[SweepCallback] = (), argv: Sequenc
     command = command_line()
     parser = Parser(prog=command, usage=f"{command} [--option value …]", description=sweep.about)
     add_sweep_options(parser, sweep)
-    kind: type[Run] = Run
-    if isinstance(sweep, Search):
-        from nnhp_torch.cli.search import SearchRun, add_search_options
-
-        add_search_options(parser)
-        kind = SearchRun
     args = parser.parse_args(argv)
     try:
-        run = kind(changed(sweep, args), args, command, callbacks)
+        run = _kind(sweep)(changed(sweep, args), read(sweep, args), command, callbacks)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())
+
+
+def _kind(sweep: Plan) -> Callable[..., Run]:
+    """What runs a sweep, or a search, for which NumPy is imported."""
+    if not isinstance(sweep, Search):
+        return Run
+    from nnhp_torch.cli.search import SearchRun
+
+    return SearchRun

@@ -7,21 +7,19 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from jsonargparse import Namespace
 from rich.console import Console
 from rich.text import Text
 
-from nnhp_torch.cli import options
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
 from nnhp_torch.core.files import disk_full, read_only
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.grid import Sweep, Trial
 from nnhp_torch.core.ledger import ResultStore, known_results
 from nnhp_torch.core.origin import maker, name_of
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning
@@ -30,6 +28,7 @@ from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport, console
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.local import InProcess, Workers, is_importable
+from nnhp_torch.run.request import Request
 
 
 class Run:
@@ -37,7 +36,7 @@ class Run:
 
     Args:
         sweep: with the changes that the command line makes to it.
-        args: what `add_options` has read.
+        request: how it is to be run.
         command: how the sweep is run, for its reports.
         callbacks: the user's own, told after those that the sweep has.
 
@@ -45,23 +44,21 @@ class Run:
         ValueError: a value that makes no sense, before anything is done.
     """
 
-    def __init__(self, sweep: Sweep, args: Namespace, command: str, callbacks: Iterable[SweepCallback] = ()) -> None:
+    def __init__(self, sweep: Plan, request: Request, command: str, callbacks: Iterable[SweepCallback] = ()) -> None:
         self.sweep = sweep
-        self.args = args
+        self.request = request
         self.command = command
         self.own_callbacks = list(callbacks)
         for callback in self.own_callbacks:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
-        self.precision = options.precision(args)
-        self.seeds = options.seeds(args)
-        self.trials = sweep.trials(self.seeds, self.precision, args.threads)
-        self.runtime = options.runtime(sweep, args)
-        self.jobs = options.jobs(args, self.runtime)
-        self.ray_address = options.ray_address(args, self.runtime)
-        if self.runtime.world_size > 1 and (why := self._not_importable()):
+        self.trials: list[Trial] = []  # a search chooses them while it runs
+        if isinstance(sweep, Sweep):
+            self.trials = sweep.trials(request.each_seed, request.full_precision, request.threads)
+        self.runtime = request.runtime(sweep)
+        if request.world_size > 1 and (why := self._not_importable()):
             raise ValueError(f"{why} cannot be imported by the processes that a trial on several devices needs")
-        self.store = ResultStore(Path(args.log_dir) / sweep.name)  # as it is given, because it is printed
+        self.store = ResultStore(request.folder(sweep))
         self.out = console()
         self.outcome: Outcome | None = None
         self.chooser: Chooser | None = None
@@ -83,12 +80,12 @@ class Run:
 
     def execute(self) -> int:
         """Runs the sweep; returns the exit status and keeps the outcome."""
-        if self.args.data_dir is not None:
-            os.environ["NNHP_DATA_DIR"] = str(self.args.data_dir)  # workers inherit it, on other machines too
+        if self.request.data_dir is not None:
+            os.environ["NNHP_DATA_DIR"] = str(self.request.data_dir)  # workers inherit it, on other machines too
         folder = self.store.folder
-        sweeper = Sweeper(self.launch(), self.store, [*self.callbacks(), *self.own_callbacks], self.args.fail_fast)
+        sweeper = Sweeper(self.launch(), self.store, [*self.callbacks(), *self.own_callbacks], self.request.fail_fast)
         try:
-            if self.args.fresh and (aside := self.store.set_aside()):
+            if self.request.fresh and (aside := self.store.set_aside()):
                 self.out.print(f"The earlier results are in {aside}")
             folder.mkdir(parents=True, exist_ok=True)
         except (LedgerError, OSError) as error:
@@ -115,17 +112,18 @@ class Run:
 
     def launch(self) -> Launch:
         """Where the trials run."""
-        if self.ray_address:
+        build, request = self.sweep.build, self.request
+        if request.cluster:
             from nnhp_torch.run.ray import RayTasks
 
-            jobs = None if self.args.jobs == "auto" else self.jobs
-            return RayTasks(self.sweep.build, self.runtime, self.ray_address, jobs, self.args.threads)
-        if self.jobs and (why := self._not_importable()):
+            jobs = None if request.jobs == "auto" else request.jobs
+            return RayTasks(build, self.runtime, request.cluster, jobs, request.threads)
+        if request.workers and (why := self._not_importable()):
             said = f"Runs in this process, because {why} cannot be imported by worker processes"
             self.out.print(said, markup=False, soft_wrap=True)
-        elif self.jobs:
-            return Workers(self.sweep.build, self.runtime, self.jobs, self.args.threads)
-        return InProcess(self.sweep.build, self.runtime)
+        elif request.workers:
+            return Workers(build, self.runtime, request.workers, request.threads)
+        return InProcess(build, self.runtime)
 
     def _not_importable(self) -> str:
         """The name of what keeps the trials in this process, if there is any."""
@@ -137,7 +135,7 @@ class Run:
         folder = self.store.folder
         return [
             ProgressReport(self.out),
-            CheckpointPruning(folder, self.args.keep_checkpoints),
+            CheckpointPruning(folder, self.request.keep_checkpoints),
             TableReport(self.out, self.store, self.command),
             CsvReport(folder),
             FigureReport(folder),

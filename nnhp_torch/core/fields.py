@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Types = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name → in words, test
+from nnhp_torch.core.status import STATUSES
 
-STATUSES = ("completed", "pruned", "diverged", "failed", "interrupted")
+Types = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name → in words, test
 
 
 def check(record: Mapping[str, Any], types: Types | None = None) -> None:

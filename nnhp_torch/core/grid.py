@@ -7,22 +7,19 @@ import hashlib
 import itertools
 import json
 import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nnhp_torch.core.names import file_name, label
-from nnhp_torch.core.objective import Mode, Objective
 from nnhp_torch.core.origin import name_of
+from nnhp_torch.core.plan import Plan, Primitive, check_config, check_values, plain
 
 # Part of every trial's identity. Raise it when the same configuration would give another result:
 # a default of a configuration changed, or the order in which random numbers are drawn.
 SEMANTICS = 1
 
 MOST_TRIALS = 100_000
-
-Primitive = str | int | float | bool | None | Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -77,54 +74,39 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Plan):
     """A grid over some fields of a configuration.
 
     Args:
-        name: folder under `log_dir`, and the first word of every report.
-        base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
+        name, base, build, about, monitor, mode, verdict: those of a Plan.
         axes: field name → values to try; several axes make their product, the last one varying fastest.
-        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)` or a Setup, or its name as
-            `"package.module:function"`, which spares the parent process the import.
-        about: what the sweep is about, for `--help`.
-        monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
-        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
-        verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have completed.
         replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
 
     Raises:
         ValueError: an axis or a replicate is unknown, empty, repeats a value, is both, or holds a value that the
             configuration or the ledger refuses; or the monitor's name does not tell its direction.
+
+    Example:
+        >>> sweep = Sweep("rates", Settings(), {"lr": [0.1, 0.01]}, build, monitor="val_loss")
+        >>> [trial.label for trial in sweep.trials(seeds=[1])]
+        ['lr=0.1', 'lr=0.01']
     """
 
-    name: str
-    base: Any
     axes: Mapping[str, Sequence[Primitive]]
-    build: str | Callable[[Any], Any]
-    about: str = ""
-    monitor: str = "val_accuracy"
-    mode: Mode | None = None
-    verdict: Callable[[Sequence[Any]], str] | None = None
     replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict)
     _declared: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
-            raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
-        names = [f.name for f in dataclasses.fields(self.base)]
-        for needed in ("seed", "max_epochs"):
-            if needed not in names:
-                raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
-        if not self.axes:
-            raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
-        for kind, lists in (("axis", "axes"), ("replicate", "replicates")):
-            object.__setattr__(self, lists, {name: plain(values) for name, values in getattr(self, lists).items()})
-            for name, values in getattr(self, lists).items():
-                _check_values(kind, name, values, names)
-        for name in self.replicates:
+        super().__post_init__()
+        for name, values in self.axes.items():
+            check_values("axis", name, values)
+        replicates = {name: plain(values) for name, values in self.replicates.items()}
+        object.__setattr__(self, "replicates", replicates)
+        self.check_names("replicate", replicates)
+        for name, values in replicates.items():
+            check_values("replicate", name, values)
             if name in self.axes:
                 raise ValueError(f"{name} is an axis and a replicate: its values are cells, or they repeat each cell")
-        Objective.of(self.monitor, self.mode)
         check_count(self.size)
         if self._declared is None:
             object.__setattr__(self, "_declared", self.base)
@@ -135,11 +117,6 @@ class Sweep:
         check_config(self.base)
 
     @property
-    def objective(self) -> Objective:
-        """What ranks the cells."""
-        return Objective.of(self.monitor, self.mode)
-
-    @property
     def size(self) -> int:
         """How many cells there are."""
         return math.prod(map(len, self.axes.values()))
@@ -147,10 +124,6 @@ class Sweep:
     def cells(self) -> Iterator[dict[str, Primitive]]:
         """The swept values of each cell, in order."""
         yield from _product(self.axes)
-
-    def with_axes(self, axes: Mapping[str, Sequence[Primitive]]) -> Mapping[str, Sequence[Primitive]]:
-        """What becomes of axes that the command line gives as lists."""
-        return axes
 
     def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
         """One trial per seed, replicate and cell: the whole grid for the first replicate, and seed, before the next.
@@ -184,44 +157,10 @@ def _product(values: Mapping[str, Sequence[Primitive]]) -> Iterator[dict[str, Pr
         yield dict(zip(values, combined, strict=True))
 
 
-def _check_values(kind: str, name: str, values: Any, names: Sequence[str]) -> None:
-    """Raises ValueError if a field cannot take these values as an axis or as a replicate does."""
-    if name not in names:
-        raise ValueError(f"no setting is called {name!r}; there are {', '.join(names)}")
-    if name == "seed":
-        raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
-    if isinstance(values, str) or not values:
-        raise ValueError(f"{kind} {name} needs a list with at least one value, not {values!r}")
-    repeated = [value for i, value in enumerate(values) if value in values[:i]]
-    if repeated:
-        raise ValueError(f"{kind} {name} has {repeated[0]!r} twice")
-
-
 def check_count(trials: int) -> None:
     """Raises ValueError if there are more trials than a sweep can hold in memory."""
     if trials > MOST_TRIALS:
         raise ValueError(f"that would be {trials} trials, and a sweep has at most {MOST_TRIALS}")
-
-
-def check_config(config: Any) -> None:
-    """Raises ValueError if a value of a configuration cannot be written to the ledger, or no epoch can be trained."""
-    for name, value in dataclasses.asdict(config).items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{name} must be a plain value and finite, for the ledger to hold it, not {value!r}"
-            ) from None
-    epochs = config.max_epochs
-    if type(epochs) is not int or epochs < 1:
-        raise ValueError(f"max_epochs must be a whole number of at least 1, not {epochs!r}")
-
-
-def plain(value: Any) -> Any:
-    """NumPy's arrays and numbers, and tensors, as the plain values that they stand for."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
 
 
 def defaults(config: Any) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.status import WANTED
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Outcome:
     """What a sweep has to show, in the order of its trials.
 
     Args:
-        sweep: the sweep.
+        sweep: the Sweep, or the Search.
         trials: all that were asked for; results: key → result, for those that have one.
         ran: keys of the trials that this run started.
         interrupted: whether it was told to stop before all had ended.
@@ -24,7 +27,7 @@ class Outcome:
         read_only: whether nothing can be written where the ledger is.
     """
 
-    sweep: Sweep
+    sweep: Plan
     trials: Sequence[Trial]
     results: Mapping[str, TrialResult] = field(default_factory=dict)
     ran: Sequence[str] = ()
@@ -33,6 +36,11 @@ class Outcome:
     unchosen: int = 0
     remarks: Sequence[str] = ()
     read_only: bool = False
+
+    @property
+    def replicates(self) -> Mapping[str, Sequence[Any]]:
+        """Field → the values that repeat each cell beside the seeds; a search has none."""
+        return self.sweep.replicates if isinstance(self.sweep, Sweep) else {}
 
     @property
     def left(self) -> int:
@@ -53,4 +61,4 @@ class Outcome:
     def successful(self) -> bool:
         """Whether every trial has completed, or was pruned on purpose."""
         statuses = [self.results[t.key].status if t.key in self.results else None for t in self.trials]
-        return all(status in ("completed", "pruned") for status in statuses)
+        return all(status in WANTED for status in statuses)

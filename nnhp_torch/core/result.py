@@ -7,15 +7,14 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from nnhp_torch.core import fields
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.objective import Mode, Objective, standing
+from nnhp_torch.core.status import SETTLED, Status
 
 SCHEMA = 2  # 1 had no notes and no build
-
-Status = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class TrialResult:
     @property
     def settled(self) -> bool:
         """Whether there is nothing left to run."""
-        return self.status in ("completed", "pruned", "diverged")
+        return self.status in SETTLED
 
     @property
     def epochs(self) -> int:

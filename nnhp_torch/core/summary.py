@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnhp_torch.core.grid import Sweep, Trial, defaults
+from nnhp_torch.core.grid import Trial, defaults
 from nnhp_torch.core.names import label, text
 from nnhp_torch.core.objective import Split
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult, logged
+from nnhp_torch.core.status import RANKED
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Cell:
     @property
     def completed(self) -> list[TrialResult]:
         """Results that may be averaged."""
-        return [result for result in self.results if result.status == "completed"]
+        return [result for result in self.results if result.status in RANKED]
 
     @property
     def ranked(self) -> bool:
@@ -91,7 +93,7 @@ class Cell:
         """How many of its trials ended in another way than completed, and how many are missing."""
         count: dict[str, int] = {}
         for result in self.results:
-            if result.status != "completed":
+            if result.status not in RANKED:
                 count[result.status] = count.get(result.status, 0) + 1
         if len(self.results) < self.trials:
             count["not run"] = self.trials - len(self.results)
@@ -99,8 +101,8 @@ class Cell:
 
 
 def cells(outcome: Outcome) -> list[Cell]:
-    """The cells of a sweep: the grid's in its order, then those that were chosen on the way."""
-    gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {repr(v): (v, []) for v in outcome.sweep.cells()}
+    """The cells that the trials are of, in the order of their first trials: a grid's own."""
+    gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {}
     for trial in outcome.trials:
         gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
     usual = defaults(outcome.sweep.base)
@@ -110,19 +112,19 @@ def cells(outcome: Outcome) -> list[Cell]:
             [result for t in trials if (result := outcome.results.get(t.key))],
             len(trials),
             usual,
-            outcome.sweep.replicates,
+            outcome.replicates,
         )
         for values, trials in gathered.values()
     ]
 
 
-def winner(sweep: Sweep, gathered: Sequence[Cell]) -> Cell | None:
+def winner(sweep: Plan, gathered: Sequence[Cell]) -> Cell | None:
     """The ranked cell with the best mean of the monitored metric; the first of equals; None where none is ranked."""
     first = next(iter(ranking(sweep, gathered)), None)
     return first if first is not None and _ranked(sweep, first) else None
 
 
-def ranking(sweep: Sweep, gathered: Sequence[Cell]) -> list[Cell]:
+def ranking(sweep: Plan, gathered: Sequence[Cell]) -> list[Cell]:
     """The ranked cells from the best to the worst, equals in their order, and behind them the others."""
     sign = sweep.objective.sign
     ranked = [cell for cell in gathered if _ranked(sweep, cell)]
@@ -130,10 +132,10 @@ def ranking(sweep: Sweep, gathered: Sequence[Cell]) -> list[Cell]:
     return [*ranked, *(cell for cell in gathered if not _ranked(sweep, cell))]
 
 
-def twin(sweep: Sweep, split: Split, gathered: Sequence[Cell]) -> str:
+def twin(sweep: Plan, split: Split, gathered: Sequence[Cell]) -> str:
     """The name of the monitored metric over other data, as far as a result has it; else empty."""
     return sweep.objective.twin(split, logged(result for cell in gathered for result in cell.results))
 
 
-def _ranked(sweep: Sweep, cell: Cell) -> bool:
+def _ranked(sweep: Plan, cell: Cell) -> bool:
     return cell.ranked and math.isfinite(cell.mean(sweep.monitor))

@@ -9,13 +9,15 @@ from functools import partial
 from typing import Any
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore, known_results
 from nnhp_torch.core.objective import standing, unlogged
 from nnhp_torch.core.origin import changed, maker
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
+from nnhp_torch.core.status import WRONG
 
 
 class Sweeper:
@@ -42,7 +44,7 @@ class Sweeper:
 
     def run(
         self,
-        sweep: Sweep,
+        sweep: Plan,
         trials: Sequence[Trial],
         stop: Callable[[], bool] = lambda: False,
         chooser: Chooser | None = None,
@@ -70,7 +72,7 @@ class SweepRun:
     def __init__(
         self,
         sweeper: Sweeper,
-        sweep: Sweep,
+        sweep: Plan,
         trials: Sequence[Trial],
         stop: Callable[[], bool],
         chooser: Chooser | None,
@@ -131,7 +133,7 @@ class SweepRun:
         self.store.append(result)
         self.running.pop(trial.key, None)
         self.results[trial.key] = result
-        self.failed |= result.status in ("failed", "diverged")
+        self.failed |= result.status in WRONG
         wrong = unlogged(self.sweep.monitor, result.history)
         if result.status == "failed" and wrong in result.reason and not self._has_monitor():
             self.unlogged = wrong  # every further trial would be trained for nothing

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import BEST, LAST, checkpoint_folder, owner, remove
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.status import RANKED
 from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.run.runtime import Keep
 
@@ -56,7 +58,7 @@ class CheckpointPruning(SweepCallback):
             # Until the whole sweep has ended any cell may win: the best seed of each keeps its last checkpoint.
             cell = repr(dict(trial.cell))
             leader, best = self.leaders.get(cell, (None, None))
-            if result.status != "completed" or (best is not None and not _better(result, best, self.sweep)):
+            if result.status not in RANKED or (best is not None and not _better(result, best, self.sweep)):
                 self._remove(trial)
                 return
             if leader is not None and leader.key != trial.key:
@@ -88,6 +90,6 @@ def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
     return checkpoints / LAST if owner(checkpoints) == trial.identity else None
 
 
-def _better(result: TrialResult, other: TrialResult, sweep: Sweep) -> bool:
+def _better(result: TrialResult, other: TrialResult, sweep: Plan) -> bool:
     """Whether a result beats another; of equals the one that came first."""
     return sweep.objective.better(result.final(sweep.monitor), other.final(sweep.monitor))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nnhp_torch.core.grid import Sweep
+    from nnhp_torch.core.plan import Plan
 
 Array = npt.NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def panels(outcome: Outcome, gathered: Sequence[Cell]) -> list[Panel]:
     return made
 
 
-def _curves(sweep: Sweep, gathered: Sequence[Cell]) -> dict[str, str]:
+def _curves(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
     """Name in the legend → metric: the monitored one, and before it the same over the training data, if logged."""
     objective = sweep.objective
     names = {"train": "train", "val": "validation", "test": "test", None: objective.metric}

@@ -48,7 +48,7 @@ class ProgressReport(SweepCallback):
         missing = outcome.missing
         self.monitor = outcome.sweep.monitor
         seeds = {trial.config.seed for trial in outcome.trials}
-        several = {**outcome.sweep.replicates, "seed": seeds}
+        several = {**outcome.replicates, "seed": seeds}
         self.repeated = [name for name, values in several.items() if len(values) > 1]
         self.total, self.ended = outcome.left, 0
         self.digits = len(str(self.total))

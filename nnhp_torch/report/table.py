@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: SweepCallbacks for the table, the CSV, the figure and TensorBoard."""
+"""What a person sees of a sweep: PlanCallbacks for the table, the CSV, the figure and TensorBoard."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.significance import doubts
+from nnhp_torch.core.status import WRONG
 from nnhp_torch.core.summary import Cell, cells, twin, winner
 from nnhp_torch.report.checkpoints import winner_checkpoint
 from nnhp_torch.report.csv import write_results
@@ -24,7 +25,7 @@ from nnhp_torch.report.progress import count, last_line
 from nnhp_torch.report.terminal import Terminal
 
 if TYPE_CHECKING:
-    from nnhp_torch.core.grid import Sweep
+    from nnhp_torch.core.plan import Plan
 
 
 def console() -> Console:
@@ -45,7 +46,7 @@ class CsvReport(SweepCallback):
             sweep = outcome.sweep
             path, mode = self.folder / "results.csv", sweep.objective.mode
             usual = defaults(sweep.base)
-            write_results(path, outcome.ordered, sweep.monitor, mode, usual, list(sweep.replicates))
+            write_results(path, outcome.ordered, sweep.monitor, mode, usual, list(outcome.replicates))
 
 
 class TableReport(SweepCallback):
@@ -79,7 +80,7 @@ class TableReport(SweepCallback):
             self._say_nothing_ran(outcome)
         self._say_where(outcome, gathered)
 
-    def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
+    def shown(self, sweep: Plan, gathered: list[Cell]) -> list[Cell]:
         """The cells that the table shows."""
         return gathered
 
@@ -89,7 +90,7 @@ class TableReport(SweepCallback):
 
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
-            if result.status in ("failed", "diverged"):
+            if result.status in WRONG:
                 line = Text(f"{result.name} {result.status}:", style="red")
                 self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
             for note in result.notes:
@@ -149,7 +150,7 @@ class TableReport(SweepCallback):
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
 
 
-def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 120) -> Table:
+def table(sweep: Plan, gathered: list[Cell], best: Cell | None, width: int = 120) -> Table:
     """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds.
 
     Where the terminal is narrow, whole columns go, the least telling first; none is cut.
@@ -178,7 +179,7 @@ def table(sweep: Sweep, gathered: list[Cell], best: Cell | None, width: int = 12
     return made
 
 
-def _best_epoch(cell: Cell, sweep: Sweep) -> str:
+def _best_epoch(cell: Cell, sweep: Plan) -> str:
     """The best epoch's value, and which epoch it was where there is one seed; the mean of the best over several."""
     bests = [result.best(sweep.monitor, sweep.objective.mode) for result in cell.completed]
     if not bests or not all(epoch for _, epoch in bests):

@@ -16,8 +16,9 @@ from typing import Any
 
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.result import Status, TrialResult
+from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
+from nnhp_torch.core.status import Status
 from nnhp_torch.run.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.slot import Slot

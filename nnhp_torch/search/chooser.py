@@ -15,15 +15,13 @@ from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.objective import standing
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Search
 
 if TYPE_CHECKING:
     import optuna
 
 # Optuna is imported when a study is opened, not before: `--help` answers at once, and without it.
-
-SAMPLERS = ("tpe", "random")
-PRUNERS = ("hyperband", "median", "none")
 
 LEAST = 5  # completed trials from which on importances say something
 
@@ -38,7 +36,7 @@ class OptunaChooser(SweepCallback):
         search: the ranges and the base.
         folder: the sweep's folder.
         trials: how many to choose in all, those of earlier runs included.
-        sampler, pruner: one of SAMPLERS and of PRUNERS.
+        sampler, pruner: as in a SearchRequest.
         seed: of the trials and of the choices. precision, threads: of the trials.
         budget: epochs to spend in all at most; a trial starts only where it could train to its end. Default: no end.
     """
@@ -48,8 +46,8 @@ class OptunaChooser(SweepCallback):
         search: Search,
         folder: Path,
         trials: int,
-        sampler: str = "tpe",
-        pruner: str = "hyperband",
+        sampler: Sampler = "tpe",
+        pruner: Pruner = "hyperband",
         seed: int = 123,
         precision: str = "32-true",
         threads: int = 1,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nnhp_torch.core.grid import Sweep
+    from nnhp_torch.core.plan import Plan
 
 SHOWN = 10
 
@@ -32,7 +32,7 @@ class SearchTable(TableReport):
 
     most_panels = sys.maxsize  # its figure has one for all
 
-    def shown(self, sweep: Sweep, gathered: list[Cell]) -> list[Cell]:
+    def shown(self, sweep: Plan, gathered: list[Cell]) -> list[Cell]:
         return ranking(sweep, gathered)[:SHOWN]
 
     def doubts(self, best: Cell, gathered: list[Cell], objective: Objective) -> str:

@@ -6,18 +6,18 @@ import dataclasses
 import hashlib
 import json
 import math
-import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nnhp_torch.core.grid import SEMANTICS, Primitive, Sweep, Trial, check_config, departures, plain
+from nnhp_torch.core.grid import SEMANTICS, Trial, departures
 from nnhp_torch.core.origin import name_of
+from nnhp_torch.core.plan import Plan, Primitive, check_config, check_values, plain
 
 
 @dataclass(frozen=True)
-class Range(Sequence[float]):
-    """Numbers from `low` to `high`, both included; whole ones where both are. As a sequence it is its two ends.
+class Range:
+    """Numbers from `low` to `high`, both included; whole ones if both are.
 
     Args:
         log: whether each order of magnitude is as likely as the next, rather than each number.
@@ -33,17 +33,16 @@ class Range(Sequence[float]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", plain(self.low))
         object.__setattr__(self, "high", plain(self.high))
-        numbers = all(isinstance(end, (int, float)) and math.isfinite(end) for end in self)
+        numbers = all(isinstance(end, (int, float)) and math.isfinite(end) for end in self.ends)
         if not numbers or not self.low < self.high:
-            raise ValueError(f"a range needs its lower end and its upper end, not {[self.low, self.high]}")
+            raise ValueError(f"a range needs its lower end and its upper end, not {self.ends}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range begins above 0, not at {self.low}")
 
-    def __len__(self) -> int:
-        return 2
-
-    def __getitem__(self, index: Any) -> Any:
-        return (self.low, self.high)[index]
+    @property
+    def ends(self) -> list[float]:
+        """Its lower end and its upper end."""
+        return [self.low, self.high]
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}" + (", logarithmic" if self.log else "")
@@ -63,55 +62,37 @@ class Draw(Protocol):
 
 
 @dataclass(frozen=True)
-class Search(Sweep):
-    """A sweep whose cells are drawn, while it runs, from axes that are ranges or lists of choices.
+class Search(Plan):
+    """Cells that are drawn, while the search runs, from axes that are ranges or lists of choices.
 
     Args:
-        unless: field → (other field, value): where the other one has that value, the field is left at the base's.
+        name, base, build, about, monitor, mode, verdict: those of a Plan.
+        axes: field name → Range, or a list of choices.
+        unless: field → (other field, value): if the other one has that value, the field is left at the base's.
 
     Raises:
-        ValueError: as a Sweep; or `unless` names a field that is no earlier axis.
+        ValueError: an axis is unknown, empty, or holds a value that the configuration or the ledger refuses; or
+            `unless` names a field that is no earlier axis.
+
+    Example:
+        >>> Search("joint", Settings(), {"lr": Range(1e-4, 1e-1, log=True), "width": [32, 64]}, build)
     """
 
+    axes: Mapping[str, Range | Sequence[Primitive]]
     unless: Mapping[str, tuple[str, Primitive]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.replicates:
-            raise ValueError("a search trains each trial once: it has no replicates")
         names = list(self.axes)
         for name, (other, _) in self.unless.items():
             if name not in names or other not in names[: names.index(name)]:
                 raise ValueError(f"{name} cannot depend on {other}: both are axes, {other} the earlier one")
         for name, axis in self.axes.items():  # each on its own, so that a bad value is refused now
-            for value in axis:
+            if not isinstance(axis, Range):
+                check_values("axis", name, axis)
+            for value in axis.ends if isinstance(axis, Range) else axis:
                 check_config(dataclasses.replace(self.base, **{name: value}))
-
-    @property
-    def size(self) -> int:
-        """Zero: cells are known once they have been drawn."""
-        return 0
-
-    def cells(self) -> Iterator[dict[str, Primitive]]:
-        """None: they are known once they have been drawn."""
-        yield from ()
-
-    def with_axes(self, axes: Mapping[str, Sequence[Primitive]]) -> dict[str, Sequence[Primitive]]:
-        """Axes as the command line gives them: what is a range here takes its two ends from there.
-
-        Raises:
-            ValueError: a range that is not given as its two ends.
-        """
-        made: dict[str, Sequence[Primitive]] = {}
-        for name, axis in self.axes.items():
-            given = axes[name]
-            if isinstance(axis, Range):
-                if len(given) != 2:
-                    raise ValueError(f"axis {name} is a range and needs its two ends, not {list(given)}")
-                low, high = typing.cast(Sequence[float], given)
-                given = dataclasses.replace(axis, low=low, high=high)
-            made[name] = given
-        return made
+        check_config(self.base)
 
     def draw(self, source: Draw) -> dict[str, Primitive]:
         """A cell; numbers have three digits, for a fourth one changes nothing that could be measured."""

@@ -10,11 +10,11 @@ import pytest
 from conftest import TinyConfig, environment
 
 from nnhp_torch.cli import main as cli
-from nnhp_torch.cli import options
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.run import request
 from nnhp_torch.run.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 
@@ -263,7 +263,7 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2(args, address, said, tmp_
 def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
     from sweeps.dropout import SWEEP
 
-    monkeypatch.setattr(options, "find_spec", lambda name: None)
+    monkeypatch.setattr(request, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as raised:
         cli.main(SWEEP, argv=["--launcher", "ray", "--log_dir", str(tmp_path)])
     err = capsys.readouterr().err

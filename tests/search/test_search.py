@@ -15,13 +15,14 @@ import pytest
 from conftest import FakeLaunch, TinyConfig, completed, environment
 
 import nnhp_torch
-from nnhp_torch.cli import search as search_cli
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.local import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.search import request
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.space import Range, Search
 
@@ -276,7 +277,7 @@ def test_ranges_that_make_no_sense_are_refused(make, said):
 
 
 def test_a_search_has_no_replicates():
-    with pytest.raises(ValueError, match="a search trains each trial once"):
+    with pytest.raises(TypeError, match="replicates"):
         Search("s", TinyConfig(), {"lr": Range(0.1, 1.0)}, "toy:build", replicates={"width": [4, 5]})
 
 
@@ -327,7 +328,7 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2(args, said, tmp_path, mon
 
 def test_without_optuna_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(search_cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(request, "find_spec", lambda name: None)
     code = main()
     err = capsys.readouterr().err
     assert (code, len(err.splitlines())) == (2, 1)
@@ -396,5 +397,12 @@ def test_a_search_killed_again_and_again_ends_with_the_table_of_one_that_was_not
 
 def test_a_search_may_have_more_choices_than_a_sweep_may_have_cells():
     choices = list(range(1, 1001))
-    search = Search("s", TinyConfig(), {"width": choices, "lr": choices}, "toy:build")
-    assert list(search.cells()) == []
+    assert Search("s", TinyConfig(), {"width": choices, "lr": choices}, "toy:build").axes["lr"] == choices
+    with pytest.raises(ValueError, match="that would be 1000000 trials"):
+        Sweep("s", TinyConfig(), {"width": choices, "lr": choices}, "toy:build")
+
+
+def test_a_search_is_no_sweep_and_a_sweep_has_no_ranges():
+    assert not isinstance(Search("s", TinyConfig(), AXES, "toy:build"), Sweep)
+    with pytest.raises(ValueError, match=r"axis lr needs a list with at least one value, not Range"):
+        Sweep("s", TinyConfig(), AXES, "toy:build")

@@ -1,0 +1,100 @@
+"""What a sweep and a search have in common: a base configuration, the axes that vary, and what ranks the cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnhp_torch.core.objective import Mode, Objective
+
+Primitive = str | int | float | bool | None | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is varied over which base, and what ranks the cells; a Sweep and a Search are two kinds of it.
+
+    Args:
+        name: folder under `log_dir`, and the first word of every report.
+        base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
+        axes: field name → what is tried of it.
+        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)` or a Setup, or its name as
+            `"package.module:function"`, which spares the parent process the import.
+        about: what the sweep is about, for `--help`.
+        monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
+        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
+        verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have completed.
+
+    Raises:
+        ValueError: an axis is unknown; or the monitor's name does not tell its direction.
+    """
+
+    name: str
+    base: Any
+    axes: Mapping[str, Any]
+    build: str | Callable[[Any], Any]
+    about: str = ""
+    monitor: str = "val_accuracy"
+    mode: Mode | None = None
+    verdict: Callable[[Sequence[Any]], str] | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
+            raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
+        names = [f.name for f in dataclasses.fields(self.base)]
+        for needed in ("seed", "max_epochs"):
+            if needed not in names:
+                raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
+        if not self.axes:
+            raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
+        object.__setattr__(self, "axes", {axis: plain(values) for axis, values in self.axes.items()})
+        self.check_names("axis", self.axes)
+        Objective.of(self.monitor, self.mode)
+
+    def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
+        names = [f.name for f in dataclasses.fields(self.base)]
+        for name in values:
+            if name not in names:
+                raise ValueError(f"no setting is called {name!r}; there are {', '.join(names)}")
+            if name == "seed":
+                raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the cells."""
+        return Objective.of(self.monitor, self.mode)
+
+
+def check_values(kind: str, name: str, values: Any) -> None:
+    """Raises ValueError if an axis or a replicate is no list of different values."""
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ValueError(f"{kind} {name} needs a list with at least one value, not {values!r}")
+    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    if repeated:
+        raise ValueError(f"{kind} {name} has {repeated[0]!r} twice")
+
+
+def check_config(config: Any) -> None:
+    """Raises ValueError if a value of a configuration cannot be written to the ledger, or no epoch can be trained."""
+    for name, value in dataclasses.asdict(config).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} must be a plain value and finite, for the ledger to hold it, not {value!r}"
+            ) from None
+    epochs = config.max_epochs
+    if type(epochs) is not int or epochs < 1:
+        raise ValueError(f"max_epochs must be a whole number of at least 1, not {epochs!r}")
+
+
+def plain(value: Any) -> Any:
+    """NumPy's arrays and numbers, and tensors, as the plain values that they stand for."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value

@@ -1,0 +1,169 @@
+"""How a sweep is to be run: each setting's name, default, help text and check, for the command line and for Python."""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from nnhp_torch.core.grid import check_count
+from nnhp_torch.core.plan import Plan
+from nnhp_torch.run.local import cores
+from nnhp_torch.run.runtime import Keep, Runtime
+
+# Trainer's short names for a precision, and what they mean.
+PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
+FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+
+FIRST_SEED = 123
+
+# The groups of --help.
+TRAINING = "how each trial is trained (as in Lightning's Trainer)"
+RUNNING = "the sweep"
+
+
+def said(help: str, group: str = RUNNING) -> dict[str, str]:
+    """What --help says of a field of a Request, and in which of its groups."""
+    return {"help": help, "group": group}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """How a sweep is to be run; each field is a flag of the command line too, which has its help text.
+
+    Raises:
+        ValueError: a value that makes no sense, alone or beside another one.
+
+    Example:
+        >>> Request(seeds=3, precision="bf16").each_seed
+        [123, 124, 125]
+    """
+
+    accelerator: str = field(default="auto", metadata=said("cpu, gpu, mps, … or auto", TRAINING))
+    devices: int | list[int] = field(
+        default=1, metadata=said("devices per trial: a number, or a list of indices", TRAINING)
+    )
+    strategy: str = field(default="auto", metadata=said("how several devices work together: ddp, …", TRAINING))
+    precision: str | int = field(default="32-true", metadata=said("32-true, bf16-mixed, 16-mixed, …", TRAINING))
+    seeds: int | list[int] = field(
+        default=1,
+        metadata=said(f"trials per cell: 5 means seeds {FIRST_SEED} to {FIRST_SEED + 4}; '[1, 7]' means those two"),
+    )
+    jobs: int | Literal["auto"] = field(
+        default="auto",
+        metadata=said(
+            "trials side by side, in processes of their own; 0 runs them in this process; auto: one per core"
+        ),
+    )
+    launcher: Literal["local", "ray"] = field(
+        default="local", metadata=said("this machine, or a Ray cluster that is there")
+    )
+    ray_address: str | None = field(
+        default=None, metadata=said("host:port of the cluster, or auto (else $RAY_ADDRESS)")
+    )
+    threads: int = field(default=1, metadata=said("CPU threads per trial; another number, other last digits"))
+    log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
+    data_dir: str | None = field(
+        default=None, metadata=said("where the data is or goes (else $NNHP_DATA_DIR, else a cache)")
+    )
+    keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
+    fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
+    fail_fast: bool = field(default=False, metadata=said("stop at the first trial that fails or diverges"))
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        if self.full_precision not in FULL_PRECISIONS:
+            known = ", ".join((*PRECISIONS, *FULL_PRECISIONS))
+            raise ValueError(f"precision must be one of {known}, not {self.full_precision!r}")
+        self._check_seeds()
+        if not _is_whole(self.devices, 1) and not _are_whole(self.devices):
+            raise ValueError(f"devices must be a number of at least 1 or a list of indices, not {self.devices}")
+        if not _is_whole(self.threads, 1):
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
+        if self.jobs != "auto" and not _is_whole(self.jobs, 0):
+            raise ValueError(f"jobs must be auto or a number of at least 0, not {self.jobs}")
+        if self.jobs == 0 and self.world_size > 1:
+            raise ValueError("a trial on several devices needs processes of its own: give --jobs 1 or more")
+        if self.launcher == "ray":
+            self._check_ray()
+
+    def _check_choices(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for part in fields(self):
+            value, choices = getattr(self, part.name), typing.get_args(hints[part.name])
+            if typing.get_origin(hints[part.name]) is Literal and value not in choices:
+                raise ValueError(f"{part.name} must be one of {', '.join(choices)}, not {value!r}")
+            if hints[part.name] is bool and not isinstance(value, bool):
+                raise ValueError(f"{part.name} must be true or false, not {value!r}")
+
+    def _check_seeds(self) -> None:
+        given: Any = self.seeds
+        if type(given) is int or _are_whole(given):
+            check_count(given if type(given) is int else len(given))
+        if not _is_whole(given, 1) and not (_are_whole(given) and len(set(given)) == len(given)):
+            raise ValueError(f"seeds must be a number of at least 1, or a list of different seeds from 0, not {given}")
+
+    def _check_ray(self) -> None:
+        if find_spec("ray") is None:
+            raise ValueError("--launcher ray needs Ray, which is not installed: pip install '.[ray]'")
+        if not self.cluster:
+            raise ValueError(
+                "--launcher ray needs a cluster: give --ray_address or set RAY_ADDRESS (auto: on this machine)"
+            )
+        if self.jobs == 0:
+            raise ValueError("with --launcher ray jobs must be auto or a number of at least 1, not 0")
+        if self.world_size > 1:
+            raise ValueError("with --launcher ray each trial has one device: give --devices 1")
+
+    @property
+    def each_seed(self) -> list[int]:
+        """The seeds of each cell."""
+        return list(range(FIRST_SEED, FIRST_SEED + self.seeds) if isinstance(self.seeds, int) else self.seeds)
+
+    @property
+    def full_precision(self) -> str:
+        """Trainer's precision, in full."""
+        return PRECISIONS.get(str(self.precision), str(self.precision))
+
+    @property
+    def world_size(self) -> int:
+        """Processes that train one trial."""
+        return self.devices if isinstance(self.devices, int) else len(self.devices)
+
+    @property
+    def workers(self) -> int:
+        """Trials side by side; 0 where they run in this process."""
+        return max(1, cores() // (self.threads * self.world_size)) if self.jobs == "auto" else self.jobs
+
+    @property
+    def cluster(self) -> str:
+        """Where the Ray cluster is; empty where trials run on this machine."""
+        return self.ray_address or os.environ.get("RAY_ADDRESS", "") if self.launcher == "ray" else ""
+
+    def folder(self, plan: Plan) -> Path:
+        """The sweep's folder, as it is printed."""
+        return Path(self.log_dir) / plan.name
+
+    def runtime(self, plan: Plan) -> Runtime:
+        """What the trials share."""
+        return Runtime(
+            folder=str(self.folder(plan)),
+            accelerator=self.accelerator,
+            devices=self.devices if isinstance(self.devices, int) else tuple(self.devices),
+            strategy=self.strategy,
+            monitor=plan.monitor,
+            mode=plan.objective.mode,
+        )
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _are_whole(values: Any) -> bool:
+    """Whether it is a list of whole numbers from 0, with at least one."""
+    return isinstance(values, Sequence) and len(values) > 0 and all(_is_whole(value, 0) for value in values)

@@ -1,0 +1,58 @@
+"""How a search is to be run: what a sweep may be asked for, and how its trials are chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Literal
+
+from nnhp_torch.run.request import Request, said
+from nnhp_torch.search.space import Search
+
+CHOOSING = "the search"
+
+Sampler = Literal["tpe", "random"]
+Pruner = Literal["hyperband", "median", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest(Request):
+    """How a search is to be run; each field is a flag of the command line too, which has its help text.
+
+    Raises:
+        ValueError: as a Request; Optuna is not installed; or a number of trials, epochs or seeds that makes no sense.
+    """
+
+    trials: int = field(default=50, metadata=said("how many in all, those of earlier runs included", CHOOSING))
+    sampler: Sampler = field(default="tpe", metadata=said("what chooses the next trial", CHOOSING))
+    pruner: Pruner = field(default="hyperband", metadata=said("what ends a poor trial early", CHOOSING))
+    budget: int | None = field(
+        default=None,
+        metadata=said("epochs to spend in all at most: a trial starts only where it could train to its end", CHOOSING),
+    )
+
+    def __post_init__(self) -> None:
+        if find_spec("optuna") is None:
+            raise ValueError("a search needs Optuna, which is not installed: pip install '.[search]'")
+        super().__post_init__()
+        for name in ("trials", "budget"):
+            value = getattr(self, name)
+            if (name == "trials" or value is not None) and (type(value) is not int or value < 1):
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if len(self.each_seed) != 1:
+            raise ValueError("a search trains each trial with one seed: --seeds '[7]' gives another one")
+
+    def named(self, search: Search) -> Search:
+        """The search under the name of its folder: samplers and pruners that are not the default have their own.
+
+        Raises:
+            ValueError: the budget of epochs ends before one of its trials does.
+        """
+        if self.budget is not None and self.budget < search.base.max_epochs:
+            raise ValueError(
+                f"a budget of {self.budget} epochs is spent before one trial of {search.base.max_epochs} ends"
+            )
+        if (self.sampler, self.pruner) == ("tpe", "hyperband"):
+            return search
+        return dataclasses.replace(search, name=f"{search.name}-{self.sampler}-{self.pruner}")
