@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from nnhp_torch import checks
 from nnhp_torch.network import catalog
@@ -53,6 +53,10 @@ class TrialConfig:
     Raises:
         ValueError: a value is out of range or names nothing that exists; the message says what would be right.
     """
+
+    guessing: ClassVar[Mapping[str, float]] = {
+        "accuracy": 0.1
+    }  # of ten digits: what figures show as not having learned
 
     n_layers: int = _whole(2, "hidden layers after the first one, which is always there", least=0)
     n_nodes: int = _whole(128, "units in every hidden layer", least=1)

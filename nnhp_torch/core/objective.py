@@ -22,9 +22,12 @@ FIRST_LOADER = "/dataloader_idx_0"  # what Lightning appends when there are seve
 
 # Words that say which direction is better. The first are looked for first: a dice loss is a loss.
 LESS = "loss losses error err mse rmse mae mape rmsle nll bce ce perplexity ppl wer cer fid kid lpips ece brier kl"
+SHARES = (  # these lie between 0 and 1
+    "accuracy acc f1 fbeta auc auroc roc auprc ap map precision recall sensitivity specificity iou miou jaccard dice"
+)
 MORE = (
-    "accuracy acc f1 fbeta auc auroc roc auprc ap map precision recall sensitivity specificity iou miou jaccard dice "
-    "bleu rouge meteor r2 psnr ssim mcc kappa likelihood ndcg mrr pearson spearman correlation reward top1 top5"
+    f"{SHARES} bleu rouge meteor r2 psnr ssim mcc kappa likelihood ndcg mrr pearson spearman correlation reward "
+    "top1 top5"
 )
 
 
@@ -79,6 +82,24 @@ class Objective:
         before, _, after = _SPLIT.sub("\0", self.metric, count=1).partition("\0")
         return f"{before}{after.lstrip('_-./ ')}".rstrip("_-./ ") or self.metric
 
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether the metric is a share of right answers, as far as its name tells."""
+        return bool({"accuracy", "acc"} & set(_words(self.metric)))
+
+    def bounds(self, values: Iterable[float]) -> tuple[float, float]:
+        """What the metric can be, as far as its name tells: 0 to 1, from 0, or anything.
+
+        Args:
+            values: that it has been; a bound which one of them oversteps is none.
+        """
+        told = set(_words(self.metric))
+        low, high = (0.0, 1.0) if told & set(SHARES.split()) else (0.0 if self.mode == "min" else -math.inf, math.inf)
+        seen = [value for value in values if math.isfinite(value)]
+        return low if min(seen, default=low) >= low else -math.inf, high if max(
+            seen, default=high
+        ) <= high else math.inf
+
     def twin(self, split: Split, logged: Collection[str]) -> str:
         """The name among those logged of the same metric over other data; empty where there is none."""
         found = _SPLIT.search(self.metric)
@@ -105,7 +126,11 @@ def unlogged(metric: str, logged: Collection[str]) -> str:
 
 def direction(metric: str) -> Mode | None:
     """The better direction, as far as the name tells: `min` of `val_loss`, `max` of `BinaryF1Score`."""
-    words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*", metric)
-    words = [word.lower() for word in words]
-    told = {*words, *(word.rstrip("0123456789") for word in words)}
+    told = set(_words(metric))
     return "min" if told & set(LESS.split()) else "max" if told & set(MORE.split()) else None
+
+
+def _words(metric: str) -> list[str]:
+    """The words of a name in lower case, each with its digits and without: `binary`, `f1`, `f`, `score`."""
+    words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*", metric)
+    return [form.lower() for word in words for form in (word, word.rstrip("0123456789"))]

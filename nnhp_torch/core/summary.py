@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -99,6 +100,12 @@ class Cell:
             count["not run"] = self.trials - len(self.results)
         return count
 
+    @property
+    def trouble(self) -> str:
+        """The troubles in words: `diverged`, of several trials `2 diverged, 1 not run`; empty if there is none."""
+        several = self.trials > 1
+        return ", ".join(f"{n} {what}" if several else what for what, n in self.troubles.items())
+
 
 def cells(outcome: Outcome) -> list[Cell]:
     """The cells that the trials are of, in the order of their first trials: a grid's own."""
@@ -116,6 +123,21 @@ def cells(outcome: Outcome) -> list[Cell]:
         )
         for values, trials in gathered.values()
     ]
+
+
+def repeated(gathered: Sequence[Cell]) -> str:
+    """How many trials the cells have at most, in words; empty if that is one, or there is no cell."""
+    most = max(gathered, key=lambda cell: cell.trials, default=None)
+    return most.repeated if most is not None and most.trials > 1 else ""
+
+
+def shared(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
+    """Setting → its value as people read it, of those that are the same in all cells and in use: not off by default."""
+    usual = defaults(sweep.base)
+    varied = {*sweep.axes, "seed", *(name for cell in gathered[:1] for name in cell.replicates)}
+    fixed = {name: value for name, value in dataclasses.asdict(sweep.base).items() if name not in varied}
+    off = {name for name, value in fixed.items() if value == usual[name] and value in (0, None, "", "none")}
+    return {name: text(value, usual[name]) for name, value in fixed.items() if name not in off}
 
 
 def winner(sweep: Plan, gathered: Sequence[Cell]) -> Cell | None:

@@ -1,28 +1,52 @@
-"""How all pictures look: colours that the colour-blind tell apart, and axes that leave the data in front."""
+"""How all that is looked at looks: colours, lines, words and numbers of figure, page, table and TensorBoard."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette.
-ORANGE = "#D55E00"
+    from nnhp_torch.core.objective import Split
+
+# Of Okabe and Ito's palette. They mean validation and training everywhere, so that no cell has them.
 BLUE = "#0072B2"
+ORANGE = "#D55E00"
+# Of cells: the seven that stay furthest apart, from each other and from those two, in the eyes of people who see
+# no red, no green or no blue (G. M. Machado and others, 2009); each is visible on white.
+CELLS = ("#332288", "#E69F00", "#E7298A", "#56B4E9", "#661100", "#8C6D31", "#000000")
 GREY = "#5f6368"  # of axes and numbers
 LIGHT_GREY = "#9aa0a6"  # of what is in the background
-DPI = 150
+FAINT = "#e3e3e3"  # of the grid
+
+# In print, a screen's width without scrolling, and a megapixel or two.
+DPI = 120  # dots per inch
+WIDTH = 11.0  # of a sweep's figure, in inches
+TITLE, LABEL, SMALL = 10, 9, 8  # sizes of letters, in points
+
+TRAIN: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (4, 1.5))}
+VALIDATION: dict[str, Any] = {"color": BLUE, "linestyle": "-"}
+WORDS: dict[Split | None, str] = {"train": "training", "val": "validation", "test": "test", None: ""}
 
 
-def tidy(axes: Axes, *, numbers: Literal["both", "x"] = "both", size: float = 9) -> None:
+def colours(count: int) -> list[str]:
+    """So many colours that can be told apart; of more than seven, a ramp from dark to light."""
+    if count <= len(CELLS):
+        return list(CELLS[:count])
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.9 * place / (count - 1))) for place in range(count)]
+
+
+def tidy(axes: Axes, *, numbers: Literal["both", "x", "y"] = "both", size: float = LABEL) -> None:
     """Gives axes a faint grid behind the data, and grey lines and numbers at the left and the bottom alone.
 
     Args:
         numbers: which axes have numbers, and lines of the grid.
         size: of the numbers, in points.
     """
-    axes.grid(axis=numbers, color="#e3e3e3", linewidth=0.7)
+    axes.grid(axis=numbers, color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)

@@ -1,129 +1,58 @@
-"""The figure shows the numbers of the ledger."""
+"""The sweep's figure: all cells in one picture, the article's panels below, and what was the same in all."""
 
 import dataclasses
-import math
+import itertools
 
-import numpy as np
-import pytest
-from conftest import FakeLaunch, completed
+from conftest import completed
 
-from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import cells
-from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import figures
 
-CURVES = ([0.2, 0.4], [0.4, 0.8])
-UNEQUAL = ([0.2, 0.4, 0.6], [0.4])
+
+def _outcome(sweep, seeds=(123,)):
+    trials = sweep.trials(seeds)
+    return Outcome(sweep, trials, {t.key: completed(t, 0.9 + i / 1000) for i, t in enumerate(trials)})
 
 
-def _outcome(sweep, store, results, seeds=(123,)):
-    trials = sweep.trials(seeds=seeds)
-    for trial, result in zip(trials, results, strict=False):
-        store.append(dataclasses.replace(result, key=trial.key, name=trial.name))
-    return Sweeper(lambda trials, listener: None, store).run(sweep, trials)
-
-
-def _with_history(trial, values):
-    return dataclasses.replace(completed(trial), history={"train_accuracy": values, "val_accuracy": values})
-
-
-def test_a_series_is_the_mean_over_the_seeds_with_one_standard_deviation(sweep, store):
-    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
-    results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), CURVES, strict=True)]
-    outcome = _outcome(one, store, results, seeds=[1, 2])
-    series = figures.series(cells(outcome)[0], "val_accuracy")
-    assert series.mean == pytest.approx([0.3, 0.6])
-    spread = [0.1 * math.sqrt(2), 0.2 * math.sqrt(2)]
-    assert series.low == pytest.approx(np.array([0.3, 0.6]) - spread)
-    assert series.high == pytest.approx(np.array([0.3, 0.6]) + spread)
-
-
-def test_the_title_says_over_what_the_mean_is_taken(sweep, store):
-    repeated = dataclasses.replace(sweep, axes={"lr": [0.1]}, replicates={"width": [4, 6, 8]})
-    trials = repeated.trials([1, 2])
-    assert len(trials) == 6
-    outcome = _outcome(repeated, store, [completed(trial) for trial in trials], seeds=[1, 2])
-    (cell,) = gathered = cells(outcome)
-    assert (cell.trials, len(cell.completed)) == (6, 6)
-    title = figures.draw(outcome, gathered).get_suptitle()
-    assert title == "tiny: accuracy per epoch, mean ± standard deviation of 2 seeds × 3 values of width"
-
-
-def test_runs_of_different_length_count_as_far_as_they_go(sweep, store):
-    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
-    results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), UNEQUAL, strict=True)]
-    outcome = _outcome(one, store, results, seeds=[1, 2])
-    series = figures.series(cells(outcome)[0], "val_accuracy")
-    assert series.mean == pytest.approx([0.3, 0.4, 0.6])
-    assert series.low[1:] == pytest.approx(series.high[1:])
-
-
-def test_no_title_runs_into_the_next_one(sweep, store):
-    wide = dataclasses.replace(
-        sweep, axes={"lr": [0.1, 0.010000123], "width": [12345678901234567890, 98765432109876543210]}
-    )
-    results = [completed(trial, 0.96) for trial in wide.trials()]
-    figure = figures.draw(outcome := _outcome(wide, store, results), cells(outcome))
-    figure.canvas.draw()
-    titles = [axes.title for axes in figure.axes]
-    boxes = [title.get_window_extent() for title in titles]
-    assert titles[0].get_text().count("\n") == 1
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-
-
-def test_titles_are_the_articles_and_say_what_went_wrong(sweep, store):
-    trials = sweep.trials()
-    results = [completed(trials[0], 0.9613), TrialResult.of(trials[1], "failed", "no"), completed(trials[2], 0.5)]
-    shown = figures.panels(outcome := _outcome(sweep, store, results), cells(outcome))
-    assert [panel.title for panel in shown] == [
-        "lr=0.1, width=4  val_acc=0.9613",
-        "lr=0.1, width=8  (failed)",
-        "lr=0.01, width=4  val_acc=0.5000",
-        "lr=0.01, width=8  (not run)",
-    ]
-    assert [panel.best for panel in shown] == [True, False, False, False]
-
-
-def test_the_drawing_holds_each_cells_curves_and_names_its_axes(sweep, store):
-    trials = sweep.trials()
-    outcome = _outcome(sweep, store, [completed(trial, 0.9 + i / 100) for i, trial in enumerate(trials)])
+def _draw(outcome):
     figure = figures.draw(outcome, cells(outcome))
-    axes = figure.get_axes()
-    assert len(axes) == 4
-    for i, ax in enumerate(axes):
-        lines = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines()}
-        assert lines["validation"] == pytest.approx([0.5, 0.91 + i / 100, 0.9 + i / 100])
-        assert lines["train"] == pytest.approx([0.5, 0.8, 0.9 + i / 100])
-    assert [ax.get_xlabel() for ax in axes] == ["", "", "epoch", "epoch"]
-    assert [ax.get_ylabel() for ax in axes] == ["accuracy", "", "accuracy", ""]
-    assert axes[0].get_ylim() == axes[3].get_ylim()
-    assert figure.legends
+    figure.draw_without_rendering()
+    return figure
 
 
-def test_a_sweep_in_which_nothing_ran_can_be_drawn(sweep, store):
-    outcome = Sweeper(FakeLaunch(), store).run(sweep, [])
-    assert figures.draw(outcome, cells(outcome)).get_axes()
+def _texts(figure):
+    return [text.get_text() for text in figure.subfigs[0].texts]
 
 
-@pytest.mark.parametrize(
-    ("axes", "count", "shape"),
-    [((4,), 4, (2, 2)), ((3, 3), 9, (3, 3)), ((2, 4), 8, (2, 4)), ((7,), 7, (3, 3)), ((1,), 1, (1, 1))],
-)
-def test_panels_are_laid_out_by_the_axes(axes, count, shape):
-    assert figures._shape(axes, count) == shape
+def test_the_picture_of_all_cells_stands_above_a_panel_for_each(sweep):
+    _, above, below = _draw(_outcome(sweep)).subfigs
+    assert [axes.get_title(loc="left") for axes in above.axes] == ["each epoch", "at the end"]
+    assert len(below.axes) == sweep.size
 
 
-@pytest.mark.parametrize(
-    ("monitor", "logged", "legend"),
-    [
-        ("val/acc", ("train/acc", "val/acc"), ["train", "validation"]),
-        ("val_loss", ("val_loss",), ["validation"]),
-        ("train_loss", ("train_loss",), ["train"]),
-        ("g_loss", ("g_loss", "d_loss"), ["g_loss"]),
-    ],
-)
-def test_the_legend_names_what_was_logged_and_nothing_else(sweep, store, monitor, logged, legend):
-    one = dataclasses.replace(sweep, monitor=monitor, mode="min", axes={"lr": [0.1]})
-    result = dataclasses.replace(completed(one.trials()[0]), history={name: [0.5, 0.4] for name in logged}, test={})
-    figure = figures.draw(outcome := _outcome(one, store, [result]), cells(outcome))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == legend
+def test_the_head_says_what_was_the_same_in_all_cells(sweep):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    assert _texts(_draw(_outcome(one, seeds=(1, 2)))) == [
+        "tiny",
+        "The same in all cells: width=4, max_epochs=3; 2 seeds",
+    ]
+
+
+def test_no_text_of_the_figure_lies_on_another(sweep):
+    wide = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01, 0.001], "width": [64, 1234567890123456, 256]})
+    figure = _draw(_outcome(wide, seeds=(1, 2)))
+    head, above, below = figure.subfigs
+    shown = [*head.texts, *above.legends, *below.legends]
+    for axes in (*above.axes, *below.axes):
+        shown += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label]
+        low, high = axes.get_xlim()
+        shown += [tick.label1 for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    boxes = {part: part.get_window_extent() for part in shown if part.get_visible()}
+    boxes = {part: box for part, box in boxes.items() if box.width > 1}
+    assert not [(a, b) for a, b in itertools.combinations(boxes, 2) if boxes[a].overlaps(boxes[b])]
+    assert all(figure.bbox.padded(1).contains(*corner) for box in boxes.values() for corner in box.corners())
+
+
+def test_a_sweep_in_which_nothing_ran_can_be_drawn(sweep):
+    assert _draw(Outcome(sweep, sweep.trials())).axes

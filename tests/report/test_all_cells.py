@@ -1,0 +1,119 @@
+"""One picture of all cells has every curve, and every final value inside its frame."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import completed
+from matplotlib.figure import Figure
+
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.summary import Cell
+from nnhp_torch.report import all_cells
+from nnhp_torch.report.look import BLUE, CELLS, ORANGE
+from nnhp_torch.report.scale import Scale
+
+
+def _gathered(sweep, accuracies, seeds=(1,)):
+    """The sweep's cells, each with the accuracies of its seeds."""
+    trials = sweep.trials(seeds)
+    per_cell = [trials[i :: sweep.size] for i in range(sweep.size)]
+    return [
+        Cell(of[0].cell, [completed(t, value) for t, value in zip(of, values, strict=True)], len(seeds))
+        for of, values in zip(per_cell, accuracies, strict=True)
+    ]
+
+
+def _drawn(sweep, gathered):
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    all_cells.draw(figure, sweep, gathered, Scale.of(sweep, gathered))
+    return figure
+
+
+def _lines(axes):
+    """Name → data of what is drawn of cells."""
+    return {line.get_gid(): line.get_xydata() for line in axes.get_lines() if line.get_gid()}
+
+
+def test_every_seeds_final_value_is_a_ring_within_the_frame(sweep):
+    accuracies = [[0.9, 0.91], [0.97, 0.05], [0.989, 0.98], [0.985, 0.5]]
+    _, right = _drawn(sweep, _gathered(sweep, accuracies, seeds=(1, 2))).axes
+    low, high = right.get_ylim()
+    rings = _lines(right)
+    for i, values in enumerate(accuracies):
+        for seed, value in enumerate(values):
+            ((x, y),) = rings[f"cell{i}.end{seed}"]
+            assert x == i
+            assert low < y < high
+            assert y == pytest.approx(100 * (1 - value))
+
+
+def test_a_thin_line_per_seed_and_a_thick_one_for_their_median(sweep):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    left, _ = _drawn(one, _gathered(one, [[0.9, 0.8, 0.1]], seeds=(1, 2, 3))).axes
+    lines = _lines(left)
+    assert set(lines) == {"cell0.seed0", "cell0.seed1", "cell0.seed2", "cell0.median"}
+    assert lines["cell0.median"][:, 1] == pytest.approx([50, 19, 20])  # of error, after each of three epochs
+    widths = {line.get_gid(): line.get_linewidth() for line in left.get_lines() if line.get_gid()}
+    assert widths["cell0.median"] > 2 * widths["cell0.seed0"]
+
+
+def test_the_median_goes_as_far_as_half_of_the_seeds():
+    curves = [np.array([3.0, 2.0, 1.0, 0.5]), np.array([5.0, 4.0]), np.array([7.0, 6.0, 5.0])]
+    assert list(all_cells.median_curve(curves)) == [5.0, 4.0, 3.0]
+    assert list(all_cells.median_curve(curves[:2])) == [4.0, 3.0, 1.0, 0.5]
+    assert len(all_cells.median_curve([])) == 0
+
+
+def test_a_run_that_another_continues_is_a_square_on_its_curve(sweep):
+    """As with early stopping: one curve, and a mark where each patience ends it."""
+    one = dataclasses.replace(sweep, axes={"width": [4, 8, 16]})
+    whole = [0.5, 0.8, 0.9]
+    gathered = [
+        Cell(t.cell, [dataclasses.replace(completed(t), history={"val_accuracy": whole[:n]})], 1)
+        for t, n in zip(one.trials(), (3, 1, 2), strict=True)
+    ]
+    figure = _drawn(one, gathered)
+    lines = _lines(figure.axes[0])
+    assert set(lines) == {"cell0.median", "cell1.seed0.stop", "cell2.seed0.stop"}
+    assert lines["cell2.seed0.stop"][0] == pytest.approx([2, 20])
+    assert [handle.get_marker() for handle in figure.legends[0].legend_handles] == ["None", "s", "s"]
+
+
+def test_what_went_wrong_stands_where_the_ring_would_be(sweep):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01, 0.001]})
+    trials = one.trials()
+    lost = TrialResult.of(trials[1], "diverged", "NaN", history={"val_accuracy": [0.5, 0.1]})
+    results = [[completed(trials[0])], [lost], []]
+    gathered = [Cell(t.cell, found, 1) for t, found in zip(trials, results, strict=True)]
+    left, right = _drawn(one, gathered).axes
+    assert {text.get_text() for text in right.texts} == {"10%", "diverged", "not run"}
+    (mark,) = [line for line in left.get_lines() if line.get_gid() == "cell1.seed0.stop"]
+    assert mark.get_marker() == "x"
+
+
+def test_a_colour_per_cell_of_which_none_means_training_or_validation(sweep):
+    assert not {BLUE, ORANGE} & set(CELLS)
+    shown = all_cells.places(_gathered(sweep, [[0.9]] * 4))
+    assert len({place.colour for place in shown}) == 4
+    assert [place.tick for place in shown] == ["0.1, 4", "0.1, 8", "0.01, 4", "0.01, 8"]
+
+
+def test_of_more_than_seven_cells_the_last_axis_goes_along_x_with_a_line_per_value_of_the_first(sweep):
+    nine = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01, 0.001], "width": [4, 8, 16]})
+    figure = _drawn(nine, _gathered(nine, [[0.9 + i / 100] for i in range(9)]))
+    shown = all_cells.places(_gathered(nine, [[0.9]] * 9))
+    assert len({place.colour for place in shown}) == len({place.group for place in shown}) == 3
+    assert [round(place.x) for place in shown] == [0, 1, 2] * 3
+    _, right = figure.axes
+    assert [text.get_text() for text in right.get_xticklabels()] == ["4", "8", "16"]
+    assert right.get_xlabel() == "width"
+    joined = [line for line in right.get_lines() if len(line.get_xdata()) == 3]
+    assert len(joined) == 3
+    assert joined[0].get_ydata() == pytest.approx([10, 9, 8])
+
+
+def test_ten_values_of_one_axis_have_ten_colours(sweep):
+    ten = dataclasses.replace(sweep, axes={"width": list(range(1, 11))})
+    shown = all_cells.places(_gathered(ten, [[0.9]] * 10))
+    assert len({place.colour for place in shown}) == 10
