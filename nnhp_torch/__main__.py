@@ -1,7 +1,8 @@
-"""`python -m nnhp_torch fit|validate|test|predict`: one trial by hand, through LightningCLI."""
+"""`python -m nnhp_torch`: one trial by hand, through LightningCLI; or a sweep over somebody's project."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from itertools import count
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
 from nnhp_torch.mnist.digits import DigitImages as DigitImages  # imported, so that --data knows both by these names
 from nnhp_torch.network.module import MLPClassifier
+from nnhp_torch.project.command import main as sweep
 from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.worker import quiet_lightning
@@ -150,4 +152,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["sweep"]:
+        sweep(sys.argv[2:])
     main()

@@ -11,10 +11,10 @@ import nnhp_torch
 
 ROOT = Path(nnhp_torch.__file__).parent
 LEFT = {"article", "callbacks", "checks", "mnist", "network", "splits"}
-RIGHT = {"cli", "core", "report", "run", "search"}
+RIGHT = {"cli", "core", "project", "report", "run", "search"}
 DOORS = {"__init__", "__main__"}  # these see both
 
-FLOORS = ["core", "run", "report", "search", "cli"]  # of the right tower, from the ground
+FLOORS = ["core", "run", "report", "search", "cli", "project"]  # of the right tower, from the ground
 
 
 def _room(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.plan import Plan
+from nnhp_torch.core.plan import Plan, change
 from nnhp_torch.run.request import TRAINING, Request
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Range, Search
@@ -82,6 +82,8 @@ def replicates(args: Namespace) -> dict[str, list[Any]]:
 
 def _settings(sweep: Plan) -> Settings:
     """Field → its type, its value in the sweep's base, its help text."""
+    if not dataclasses.is_dataclass(sweep.base):  # it has options of its own
+        return {"max_epochs": (int, sweep.base.max_epochs, "epochs per trial")}
     hints = typing.get_type_hints(type(sweep.base))
     return {
         field.name: (
@@ -97,9 +99,10 @@ def changed(sweep: P, args: Namespace) -> P:
     """The sweep with what the command line says of its base and its axes."""
     base = vars(args.base) if "base" in args else {}
     top = {name: args[name] for name in TOP_LEVEL if name in args}
-    axes = {name: _axis(name, axis, args[f"grid.{name}"]) for name, axis in sweep.axes.items()}
-    changes: dict[str, Any] = {"replicates": replicates(args)} if isinstance(sweep, Sweep) else {}
-    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **base, **top), axes=axes, **changes)
+    given = args.grid if "grid" in args else sweep.axes
+    axes = {name: _axis(name, axis, given[name]) for name, axis in sweep.axes.items()}
+    over: dict[str, Any] = {"replicates": {**sweep.replicates, **replicates(args)}} if isinstance(sweep, Sweep) else {}
+    return dataclasses.replace(sweep, base=change(sweep.base, {**base, **top}), axes=axes, **over)
 
 
 def _axis(name: str, axis: Any, given: list[Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from nnhp_torch.core.names import file_name, label
 from nnhp_torch.core.origin import name_of
-from nnhp_torch.core.plan import Plan, Primitive, check_config, check_values, plain
+from nnhp_torch.core.plan import Plan, Primitive, change, check_config, check_values, plain
 
 # Part of every trial's identity. Raise it when the same configuration would give another result:
 # a default of a configuration changed, or the order in which random numbers are drawn.
@@ -111,9 +111,9 @@ class Sweep(Plan):
         if self._declared is None:
             object.__setattr__(self, "_declared", self.base)
         for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
-            check_config(dataclasses.replace(self.base, **cell))
+            check_config(change(self.base, cell))
         for replicate in _product(self.replicates):
-            check_config(dataclasses.replace(self.base, **replicate))
+            check_config(change(self.base, replicate))
         check_config(self.base)
 
     @property
@@ -137,14 +137,14 @@ class Sweep(Plan):
         chosen = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)
         check_count(len(chosen) * math.prod(map(len, self.replicates.values())) * self.size)
         for seed, replicate, cell in itertools.product(chosen, _product(self.replicates), self.cells()):
-            config = dataclasses.replace(self.base, **cell, **replicate, seed=seed)
+            config = change(self.base, {**cell, **replicate, "seed": seed})
             trial = Trial(self.name, config, cell, "", precision, threads, name_of(self.build), replicate)
             trials.append(dataclasses.replace(trial, name=self._name(trial)))
         return trials
 
     def _name(self, trial: Trial) -> str:
         """The cell, and what departs from the sweep as it was declared; a function of the trial alone."""
-        changed = departures(trial.config, dataclasses.replace(self._declared, **trial.cell))
+        changed = departures(trial.config, change(self._declared, trial.cell))
         for name, value, usual in (("precision", trial.precision, "32-true"), ("threads", trial.threads, 1)):
             if value != usual:  # the configuration may have a field of the same name
                 changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value
@@ -165,10 +165,10 @@ def check_count(trials: int) -> None:
 
 def defaults(config: Any) -> dict[str, Any]:
     """The defaults of a configuration's fields."""
-    return dataclasses.asdict(type(config)())
+    return dict(vars(type(config)()))
 
 
 def departures(config: Any, reference: Any) -> dict[str, Any]:
     """The fields in which a configuration differs from another of its kind."""
-    values, others = dataclasses.asdict(config), dataclasses.asdict(reference)
-    return {name: value for name, value in values.items() if value != others[name]}
+    others = vars(reference)
+    return {name: value for name, value in vars(config).items() if name not in others or value != others[name]}

@@ -151,9 +151,10 @@ def disagreement(trial: Trial, result: TrialResult) -> str:
     settings = json.loads(json.dumps(vars(trial.config)))
     usual = json.loads(json.dumps(defaults(trial.config)))
     for name, value in settings.items():  # what a configuration has gained since then stood at its default
-        if result.config.get(name, usual[name]) != value:
+        if result.config.get(name, usual.get(name)) != value:
             return f"its config has another {name} than the trial of its key (has a default changed?)"
+    recorded = {**settings, **result.config}
     for name, value in result.cell.items():
-        if name not in result.config or result.config[name] != value:
+        if name in recorded and recorded[name] != value:
             return f"its cell has another {name} than its config"
     return ""

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nnhp_torch.core.objective import Mode, Objective
@@ -45,7 +46,7 @@ class Plan:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
             raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
-        names = [f.name for f in dataclasses.fields(self.base)]
+        names = list(vars(self.base))
         for needed in ("seed", "max_epochs"):
             if needed not in names:
                 raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
@@ -57,10 +58,9 @@ class Plan:
 
     def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
         """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
-        names = [f.name for f in dataclasses.fields(self.base)]
         for name in values:
-            if name not in names:
-                raise ValueError(f"no setting is called {name!r}; there are {', '.join(names)}")
+            if not hasattr(self.base, name):
+                raise ValueError(f"no setting is called {name!r}; there are {', '.join(vars(self.base))}")
             if name == "seed":
                 raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
 
@@ -81,7 +81,7 @@ def check_values(kind: str, name: str, values: Any) -> None:
 
 def check_config(config: Any) -> None:
     """Raises ValueError if a value of a configuration cannot be written to the ledger, or no epoch can be trained."""
-    for name, value in dataclasses.asdict(config).items():
+    for name, value in vars(config).items():
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
@@ -91,6 +91,12 @@ def check_config(config: Any) -> None:
     epochs = config.max_epochs
     if type(epochs) is not int or epochs < 1:
         raise ValueError(f"max_epochs must be a whole number of at least 1, not {epochs!r}")
+
+
+def change(config: Any, values: Mapping[str, Any]) -> Any:
+    """A copy with other values: a dataclass's, or what a configuration that is none makes of them."""
+    replace: Callable[..., Any] = getattr(config, "__replace__", None) or partial(dataclasses.replace, config)
+    return replace(**values)
 
 
 def plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ SETTINGS = (
 )
 
 # What to do instead of setting one of the others.
-_INSTEAD = {
+INSTEAD = {
     **dict.fromkeys(("accelerator", "devices", "strategy", "precision"), "give it on the command line, as --{name}"),
     **dict.fromkeys(
         ("logger", "default_root_dir"), "each trial has its folder and its TensorBoard run beneath --log_dir"
@@ -175,7 +175,7 @@ def _trainer(settings: Any) -> dict[str, Any]:
         raise WrongAnswer(f"trainer should be a dictionary of Trainer's arguments, not {_what(settings)}")
     for name, value in settings.items():
         if name not in SETTINGS:
-            instead = _INSTEAD.get(name, f"it may set {', '.join(SETTINGS)}").format(name=name)
+            instead = INSTEAD.get(name, f"it may set {', '.join(SETTINGS)}").format(name=name)
             raise WrongAnswer(f"build cannot set Trainer's {name}: {instead}")
         plain = (bool, int, float) if name == "val_check_interval" else (bool, int, float, str)
         if value is not None and not isinstance(value, plain):

@@ -132,7 +132,8 @@ def _note(text: str) -> None:
 
 def quiet_lightning() -> None:
     """Silences what Lightning says of every fit and what is on purpose here; other warnings go their way."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for package in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(package).setLevel(logging.ERROR)
     for known in (
         ".*does not have many workers.*",  # the images are in memory
         ".*is smaller than the logging interval.*",  # curves are per epoch
@@ -161,6 +162,8 @@ def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) ->
         make_trainer(trial, runtime, logger=False, enable_checkpointing=False)
     try:
         answer = import_by_name(build)(trial.config)
+    except WrongUsage:
+        raise
     except (Exception, SystemExit):
         return  # the trial itself will fail in the same way, and its record will tell
     with _wrong_usage():

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from nnhp_torch.core.grid import SEMANTICS, Trial, departures
 from nnhp_torch.core.origin import name_of
-from nnhp_torch.core.plan import Plan, Primitive, check_config, check_values, plain
+from nnhp_torch.core.plan import Plan, Primitive, change, check_config, check_values, plain
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Search(Plan):
             if not isinstance(axis, Range):
                 check_values("axis", name, axis)
             for value in axis.ends if isinstance(axis, Range) else axis:
-                check_config(dataclasses.replace(self.base, **{name: value}))
+                check_config(change(self.base, {name: value}))
         check_config(self.base)
 
     def draw(self, source: Draw) -> dict[str, Primitive]:
@@ -111,7 +111,7 @@ class Search(Plan):
 
     def trial(self, number: int, cell: Mapping[str, Primitive], seed: int, precision: str, threads: int) -> Trial:
         """The trial of a cell, named by its number and the beginning of its key."""
-        config = dataclasses.replace(self.base, **cell, seed=seed)
+        config = change(self.base, {**cell, "seed": seed})
         unnamed = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))
         return dataclasses.replace(unnamed, name=f"{number:04d}-{unnamed.key[:8]}")
 

@@ -1,0 +1,67 @@
+"""A trial of somebody's project: what their own code makes of its configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningCLI
+
+from nnhp_torch.core.errors import WrongUsage
+from nnhp_torch.project.loading import NoProject
+from nnhp_torch.project.parser import SUBCOMMAND, Settings, configuration, fit_parser
+from nnhp_torch.project.source import Fit, fit_of
+from nnhp_torch.project.trainer import departures, refuse
+from nnhp_torch.run.answer import SETTINGS, Setup
+
+
+def build(settings: Settings) -> Setup:
+    """Model, data, callbacks and Trainer's settings, as the project's own command would make them.
+
+    Raises:
+        WrongUsage: its code never comes to a fit, or to one that a sweep cannot make its own.
+    """
+    trainer = _Trainer()
+
+    def parse(cli: LightningCLI, parser: Any, args: Any) -> None:
+        of_fit = fit_parser(cli)
+        parsed = configuration(of_fit, settings)
+        cli.config = parsed if of_fit is cli.parser else Namespace(subcommand=SUBCOMMAND, **{SUBCOMMAND: parsed})  # type: ignore[no-untyped-call]
+        cli.save_config_callback = None  # the configuration is in the ledger; it refuses a second run
+        cli.trainer_class = trainer
+
+    try:
+        fit = fit_of(settings.cli, parse)
+        refuse({}, fit.ckpt_path)
+    except NoProject as error:
+        raise WrongUsage(str(error)) from error
+    return Setup(
+        fit.model,
+        _data(fit),
+        [callback for callback in fit.trainer.callbacks if callback not in trainer.added],  # type: ignore[attr-defined]
+        {name: value for name, value in departures(trainer.settings).items() if name in SETTINGS},
+    )
+
+
+class _Trainer:
+    """Stands in for the class: it makes a Trainer that their code may ask and change, and that trains nothing."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
+        self.added: list[L.Callback] = []  # those that Lightning adds to everybody's
+
+    def __call__(self, **settings: Any) -> L.Trainer:
+        self.settings = settings
+        own = list(settings["callbacks"] or ())  # a copy: Lightning adds to the list itself
+        used = {name: value for name, value in settings.items() if name in (*SETTINGS, "callbacks", "max_epochs")}
+        trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, **used)
+        made: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        self.added = [callback for callback in made if callback not in own]
+        return trainer
+
+
+def _data(fit: Fit) -> Any:
+    if fit.datamodule is not None or isinstance(fit.train_dataloaders, L.LightningDataModule):
+        return fit.datamodule or fit.train_dataloaders
+    return {"train": fit.train_dataloaders, "val": fit.val_dataloaders}

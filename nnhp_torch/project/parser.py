@@ -1,0 +1,198 @@
+"""A project's own parser: it checks and completes each configuration of a sweep before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import lightning as L
+from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from nnhp_torch.project.keys import OURS, arguments, flat, nested
+from nnhp_torch.project.loading import NoProject
+from nnhp_torch.project.refusal import refusal
+from nnhp_torch.project.source import command_line_of
+from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
+
+SUBCOMMAND = "fit"
+
+# Of their keys, those that stand in no configuration: they change no result, or are fields and flags of the sweep's.
+_ELSEWHERE = {*OURS, *(f"trainer.{name}" for name in (*FLAGS, *UNUSED, "min_epochs")), "config", "weights_only"}
+
+
+class Settings:
+    """One configuration of a project: frozen, named by their dotted keys.
+
+    `vars()` of it are `cli` (where it comes from), `seed`, `max_epochs`, and whatever departs from the defaults of the
+    project's own code. Any other of their keys is an attribute too.
+
+    Example:
+        >>> train = project("train.py:main")
+        >>> settings = train.settings(train.parse(["--model.lr=0.1", "--trainer.max_epochs=5"]))
+        >>> getattr(settings, "model.lr"), getattr(settings, "trainer.gradient_clip_val")
+        (0.1, None)
+    """
+
+    def __init__(self, cli: str = "", seed: int | None = None, max_epochs: int | None = None, **theirs: Any) -> None:
+        vars(self).update(cli=cli, seed=seed, max_epochs=max_epochs, **theirs)
+
+    @property
+    def theirs(self) -> dict[str, Any]:
+        """What departs from the defaults of the project's code, by dotted key."""
+        return {name: value for name, value in vars(self).items() if name not in ("cli", *OURS.values())}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a configuration is frozen: {name} cannot be set")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not vars(self).get("cli"):
+            raise AttributeError(name)
+        return project(self.cli).value(self, name)
+
+    def __replace__(self, **changes: Any) -> Settings:
+        return project(self.cli).changed(self, changes)
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+@cache
+def project(cli: str) -> Project:
+    """The project that a name stands for, opened once in a process."""
+    return Project(cli)
+
+
+class Project:
+    """A project's parser, as far as a fit needs it.
+
+    Args:
+        cli: module, script or function that makes a LightningCLI; or `--model package.Net --data package.Data`.
+
+    Raises:
+        NoProject: there is no LightningCLI behind the name that could be swept.
+    """
+
+    def __init__(self, cli: str) -> None:
+        self.cli = cli
+        made, self.given = command_line_of(cli)
+        if made.trainer_class is not L.Trainer:
+            raise NoProject(f"{cli} has a Trainer of its own, {made.trainer_class!r}: a sweep has Lightning's")
+        self.root, self.parser = made.parser, fit_parser(made)
+        self.files = self.root.default_config_files, self.parser.default_config_files
+        for parser in (self.root, self.parser):
+            parser.exit_on_error = False
+            parser.allow_abbrev = False
+        self._known: dict[str, Namespace] = {}
+        self._changed: dict[str, dict[str, Any]] = {}
+
+    def parse(self, args: list[str]) -> Namespace:
+        """What their command line would make of these arguments, and of those that their code has given it.
+
+        Raises:
+            ValueError: their parser refuses one, or the sweep does.
+        """
+        self.root.default_config_files, self.parser.default_config_files = self.files
+        try:
+            if self.given is not None and not isinstance(self.given, list):
+                given = flat(dict(self.given).get(SUBCOMMAND, self.given))
+                args = [*arguments(given), *args]
+            elif self.given:
+                args = [*self.given, *args]
+            if self.root is self.parser:
+                parsed = self.parser.parse_args(args)
+            else:
+                parsed = self.root.parse_args(args if SUBCOMMAND in args else [SUBCOMMAND, *args])[SUBCOMMAND]
+        except ArgumentError as error:
+            raise ValueError(refusal(self.parser, error, args)) from error
+        finally:
+            self.root.default_config_files = self.parser.default_config_files = []  # what they say is in `parsed` now
+        refuse(parsed.get("trainer", {}), parsed.get("ckpt_path"))
+        return parsed
+
+    def settings(self, parsed: Namespace) -> Settings:
+        """The configuration that the sweeper has of what their parser has made."""
+        epochs, seed = (parsed.get(key) for key in OURS)
+        theirs = {key: value for key, value in self._departures(parsed).items() if key not in _ELSEWHERE}
+        return Settings(self.cli, seed if type(seed) is int else None, epochs, **theirs)
+
+    def changed(self, settings: Settings, changes: Mapping[str, Any]) -> Settings:
+        """A configuration with other values, which their parser checks as it would on the command line.
+
+        Raises:
+            ValueError: there is no such key, its type refuses the value, or the sweep does.
+        """
+        changes = {OURS.get(name, name): value for name, value in changes.items()}
+        ours = {name: changes.pop(name) for name in OURS.values() if name in changes}
+        settings = Settings(**{**vars(settings), **ours})
+        if not changes:
+            return settings
+        text = json.dumps([settings.theirs, changes], sort_keys=True)
+        if text not in self._changed:
+            self._changed[text] = self._change(settings, arguments(changes)).theirs
+        return Settings(self.cli, settings.seed, settings.max_epochs, **self._changed[text])
+
+    def _change(self, settings: Settings, args: list[str]) -> Settings:
+        try:
+            parsed = self.parser.parse_args(args, namespace=self.parsed(settings), env=False)
+        except ArgumentError as error:
+            raise ValueError(refusal(self.parser, error, args)) from error
+        refuse(parsed.get("trainer", {}), parsed.get("ckpt_path"))
+        return self.settings(parsed)
+
+    def typed(self, base: Settings, key: str, values: Sequence[Any]) -> list[Any]:
+        """The values of an axis as their parser understands them: each is checked.
+
+        Raises:
+            ValueError: as `changed`.
+        """
+        made = [getattr(self.changed(base, {key: value}), key) for value in values]
+        return [new if isinstance(new, (str, int, float)) else old for new, old in zip(made, values, strict=True)]
+
+    def value(self, settings: Settings, key: str) -> Any:
+        """What one of their keys stands at; raises AttributeError if there is no such key."""
+        parsed = self.parsed(settings)
+        for known in (key, key.replace(".", ".init_args.", 1)):
+            if known in parsed:
+                return parsed[known]
+        raise AttributeError(f"{self.cli} has no key {key!r}")
+
+    def parsed(self, settings: Settings) -> Namespace:
+        """The whole configuration; a copy."""
+        text = repr(settings)
+        if text not in self._known:
+            self._known = {text: configuration(self.parser, settings)}  # most often it is the sweep's base
+        return self._known[text].clone()
+
+    def _departures(self, parsed: Namespace) -> dict[str, Any]:
+        """What departs from the defaults of their code, by dotted key; all there is if that would not give it back."""
+        whole = self._plain(parsed)
+        short = self._plain(parsed, skip_default=True)
+        again = self.parser.parse_object(short, env=False)
+        return flat(short if self._plain(again) == whole else whole)
+
+    def _plain(self, parsed: Namespace, skip_default: bool = False) -> dict[str, Any]:
+        text = self.parser.dump(
+            parsed, format="json", skip_default=skip_default, skip_unset=False, skip_validation=True
+        )
+        plain: dict[str, Any] = json.loads(text)
+        return plain
+
+
+def fit_parser(cli: LightningCLI) -> LightningArgumentParser:
+    """The parser of what a fit needs: the whole one, or that of the subcommand."""
+    if not hasattr(cli, "_subcommand_parsers"):  # run=False
+        return cli.parser
+    if SUBCOMMAND not in cli._subcommand_parsers:
+        raise NoProject(f"there is no subcommand {SUBCOMMAND!r}, only {', '.join(cli._subcommand_parsers)}")
+    return cli._subcommand_parsers[SUBCOMMAND]
+
+
+def configuration(parser: LightningArgumentParser, settings: Settings) -> Namespace:
+    """The whole configuration that a trial's settings stand for."""
+    ours = {key: value for key, name in OURS.items() if (value := vars(settings)[name]) is not None}
+    parsed: Namespace = parser.parse_object(nested({**settings.theirs, **ours}), env=False)
+    return parsed

@@ -1,0 +1,113 @@
+"""Somebody's LightningCLI, run as far as its parser, or as far as the fit that it would start; never further."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import lightning as L
+from lightning.pytorch.cli import LightningCLI
+
+from nnhp_torch.project.classes import fit_classes
+from nnhp_torch.project.loading import Left, NoProject, load, main_block
+
+Parse = Callable[[LightningCLI, Any, Any], None]  # in place of LightningCLI.parse_arguments
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A project's own call of `Trainer.fit`."""
+
+    trainer: L.Trainer
+    model: L.LightningModule
+    train_dataloaders: Any = None
+    val_dataloaders: Any = None
+    datamodule: L.LightningDataModule | None = None
+    ckpt_path: Any = None
+    weights_only: Any = None
+
+
+def command_line_of(source: str) -> tuple[LightningCLI, Any]:
+    """A project's LightningCLI as it is before it reads any argument, and the arguments that its code gives it.
+
+    Raises:
+        NoProject: it cannot be found or imported, trains without a LightningCLI, or makes none.
+    """
+
+    def leave(cli: LightningCLI, parser: Any, args: Any) -> None:
+        raise Left((cli, args))
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            reached = _reached(source, leave)
+        except NoProject:
+            raise
+        except (Exception, SystemExit) as error:
+            raise NoProject(f"{source} cannot be run: {type(error).__name__}: {error}") from error
+    if isinstance(reached, Fit):
+        raise NoProject(f"{source} trains without a LightningCLI: give its classes instead, by --model and --data")
+    if reached is None:
+        raise NoProject(f"{source} makes no LightningCLI: name the function that does, as {source}:main")
+    cli, args = reached
+    return cli, args
+
+
+def fit_of(source: str, parse: Parse) -> Fit:
+    """What a project would fit, made by its own code.
+
+    Args:
+        parse: gives the LightningCLI its configuration.
+
+    Raises:
+        NoProject: as command_line_of; or it never calls Trainer.fit.
+    """
+    fit = _reached(source, parse)
+    if not isinstance(fit, Fit):
+        raise NoProject(f"{source} never calls Trainer.fit")
+    return fit
+
+
+def _reached(source: str, parse: Parse) -> Any:
+    """Runs a project's code until it is left, and returns with what."""
+
+    def fit(trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        raise Left(Fit(trainer, *args, **kwargs))
+
+    def other(trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        raise Left(None)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(LightningCLI, "parse_arguments", parse))
+        for name in ("fit", "validate", "test", "predict"):
+            stack.enter_context(patch.object(L.Trainer, name, fit if name == "fit" else other))
+        stack.enter_context(patch.object(sys, "argv", [source]))
+        try:
+            _run(source)
+        except Left as left:
+            return left.reached
+    return None
+
+
+def _run(source: str) -> None:
+    """Does what `python source` would do, or calls the function behind a colon."""
+    if source.startswith("--model "):
+        return fit_classes(source)
+    where, _, name = source.partition(":")
+    module = load(where)
+    if not name:
+        return exec(main_block(module), vars(module))
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise NoProject(f"{where} has no function {name!r}")
+    parameters = inspect.signature(function).parameters.values()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if needed := [p.name for p in parameters if p.default is p.empty and p.kind not in variable]:
+        raise NoProject(f"{source} needs {', '.join(needed)}: a function without arguments can be called")
+    function()
+    return None

@@ -1,0 +1,105 @@
+"""`python -m nnhp_torch sweep`: any LightningCLI, or plain classes, under a sweep; none of their files changed."""
+
+import pytest
+
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.project.command import main
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*configure_optimizers` will be overridden"
+)  # Lightning's, of add_optimizer_args
+
+TRAITS = {
+    "with_subcommands": (["--grid.model.width", "[2, 3]"], "model.width"),
+    "without": (["--grid.data.batch_size", "[16, 32]"], "data.batch_size"),
+    "subclass": (["--grid.optimizer.lr", "[0.1, 0.01]"], "optimizer.lr"),
+    "any_class": (
+        ["--base.data", "stranger.Data", "--grid.model", "[stranger.Net, stranger.Deep]"],
+        "model",
+    ),
+    "with_files": (["--grid.trainer.gradient_clip_val", "[0.1, 0.2]"], "trainer.gradient_clip_val"),
+    "with_args": (["--grid.model.lr", "[0.1, 0.01]"], "model.lr"),
+    "with_loaders": (["--grid.optimizer", "[SGD, Adam]", "--base.optimizer.lr", "0.1"], "optimizer"),
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs a sweep in an empty folder, in this process; returns its exit status and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv, monitor="val_loss"):
+        usual = ["--jobs", "0", "--accelerator", "cpu", *(["--monitor", monitor] if monitor else [])]
+        with pytest.raises(SystemExit) as end:
+            main([*argv, *usual])
+        return end.value.code, "".join(capsys.readouterr())
+
+    return run
+
+
+def _results(tmp_path, name="stranger"):
+    return list(ResultStore(tmp_path / "lightning_logs" / name).results().values())
+
+
+@pytest.mark.parametrize("function", TRAITS)
+def test_a_command_line_of_any_kind_is_swept_over_its_own_keys(function, run, tmp_path):
+    (tmp_path / "defaults.yaml").write_text("model:\n  width: 6\n")
+    argv, key = TRAITS[function]
+    status, out = run("--cli", f"stranger:{function}", *argv, "--base.trainer.max_epochs", "2")
+    assert status == 0, out
+    first, second = _results(tmp_path)
+    assert first.cell[key] != second.cell[key]
+    assert first.epochs == second.epochs == 2
+    assert first.history["train_loss"] != second.history["train_loss"]
+    assert {path.name for path in tmp_path.iterdir()} == {"defaults.yaml", "lightning_logs"}
+    assert "Total params" not in out, "what Lightning adds to everybody's Trainer is the sweep's to say"
+
+
+REFUSED = {
+    "no key is called 'model.widht'; the nearest is 'model.width'": ["--grid.model.widht", "[2, 3]"],
+    "no key is called 'dropout'": ["--grid.dropout", "[2, 3]"],
+    "model.width should be int, not 'wide'": ["--grid.model.width", "[2, wide]"],
+    "model.lr should be float, not 'fast'": ["--grid.model.width", "[2]", "--base.model.lr", "fast"],
+    "--grid.model.width needs a list": ["--grid.model.width", "2"],
+    "trainer.fast_dev_run cannot be True": ["--grid.model.width", "[2]", "--base.trainer.fast_dev_run", "true"],
+    "ckpt_path cannot be set": ["--grid.model.width", "[2]", "--base.ckpt_path", "some.ckpt"],
+    "trainer.max_steps cannot be 7": ["--grid.trainer.max_steps", "[7]"],
+    "trainer.accelerator cannot be an axis": ["--grid.trainer.accelerator", "[cpu, gpu]"],
+    "seed_everything is not an axis": ["--grid.seed_everything", "[1, 2]"],
+    "there is nothing to vary": [],
+    "never.yaml": ["--grid.model.width", "[2]", "-c", "never.yaml"],
+    "unrecognized arguments: --jbos 2": ["--grid.model.width", "[2]", "--jbos", "2"],
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_what_is_wrong_is_said_in_a_line_before_anything_is_trained(sentence, run, tmp_path):
+    status, out = run("--cli", "stranger:with_subcommands", *REFUSED[sentence])
+    assert status == 2, out
+    assert sentence in out
+    assert sentence in out.splitlines()[-1]
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+NO_PROJECT = {
+    "there is no nowhere.py": ["--cli", "nowhere.py"],
+    "there is no no_package.train": ["--cli", "no_package.train"],
+    "stranger has no function 'mian'": ["--cli", "stranger:mian"],
+    "stranger makes no LightningCLI": ["--cli", "stranger"],
+    "needs path": ["--cli", "stranger:with_argument"],
+    "trains without a LightningCLI": ["--cli", "stranger:by_hand"],
+    "ckpt_path cannot be set": ["--cli", "stranger:from_a_checkpoint", "--max_epochs", "2"],
+    "there is no class stranger.Nte": ["--model", "stranger.Nte"],
+    "a project is named by --cli, or by its classes": [],
+    "stranger:never never calls Trainer.fit": ["--cli", "stranger:never", "--max_epochs", "2"],
+    "for how many epochs?": ["--cli", "stranger:with_loaders"],
+}
+
+
+@pytest.mark.parametrize("sentence", NO_PROJECT)
+def test_what_cannot_be_swept_is_said_in_a_line(sentence, run, tmp_path):
+    status, out = run(*NO_PROJECT[sentence], "--grid.model.width", "[2]")
+    assert status == 2, out
+    assert sentence in out
+    assert sentence in out.splitlines()[-1]
+    assert not list(tmp_path.rglob("*.ckpt"))

@@ -1,0 +1,116 @@
+"""A stranger's project: a LightningModule, its data, and command lines of every kind that LightningCLI knows."""
+
+from __future__ import annotations
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.cli import LightningCLI
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Net(L.LightningModule):
+    def __init__(self, width: int = 4, lr: float = 0.1, features: int = 3) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.net = torch.nn.Sequential(torch.nn.Linear(features, width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
+
+    def _step(self, batch, stage):
+        x, y = batch
+        loss = torch.nn.functional.mse_loss(self.net(x), y)
+        self.log(f"{stage}_loss", loss)
+        return loss
+
+    def training_step(self, batch, batch_idx):
+        return self._step(batch, "train")
+
+    def validation_step(self, batch, batch_idx):
+        self._step(batch, "val")
+
+    def test_step(self, batch, batch_idx):
+        self._step(batch, "test")
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), self.hparams.lr)
+
+
+class Deep(Net):
+    def __init__(self, depth: int = 2, lr: float = 0.1) -> None:
+        super().__init__(lr=lr)
+        self.net = torch.nn.Sequential(*[torch.nn.Linear(3, 3) for _ in range(depth)], torch.nn.Linear(3, 1))
+
+
+class Data(L.LightningDataModule):
+    def __init__(self, batch_size: int = 16, features: int = 3) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        x = torch.randn(64, features, generator=torch.Generator().manual_seed(0))
+        self.rows = TensorDataset(x, x.sum(1, keepdim=True))
+
+    def train_dataloader(self):
+        return DataLoader(self.rows, self.batch_size, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.rows, 64)
+
+    test_dataloader = val_dataloader
+
+
+class OwnCLI(LightningCLI):
+    def add_arguments_to_parser(self, parser):
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.set_defaults({"early_stopping.monitor": "val_loss", "early_stopping.patience": 50})
+        parser.add_optimizer_args(torch.optim.AdamW)
+        parser.add_lr_scheduler_args(torch.optim.lr_scheduler.CosineAnnealingLR)
+        parser.link_arguments("trainer.max_epochs", "lr_scheduler.T_max")
+        parser.link_arguments("data.features", "model.features")
+
+
+def with_subcommands():
+    LightningCLI(Net, Data, trainer_defaults={"max_epochs": 2})
+
+
+def without():
+    cli = LightningCLI(Net, Data, run=False, seed_everything_default=7)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    cli.trainer.test(ckpt_path="best", datamodule=cli.datamodule)
+
+
+def subclass():
+    OwnCLI(Net, Data, save_config_kwargs={"overwrite": True})
+
+
+def any_class():
+    LightningCLI(Net, L.LightningDataModule, subclass_mode_model=True, subclass_mode_data=True)
+
+
+def with_files():
+    kwargs = {"fit": {"default_config_files": ["defaults.yaml"]}}
+    LightningCLI(Net, Data, parser_kwargs=kwargs, auto_configure_optimizers=False)
+
+
+def with_args():
+    LightningCLI(Net, Data, args=["fit", "--trainer.max_epochs=2", "--model.width=5"])
+
+
+def with_loaders():
+    cli = LightningCLI(Net, run=False)
+    data = Data()
+    cli.trainer.fit(cli.model, data.train_dataloader(), data.val_dataloader())
+
+
+def from_a_checkpoint():
+    cli = LightningCLI(Net, Data, run=False)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path="best.ckpt")
+
+
+def never():
+    LightningCLI(Net, Data, run=False)
+
+
+def by_hand():
+    L.Trainer(max_epochs=1).fit(Net(), Data())
+
+
+def with_argument(path):
+    LightningCLI(Net, Data)
