@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -135,9 +135,14 @@ def shared(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
     """Setting → its value as people read it, of those that are the same in all cells and in use: not off by default."""
     usual = defaults(sweep.base)
     varied = {*sweep.axes, "seed", *(name for cell in gathered[:1] for name in cell.replicates)}
-    fixed = {name: value for name, value in dataclasses.asdict(sweep.base).items() if name not in varied}
-    off = {name for name, value in fixed.items() if value == usual[name] and value in (0, None, "", "none")}
-    return {name: text(value, usual[name]) for name, value in fixed.items() if name not in off}
+    configs = [result.config for cell in gathered for result in cell.results[:1]]
+    fixed = {
+        name: value
+        for name, value in vars(sweep.base).items()
+        if name not in varied and all(json.dumps(config.get(name, value)) == json.dumps(value) for config in configs)
+    }
+    off = {name for name, value in fixed.items() if value == usual.get(name) and value in (0, None, "", "none")}
+    return {name: text(value, usual.get(name)) for name, value in fixed.items() if name not in off}
 
 
 def winner(sweep: Plan, gathered: Sequence[Cell]) -> Cell | None:

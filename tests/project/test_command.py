@@ -14,7 +14,7 @@ TRAITS = {
     "without": (["--grid.data.batch_size", "[16, 32]"], "data.batch_size"),
     "subclass": (["--grid.optimizer.lr", "[0.1, 0.01]"], "optimizer.lr"),
     "any_class": (
-        ["--base.data", "stranger.Data", "--grid.model", "[stranger.Net, stranger.Deep]"],
+        ["--base.data", "foreign.Data", "--grid.model", "[foreign.Net, foreign.Deep]"],
         "model",
     ),
     "with_files": (["--grid.trainer.gradient_clip_val", "[0.1, 0.2]"], "trainer.gradient_clip_val"),
@@ -37,7 +37,7 @@ def run(tmp_path, monkeypatch, capsys):
     return run
 
 
-def _results(tmp_path, name="stranger"):
+def _results(tmp_path, name="foreign"):
     return list(ResultStore(tmp_path / "lightning_logs" / name).results().values())
 
 
@@ -45,7 +45,7 @@ def _results(tmp_path, name="stranger"):
 def test_a_command_line_of_any_kind_is_swept_over_its_own_keys(function, run, tmp_path):
     (tmp_path / "defaults.yaml").write_text("model:\n  width: 6\n")
     argv, key = TRAITS[function]
-    status, out = run("--cli", f"stranger:{function}", *argv, "--base.trainer.max_epochs", "2")
+    status, out = run("--cli", f"foreign:{function}", *argv, "--base.trainer.max_epochs", "2")
     assert status == 0, out
     first, second = _results(tmp_path)
     assert first.cell[key] != second.cell[key]
@@ -74,7 +74,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("sentence", REFUSED)
 def test_what_is_wrong_is_said_in_a_line_before_anything_is_trained(sentence, run, tmp_path):
-    status, out = run("--cli", "stranger:with_subcommands", *REFUSED[sentence])
+    status, out = run("--cli", "foreign:with_subcommands", *REFUSED[sentence])
     assert status == 2, out
     assert sentence in out
     assert sentence in out.splitlines()[-1]
@@ -84,15 +84,15 @@ def test_what_is_wrong_is_said_in_a_line_before_anything_is_trained(sentence, ru
 NO_PROJECT = {
     "there is no nowhere.py": ["--cli", "nowhere.py"],
     "there is no no_package.train": ["--cli", "no_package.train"],
-    "stranger has no function 'mian'": ["--cli", "stranger:mian"],
-    "stranger makes no LightningCLI": ["--cli", "stranger"],
-    "needs path": ["--cli", "stranger:with_argument"],
-    "trains without a LightningCLI": ["--cli", "stranger:by_hand"],
-    "ckpt_path cannot be set": ["--cli", "stranger:from_a_checkpoint", "--max_epochs", "2"],
-    "there is no class stranger.Nte": ["--model", "stranger.Nte"],
+    "foreign has no function 'mian'": ["--cli", "foreign:mian"],
+    "foreign makes no LightningCLI": ["--cli", "foreign"],
+    "needs path": ["--cli", "foreign:with_argument"],
+    "trains without a LightningCLI": ["--cli", "foreign:by_hand"],
+    "ckpt_path cannot be set": ["--cli", "foreign:from_a_checkpoint", "--max_epochs", "2"],
+    "there is no class foreign.Nte": ["--model", "foreign.Nte"],
     "a project is named by --cli, or by its classes": [],
-    "stranger:never never calls Trainer.fit": ["--cli", "stranger:never", "--max_epochs", "2"],
-    "for how many epochs?": ["--cli", "stranger:with_loaders"],
+    "foreign:never never calls Trainer.fit": ["--cli", "foreign:never", "--max_epochs", "2"],
+    "for how many epochs?": ["--cli", "foreign:with_loaders"],
 }
 
 
