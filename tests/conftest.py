@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their nets are tiny
+
 from collections.abc import Iterator
 from pathlib import Path
 
 import idx
 import pytest
+from forked import quick_workers
 
 from nnhp_torch.core.grid import Sweep, Trial
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
 from nnhp_torch.mnist.sources import DATASETS
+from nnhp_torch.run.local import cores
 
 HERE = Path(__file__).parent
+LONG = 240  # seconds that nothing healthy takes, on however loaded a machine: for limits that only end what hangs
 
 
 def environment() -> dict[str, str]:
     """For a process that a test starts: it finds the package beside these tests, and the toys among them."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: a process per core, but each of them imports torch."""
+    return min(cores(), 8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +49,7 @@ class TinyConfig:
             raise ValueError(f"lr must be a number above 0, not {self.lr}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sweep() -> Sweep:
     return Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
 
@@ -46,6 +57,13 @@ def sweep() -> Sweep:
 @pytest.fixture
 def store(tmp_path) -> ResultStore:
     return ResultStore(tmp_path / "tiny")
+
+
+@pytest.fixture
+def quick() -> Iterator[None]:
+    """Worker processes start in a moment, as forks of one that has imported all: for what is not about their start."""
+    with quick_workers():
+        yield
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """The pages: their examples run as they stand, in an empty folder; their links lead somewhere; their numbers hold."""
 
+import contextlib
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +13,10 @@ import pytest
 from conftest import environment
 from PIL import Image, ImageOps
 
+import nnhp_torch.__main__
 from nnhp_torch.mnist import files as mnist
+
+pytestmark = pytest.mark.filterwarnings("default")  # as in a user's process
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -29,69 +35,92 @@ def _run(command, folder):
     return done.stdout
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """Runs a script in this process, in an empty folder, as `python mine.py` would; returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(script, *flags):
+        (tmp_path / "mine.py").write_text(script)
+        monkeypatch.setattr(sys, "argv", ["mine.py", *flags])
+        with contextlib.suppress(SystemExit):
+            runpy.run_path("mine.py", run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
 def _script(word):
     (found,) = [script for script in PYTHON if word in script]
     return found
 
 
-def _python(script, folder, *flags):
-    (folder / "mine.py").write_text(script)
-    return _run([sys.executable, "mine.py", *flags], folder)
-
-
-def test_the_classifier_learns_a_strangers_rows(tmp_path):
-    out = _python(_script("AdamW"), tmp_path)
+def test_the_classifier_learns_a_strangers_rows(here):
+    out = here(_script("AdamW"))
     assert float(out.split("val_accuracy")[-1]) > 0.9
 
 
-def test_a_strangers_convolutional_network_learns_mnist_under_noise_and_a_constraint(tmp_path):
-    out = _python(_script("ConvNet"), tmp_path)
+def test_a_strangers_convolutional_network_learns_mnist_under_noise_and_a_constraint(here):
+    out = here(_script("ConvNet"))
     assert float(out.split("val_accuracy")[-1]) > 0.85
 
 
 def test_a_strangers_sweep_has_the_ledger_the_figure_and_the_command_line(tmp_path):
-    script, flags = _script("Polynomial"), ["--accelerator", "cpu", "--max_epochs", "10", "--jobs", "2"]
-    out = _python(script, tmp_path, *flags)
+    (tmp_path / "mine.py").write_text(_script("Polynomial"))
+    command = [sys.executable, "mine.py", "--accelerator", "cpu", "--max_epochs", "10", "--jobs", "1"]
+    out = _run(command, tmp_path)
     assert re.search(r"Winner: degree=\d, lr=0.1 with val_loss=0\.", out)
     folder = tmp_path / "lightning_logs" / "polynomial"
     assert {"results.jsonl", "results.csv", "figure.png"} <= {path.name for path in folder.iterdir()}
-    again = _python(script, tmp_path, *flags, "--grid.degree", "[1, 2]", "--dry_run")
+    again = _run([*command, "--grid.degree", "[1, 2]", "--dry_run"], tmp_path)
     assert "2 of 4 trials would run" in again, "two are known"
 
 
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
+@pytest.fixture
+def digits(tmp_path):
     """Ten test images as pictures on paper, each named after its digit."""
-    folder = tmp_path_factory.mktemp("digits")
-    (folder / "my_digits").mkdir()
+    folder = tmp_path / "my_digits"
+    folder.mkdir()
     _, _, images, labels = mnist.load("MNIST", mnist.default_data_dir())
     for i, (image, label) in enumerate(zip(images[:10], labels[:10], strict=True)):
         paper = Image.new("L", (300, 220), 255)
         paper.paste(ImageOps.invert(Image.fromarray(image).resize((168, 168))), (40 + 5 * i, 20))
-        paper.save(folder / "my_digits" / f"{i} is a {label}.png")
-    return folder
+        paper.save(folder / f"{i} is a {label}.png")
 
 
-def test_one_trial_by_hand_is_trained_tested_used_and_repeated(digits):
+@pytest.mark.usefixtures("digits")
+def test_one_trial_by_hand_is_trained_tested_used_and_repeated(here, tmp_path, monkeypatch, capsys):
+    """Its predictions in a process of their own, the rest in this one."""
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # Lightning sets it; so it is unset again
     (commands,) = re.findall(r"```sh\n(python -m nnhp_torch fit.*?)```", PAGES["nnhp_torch"], re.DOTALL)
-    out = _run(["bash", "-euc", commands], digits)
-    first, again = out[: out.index("Weights")], out[out.rindex("epoch 1/5") : out.rindex("Weights")]
+    fit, test, predict, repeat = commands.splitlines()
+
+    def by_hand(command):
+        start = "python -m nnhp_torch "
+        assert command.startswith(start)
+        monkeypatch.setattr(sys, "argv", ["nnhp_torch", *shlex.split(command.removeprefix(start), comments=True)])
+        nnhp_torch.__main__.main()
+        return capsys.readouterr().out
+
+    first, tested, again = by_hand(fit), by_hand(test), by_hand(repeat)
+    assert "test_accuracy" in tested
     assert "epoch 5/5" in again
-    assert first[first.index("epoch 1/5") :] == again, "the same trial has the same digits"
-    read = re.findall(r"is a (\d).png\t(\d)\t", out)
+    assert (
+        first[first.index("epoch 1/5") : first.index("Weights")]
+        == again[again.index("epoch 1/5") : again.index("Weights")]
+    )
+    read = re.findall(r"is a (\d).png\t(\d)\t", _run(["bash", "-euc", predict], tmp_path))
     assert len(read) == 10
     assert sum(written == seen for written, seen in read) >= 8
 
-    loaded = _python(_script("load_from_checkpoint"), digits)
-    read_again = re.findall(r"is a (\d).png (\d)", loaded)
+    read_again = re.findall(r"is a (\d).png (\d)", here(_script("load_from_checkpoint")))
     assert read_again == read
 
 
-def test_a_callback_of_ones_own_watches_a_sweep_and_ends_trials(tmp_path):
+def test_a_callback_of_ones_own_watches_a_sweep_and_ends_trials(here, tmp_path):
     sweep, _ = _script("Polynomial").split("if __name__")
-    out = _python(
-        f"{sweep}\n{_script('Impatient')}", tmp_path, "--accelerator", "cpu", "--max_epochs", "7", "--jobs", "1"
-    )
+    flags = ["--accelerator", "cpu", "--max_epochs", "7", "--jobs", "0"]
+    out = here(f"{sweep}\n{_script('Impatient')}", *flags)
     diary = (tmp_path / "diary.txt").read_text().splitlines()
     assert len(diary) == 6
     assert {line.split()[-2] for line in diary} == {"completed", "pruned"}

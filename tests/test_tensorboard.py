@@ -12,11 +12,13 @@ from functools import partial
 
 import pytest
 import toy  # noqa: F401  # named by the sweep
-from conftest import environment
+from conftest import LONG, environment
 from PIL import Image
 
 from nnhp_torch.cli import main as cli
 from nnhp_torch.core.ledger import ResultStore
+
+pytestmark = pytest.mark.xdist_group("tensorboard")
 
 RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
 METRICS = {f"{stage}_{metric}" for stage in ("train", "val", "test") for metric in ("accuracy", "loss")}
@@ -62,8 +64,8 @@ def _by_loss(logs):
     return [f"tiny/{result.name}" for result in results]
 
 
-def _until(true, seconds=60):
-    end = time.monotonic() + seconds
+def _until(true):
+    end = time.monotonic() + LONG
     while not (answer := true()):
         assert time.monotonic() < end, "TensorBoard does not show it"
         time.sleep(0.2)

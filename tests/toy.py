@@ -15,7 +15,7 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 import torch
-from conftest import TinyConfig
+from conftest import LONG, TinyConfig
 from torch.utils.data import DataLoader, TensorDataset
 
 
@@ -140,12 +140,12 @@ def build_losing_a_rank(config: TinyConfig):
 
 
 def build_preparing_long(config: TinyConfig):
-    """Data that takes a minute to fetch, and says when it has begun."""
+    """Data that takes long to fetch, and says when it has begun."""
     module, data, callbacks = build(config)
 
     def prepare_data():
         Path("preparing").touch()
-        time.sleep(60)
+        time.sleep(2 * LONG)
 
     data.prepare_data = prepare_data
     return module, data, callbacks
@@ -168,7 +168,7 @@ def build_killed_beside_a_child(config: TinyConfig):
     def fork_and_kill(trainer, pl_module):
         child = os.fork()
         if child == 0:
-            time.sleep(60)
+            time.sleep(2 * LONG)
             os._exit(0)
         (Path(trainer.logger.log_dir) / "child").write_text(str(child))
         os.kill(os.getpid(), signal.SIGKILL)
@@ -187,7 +187,7 @@ def build_killed_in_mid_message(config: TinyConfig):
             os.write(connection.fileno(), message[: len(message) // 2])
             child = os.fork()
             if child == 0:
-                time.sleep(60)
+                time.sleep(2 * LONG)
                 os._exit(0)
             (folder / "child").write_text(str(child))
             os.kill(os.getpid(), signal.SIGKILL)

@@ -122,7 +122,7 @@ import sys, time
 from nnhp_torch.core.ledger import ResultStore
 with ResultStore(sys.argv[1]).lock():
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(1000)
 """
 
 

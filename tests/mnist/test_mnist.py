@@ -15,7 +15,7 @@ from pathlib import Path
 import idx
 import numpy as np
 import pytest
-from conftest import HERE
+from conftest import HERE, LONG
 
 from nnhp_torch.mnist import files as mnist
 from nnhp_torch.mnist import sources
@@ -284,7 +284,7 @@ def test_two_processes_that_fetch_at_once_fetch_once(tmp_path, mirror):
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in both:
-        process.communicate(timeout=30)
+        process.communicate(timeout=LONG)
         assert process.returncode == 0
     assert sorted(mirror.asked) == sorted(f"/{name}.gz" for name in NAMES)
     assert _is_right(tmp_path / "data")

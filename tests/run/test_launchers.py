@@ -12,9 +12,10 @@ import time
 import psutil
 import pytest
 import torch
-from conftest import environment
+from conftest import LONG, environment
 
 from nnhp_torch.core.errors import PreparationError
+from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run import local as launchers
@@ -29,22 +30,30 @@ def run(sweep, store, launcher, build="toy:build", **kwargs):
     return Sweeper(launcher(build, runtime, **kwargs), store).run(sweep, sweep.trials())
 
 
-def test_workers_give_the_same_digits_as_this_process(sweep, store, tmp_path):
-    from nnhp_torch.core.ledger import ResultStore
-
-    beside = run(sweep, store, Workers, jobs=2)
-    here = run(sweep, ResultStore(tmp_path / "here" / "tiny"), InProcess)
-    assert beside.successful
-    assert [r.history for r in beside.ordered] == [r.history for r in here.ordered]
-    assert [r.test for r in beside.ordered] == [r.test for r in here.ordered]
+@pytest.fixture(scope="module")
+def started(sweep, tmp_path_factory):
+    """The sweep in workers that are started as a user's."""
+    return run(sweep, ResultStore(tmp_path_factory.mktemp("workers")), Workers, "toy:build_starting", jobs=2)
 
 
-def test_in_a_worker_loaders_start_their_processes_as_anywhere_else(sweep, store):
-    one = dataclasses.replace(sweep, axes={"width": [4]})
-    outcome = run(one, store, Workers, build="toy:build_starting", jobs=1)
-    assert outcome.ordered[0].history["method"][0] == 0, "the platform's default comes first"
+together = pytest.mark.xdist_group("started workers")
 
 
+@together
+def test_workers_give_the_same_digits_as_this_process(started, sweep, store):
+    here = run(sweep, store, InProcess)
+    assert started.successful
+    for result, same in zip(started.ordered, here.ordered, strict=True):
+        assert {name: result.history[name] for name in same.history} == same.history
+    assert [r.test for r in started.ordered] == [r.test for r in here.ordered]
+
+
+@together
+def test_in_a_worker_loaders_start_their_processes_as_anywhere_else(started):
+    assert started.ordered[0].history["method"][0] == 0, "the platform's default comes first"
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_killed_worker_fails_its_trial_and_the_others_go_on(sweep, store):
     outcome = run(sweep, store, Workers, "toy:build_killed_once", jobs=2)
     statuses = {result.cell["width"]: result.status for result in outcome.ordered}
@@ -56,23 +65,26 @@ def test_a_killed_worker_fails_its_trial_and_the_others_go_on(sweep, store):
     assert len(again.ran) == 2
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("build", ["toy:build_killed_beside_a_child", "toy:build_killed_in_mid_message"])
 def test_a_killed_worker_is_missed_at_once_although_a_process_that_it_forked_lives(sweep, store, build):
     two = dataclasses.replace(sweep, axes={"width": [8, 4]})
     began = time.monotonic()
     outcome = run(two, store, Workers, build, jobs=1)
-    assert time.monotonic() - began < 40, "the child lives for a minute"
+    assert time.monotonic() - began < LONG, "the child lives longer"
     for path in store.folder.glob("*/child"):
         os.kill(int(path.read_text()), signal.SIGKILL)
     assert [result.status for result in outcome.ordered] == ["failed", "completed"]
     assert "killed by SIGKILL" in outcome.ordered[0].reason
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_callback_that_raises_fails_its_trials_alone(sweep, store):
     outcome = run(sweep, store, Workers, "toy:build_raising", jobs=2)
     assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_sweep_callback_that_raises_ends_the_workers_and_leaves_running_trials_to_the_next_run(sweep, store):
     class Bad(SweepCallback):
         def on_epoch_end(self, trial, epoch, metrics):
@@ -102,6 +114,7 @@ def test_what_another_launcher_has_put_into_the_environment_changes_no_trial(swe
     assert os.environ["RANK"] == "1"
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("launcher", [InProcess, Workers])
 def test_a_sweep_callback_ends_a_trial_by_giving_its_reason(sweep, store, launcher):
     class Strict(SweepCallback):
@@ -119,18 +132,21 @@ def test_a_sweep_callback_ends_a_trial_by_giving_its_reason(sweep, store, launch
     assert not Sweeper(launch, store).run(sweep, sweep.trials()).ran, "what is pruned is settled"
 
 
+@pytest.mark.usefixtures("quick")
 def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(sweep, store):
     with pytest.raises(PreparationError, match="no data anywhere"):
         run(sweep, store, Workers, "toy:build_without_data", jobs=2)
     assert not store.path.exists()
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_worker_that_dies_at_its_start_ends_the_sweep_instead_of_another_one_starting(sweep, store):
     with pytest.raises(PreparationError, match="the worker process ended with exit status 3"):
         run(sweep, store, Workers, "toy:build_exiting", jobs=2)
     assert not store.path.exists()
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_build_that_cannot_be_imported_fails_each_trial_once(sweep, store):
     outcome = run(sweep, store, Workers, "toy:no_such_build", jobs=2)
     assert [result.status for result in outcome.ordered] == ["failed"] * 4
@@ -139,6 +155,7 @@ def test_a_build_that_cannot_be_imported_fails_each_trial_once(sweep, store):
     assert store.log.read_text().count("AttributeError") == 4, "and what the workers print has the tracebacks"
 
 
+@pytest.mark.usefixtures("quick")
 def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, store, monkeypatch):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]}, base=dataclasses.replace(sweep.base, max_epochs=200))
     started = []
@@ -177,7 +194,7 @@ class Watch(SweepCallback):
         self.seen = []
 
     def on_trial_end(self, trial, result):
-        worker = max(psutil.Process().children(), key=lambda child: child.memory_info().rss)
+        (worker,) = (child for child in psutil.Process().children() if "spawn_main" in str(child.cmdline()))
         open_events = [file for file in worker.open_files() if "tfevents" in file.path]
         self.seen.append(
             (worker.memory_info().rss / 2**20, worker.num_fds(), worker.num_threads(), psutil.Process().num_fds())
@@ -225,8 +242,8 @@ from conftest import TinyConfig
 if __name__ == "__main__":
     store = ResultStore(sys.argv[1])
     store.folder.mkdir(parents=True)
-    sweep = Sweep("tiny", TinyConfig(max_epochs=1_000_000), {"lr": [0.1, 0.2]}, build="toy:build")
-    Sweeper(Workers(sweep.build, Runtime(sys.argv[1], accelerator="cpu"), jobs=2), store).run(sweep, sweep.trials())
+    sweep = Sweep("tiny", TinyConfig(max_epochs=1_000_000), {"lr": [0.1]}, build="toy:build")
+    Sweeper(Workers(sweep.build, Runtime(sys.argv[1], accelerator="cpu"), jobs=1), store).run(sweep, sweep.trials())
 """
 
 
@@ -234,21 +251,20 @@ def test_workers_end_by_themselves_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "tiny")], env=environment())
-    workers = _wait_for(lambda: list((tmp_path / "tiny").glob("*/checkpoints/last.ckpt")), 60)
+    _wait_for(lambda: list((tmp_path / "tiny").glob("*/checkpoints/last.ckpt")))
     children = psutil.Process(parent.pid).children(recursive=True)
-    assert len(children) >= 2
-    assert workers
+    assert children
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    _wait_for(lambda: not any(_alive(child) for child in children), 10)
+    _wait_for(lambda: not any(_alive(child) for child in children))
 
 
 def _alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def _wait_for(condition, seconds):
-    end = time.monotonic() + seconds
+def _wait_for(condition):
+    end = time.monotonic() + LONG
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 import toy
-from conftest import TinyConfig, environment
+from conftest import LONG, TinyConfig, environment
 
 from nnhp_torch.cli import main as cli
 from nnhp_torch.core.grid import Sweep
@@ -29,7 +29,7 @@ from nnhp_torch.report.pictures import FigureReport
 
 def tidy_up_long(self, outcome):
     print("tidying up", flush=True)
-    time.sleep(60)
+    time.sleep(1000)
 
 if __name__ == "__main__":
     epochs, build = int(sys.argv.pop(1)), sys.argv.pop(1)
@@ -48,7 +48,7 @@ def start(tmp_path):
     def popen(*options, epochs=1_000_000, build="toy:build"):
         (tmp_path / "sweep.py").write_text(SCRIPT)
         process = subprocess.Popen(
-            [sys.executable, "sweep.py", str(epochs), build, "--accelerator", "cpu", "--jobs", "2", *options],
+            [sys.executable, "sweep.py", str(epochs), build, "--accelerator", "cpu", "--jobs", "1", *options],
             cwd=tmp_path,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -72,15 +72,15 @@ def _records(folder):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _wait(condition, process, seconds=60):
-    end = time.monotonic() + seconds
+def _wait(condition, process):
+    end = time.monotonic() + LONG
     while not condition():
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
 
 
-def _wait_for_trials(folder, process, count=2, since=0.0):
+def _wait_for_trials(folder, process, count=1, since=0.0):
     """Until so many trials have saved a checkpoint, since some time."""
     last = "*/checkpoints/last.ckpt"
     _wait(lambda: sum(path.stat().st_mtime > since for path in folder.glob(last)) >= count, process)
@@ -92,22 +92,22 @@ def _workers(process):
 
 def _assert_gone(workers):
     assert workers
-    assert not psutil.wait_procs(workers, timeout=10)[1], "no worker is left"
+    assert not psutil.wait_procs(workers, timeout=LONG)[1], "no worker is left"
 
 
 @pytest.mark.parametrize(
-    ("number", "to_all", "status"),
-    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143), (signal.SIGTERM, True, 143)],
+    ("number", "to_all", "status", "jobs"),
+    [(signal.SIGINT, True, 130, 2), (signal.SIGTERM, False, 143, 1), (signal.SIGTERM, True, 143, 1)],
     ids=["Ctrl-C", "SIGTERM", "SIGTERM to the group"],
 )
-def test_a_signal_ends_the_sweep_tidily_and_running_trials_are_interrupted(start, number, to_all, status):
-    process = start()
-    _wait_for_trials(start.folder, process)
+def test_a_signal_ends_the_sweep_tidily_and_running_trials_are_interrupted(start, number, to_all, status, jobs):
+    process = start("--jobs", str(jobs))
+    _wait_for_trials(start.folder, process, jobs)
     workers = _workers(process)
     os.killpg(process.pid, number) if to_all else process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=LONG)
     assert process.returncode == status, out
-    assert [record["status"] for record in _records(start.folder)] == ["interrupted", "interrupted"]
+    assert [record["status"] for record in _records(start.folder)] == ["interrupted"] * jobs
     assert "Interrupted: 3 trials left" in out
     assert "Traceback" not in out
     _assert_gone(workers)
@@ -118,7 +118,7 @@ def test_a_signal_while_the_data_is_prepared_ends_the_sweep_before_any_trial(sta
     _wait((start.folder.parent.parent / "preparing").exists, process)
     workers = _workers(process)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=LONG)
     assert process.returncode == 143, out
     assert _records(start.folder) == []
     assert "Traceback" not in out
@@ -132,11 +132,9 @@ def test_a_second_signal_ends_at_once_even_the_tidy_end_of_the_first(start):
     process.send_signal(signal.SIGINT)
     while process.stdout.readline() != "tidying up\n":
         assert process.poll() is None
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
-    assert time.monotonic() - began < 1
-    assert [record["status"] for record in _records(start.folder)] == ["interrupted", "interrupted"]
+    assert process.wait(timeout=LONG) == 130, "the tidy end takes longer"
+    assert [record["status"] for record in _records(start.folder)] == ["interrupted"]
     _assert_gone(workers)
 
 
@@ -173,13 +171,13 @@ def test_a_sweep_stopped_in_every_way_ends_with_the_digits_of_one_that_was_not(s
     for jobs, (way, end) in zip("211", ways.items(), strict=True):
         began = time.time()
         process = start("--jobs", jobs, epochs=epochs)
-        _wait_for_trials(start.folder, process, 1, since=began)
+        _wait_for_trials(start.folder, process, since=began)
         time.sleep(generator.uniform(0, 0.2))
         assert process.poll() is None, f"{way} came too late to show anything"
         end(process)
-        process.wait(timeout=20)
+        process.wait(timeout=LONG)
     process = start("--jobs", "1", epochs=epochs)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=LONG)
     assert process.returncode == 0, out
     assert _outcome(_records(start.folder)) == _outcome(_records(whole.folder))
 
@@ -189,7 +187,7 @@ def test_a_second_sweep_on_the_same_folder_is_refused_and_names_the_first(start)
     _wait_for_trials(start.folder, first)
     for options in ((), ("--fresh",)):
         second = start(*options)
-        out, _ = second.communicate(timeout=30)
+        out, _ = second.communicate(timeout=LONG)
         assert second.returncode == 1
         assert f"in use by process {first.pid}" in out
         assert len(out.splitlines()) == 1

@@ -14,7 +14,7 @@ from contextlib import suppress
 import psutil
 import pytest
 import torch
-from conftest import environment
+from conftest import LONG, environment
 
 # Whatever draws random numbers or remembers something from epoch to epoch.
 COMMAND = [
@@ -68,7 +68,7 @@ def test_a_sweep_killed_until_it_is_done_ends_with_the_table_of_one_that_was_not
             else:
                 process.kill()
             process.wait()
-            assert not psutil.wait_procs(workers, timeout=10)[1], "orphaned workers end by themselves"
+            assert not psutil.wait_procs(workers, timeout=LONG)[1], "orphaned workers end by themselves"
             kills += 1
         else:
             break
@@ -143,7 +143,7 @@ def test_forty_kills_of_anything_leave_the_ledger_of_a_sweep_that_was_not_killed
                             worker.kill()
             status = process.wait(timeout=600)
             if status < 0:
-                assert not psutil.wait_procs(workers, timeout=30)[1], "orphaned workers end by themselves"
+                assert not psutil.wait_procs(workers, timeout=LONG)[1], "orphaned workers end by themselves"
         assert _ledger(folder) == whole, f"after {kills}"
         sweeps += 1
     print(f"{kills.total()} kills ({dict(kills)}) of {sweeps} sweeps")

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from conftest import FakeLaunch, TinyConfig, completed, environment
+from conftest import LONG, FakeLaunch, TinyConfig, completed, environment
 
 import nnhp_torch
 from nnhp_torch.core.grid import Sweep
@@ -185,6 +185,7 @@ def test_a_line_that_a_crash_tore_from_optunas_journal_is_cut_off(search, store)
 
 
 @needs_optuna
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("pruner", ["hyperband", "median"])
 @pytest.mark.parametrize("launcher", [InProcess, Workers])
 def test_poor_trials_end_early_and_are_never_ranked(search, store, pruner, launcher):
@@ -349,8 +350,11 @@ if __name__ == "__main__":
 """
 
 
-def start(folder, *args):
-    command = [sys.executable, "search.py", "--accelerator", "cpu", "--jobs", "1", "--trials", "15", *args]
+FLAGS = ["--accelerator", "cpu", "--jobs", "1", "--trials", "15"]
+
+
+def start(folder):
+    command = [sys.executable, "search.py", *FLAGS]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, cwd=folder, env=environment(), start_new_session=True, **pipes)
 
@@ -362,18 +366,20 @@ def table(folder):
 
 
 @needs_optuna
-def test_a_search_killed_again_and_again_ends_with_the_table_of_one_that_was_not(tmp_path):
+@pytest.mark.usefixtures("quick")
+def test_a_search_killed_again_and_again_ends_with_the_table_of_one_that_was_not(search, tmp_path, monkeypatch):
+    search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
     folders = [tmp_path / "whole", tmp_path / "killed"]
     for folder in folders:
         folder.mkdir()
-        (folder / "search.py").write_text(SCRIPT)
-    whole = start(folders[0])
-    out, _ = whole.communicate(timeout=120)
-    assert whole.returncode == 0, out
+    (folders[1] / "search.py").write_text(SCRIPT)
+    monkeypatch.chdir(folders[0])
+    with pytest.raises(SystemExit, match="0"):
+        nnhp_torch.main(search, argv=FLAGS)
     ledger = folders[1] / "lightning_logs" / "tiny" / "results.jsonl"
     for records in (2, 7):
         process = start(folders[1])
-        end = time.monotonic() + 60
+        end = time.monotonic() + LONG
         while not ledger.exists() or ledger.read_bytes().count(b"\n") < records:
             assert time.monotonic() < end, "waited in vain"
             assert process.poll() is None
@@ -381,7 +387,7 @@ def test_a_search_killed_again_and_again_ends_with_the_table_of_one_that_was_not
         process.send_signal(signal.SIGKILL)
         process.communicate()
     process = start(folders[1])
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=LONG)
     assert process.returncode == 0, out
     assert table(folders[1]) == table(folders[0])
     names, count = table(folders[1])

@@ -60,31 +60,43 @@ def test_every_sweep_is_part_of_the_study():
     assert {"noise", "early_stopping", "label_smoothing"} < {*OTHERS}
 
 
-def _run(*args, expect=0):
-    done = subprocess.run([sys.executable, "-m", "sweeps", *args], capture_output=True, text=True)
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done
+@pytest.fixture
+def study(monkeypatch, capsys):
+    """Runs the study in this process: (stdout, stderr)."""
+
+    def run(*args, expect=0):
+        monkeypatch.setattr(sys, "argv", ["sweeps", *args])
+        with pytest.raises(SystemExit) as raised:
+            study_main()
+        out, err = capsys.readouterr()
+        assert raised.value.code == expect, out + err
+        return out, err
+
+    return run
 
 
-def test_the_study_runs_sums_up_and_goes_on_where_it_was(tmp_path):
+@pytest.mark.usefixtures("quick")
+def test_the_study_runs_sums_up_and_goes_on_where_it_was(study, tmp_path):
     mnist.fetch("MNIST", mnist.default_data_dir())
     flags = ["--max_epochs", "1", "--log_dir", str(tmp_path), "--accelerator", "cpu"]
-    done = _run(*flags, "--only", "[batch_size, loss]", "--carry", "winner")
-    assert "the study" in done.stdout
+    flags += ["--only", "[batch_size, loss]", "--carry", "winner"]
+    out, _ = study(*flags)
+    assert "the study" in out
     rows = {row["sweep"]: row for row in csv.DictReader((tmp_path / "study" / "study.csv").read_text().splitlines())}
     assert rows["batch_size"]["chosen"] == "30000"
     assert rows["batch_size"]["winner"] == "2000"
     assert rows["batch_size"]["difference"] == "one seed: who knows"
     assert (tmp_path / "study" / "overview.png").read_bytes().startswith(b"\x89PNG")
     assert list((tmp_path / "loss").glob("loss=mse,batch_size=2000,*")), "the winner's batch size was carried on"
-    again = _run(*flags, "--only", "[batch_size, loss]", "--carry", "winner")
+    again = subprocess.run([sys.executable, "-m", "sweeps", *flags], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
     assert again.stdout.count("Nothing to run") == 2
 
 
-def test_a_wrong_name_is_refused_before_anything_is_run(tmp_path):
-    done = _run("--only", "[batchsize]", "--log_dir", str(tmp_path), expect=2)
-    assert "no sweep is called 'batchsize'; there are layers_nodes, " in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_a_wrong_name_is_refused_before_anything_is_run(study, tmp_path):
+    _, err = study("--only", "[batchsize]", "--log_dir", str(tmp_path), expect=2)
+    assert "no sweep is called 'batchsize'; there are layers_nodes, " in err
+    assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -96,14 +108,8 @@ def test_a_wrong_name_is_refused_before_anything_is_run(tmp_path):
         (["--over.fold", "[0, 6]"], "fold must be one of 0, 1, 2, 3, 4, 5, not 6"),
     ],
 )
-def test_a_sweep_that_a_flag_does_not_fit_is_refused_before_any_other_is_run(
-    tmp_path, monkeypatch, capsys, flags, reason
-):
-    monkeypatch.setattr(sys, "argv", ["sweeps", *flags, "--log_dir", str(tmp_path)])
-    with pytest.raises(SystemExit) as raised:
-        study_main()
-    assert raised.value.code == 2
-    said = capsys.readouterr().err
+def test_a_sweep_that_a_flag_does_not_fit_is_refused_before_any_other_is_run(study, tmp_path, flags, reason):
+    _, said = study(*flags, "--log_dir", str(tmp_path), expect=2)
     assert reason in said
     assert "--skip '[" in said
     assert not list(tmp_path.iterdir())
