@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 import yaml
 
+from nnhp_torch.cli import options
 from nnhp_torch.cli.main import main as main_of_sweep
 from nnhp_torch.cli.parser import Parser, load_bounded
+from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.plan import change
 from nnhp_torch.project.keys import arguments
@@ -57,9 +59,24 @@ def main(argv: Sequence[str]) -> NoReturn:
     try:
         asked = read(argv)
         sweep, flags = sweep_of(asked)
-    except ValueError as error:
+        if not asked.monitor:
+            raise ValueError(ask(sweep, [*asked.rest, *flags]))
+    except (ValueError, SweepError) as error:
         parser.error(str(error))
     main_of_sweep(sweep, argv=[*asked.rest, *flags])
+
+
+def ask(sweep: Sweep, argv: Sequence[str]) -> str:
+    """What to ask of somebody who has not said what ranks the cells, once a first epoch has shown what there is."""
+    from nnhp_torch.project.metrics import metrics_of, question
+
+    parser = Parser(prog=PROG)
+    options.add_sweep_options(parser, sweep)
+    args = parser.parse_args(argv)
+    request = options.read(sweep, args)
+    if args.dry_run or request.world_size > 1 or request.cluster:
+        return "what ranks the cells? Give --monitor, as the model logs it: val_loss, val/acc, …"
+    return question(metrics_of(sweep, request))
 
 
 def read(argv: Sequence[str]) -> Asked:
@@ -82,8 +99,6 @@ def read(argv: Sequence[str]) -> Asked:
     classes = " ".join(f"--{name} {shlex.quote(vars(given)[name])}" for name in ("model", "data") if vars(given)[name])
     if not given.cli and not given.model:
         raise ValueError("--data needs a --model beside it")
-    if not given.monitor:
-        raise ValueError("which metric ranks the cells? Give --monitor, as the model logs it: val_loss, val/acc, …")
     if not keys["grid"]:
         raise ValueError("there is nothing to vary: give at least one --grid.KEY '[value, value]'")
     axes, over = ({key: _values(key, text) for key, text in keys[kind].items()} for kind in ("grid", "over"))
@@ -115,7 +130,14 @@ def sweep_of(asked: Asked) -> tuple[Sweep, list[str]]:
         {key: theirs.typed(base, key, values) for key, values in lists.items()} for lists in (asked.axes, asked.over)
     )
     sweep = Sweep(
-        asked.name, base, axes, BUILD, f"A sweep over {asked.cli}", asked.monitor, asked.mode, replicates=over
+        asked.name,
+        base,
+        axes,
+        BUILD,
+        f"A sweep over {asked.cli}",
+        asked.monitor,
+        asked.mode or (None if asked.monitor else "max"),
+        replicates=over,
     )
     return sweep, flags(parsed["trainer"], seed, asked.rest)
 
@@ -128,7 +150,9 @@ def add_own_options(parser: Any) -> None:
     group.add_argument("--data", help="and its LightningDataModule's")
     group.add_argument("-c", "--config", action="append", default=[], help="a YAML file of the project; repeatable")
     group.add_argument("--max_epochs", help="epochs per trial: the same as --base.trainer.max_epochs")
-    group.add_argument("--monitor", help="the metric that ranks the cells, as the model logs it: val_loss, val/acc, …")
+    group.add_argument(
+        "--monitor", default="", help="the metric that ranks the cells, as the model logs it: val_loss, val/acc, …"
+    )
     group.add_argument("--mode", choices=["max", "min"], help="which is better; default: what the metric's name tells")
     group.add_argument("--name", help="the folder under --log_dir; default: the project's last name")
 

@@ -151,8 +151,8 @@ class Recorder(Checkpoint):
         checkpoint["epoch"] = self.epochs - 1  # Lightning counts one more at the training's end
 
     def need_monitor(self) -> None:
-        """Raises ValueError where the monitored metric is none of those that were logged."""
-        if not standing(self.objective.metric, self.history):
+        """Raises ValueError if a metric is monitored and none of those that were logged."""
+        if self.objective.metric and not standing(self.objective.metric, self.history):
             raise ValueError(unlogged(self.objective.metric, self.history))
 
     def _record(self, trainer: L.Trainer, device: torch.device) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """`python -m nnhp_torch sweep`: any LightningCLI, or plain classes, under a sweep; none of their files changed."""
 
+import foreign
 import pytest
 
 from nnhp_torch.core.ledger import ResultStore
@@ -39,6 +40,20 @@ def run(tmp_path, monkeypatch, capsys):
 
 def _results(tmp_path, name="foreign"):
     return list(ResultStore(tmp_path / "lightning_logs" / name).results().values())
+
+
+def test_without_a_monitor_the_first_epoch_tells_which_metrics_there_are_and_is_not_lost(run, tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(foreign.Net, "on_train_epoch_start", lambda net: trained.append(net.current_epoch))
+    command = ["--cli", "foreign:with_subcommands", "--grid.model.width", "[2, 3]", "--base.trainer.max_epochs", "2"]
+    status, out = run(*command, monitor=None)
+    assert status == 2
+    assert "Give --monitor: val_loss (less is better); train_loss (less is better)" in out
+    assert trained == [0]
+    assert run(*command)[0] == 0
+    assert trained == [0, 1, 0, 1], "the first trial has gone on"
+    assert "Give --monitor: val_loss" in run(*command, monitor=None)[1], "of what the ledger has"
+    assert trained == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("function", TRAITS)
