@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
+
+from rich.text import Text
 
 from nnhp_torch.cli.run import Run
 from nnhp_torch.core.roles import SweepCallback
@@ -10,6 +13,7 @@ from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.progress import ProgressReport, count
 from nnhp_torch.report.table import CsvReport
 from nnhp_torch.search.chooser import OptunaChooser
+from nnhp_torch.search.confirmation import confirmation
 from nnhp_torch.search.report import SearchFigures, SearchTable
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Search
@@ -40,6 +44,19 @@ class SearchRun(Run):
             request.threads,
             request.budget,
         )
+        self.runtime = dataclasses.replace(self.runtime, test=not request.confirm)
+        self.search = search
+
+    def execute(self) -> int:
+        """Runs the search, and once it has ended its best trials on other seeds; returns the exit status."""
+        status = super().execute()
+        if not self.request.confirm or self.outcome is None or self.outcome.unchosen or self.outcome.interrupted:
+            return status
+        sweep = confirmation(self.search, self.outcome, self.request.confirm)
+        if sweep is None:
+            return status
+        self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
+        return max(status, Run(sweep, self.request.confirming(), self.command, self.own_callbacks).execute())
 
     def list_trials(self) -> int:
         """Prints where trials would be chosen from, and writes nothing."""
@@ -48,6 +65,12 @@ class SearchRun(Run):
         self.out.print(
             f"{count(self.request.trials, 'trial')} in all would be chosen; results go to {self.store.folder}"
         )
+        if self.request.confirm:
+            first, *_, last = self.request.other_seeds
+            self.out.print(
+                f"The best {self.request.confirm} would run with each of the seeds {first} to {last}; "
+                f"results go to {self.store.folder}-confirm"
+            )
         return 0
 
     def callbacks(self) -> list[SweepCallback]:
@@ -57,7 +80,7 @@ class SearchRun(Run):
             self.optuna,  # the first to hear of an epoch, whatever the others do
             ProgressReport(self.out),
             CheckpointPruning(folder, self.request.keep_checkpoints),
-            SearchTable(self.out, self.store, self.command),
+            SearchTable(self.out, self.store, self.command, self.request.confirm),
             CsvReport(folder),
             SearchFigures(folder, self.optuna),
         ]

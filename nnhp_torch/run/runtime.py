@@ -1,4 +1,4 @@
-"""Where and how trials run: nothing here changes a result."""
+"""Where and how trials run: nothing here changes what is learned."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Runtime:
             writes to a folder of its own beneath.
         accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
         monitor, mode: the validation metric that says which epoch was best.
+        test: whether the test images are scored when a trial has ended.
     """
 
     folder: str
@@ -28,6 +29,7 @@ class Runtime:
     strategy: str = "auto"
     monitor: str = "val_accuracy"
     mode: Mode = "max"
+    test: bool = True
 
     @property
     def objective(self) -> Objective:

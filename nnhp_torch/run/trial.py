@@ -142,7 +142,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
                 if name in recorder.history:
                     recorder.history[name][-1] = value
         test: Mapping[str, float] = {}
-        if (test_data := setup.test_data()) is not None:
+        if runtime.test and (test_data := setup.test_data()) is not None:
             test = _merged(trainer.test(module, **test_data, verbose=False))
         final = {name: values[-1] for name, values in recorder.history.items()} | dict(test)
         twins = [runtime.objective.twin(split, final) for split in ("test", "train")]

@@ -21,16 +21,26 @@ from nnhp_torch.search.chooser import OptunaChooser
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from rich.console import Console
 
+    from nnhp_torch.core.ledger import ResultStore
     from nnhp_torch.core.plan import Plan
 
 SHOWN = 10
 
 
 class SearchTable(TableReport):
-    """The table of the best trials, the winner, and where to look next."""
+    """The table of the best trials, the winner, and where to look next.
+
+    Args:
+        confirmed: how many of the best run on other seeds next.
+    """
 
     most_panels = sys.maxsize  # its figure has one for all
+
+    def __init__(self, out: Console, store: ResultStore, command: str, confirmed: int = 0) -> None:
+        super().__init__(out, store, command)
+        self.confirmed = confirmed
 
     def shown(self, sweep: Plan, gathered: list[Cell]) -> list[Cell]:
         return ranking(sweep, gathered)[:SHOWN]
@@ -39,9 +49,10 @@ class SearchTable(TableReport):
         statuses = [result.status for cell in gathered for result in cell.results]
         values = [value for cell in gathered for value in cell.values_of(objective.metric) if math.isfinite(value)]
         epochs = sum(result.epochs for cell in gathered for result in cell.results)
+        advice = "" if self.confirmed else " --confirm 5 runs the best five on other seeds."
         return (
             f"The best of {len(gathered)} trials ({statuses.count('pruned')} pruned, {epochs} epochs in all; median "
-            f"of the completed {statistics.median(values):.4f}), each with one seed: part of its lead is luck. "
+            f"of the completed {statistics.median(values):.4f}), each with one seed: part of its lead is luck.{advice} "
             f"All of them are in {self.store.folder / 'results.csv'}"
         )
 

@@ -31,6 +31,15 @@ class SearchRequest(Request):
         default=None,
         metadata=said("epochs to spend in all at most: a trial starts only where it could train to its end", CHOOSING),
     )
+    confirm: int = field(
+        default=0,
+        metadata=said(
+            "how many of the best run again on other seeds once the search has ended: those alone rank them, and the "
+            "test images are scored for no others",
+            CHOOSING,
+        ),
+    )
+    confirm_seeds: int = field(default=3, metadata=said("how many other seeds: those that follow --seeds", CHOOSING))
 
     def __post_init__(self) -> None:
         if find_spec("optuna") is None:
@@ -42,6 +51,21 @@ class SearchRequest(Request):
                 raise ValueError(f"{name} must be at least 1, not {value}")
         if len(self.each_seed) != 1:
             raise ValueError("a search trains each trial with one seed: --seeds '[7]' gives another one")
+        if type(self.confirm) is not int or self.confirm < 0:
+            raise ValueError(f"confirm must be a number of at least 0, not {self.confirm}")
+        if type(self.confirm_seeds) is not int or self.confirm_seeds < 2:
+            raise ValueError(f"confirm_seeds must be at least 2, because one seed is luck, not {self.confirm_seeds}")
+
+    @property
+    def other_seeds(self) -> list[int]:
+        """The seeds that the best trials are confirmed with."""
+        (seed,) = self.each_seed
+        return list(range(seed + 1, seed + 1 + self.confirm_seeds))
+
+    def confirming(self) -> Request:
+        """How the best trials are to be run once more: as the search's, on the other seeds."""
+        same = {part.name: getattr(self, part.name) for part in dataclasses.fields(Request)}
+        return Request(**(same | {"seeds": self.other_seeds}))
 
     def named(self, search: Search) -> Search:
         """The search under the name of its folder: samplers and pruners that are not the default have their own.

@@ -1,0 +1,66 @@
+"""A search's winner is the luckiest of many: its best configurations once more, on seeds that chose none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Primitive
+from nnhp_torch.core.summary import Cell, cells, ranking
+from nnhp_torch.search.space import Search
+
+
+@dataclass(frozen=True)
+class Confirmation(Sweep):
+    """A sweep over configurations that a search has chosen, instead of a grid.
+
+    Args:
+        chosen: the drawn values of each, from the best in the search.
+    """
+
+    chosen: Sequence[Mapping[str, Primitive]] = ()
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.chosen)
+
+    def cells(self) -> Iterator[dict[str, Primitive]]:
+        """The values of each, in the order in which the search ranks them."""
+        yield from map(dict, self.chosen)
+
+
+def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | None:
+    """Makes the sweep over the best configurations of a search that has ended; None if no trial has completed.
+
+    Args:
+        most: how many of them; fewer if fewer have completed.
+    """
+    best = [cell for cell in ranking(search, cells(outcome)) if cell.ranked][:most]
+    if not best:
+        return None
+    return Confirmation(
+        name=f"{search.name}-confirm",
+        base=search.base,
+        axes={
+            name: list({repr(cell.values[name]): cell.values[name] for cell in best}.values()) for name in search.axes
+        },
+        build=search.build,
+        about=search.about,
+        monitor=search.monitor,
+        mode=search.mode,
+        verdict=partial(_luck, search.monitor, best[0].text(search.monitor)),
+        chosen=[cell.values for cell in best],
+    )
+
+
+def _luck(monitor: str, promised: str, gathered: Sequence[Cell]) -> str:
+    """What became of the search's winner, the first of the cells."""
+    first = gathered[0]
+    return (
+        f"The search's winner had {monitor}={promised} with the seed that chose it, "
+        f"and has {first.text(monitor)} over {first.repeated} that did not."
+    )
