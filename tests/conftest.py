@@ -30,9 +30,26 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
 
 
+# What the tests of a file share takes long to make: with -n they run in one process.
+TOGETHER = ("test_ddp.py", "test_disk.py", "test_launchers.py", "test_ray.py", "test_tensorboard.py", "test_wheel.py")
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """For `-n auto`: a process per core, but each of them imports torch."""
     return min(cores(), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file.endswith(TOGETHER) else nodeid
+
+    return Scheduling(config, log)
 
 
 @dataclasses.dataclass(frozen=True)

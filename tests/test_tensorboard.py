@@ -18,8 +18,6 @@ from PIL import Image
 from nnhp_torch.cli import main as cli
 from nnhp_torch.core.ledger import ResultStore
 
-pytestmark = pytest.mark.xdist_group("tensorboard")
-
 RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
 METRICS = {f"{stage}_{metric}" for stage in ("train", "val", "test") for metric in ("accuracy", "loss")}
 STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]

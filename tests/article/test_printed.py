@@ -118,6 +118,7 @@ def test_momentum_has_no_effect():
         {"weight_constraint": "max_norm"},
         {"gradient_clip": 1.0},
         {"patience": 3},
+        {"restore_best": True},
     ],
     ids=lambda settings: next(iter(settings)),
 )
@@ -130,7 +131,7 @@ def test_every_setting_is_either_the_printed_codes_or_refused():
     """The stages' training is the same but for their number, so a setting that reached the last alone would lie."""
     fields = {field.name for field in dataclasses.fields(TrialConfig)}
     refused = {*("activity_reg", "activity_reg_type", "batch_norm", "gradient_clip", "label_smoothing", "log_sparsity")}
-    refused |= {"lr_decay", "noise", "patience", "weight_constraint"}
+    refused |= {"fold", "lr_decay", "noise", "patience", "restore_best", "weight_constraint"}
     assert fields - refused == {*PRINTED}
 
 

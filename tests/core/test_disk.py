@@ -88,7 +88,7 @@ if __name__ == "__main__":
     told = [
         scene("checkpoint", [4], "1", "later"),
         scene("checkpoint, with room", [4], "0", False),
-        scene("events", [4, 5], "0", "later"),
+        scene("events", [4, 5], "1", "later"),
         scene("events, with room", [4, 5], "0", False),
         scene("ledger", [4, 5, 6], "0", "later"),
         scene("ledger, with room", [4, 5, 6], "0", False),
@@ -118,10 +118,6 @@ def scenes(tmp_path_factory):
     return {scene["name"]: scene for scene in json.loads((folder / "told.json").read_text())}
 
 
-together = pytest.mark.xdist_group("full disk")
-
-
-@together
 @pytest.mark.parametrize("what", ["checkpoint", "events", "ledger", "figure"])
 def test_a_full_disk_is_one_line_and_no_trial_has_failed(scenes, what):
     scene = scenes[what]
@@ -133,7 +129,6 @@ def test_a_full_disk_is_one_line_and_no_trial_has_failed(scenes, what):
     assert not [status for status, _ in scene["trials"].values() if status == "failed"]
 
 
-@together
 @pytest.mark.parametrize(("what", "trials"), [("checkpoint", 1), ("events", 2), ("ledger", 3), ("figure", 3)])
 def test_with_room_again_the_trial_goes_on_to_the_digits_of_an_uninterrupted_one(scenes, what, trials, sweep, tmp_path):
     scene = scenes[f"{what}, with room"]
@@ -144,7 +139,6 @@ def test_with_room_again_the_trial_goes_on_to_the_digits_of_an_uninterrupted_one
     assert scene["trials"]["4"][1] == whole.history
 
 
-@together
 def test_figure_table_and_ledger_that_were_there_stay_and_nothing_half_written_remains(scenes):
     assert scenes["figure"]["same"]
     assert scenes["figure"]["figures"] == [1, 0]

@@ -20,7 +20,10 @@ TRAITS = {
     ),
     "with_files": (["--grid.trainer.gradient_clip_val", "[0.1, 0.2]"], "trainer.gradient_clip_val"),
     "with_args": (["--grid.model.lr", "[0.1, 0.01]"], "model.lr"),
-    "with_loaders": (["--grid.optimizer", "[SGD, Adam]", "--base.optimizer.lr", "0.1"], "optimizer"),
+    "with_loaders": (
+        ["--grid.optimizer", "[torch.optim.SGD, torch.optim.Adam]", "--base.optimizer.lr", "0.1"],
+        "optimizer",
+    ),
 }
 
 

@@ -18,8 +18,6 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.local import Workers
 from nnhp_torch.run.runtime import Runtime
 
-pytestmark = pytest.mark.xdist_group("ddp")
-
 
 def run(sweep, folder, devices, jobs=1, callbacks=()):
     """The sweep's outcome in a folder, each trial on so many CPU processes."""

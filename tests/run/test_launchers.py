@@ -36,10 +36,6 @@ def started(sweep, tmp_path_factory):
     return run(sweep, ResultStore(tmp_path_factory.mktemp("workers")), Workers, "toy:build_starting", jobs=2)
 
 
-together = pytest.mark.xdist_group("started workers")
-
-
-@together
 def test_workers_give_the_same_digits_as_this_process(started, sweep, store):
     here = run(sweep, store, InProcess)
     assert started.successful
@@ -48,7 +44,6 @@ def test_workers_give_the_same_digits_as_this_process(started, sweep, store):
     assert [r.test for r in started.ordered] == [r.test for r in here.ordered]
 
 
-@together
 def test_in_a_worker_loaders_start_their_processes_as_anywhere_else(started):
     assert started.ordered[0].history["method"][0] == 0, "the platform's default comes first"
 

@@ -19,7 +19,7 @@ from nnhp_torch.run.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install '.[ray]'")
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 STORE = 100 * 2**20  # bytes of shared memory per node
 
