@@ -26,6 +26,8 @@ TITLE, LABEL, SMALL = 10, 9, 8  # sizes of letters, in points
 
 TRAIN: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (4, 1.5))}
 VALIDATION: dict[str, Any] = {"color": BLUE, "linestyle": "-"}
+# In a terminal: each can be read on white and on black.
+TERMINAL = {"good": "#0a7d28", "early": "#0078a8", "warning": "#b85c00", "bad": "#d02f2f"}
 WORDS: dict[Split | None, str] = {"train": "training", "val": "validation", "test": "test", None: ""}
 
 

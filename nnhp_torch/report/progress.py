@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from nnhp_torch.core.grid import Trial, defaults
@@ -15,14 +16,15 @@ from nnhp_torch.core.objective import standing
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.report.look import BLUE, TERMINAL
 
 # Words beside the colours, so that nothing depends on seeing them.
 MARKS = {
-    "completed": ("✓", "green"),
-    "pruned": ("–", "cyan"),
-    "diverged": ("!", "yellow"),
-    "failed": ("✗", "red"),
-    "interrupted": ("‖", "yellow"),
+    "completed": ("✓", TERMINAL["good"]),
+    "pruned": ("–", TERMINAL["early"]),
+    "diverged": ("!", TERMINAL["warning"]),
+    "failed": ("✗", TERMINAL["bad"]),
+    "interrupted": ("‖", TERMINAL["warning"]),
 }
 
 
@@ -32,15 +34,16 @@ class ProgressReport(SweepCallback):
     def __init__(self, out: Console) -> None:
         self.out = out
         self.bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=None, complete_style=BLUE, finished_style=BLUE),
             TextColumn("{task.fields[trials]}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             console=out,
             expand=True,
         )
         self.running: dict[str, tuple[Trial, int, str]] = {}
         self.epochs: dict[str, int] = {}
+        self.total = self.ended = 0  # trials
+        self.before = 0  # epochs that earlier runs have trained of trials that go on
         self.task: TaskID | None = None
         self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
 
@@ -60,7 +63,8 @@ class ProgressReport(SweepCallback):
         if self.out.is_terminal:
             epochs = sum(trial.config.max_epochs for trial in missing)
             epochs += outcome.unchosen * outcome.sweep.base.max_epochs
-            self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=f"0/{self.total} trials")
+            self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=f"0/{self.total} trials", left="")
+            self.start = time.monotonic()
             self.live.start()
 
     def on_trial_start(self, trial: Trial) -> None:
@@ -69,6 +73,8 @@ class ProgressReport(SweepCallback):
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
         value = metrics.get(standing(self.monitor, metrics))
         self.running[trial.key] = (trial, epoch, "" if value is None else f"{self.monitor}={value:.4f}")
+        if trial.key not in self.epochs:
+            self.before += epoch - 1
         self._advance(trial, epoch)
 
     def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
@@ -86,7 +92,7 @@ class ProgressReport(SweepCallback):
             line.append(f"  {result.status}: {last_line(result.reason)}", style=colour)
         self.out.print(line)
         for note in result.notes:
-            self.out.print(Text(f"  {note}", style="yellow"))
+            self.out.print(Text(f"  {note}", style=TERMINAL["warning"]))
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         self.live.stop()
@@ -99,19 +105,37 @@ class ProgressReport(SweepCallback):
     def _advance(self, trial: Trial, epoch: int) -> None:
         self.epochs[trial.key] = epoch
         if self.task is not None:
-            self.bar.update(self.task, completed=sum(self.epochs.values()), trials=f"{self.ended}/{self.total} trials")
+            done, trials = sum(self.epochs.values()), f"{self.ended}/{self.total} trials"
+            total = self.bar.tasks[self.task].total or done
+            left = remaining(time.monotonic() - self.start, done - self.before, total - self.before)
+            self.bar.update(self.task, completed=done, trials=trials, left=left)
 
     def _render(self) -> Group:
         lines = [
-            Text(
-                f"  epoch {epoch}/{trial.config.max_epochs}  {state}  {self._title(trial)}",
-                style="dim",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
+            Text(f"  epoch {epoch}/{trial.config.max_epochs}  {state}  {self._title(trial)}", style="dim")
             for trial, epoch, state in self.running.values()
         ]
+        if not self.running and not self.ended:
+            lines = [Text("  starting: the first trial begins in a few seconds", style="dim")]
         return Group(self.bar, *lines)
+
+
+def remaining(seconds: float, done: int, total: float) -> str:
+    """About how long the epochs that are left take, if they take what those took that are done.
+
+    >>> remaining(60, 20, 80), remaining(60, 0, 80)
+    ('about 3 min 00 s left', '')
+    """
+    return f"about {duration(seconds / done * (total - done))} left" if 0 < done < total else ""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `48 s`, `7 min 41 s`, `3 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def last_line(reason: str) -> str:

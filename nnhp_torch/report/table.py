@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,17 +14,22 @@ from rich.text import Text
 
 from nnhp_torch.core.grid import defaults
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.names import label
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.significance import doubts
 from nnhp_torch.core.status import WRONG
-from nnhp_torch.core.summary import Cell, cells, twin, winner
-from nnhp_torch.report.checkpoints import winner_checkpoint
+from nnhp_torch.core.summary import Cell, cells, ranking, twin, winner
+from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.csv import write_results
+from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.pictures import PANELS, why_undrawn
 from nnhp_torch.report.progress import count, last_line
 from nnhp_torch.report.terminal import Terminal
+
+MOST_ROWS = 24  # of a table; of more cells it has the
+ENDS = 10  # best and as many of the worst
 
 if TYPE_CHECKING:
     from nnhp_torch.core.plan import Plan
@@ -72,7 +79,7 @@ class TableReport(SweepCallback):
         best = winner(outcome.sweep, gathered)
         self.out.print()
         for remark in outcome.remarks:
-            self.out.print(Text(remark, style="yellow"), soft_wrap=True)
+            self.out.print(Text(remark, style=TERMINAL["warning"]), soft_wrap=True)
         self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
         self._say_troubles(outcome)
         self._say_winner(outcome, gathered, best)
@@ -91,10 +98,10 @@ class TableReport(SweepCallback):
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
             if result.status in WRONG:
-                line = Text(f"{result.name} {result.status}:", style="red")
+                line = Text(f"{result.name} {result.status}:", style=TERMINAL["bad"])
                 self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
             for note in result.notes:
-                self.out.print(Text(f"{result.name} {note}", style="yellow"), soft_wrap=True)
+                self.out.print(Text(f"{result.name} {note}", style=TERMINAL["warning"]), soft_wrap=True)
         if any("Traceback" in result.reason for result in outcome.ordered):
             log = self.store.log if self.store.log.exists() else self.store.path
             self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)
@@ -105,7 +112,7 @@ class TableReport(SweepCallback):
             )
         if outcome.interrupted:
             left = f" {count(outcome.left, 'trial')} left. The same command goes on from the last finished epoch."
-            self.out.print(Text.assemble(("Interrupted:", "yellow"), left))
+            self.out.print(Text.assemble(("Interrupted:", TERMINAL["warning"]), left))
 
     def _say_winner(self, outcome: Outcome, gathered: list[Cell], best: Cell | None) -> None:
         sweep = outcome.sweep
@@ -141,51 +148,91 @@ class TableReport(SweepCallback):
             line = f"{folder} cannot be written: results.csv and figures are left as they were"
             self.out.print(line, soft_wrap=True, markup=False)
         why = why_undrawn(gathered, self.most_panels)
-        lines = {"Figure": f"{why}; all is in {folder / 'results.csv'}" if why else str(folder / "figure.png")}
+        lines = {} if outcome.read_only else {"Page": str(folder / "report.html")}
+        lines |= {"Figure": f"{why}; all is in {folder / 'results.csv'}" if why else str(folder / "figure.png")}
         path = winner_checkpoint(outcome, folder)
         if path is not None and path.exists():
-            lines["Weights"] = str(path)
+            lines["Weights"] = f"{path}{_whose(outcome)}"
         lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
 
 
-def table(sweep: Plan, gathered: list[Cell], best: Cell | None, width: int = 120) -> Table:
-    """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds.
+def _whose(outcome: Outcome) -> str:
+    """Of several trials of the winning cell, the one whose weights are kept."""
+    trial = winning_trial(outcome)
+    which = {"seed": trial.config.seed, **trial.replicate} if trial else {}
+    several = len({t.config.seed for t in outcome.trials}) > 1 or bool(outcome.replicates)
+    return f"  (of {label(which)}, the cell's best)" if several else ""
 
-    Where the terminal is narrow, whole columns go, the least telling first; none is cut.
+
+LESS = ("seconds", "s/trial", "best (epoch)", "best")  # columns that tell least
+
+
+def table(sweep: Plan, gathered: list[Cell], best: Cell | None, width: int = 120) -> Table:
+    """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds per trial.
+
+    Where the terminal is narrow, whole columns go, the least telling first; if what is left is still too wide, the
+    swept values share a column that takes several lines. Of many cells there are the best and the worst, and between
+    them the number of the others.
     """
-    test, train = (twin(sweep, split, gathered) for split in ("test", "train"))
-    columns = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
-    for name in filter(None, (sweep.monitor, test, train)):
-        columns[short(name)] = [cell.text(name) for cell in gathered]
-    columns["best (epoch)"] = [_best_epoch(cell, sweep) for cell in gathered]
-    columns["seconds"] = [
-        f"{sum(r.seconds for r in cell.completed):.1f}" if cell.completed else "" for cell in gathered
-    ]
-    columns[""] = [
-        "← winner" if cell is best else ", ".join(f"{n} {what}" for what, n in cell.troubles.items())
-        for cell in gathered
-    ]
-    columns = {name: values for name, values in columns.items() if any(values)}
-    for dispensable in ("seconds", short(train), "best (epoch)", short(test)):
-        if sum(2 + max(map(len, (name, *values))) for name, values in columns.items()) > width:
-            columns.pop(dispensable, None)
+    rows, left = gathered, 0
+    if len(gathered) > MOST_ROWS:
+        ranked = ranking(sweep, gathered)
+        rows, left = ranked[:ENDS] + ranked[-ENDS:], len(ranked) - 2 * ENDS
+    test, train = (short(twin(sweep, split, gathered)) for split in ("test", "train"))
+    named = {short(name): values for name, values in columns(sweep, rows, best).items()}
+    for dispensable in (*LESS[:2], train, *LESS[2:], test):
+        if _width(named) > width:
+            named.pop(dispensable, None)
+    fold = _width(named) > width
+    if fold:
+        cells_of_rows = {"cell": [cell.label for cell in rows]}
+        named = cells_of_rows | {name: values for name, values in named.items() if name not in sweep.axes}
     made = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        made.add_column(name, justify="right" if name else "left", no_wrap=True)
-    for cell, *row in zip(gathered, *columns.values(), strict=True):
+    for place, name in enumerate(named):
+        folds = fold and place == 0
+        made.add_column(name, justify="right" if name and not folds else "left", no_wrap=not folds, overflow="fold")
+    for number, (cell, *row) in enumerate(zip(rows, *named.values(), strict=True)):
+        if left and number == ENDS:
+            made.add_row(*([""] * (len(named) - 1)), f"… {count(left, 'more cell')}", style="dim")
         made.add_row(*row, style="bold" if cell is best else "")
     return made
 
 
-def _best_epoch(cell: Cell, sweep: Plan) -> str:
-    """The best epoch's value, and which epoch it was where there is one seed; the mean of the best over several."""
+def _width(named: Mapping[str, Sequence[str]]) -> int:
+    """How many letters a table of these columns is wide."""
+    return sum(2 + max(map(len, (name, *values))) for name, values in named.items()) - 1
+
+
+def columns(sweep: Plan, gathered: list[Cell], best: Cell | None) -> dict[str, list[str]]:
+    """Name → what stands in that column for each cell; the last one, without a name, is what is to be said of it."""
+    test, train = (twin(sweep, split, gathered) for split in ("test", "train"))
+    several = any(cell.trials > 1 for cell in gathered)
+    named = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
+    for name in filter(None, (sweep.monitor, test, train)):
+        named[name] = [cell.text(name) for cell in gathered]
+    named["best" if several else "best (epoch)"] = [_best_epoch(cell, sweep, several) for cell in gathered]
+    named["s/trial" if several else "seconds"] = [_seconds(cell) for cell in gathered]
+    named[""] = [
+        "← winner" if cell is best else ", ".join(f"{n} {what}" for what, n in cell.troubles.items())
+        for cell in gathered
+    ]
+    return {name: values for name, values in named.items() if any(values)}
+
+
+def _best_epoch(cell: Cell, sweep: Plan, several: bool) -> str:
+    """The best epoch's value, and which epoch it was if cells have one trial; the mean of the best over several."""
     bests = [result.best(sweep.monitor, sweep.objective.mode) for result in cell.completed]
     if not bests or not all(epoch for _, epoch in bests):
         return ""
     mean = sum(value for value, _ in bests) / len(bests)
-    return f"{mean:.4f} ({bests[0][1]})" if len(bests) == 1 else f"{mean:.4f}"
+    return f"{mean:.4f}" if several else f"{mean:.4f} ({bests[0][1]})"
+
+
+def _seconds(cell: Cell) -> str:
+    """What a trial takes, on average."""
+    return f"{fmean(result.seconds for result in cell.completed):.1f}" if cell.completed else ""
 
 
 def short(metric: str) -> str:

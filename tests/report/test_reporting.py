@@ -156,7 +156,7 @@ def test_several_seeds_of_a_module_that_logs_the_monitor_alone_have_a_table_and_
     callbacks = [CsvReport(store.folder), TableReport(out, store, "python mine.py")]
     Sweeper(FakeLaunch(), store, callbacks).run(losses, trials)
     head = next(line for line in out.file.getvalue().splitlines() if "val_loss" in line)
-    assert head.split() == ["lr", "width", "val_loss", "best", "(epoch)", "seconds"]
+    assert head.split() == ["lr", "width", "val_loss", "best", "s/trial"]
     assert "Winner: lr=0.1, width=4 with val_loss=0.1000±0.0000" in out.file.getvalue()
     columns = (store.folder / "results.csv").read_text().splitlines()[0].split(",")
     assert columns[2:7] == ["seed", "status", "epochs", "val_loss", "best_val_loss"]
