@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their nets are tiny
 
@@ -94,6 +95,31 @@ def small(tmp_path, monkeypatch) -> Iterator[str]:
     _tensors.cache_clear()
     yield str(tmp_path / "small")
     _tensors.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, which notes what it loads and what its console says."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("there is no chromium with its chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "window-size=1500,1100",
+    ):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as opened:
+        yield opened
 
 
 def completed(trial: Trial, accuracy: float = 0.9) -> TrialResult:

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -19,21 +18,25 @@ from nnhp_torch.cli import main as cli
 from nnhp_torch.core.ledger import ResultStore
 
 RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
-METRICS = {f"{stage}_{metric}" for stage in ("train", "val", "test") for metric in ("accuracy", "loss")}
+OTHERS = ["max_epochs=1", "max_epochs=1,seed=124", "max_epochs=2", "max_epochs=2,seed=124"]
+CURVES = {f"{metric}/{data}" for metric in ("accuracy", "loss") for data in ("train", "validation")}
 STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
 
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory):
-    """A folder with one sweep of four trials."""
+    """A folder with a sweep of four trials, and another one of as many with two seeds."""
     from conftest import TinyConfig
 
     from nnhp_torch.core.grid import Sweep
 
     folder = tmp_path_factory.mktemp("logs")
-    sweep = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(sweep, argv=["--log_dir", str(folder), "--accelerator", "cpu", "--jobs", "0"])
+    tiny = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")
+    other = Sweep("other", TinyConfig(), {"max_epochs": [1, 2]}, build="toy:build")
+    for sweep, seeds in ((tiny, "1"), (other, "2")):
+        flags = ["--log_dir", str(folder), "--accelerator", "cpu", "--jobs", "0", "--seeds", seeds]
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(sweep, argv=flags)
     return folder
 
 
@@ -44,7 +47,7 @@ def board(logs):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         try:
             address = next(found[0] for line in process.stderr if (found := re.search(r"http://\S+/", line)))
-            _until(lambda: len(_get(f"{address}data/runs")) == len(RUNS) + 1)
+            _until(lambda: len(_get(f"{address}data/runs")) == len(RUNS) + len(OTHERS) + 2)
             yield address
         finally:
             process.terminate()
@@ -71,10 +74,11 @@ def _until(true):
 
 
 def test_every_trial_has_its_curves_over_epochs(board, logs):
-    tags = _until(lambda: (t := _get(f"{board}data/plugin/scalars/tags")) and len(t) == len(RUNS) and t)
-    assert {run: set(names) for run, names in tags.items()} == {f"tiny/{run}": METRICS for run in RUNS}
+    runs = [*(f"tiny/{run}" for run in RUNS), *(f"other/{run}" for run in OTHERS)]
+    tags = _until(lambda: (t := _get(f"{board}data/plugin/scalars/tags")) and len(t) == len(runs) and t)
+    assert {run: set(names) for run, names in tags.items()} == dict.fromkeys(runs, CURVES)
     for result in ResultStore(logs / "tiny").results().values():
-        points = _get(f"{board}data/plugin/scalars/scalars?run=tiny/{result.name}&tag=val_accuracy")
+        points = _get(f"{board}data/plugin/scalars/scalars?run=tiny/{result.name}&tag=accuracy/validation")
         assert [step for _, step, _ in points] == [1, 2, 3]
         assert [value for _, _, value in points] == pytest.approx(result.history["val_accuracy"])
 
@@ -85,23 +89,30 @@ def _rows(board, metric, order):
     return _get(f"{board}data/plugin/hparams/session_groups", question)["sessionGroups"]
 
 
-def test_the_hparams_tab_has_the_swept_values_and_the_metrics_and_sorts_by_them(board, logs):
+def test_the_hparams_tab_has_the_swept_values_of_all_sweeps_and_sorts_by_the_metrics(board, logs):
     columns = _get(f"{board}data/plugin/hparams/experiment", {"experimentName": ""})
-    assert {"lr", "width"} <= {info["name"] for info in columns["hparamInfos"]}
-    assert {info["name"]["tag"] for info in columns["metricInfos"]} == METRICS
+    of_both = {"lr", "width", "max_epochs", "seed", "test/accuracy", "test/loss"}
+    assert {info["name"] for info in columns["hparamInfos"]} == of_both
+    assert {info["name"]["tag"] for info in columns["metricInfos"]} == CURVES
     for order, names in (("ORDER_DESC", _by_loss(logs)[::-1]), ("ORDER_ASC", _by_loss(logs))):
-        rows = _rows(board, "val_loss", order)
-        assert [row["name"] for row in rows] == names
-    assert {(row["hparams"]["lr"], row["hparams"]["width"]) for row in rows} == {
-        (0.1, 4),
-        (0.1, 8),
-        (0.01, 4),
-        (0.01, 8),
-    }
+        rows = _rows(board, "loss/validation", order)
+        assert [row["name"] for row in rows if row["name"].startswith("tiny/")] == names
+    found = {row["name"]: row["hparams"] for row in rows}
+    for name, result in ((f"tiny/{r.name}", r) for r in ResultStore(logs / "tiny").results().values()):
+        assert {axis: found[name][axis] for axis in result.cell} == result.cell
+        assert found[name]["test/accuracy"] == result.test["test_accuracy"]
+        assert "seed" not in found[name], "there is one"
+    assert sorted(found[f"other/{run}"]["seed"] for run in OTHERS) == [123, 123, 124, 124]
+
+
+def test_training_and_validation_share_a_chart(board):
+    layout = _get(f"{board}data/plugin/custom_scalars/layout")
+    charts = {chart["title"]: chart["multiline"]["tag"] for part in layout["category"] for chart in part["chart"]}
+    assert charts == {name: [f"^{name}/(train|validation)$"] for name in ("accuracy", "loss")}
 
 
 def test_the_figure_is_under_images(board, logs):
-    assert list(_get(f"{board}data/plugin/images/tags")) == ["tiny/figure"]
+    assert set(_get(f"{board}data/plugin/images/tags")) == {"tiny/figure", "other/figure"}
     (image,) = _get(f"{board}data/plugin/images/images?run=tiny/figure&tag=tiny&sample=0")
     with urllib.request.urlopen(f"{board}data/plugin/images/individualImage?{image['query']}") as answer:
         shown = Image.open(io.BytesIO(answer.read()))
@@ -121,29 +132,6 @@ return found;
 """
 
 
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("there is no chromium with its chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "headless",
-        "no-sandbox",
-        "disable-gpu",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "window-size=1500,1100",
-    ):
-        options.add_argument(f"--{flag}")
-    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as opened:
-        yield opened
-
-
 def _show(browser, board, tab):
     browser.get("about:blank")
     browser.get(f"{board}#{tab}")
@@ -158,7 +146,7 @@ def _show(browser, board, tab):
 
 def test_a_browser_shows_all_trials_in_one_chart_per_metric(browser, board):
     elements = _show(browser, board, "timeseries")
-    card = _until(lambda: elements("scalar-card", "val_accuracy") or elements("scalar-card", "test_accuracy"))[0]
+    card = _until(lambda: elements("scalar-card", "accuracy/validation"))[0]
     _until(lambda: all(run in card.get_attribute("textContent") for run in RUNS))
 
 
@@ -166,9 +154,9 @@ def test_a_browser_sorts_the_hparams_tab(browser, board, logs):
     elements = _show(browser, board, "hparams")
     _until(lambda: len(elements("vaadin-grid-cell-content", "tiny/")) == len(RUNS))
     headers = {found.text for found in elements(".table-header")}
-    assert {"lr", "width", "val_accuracy", "val_loss"} <= headers
+    assert {"lr", "test/accuracy", "accuracy/validation", "loss/validation"} <= headers
     for direction, names in (("Ascending", _by_loss(logs)), ("Descending", _by_loss(logs)[::-1])):
-        for choice in ("val_loss", direction):
+        for choice in ("loss/validation", direction):
             items = elements(".sorting paper-item", choice)
             (item,) = [found for found in items if found.get_attribute("textContent").strip() == choice]
             browser.execute_script("arguments[0].click()", item)
@@ -179,11 +167,16 @@ def _listed(elements, names):
     return [found.text for found in elements("vaadin-grid-cell-content", "tiny/")] == names
 
 
-def test_a_browser_shows_the_figure(browser, board, logs):
+def test_a_browser_shows_the_figures(browser, board, logs):
     elements = _show(browser, board, "images")
-    picture = _until(lambda: [img for img in elements("img") if "individualImage" in (img.get_attribute("src") or "")])[
-        0
-    ]
-    with Image.open(logs / "tiny" / "figure.png") as figure:
-        natural = "return [arguments[0].naturalWidth, arguments[0].naturalHeight]"
-        _until(lambda: browser.execute_script(natural, picture) == list(figure.size))
+    natural = "return [arguments[0].naturalWidth, arguments[0].naturalHeight]"
+    sizes = []
+    for name in ("tiny", "other"):
+        with Image.open(logs / name / "figure.png") as figure:
+            sizes.append(list(figure.size))
+
+    def shown():
+        images = [img for img in elements("img") if "individualImage" in (img.get_attribute("src") or "")]
+        return sorted(browser.execute_script(natural, img) for img in images) == sorted(sizes)
+
+    _until(shown)

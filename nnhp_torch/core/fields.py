@@ -63,11 +63,12 @@ def _maker(value: Any) -> bool:
     needed = {"name", "config", "sources"}
     return (
         isinstance(value, dict)
-        and needed <= set(value) <= needed | {"trainer"}
+        and needed <= set(value) <= needed | {"trainer", "data"}
         and _text(value["name"])
         and _text(value["config"])
         and _mapping(_text)(value["sources"])
         and isinstance(value.get("trainer", {}), dict)
+        and _mapping(_text)(value.get("data", {}))
     )
 
 
@@ -91,7 +92,7 @@ FIELDS: Types = {
     "versions": ("a mapping of texts", _mapping(_text)),
     "hardware": ("a mapping", _mapping()),
     "build": (
-        "a mapping of a name, a config and sources, and perhaps the Trainer's settings",
+        "a mapping of a name, a config and sources, and perhaps the Trainer's settings and the data's checksums",
         lambda value: value == {} or _maker(value),
     ),
     "notes": ("a list of texts", _list(_text)),

@@ -32,8 +32,8 @@ class TrialResult:
         test: metrics of the test images, scored once with the final weights.
         seconds: wall time of the trial; fit_seconds: of training and validation alone.
         started: ISO 8601, UTC. versions, hardware: what it was made with.
-        build: who made it: name (of the build), config (the configuration's class), sources (module → digest); empty
-            if it was made before that was recorded.
+        build: who made it: name (of the build), config (the configuration's class), sources (module → digest), trainer
+            (settings) and data (file → checksum) if there are any; empty if it was made before that was recorded.
         notes: what a reader must know of it: that it started over, that it may differ from an uninterrupted run.
     """
 

@@ -1,13 +1,18 @@
-"""TensorBoard as the sweeps want it: curves over epochs, a filled HParams tab."""
+"""TensorBoard as the sweeps want it: curves over epochs that lie side by side, and an HParams tab of all runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.tensorboard.summary import hparams
+
+from nnhp_torch.core.objective import Objective
+
+WORDS = {"train": "train", "val": "validation", "test": "test"}
 
 
 class TrialLogger(TensorBoardLogger):
@@ -28,7 +33,11 @@ class TrialLogger(TensorBoardLogger):
         epoch = metrics.pop("epoch", None)
         if epoch is not None:
             step = self.epoch or int(epoch) + 1
-        super().log_metrics(metrics, step)
+        tags: dict[str, float] = {}
+        for name, value in metrics.items():
+            if Objective(name, "max").split != "test":  # one number, not a curve: it stands in the HParams tab
+                tags[name if tag(name) in tags else tag(name)] = value
+        super().log_metrics(tags, step)
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -36,10 +45,22 @@ class TrialLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_outcome(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """A row of the HParams tab: swept values, and each metric's last point on its curve."""
-        primitive = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()}
-        for summary in hparams(primitive, dict(metrics)):  # type: ignore[no-untyped-call]
+        """A row of the HParams tab, and for each metric a chart with its training and its validation.
+
+        TensorBoard takes the columns of the first experiment's summary that it finds for those of all runs, of other
+        sweeps too. Without any it finds the columns itself, and the last points of the curves.
+
+        Args:
+            values: what tells the trial from others.
+            metrics: its final ones; those of the test images stand beside the values.
+        """
+        tests = {f"test/{o.name}": metrics[o.metric] for n in metrics if (o := Objective(n, "max")).split == "test"}
+        row = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in {**values, **tests}.items()}
+        _, start, end = hparams(row, {})  # type: ignore[no-untyped-call]
+        for summary in (start, end):
             self.experiment._get_file_writer().add_summary(summary)
+        if charts := pairs(map(tag, metrics)):
+            self.experiment.add_custom_scalars({name: {name: ["Multiline", [of]]} for name, of in charts.items()})
 
     @rank_zero_only
     def save(self) -> None:
@@ -54,3 +75,20 @@ class TrialLogger(TensorBoardLogger):
         """Closes the event file, also when nothing or not everything was written."""
         if self._experiment is not None:
             self._experiment.close()
+
+
+def tag(metric: str) -> str:
+    """What TensorBoard calls a metric: what is taken over several data lies side by side.
+
+    >>> tag("val_accuracy"), tag("train/loss"), tag("lr")
+    ('accuracy/validation', 'loss/train', 'lr')
+    """
+    objective = Objective(metric, "max")
+    return f"{objective.name}/{WORDS[objective.split]}" if objective.split else metric
+
+
+def pairs(tags: Iterable[str]) -> dict[str, str]:
+    """Name of a metric → pattern of its two tags, of those that training and validation have."""
+    known = set(tags)
+    names = [name.removesuffix("/train") for name in known if name.endswith("/train")]
+    return {name: f"^{re.escape(name)}/(train|validation)$" for name in sorted(names) if f"{name}/validation" in known}

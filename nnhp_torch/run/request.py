@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from nnhp_torch.core.grid import check_count
+from nnhp_torch.core.grid import Sweep, check_count
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.run.local import cores
 from nnhp_torch.run.runtime import Keep, Runtime
@@ -150,6 +150,7 @@ class Request:
 
     def runtime(self, plan: Plan) -> Runtime:
         """What the trials share."""
+        repeated = {**(plan.replicates if isinstance(plan, Sweep) else {}), "seed": self.each_seed}
         return Runtime(
             folder=str(self.folder(plan)),
             accelerator=self.accelerator,
@@ -157,6 +158,7 @@ class Request:
             strategy=self.strategy,
             monitor=plan.monitor,
             mode=plan.objective.mode,
+            repeated=tuple(name for name, values in repeated.items() if len(values) > 1),
         )
 
 

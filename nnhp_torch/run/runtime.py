@@ -21,6 +21,7 @@ class Runtime:
         accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
         monitor, mode: the validation metric that says which epoch was best.
         test: whether the test images are scored when a trial has ended.
+        repeated: fields that tell the trials of a cell apart, if it has several: columns of TensorBoard's HParams tab.
     """
 
     folder: str
@@ -30,6 +31,7 @@ class Runtime:
     monitor: str = "val_accuracy"
     mode: Mode = "max"
     test: bool = True
+    repeated: tuple[str, ...] = ()
 
     @property
     def objective(self) -> Objective:

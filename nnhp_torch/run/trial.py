@@ -21,7 +21,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.files import disk_full
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder
-from nnhp_torch.core.objective import standing
 from nnhp_torch.core.origin import sources
 from nnhp_torch.core.result import TrialResult, made_by
 from nnhp_torch.run.answer import setup_of
@@ -129,6 +128,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
                 **made_by(trial),
                 "sources": sources(build, module),
                 **({"trainer": dict(setup.trainer)} if setup.trainer else {}),
+                **({"data": dict(found)} if (found := getattr(setup.datamodule, "checksums", None)) else {}),
             },
         }
         recorder.need_monitor()
@@ -144,13 +144,9 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         test: Mapping[str, float] = {}
         if runtime.test and (test_data := setup.test_data()) is not None:
             test = _merged(trainer.test(module, **test_data, verbose=False))
-        final = {name: values[-1] for name, values in recorder.history.items()} | dict(test)
-        twins = [runtime.objective.twin(split, final) for split in ("test", "train")]
-        first = [standing(runtime.monitor, final), *filter(None, twins)]  # TensorBoard shows the first five
-        logger.log_outcome(
-            {**trial.cell, **trial.replicate, "seed": trial.config.seed},
-            {name: final[name] for name in (*first, *final)},
-        )
+        repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
+        final = {name: values[-1] for name, values in recorder.history.items()}
+        logger.log_outcome({**trial.cell, **repeated}, final | dict(test))
         return {**outcome, "status": "completed", "test": test}
     finally:
         logger.close()

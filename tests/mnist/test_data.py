@@ -1,6 +1,7 @@
 """Every image where it belongs, every evaluation whole, every epoch's order a function of the seed."""
 
 import gc
+import hashlib
 
 import lightning as L
 import pytest
@@ -30,6 +31,17 @@ def test_holdout_keeps_the_last_sixth_in_order_for_validation(small):
     assert torch.equal((val_images * 255).round().to(torch.uint8).squeeze(1), images[100:])
     assert torch.equal(_labels(datamodule.test_dataloader()), test_labels.long())
     assert sorted(_labels(datamodule.train_dataloader()).tolist()) == sorted(labels[:100].tolist())
+
+
+def test_it_knows_the_checksums_of_its_files(small):
+    found = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in mnist.Path(small).rglob("*-ubyte")}
+    assert _ready(small).checksums == found
+    assert set(MNISTDataModule(small, dataset="KMNIST").checksums) == {
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte",
+    }
 
 
 def test_each_sixth_is_held_out_in_one_fold_and_trained_on_in_the_others(small):

@@ -17,10 +17,13 @@ import torch
 import toy
 from conftest import environment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from nnhp_torch.callbacks import RestoreBestWeights
 from nnhp_torch.core import grid
 from nnhp_torch.core.keeping import claim
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.run.logger import pairs, tag
 from nnhp_torch.run.recorder import Recorder
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.saving import AtomicCheckpointIO
@@ -54,6 +57,16 @@ def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime
     assert result.test["test_accuracy"] == result.final("val_accuracy")
     assert result.hardware["accelerator"] == "cpu"
     assert result.versions["torch"] == torch.__version__
+
+
+def test_the_checksums_that_a_data_module_knows_are_in_the_record(trial, runtime):
+    def build(config):
+        module, data, callbacks = toy.build(config)
+        data.checksums = {"rows.csv": "0af1"}
+        return module, data, callbacks
+
+    result = run_trial(trial, build, runtime)
+    assert TrialResult.from_json(result.to_json()).build["data"] == {"rows.csv": "0af1"}
 
 
 def test_a_trial_that_was_pruned_stays_so_even_if_a_kill_came_before_its_record(trial, runtime):
@@ -458,13 +471,22 @@ def test_curves_in_tensorboard_are_over_epochs_from_1(trial, runtime, tmp_path):
     result = run_trial(trial, toy.build, runtime)
     events = _events(tmp_path / trial.name)
     curves = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-    assert set(curves) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"}
+    assert len(curves) == 4, "the test has no curve"
     for name, values in result.history.items():
-        assert curves[name] == [(epoch, pytest.approx(value)) for epoch, value in enumerate(values, 1)]
-    assert curves["test_accuracy"] == [(3, pytest.approx(result.test["test_accuracy"]))]
+        assert curves[tag(name)] == [(epoch, pytest.approx(value)) for epoch, value in enumerate(values, 1)]
 
 
-def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path):
+def test_metrics_over_several_data_lie_side_by_side_in_tensorboard():
+    names = ("train_loss", "val_loss", "valid/acc", "lr", "val_loss/dataloader_idx_1")
+    tags = ["loss/train", "loss/validation", "acc/validation", "lr", "loss/dataloader_idx_1/validation"]
+    assert [tag(name) for name in names] == tags
+    assert pairs(tags) == {"loss": "^loss/(train|validation)$"}
+
+
+def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path, monkeypatch):
+    # Files of one second are read in the order of their names, in which a tenth comes before a ninth.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+
     def stop(at, metrics):
         if at == 2:
             raise Killed
@@ -473,15 +495,21 @@ def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path):
         run_trial(trial, toy.build, runtime, stop)
     run_trial(trial, toy.build, runtime)
     events = _events(tmp_path / trial.name)
-    assert [event.step for event in events.Scalars("val_accuracy")] == [1, 2, 3]
+    assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3]
 
 
-def test_the_hparams_tab_has_the_swept_values_and_no_hp_metric(trial, runtime, tmp_path):
+@pytest.mark.parametrize("repeated", [(), ("seed",)])
+def test_the_hparams_tab_has_the_swept_values_and_the_test_and_a_seed_if_there_are_several(
+    trial, runtime, tmp_path, repeated
+):
     from tensorboard.plugins.hparams import plugin_data_pb2
 
-    run_trial(trial, toy.build, runtime)
+    result = run_trial(trial, toy.build, dataclasses.replace(runtime, repeated=repeated))
     events = _events(tmp_path / trial.name)
     content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
-    assert {name: value.number_value for name, value in start.items()} == {"lr": 0.1, "width": 4, "seed": 123}
+    tests = {name.replace("_", "/"): value for name, value in result.test.items()}
+    expected = {"lr": 0.1, "width": 4, **dict.fromkeys(repeated, 123), **tests}
+    assert {name: value.number_value for name, value in start.items()} == expected
+    assert "_hparams_/experiment" not in events.summary_metadata, "TensorBoard would take it for that of all runs"
     assert "hp_metric" not in events.Tags()["scalars"]
