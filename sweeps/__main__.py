@@ -19,9 +19,11 @@ from rich.text import Text
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.options import TOP_LEVEL, add_options, add_replicates, read, replicates
 from nnhp_torch.cli.parser import Parser
-from nnhp_torch.cli.run import Run, command_line, undrawn
+from nnhp_torch.cli.run import Run, command_line, undrawn, whole_command
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.report import overview
+from nnhp_torch.report.page.callback import NAME, write_several
+from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.pictures import publish
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
@@ -86,12 +88,14 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
 
 
 def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
-    """The study's table, CSV and figure (in TensorBoard too)."""
+    """The study's table, CSV, page and figure (in TensorBoard too)."""
     folder.mkdir(parents=True, exist_ok=True)
     overview.write_csv(folder / "study.csv", findings)
     out.rule(Text("the study", style="bold"))
     out.print(overview.table(findings))
+    write_several(folder / NAME, "The study", [Part(f.outcome, whole_command()) for f in findings])
     publish(lambda: overview.draw(findings), folder / "overview.png", "study", run="figure")
+    out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
     out.print(f"Curves   tensorboard --logdir {folder.parent}", soft_wrap=True, markup=False)
 

@@ -27,6 +27,8 @@ from nnhp_torch.core.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import figures
 from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.page.callback import PageReport, write
+from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport
 from nnhp_torch.run.local import Workers
@@ -44,7 +46,8 @@ def callbacks(store: ResultStore, terminal: bool) -> list:
     """All that the command line has but the figure."""
     out = Console(file=io.StringIO(), force_terminal=terminal, width=120)
     folder = store.folder
-    return [ProgressReport(out), CheckpointPruning(folder), CsvReport(folder), TableReport(out, store, "scale")]
+    table = TableReport(out, store, "scale")
+    return [ProgressReport(out), CheckpointPruning(folder), table, CsvReport(folder), PageReport(folder, "scale")]
 
 
 class Times(SweepCallback):
@@ -144,6 +147,10 @@ def main() -> None:
         if find_spec("ray"):
             cluster(root / "ray", 200)
         few = dataclasses.replace(outcome, trials=outcome.trials[:200])
+        page = root / "report.html"
+        for shown in (few, outcome):
+            timed(f"the page of {len(shown.trials)} trials", lambda of=shown: write(page, Part(of)))
+            print(f"    {page.stat().st_size / 1000:.0f} kB")
         gathered = cells(few)[:200]
         timed("the figure of 200 cells", lambda: figures.save(figures.draw(few, gathered), root / "figure.png"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport, console
@@ -139,6 +141,7 @@ class Run:
             TableReport(self.out, self.store, self.command),
             CsvReport(folder),
             FigureReport(folder),
+            PageReport(folder, whole_command()),
         ]
 
     def _refuse(self, why: object, status: int = 1) -> int:
@@ -192,6 +195,11 @@ class _Interrupt:
                 os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides
             os._exit(128 + number)  # workers see that their parent is gone, and end
         self.signal = number
+
+
+def whole_command() -> str:
+    """How this process was started, with all its options, to be typed once more."""
+    return " ".join([command_line(), *map(shlex.quote, sys.argv[1:])])
 
 
 def command_line() -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from nnhp_torch.cli.run import Run
+from nnhp_torch.cli.run import Run, whole_command
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport, count
 from nnhp_torch.report.table import CsvReport
 from nnhp_torch.search.chooser import OptunaChooser
@@ -83,4 +84,5 @@ class SearchRun(Run):
             SearchTable(self.out, self.store, self.command, self.request.confirm),
             CsvReport(folder),
             SearchFigures(folder, self.optuna),
+            PageReport(folder, whole_command(), self.optuna.importances),
         ]

@@ -18,7 +18,7 @@ from nnhp_torch.core.lock import locked
 from nnhp_torch.core.origin import recorded_maker
 from nnhp_torch.core.result import TrialResult
 
-REPORTS = ("results.csv", "figure.png")
+REPORTS = ("results.csv", "figure.png", "report.html")
 
 
 class ResultStore:

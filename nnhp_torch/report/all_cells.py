@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 TICKS, LEGEND = 60, 140  # letters that fit side by side: below the right axes, above both
-LONGEST = 40  # letters of a cell's values that can stand below the axes or above a panel
 
 
 @dataclass(frozen=True)
@@ -46,24 +45,8 @@ class Place:
     dash: Any = "-"
 
 
-def numbered(gathered: Sequence[Cell]) -> bool:
-    """Whether cells go by their number in the legend: they are no grid, and have too many settings for small places."""
-    longest = max((len(", ".join(cell.texts.values())) for cell in gathered), default=0)
-    return longest > LONGEST and len(gathered) != math.prod(axis_sizes(gathered))
-
-
-def axis_sizes(gathered: Sequence[Cell]) -> list[int]:
-    """How many values each axis has."""
-    return [len({cell.texts[axis] for cell in gathered}) for axis in gathered[0].values]
-
-
 def places(gathered: Sequence[Cell]) -> list[Place]:
     """A colour per cell; of more than seven, the last axis along x and a colour per value of those before it."""
-    if numbered(gathered):
-        shades = colours(len(gathered))
-        return [
-            Place(cell, i, f"{i + 1}: {cell.label}", shades[i], float(i), str(i + 1)) for i, cell in enumerate(gathered)
-        ]
     if len(gathered) <= len(CELLS) or len(gathered[0].values) < 2:
         shades = colours(len(gathered))
         ticks = [", ".join(cell.texts.values()) for cell in gathered]
@@ -200,14 +183,14 @@ def _join(axes: Axes, shown: Sequence[Place], metric: str, scale: Scale) -> None
 
 
 def _name_places(axes: Axes, shown: Sequence[Place], best: Cell | None) -> None:
-    grouped = any(place.x != place.number for place in shown)
+    grouped = any(place.group != place.cell.label for place in shown)
     names = {round(place.x): place.tick for place in shown}
     axes.set_xticks(list(names), list(names.values()), fontsize=LABEL)
     if sum(map(len, names.values())) > TICKS:
         axes.tick_params(axis="x", rotation=30)
     axes.tick_params(axis="x", colors=GREY, length=0)
     axes.set_xlim(min(names) - 0.5, max(names) + (0.5 if grouped else 0.75))
-    settings = ["cell"] if numbered([place.cell for place in shown]) else list(shown[0].cell.values)
+    settings = list(shown[0].cell.values)
     axes.set_xlabel(settings[-1] if grouped else ", ".join(settings))
 
 

@@ -28,7 +28,18 @@ def write_results(
     defaults: Mapping[str, Any] | None = None,
     replicates: Iterable[str] = (),
 ) -> None:
-    """Writes a row a trial: the swept values, replicates, seed, status and the final accuracies.
+    """Writes a row a trial: the swept values, replicates, seed, status and the final accuracies."""
+    write_rows(path, *table_of(results, monitor, mode, defaults, replicates))
+
+
+def table_of(
+    results: Sequence[TrialResult],
+    monitor: str = "val_accuracy",
+    mode: Mode = "max",
+    defaults: Mapping[str, Any] | None = None,
+    replicates: Iterable[str] = (),
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The head and the rows of `results.csv`.
 
     An axis that is called like one of the fixed columns (`seed`, `status`, `epochs`, `seconds`, `reason`, `best_epoch`
     or a metric) has `grid.` before its name, as on the command line: `grid.epochs` is the swept value, `epochs` how
@@ -63,7 +74,7 @@ def write_results(
                 result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
             )
         )
-    write_rows(path, (*columns, *fixed), rows)
+    return [*columns, *fixed], rows
 
 
 def _harmless(value: Any) -> Any:

@@ -11,7 +11,6 @@ import numpy as np
 
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, repeated, twin, winner
-from nnhp_torch.report.all_cells import axis_sizes, numbered
 from nnhp_torch.report.look import LABEL, TITLE, TRAIN, VALIDATION, WORDS, tidy
 from nnhp_torch.report.scale import Array, frame
 
@@ -63,10 +62,9 @@ def panels(sweep: Plan, gathered: Sequence[Cell]) -> list[Panel]:
     short = monitor.replace("accuracy", "acc")
     best = winner(sweep, gathered)
     made = []
-    for number, cell in enumerate(gathered, 1):
-        name = str(number) if numbered(gathered) else cell.label
+    for cell in gathered:
         value = f"{short}={cell.text(monitor)}" if cell.completed else ""
-        title = "  ".join(filter(None, [name, value, f"({cell.trouble})" if cell.trouble else ""]))
+        title = "  ".join(filter(None, [cell.label, value, f"({cell.trouble})" if cell.trouble else ""]))
         made.append(Panel(title, {name: series(cell, metric) for name, metric in shown.items()}, cell is best))
     return made
 
@@ -122,7 +120,7 @@ def _limits(shown: Sequence[Panel], sweep: Plan, gathered: Sequence[Cell]) -> tu
 
 def shape(gathered: Sequence[Cell]) -> tuple[int, int]:
     """Rows and columns: two axes keep their own shape, first axis downwards; else they are laid out near a square."""
-    axes = axis_sizes(gathered)
+    axes = [len({cell.texts[axis] for cell in gathered}) for axis in gathered[0].values]
     count = len(gathered)
     if len(axes) == 2 and axes[1] <= 5 and math.prod(axes) == count:
         return axes[0], axes[1]

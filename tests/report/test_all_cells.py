@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell
-from nnhp_torch.report import all_cells, panels
+from nnhp_torch.report import all_cells
 from nnhp_torch.report.look import BLUE, CELLS, ORANGE
 from nnhp_torch.report.scale import Scale
 
@@ -117,18 +117,3 @@ def test_ten_values_of_one_axis_have_ten_colours(sweep):
     ten = dataclasses.replace(sweep, axes={"width": list(range(1, 11))})
     shown = all_cells.places(_gathered(ten, [[0.9]] * 10))
     assert len({place.colour for place in shown}) == 10
-
-
-def test_what_a_search_has_chosen_goes_by_numbers_that_the_legend_explains(sweep):
-    wide = [{"lr": 0.1, "width": 10**19 + i, "batch": 10**19 - i} for i in range(2)]
-    (trial, *_) = sweep.trials()
-    gathered = [Cell(values, [completed(trial, 0.9 + i / 100)], 1) for i, values in enumerate(wide)]
-    figure = _drawn(sweep, gathered)
-    _, right = figure.axes
-    assert [text.get_text() for text in right.get_xticklabels()] == ["1", "2"]
-    assert right.get_xlabel() == "cell"
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [
-        f"{i}: {cell.label}" for i, cell in enumerate(gathered, 1)
-    ]
-    assert [panel.title.split("  ")[0] for panel in panels.panels(sweep, gathered)] == ["1", "2"]

@@ -1,0 +1,73 @@
+"""`python -m nnhp_torch report FOLDER…`: the pages of sweeps that were run before, from their ledgers alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from nnhp_torch.cli.parser import Parser
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.files import disk_full, read_only
+from nnhp_torch.core.objective import Mode
+from nnhp_torch.core.recorded import recorded
+from nnhp_torch.report.page.callback import NAME, write, write_several
+from nnhp_torch.report.page.document import known_of
+from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.table import console
+from nnhp_torch.report.terminal import Terminal, open_standard_streams
+
+USUAL = "val_accuracy"
+LEDGER = "results.jsonl"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Makes each folder's report.html anew, and of several folders one page over all; returns the exit status."""
+    open_standard_streams()
+    parser = Parser(prog="python -m nnhp_torch report", description=__doc__)
+    parser.add_argument("folders", type=str, nargs="+", help="folders of sweeps or searches, with their results.jsonl")
+    parser.add_argument("--monitor", type=str | None, default=None, help=f"what ranks the cells; {USUAL} if unknown")
+    parser.add_argument("--mode", type=Literal["max", "min"] | None, default=None, help="which is better; by its name")
+    parser.add_argument("--out", type=str | None, default=None, help="where the page over several folders goes")
+    args = parser.parse_args(argv)
+    folders = [folder for given in args.folders for folder in _sweeps(Path(given))]
+    if not folders:
+        parser.error(f"there is no {LEDGER} in {', '.join(args.folders)}, nor in the folders right in it")
+    if args.out is not None and len(folders) == 1:
+        parser.error("--out is for the page over several folders, and there is one")
+    try:
+        parts = [_part(folder, args.monitor, args.mode) for folder in folders]
+        paths = [folder / NAME for folder in folders]
+        for path, part in zip(paths, parts, strict=True):
+            write(path, part)
+        if len(parts) > 1:
+            paths.append(Path(args.out or Path(os.path.commonpath([folder.parent for folder in folders])) / NAME))
+            write_several(paths[-1], "All sweeps", parts)
+    except (LedgerError, ValueError) as error:
+        parser.error(str(error))
+    except OSError as error:
+        if not (read_only(error) or disk_full(error)):
+            raise
+        Terminal(sys.stderr).print(f"{parser.prog}: {error}", soft_wrap=True)
+        return 1
+    for path in paths:
+        console().print(path, soft_wrap=True, markup=False)
+    return 0
+
+
+def _sweeps(folder: Path) -> list[Path]:
+    """The folder itself if it has a ledger, else those right in it that have one."""
+    return [folder] if (folder / LEDGER).exists() else sorted(path.parent for path in folder.glob(f"*/{LEDGER}"))
+
+
+def _part(folder: Path, monitor: str | None, mode: Mode | None) -> Part:
+    """A folder's part, with what only its earlier page knows."""
+    page = folder / NAME
+    known = known_of(page.read_text(encoding="utf-8")) if page.is_file() else {}
+    if monitor is not None:  # the page's direction and importances are of its own metric
+        known = {name: known[name] for name in ("about", "command", "replicates", "guessing") if name in known}
+    told = {name: known[name] for name in ("about", "replicates", "guessing") if name in known}
+    outcome = recorded(folder, monitor or str(known.get("monitor", USUAL)), mode or known.get("mode"), **told)
+    return Part(outcome, str(known.get("command", "")), known.get("importances", {}))

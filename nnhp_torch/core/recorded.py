@@ -1,0 +1,136 @@
+"""A sweep as its ledger tells it, for a reader who has neither the script nor the module behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.objective import Mode, standing, unlogged
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Primitive
+from nnhp_torch.core.result import TrialResult, logged
+
+
+@dataclass(frozen=True)
+class RecordedTrial(Trial):
+    """A trial of which the ledger knows the key: it is not computed anew, because the build is not at hand."""
+
+    recorded: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key as the ledger has it."""
+        return self.recorded
+
+
+@dataclass(frozen=True)
+class RecordedSweep(Sweep):
+    """A sweep whose cells are those that its ledger knows."""
+
+    met: Sequence[Mapping[str, Primitive]] = field(default_factory=tuple)
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return len(self.met)
+
+    def cells(self) -> Iterator[dict[str, Primitive]]:
+        """The swept values of each cell, in the order in which they were first met."""
+        yield from map(dict, self.met)
+
+
+def recorded(
+    folder: Path,
+    monitor: str,
+    mode: Mode | None = None,
+    about: str = "",
+    replicates: Sequence[str] = (),
+    guessing: Mapping[str, float] | None = None,
+) -> Outcome:
+    """What a folder's ledger has to show, of all the trials in it.
+
+    Settings that differ from trial to trial are axes, also if the sweep did not vary them but two of its runs did. Each
+    cell has as many trials as there are seeds (and values of replicates), so that one of which some are missing is not
+    ranked.
+
+    Args:
+        monitor: what ranks the cells. mode: `max` or `min`; default: what its name tells.
+        about: what the sweep is about. replicates: settings whose values repeat each cell. guessing: metric → what is
+            reached without having learned.
+
+    Raises:
+        LedgerError: there is no ledger, it is damaged, or no trial has logged the monitor.
+        ValueError: the monitor's name does not tell its direction.
+    """
+    store = ResultStore(folder)
+    results = list(store.results().values())
+    if not results:
+        raise LedgerError(f"{folder} has no results: {store.path.name} is missing or empty")
+    names = logged(results)
+    if names and not standing(monitor, names):
+        raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
+    base, axes = _configuration(results, guessing or {}), _axes(results, replicates)
+    met = _different(_some(result, axes) for result in results)
+    repeats = _different(_some(result, (*replicates, "seed")) for result in results)
+    sweep = RecordedSweep(
+        results[0].sweep,
+        base(),
+        {axis: _different(cell[axis] for cell in met) for axis in axes},
+        "recorded",
+        about,
+        monitor,
+        mode,
+        replicates={name: _different(repeat[name] for repeat in repeats) for name in replicates},
+        met=met,
+    )
+    of = {repr((_some(result, axes), _some(result, (*replicates, "seed")))): result for result in results}
+    trials = []
+    for repeat in repeats:
+        for cell in met:
+            place = repr((cell, repeat))
+            name, key = (of[place].name, of[place].key) if place in of else ("", f"missing {place}")
+            trials.append(RecordedTrial(sweep.name, base(**{**cell, **repeat}), cell, name, recorded=key))
+    return Outcome(sweep, trials, {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results})
+
+
+class _Settings:
+    """A configuration with whatever settings the records have; the latest record's values are its defaults."""
+
+    usual: Mapping[str, Any] = {}
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update({**self.usual, **values})
+
+    def __replace__(self, **values: Any) -> _Settings:
+        return type(self)(**{**vars(self), **values})
+
+
+def _configuration(results: Iterable[TrialResult], guessing: Mapping[str, float]) -> type[_Settings]:
+    settings: dict[str, Any] = {"seed": 0, "max_epochs": 1}
+    for result in results:
+        settings |= result.config
+    return type("Recorded", (_Settings,), {"usual": settings, "guessing": dict(guessing)})
+
+
+def _axes(results: Sequence[TrialResult], replicates: Sequence[str]) -> list[str]:
+    """The swept settings, and behind them those others in which the records differ."""
+    swept = list(dict.fromkeys(axis for result in results for axis in result.cell))
+    known = (*swept, *replicates, "seed")
+    others = dict.fromkeys(name for result in results for name in result.config if name not in known)
+    return [*swept, *(name for name in others if len(_different(r.config.get(name) for r in results)) > 1)]
+
+
+def _some(result: TrialResult, names: Sequence[str]) -> dict[str, Any]:
+    """Some of a record's settings."""
+    return {name: result.config.get(name) for name in names}
+
+
+def _different(values: Iterable[Any]) -> list[Any]:
+    """Each value once, in the order in which they come; lists, which no set can hold, too."""
+    return list({repr(value): value for value in values}.values())

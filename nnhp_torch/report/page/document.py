@@ -1,0 +1,69 @@
+"""The page `report.html`: one file that opens from a disk, needs no network and runs nothing but its own few lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from importlib.resources import files
+from typing import Any
+
+from nnhp_torch.report import look
+from nnhp_torch.report.page.markup import Html, join, tag
+
+# Whatever a page's texts might say, a browser loads nothing for it.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def document(title: str, body: Iterable[Html], known: Any) -> str:
+    """Makes the whole page of its parts.
+
+    Args:
+        title: what a browser's tab shows.
+        known: what the ledger does not hold and the next page needs to know, as JSON.
+    """
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="generator", content="nnhp_torch"),
+        tag("title", title),
+        tag("style", Html(colours()), Html(_own("style.css"))),
+    )
+    island = Html(json.dumps(known).replace("<", "\\u003c"))
+    made = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    page = tag(
+        "body",
+        tag("main", *body),
+        tag("footer", tag("p", f"Made {made} by nnhp_torch. One file: keep it, mail it, print it.")),
+        tag("script", island, type="application/json", id="known"),
+        tag("script", Html(_own("script.js"))),
+    )
+    return f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n'
+
+
+def known_of(page: str) -> dict[str, Any]:
+    """What an earlier page knew; empty if this is none."""
+    _, _, rest = page.partition('<script type="application/json" id="known">')
+    try:
+        found = json.loads(rest.partition("</script>")[0])
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def colours() -> str:
+    """The colours of all pictures as a style sheet's, in a lighter shade where the paper is dark."""
+    light = {f"c{i}": colour for i, colour in enumerate(look.CELLS)}
+    lines = [":root{", f"--accent:{look.BLUE};--quiet:{look.LIGHT_GREY};"]
+    lines += [f"--{name}:{colour};" for name, colour in light.items()]
+    lines.append("}@media (prefers-color-scheme: dark){:root{--quiet:#5a626c;")
+    lines += [f"--{name}:color-mix(in oklab,{colour},white 40%);" for name, colour in light.items()]
+    lines.append("}}")
+    lines += [f".{name}{{--c:var(--{name})}}" for name in light]
+    return "".join(lines)
+
+
+def _own(name: str) -> str:
+    return files("nnhp_torch.report.page").joinpath(name).read_text(encoding="utf-8")

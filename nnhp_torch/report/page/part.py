@@ -1,0 +1,83 @@
+"""One sweep as a page shows it: its cells, which of them are shown, and how their lines look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Plan
+from nnhp_torch.core.summary import Cell, cells, ranking, winner
+from nnhp_torch.report.look import CELLS
+
+SHOWN = 300  # cells of a page; of more the best
+WIDE = 4  # axes from which on there is room for little else
+
+
+@dataclass(frozen=True)
+class Part:
+    """One sweep's part of a page.
+
+    Args:
+        outcome: what the sweep has to show.
+        command: how the sweep is run; empty if nobody knows.
+        importances: setting → its share in what decides the metric; empty if there is none.
+        running: whether trials are still to come in this run.
+    """
+
+    outcome: Outcome
+    command: str = ""
+    importances: Mapping[str, float] = field(default_factory=dict)
+    running: bool = False
+
+    @property
+    def sweep(self) -> Plan:
+        """The sweep that it shows."""
+        return self.outcome.sweep
+
+    @cached_property
+    def gathered(self) -> list[Cell]:
+        """Its cells."""
+        return cells(self.outcome)
+
+    @property
+    def several(self) -> bool:
+        """Whether a cell has several seeds."""
+        return any(cell.trials > 1 for cell in self.gathered)
+
+    @cached_property
+    def best(self) -> Cell | None:
+        """The winner."""
+        return winner(self.sweep, self.gathered)
+
+    @cached_property
+    def shown(self) -> list[Cell]:
+        """The cells that are shown: the grid in its order; in the order of their rank if there are many."""
+        many = len(self.gathered) > len(CELLS)
+        return ranking(self.sweep, self.gathered)[:SHOWN] if many else self.gathered
+
+    @cached_property
+    def numbers(self) -> dict[int, int]:
+        """A cell's id → its number among those that are shown."""
+        return {id(cell): number for number, cell in enumerate(self.shown)}
+
+    @cached_property
+    def looks(self) -> list[str]:
+        """For each cell that is shown the class of its lines: a colour each if few, else the winner's alone."""
+        if len(self.shown) <= len(CELLS):
+            return [f"c{place}" for place in range(len(self.shown))]
+        return ["best" if cell is self.best else "other" for cell in self.shown]
+
+    def known(self) -> dict[str, object]:
+        """What the ledger does not hold, and a page that is made of it must know."""
+        sweep = self.sweep
+        return {
+            "monitor": sweep.monitor,
+            "mode": sweep.objective.mode,
+            "about": sweep.about,
+            "command": self.command,
+            "replicates": list(self.outcome.replicates),
+            "guessing": dict(getattr(sweep.base, "guessing", {})),
+            "importances": dict(self.importances),
+        }

@@ -1,0 +1,111 @@
+"""What a page says of where its numbers come from: what failed, what was the same in all, how they were made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nnhp_torch.core.grid import defaults
+from nnhp_torch.core.names import text
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.report.page.markup import Html, join, tag
+from nnhp_torch.report.progress import count, last_line
+
+NAMED = 12  # trials that a group of the same end names
+BAD = ("failed", "diverged")
+
+
+def troubles(outcome: Outcome) -> Html:
+    """Which trials did not complete, or have a note, and why; empty if there is none."""
+    groups: dict[tuple[str, str], list[TrialResult]] = {}
+    for result in outcome.ordered:
+        if result.status != "completed":
+            # A pruner's reason names an epoch and a value, so that each has its own: they are told together.
+            why = "" if result.status == "pruned" else last_line(result.reason)
+            groups.setdefault((result.status, why), []).append(result)
+        for note in result.notes:
+            groups.setdefault(("with a note", note), []).append(result)
+    if not groups:
+        return Html("")
+    return tag("section", tag("h2", "What did not simply complete"), *(_group(*key, of) for key, of in groups.items()))
+
+
+def _group(what: str, why: str, results: Sequence[TrialResult]) -> Html:
+    names = ", ".join(result.name for result in results[:NAMED])
+    names += f" and {len(results) - NAMED} more" if len(results) > NAMED else ""
+    lines = [tag("p", tag("strong", f"{count(len(results), 'trial')} {what}"), f": {why}" if why else "")]
+    lines.append(tag("p", names, class_="soft"))
+    trace = results[0].reason.strip()
+    if what in BAD and trace != why:
+        lines.append(tag("details", tag("summary", f"The traceback of {results[0].name}"), tag("pre", trace)))
+    return tag("div", *lines, class_="trouble bad" if what in BAD else "trouble")
+
+
+def same(outcome: Outcome) -> Html:
+    """The settings that all trials share."""
+    results = outcome.ordered
+    usual = defaults(outcome.sweep.base)
+    shared: dict[str, Any] = dict(results[0].config) if results else {}
+    for result in results:
+        shared = {name: value for name, value in shared.items() if result.config.get(name) == value}
+    shared = {name: value for name, value in shared.items() if name not in outcome.sweep.axes}
+    if not shared:
+        return Html("")
+    pairs = {name: text(value, usual.get(name)) for name, value in shared.items()}
+    return tag("section", tag("h2", "The same in all"), settings(pairs))
+
+
+def settings(pairs: Mapping[str, str]) -> Html:
+    """Names and values in columns."""
+    return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in pairs.items()), class_="settings")
+
+
+def made(outcome: Outcome, command: str) -> Html:
+    """How the results were made, and how to make them again.
+
+    Args:
+        command: how the sweep is run; empty if nobody knows.
+    """
+    results = outcome.ordered
+    days = sorted(result.started[:10] for result in results if result.started)
+    facts: dict[str, Any] = {"when": " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""}
+    facts["on"] = _each(_machine(result.hardware) for result in results)
+    facts["with"] = _each(", ".join(f"{name} {v}" for name, v in result.versions.items()) for result in results)
+    facts["built by"] = _each(str(result.build.get("name", "")) for result in results)
+    for fact, part in (("sources", "sources"), ("data", "data")):
+        digests: dict[str, list[str]] = {}
+        for result in results:
+            for name, digest in result.build.get(part, {}).items():
+                if digest not in digests.setdefault(name, []):
+                    digests[name].append(digest)
+        facts[fact] = join(*(tag("div", f"{name} ", tag("code", ", ".join(of))) for name, of in digests.items()))
+    shown = [tag("dt", name) + tag("dd", value) for name, value in facts.items() if value]
+    again = [
+        tag("p", "The same command goes on where the sweep was stopped, and trains nothing if nothing is missing.")
+    ]
+    if command:
+        again = [tag("pre", tag("code", command)), *again]
+    return tag(
+        "section",
+        tag("h2", "How this was made"),
+        tag("dl", *map(Html, shown), class_="made"),
+        tag("h3", "How to make it again"),
+        *again,
+    )
+
+
+def _machine(hardware: Mapping[str, Any]) -> str:
+    """A machine in words: `2 × NVIDIA H100`, `AMD EPYC (cpu)`."""
+    if "device" not in hardware:
+        return ""
+    world = hardware.get("world_size", 1)
+    name = f"{hardware['device']} ({hardware.get('accelerator', '')})"
+    return f"{world} × {name}" if world != 1 else name
+
+
+def _each(values: Iterable[str]) -> str:
+    """What is the case, or each of several cases with the number of its trials."""
+    counts = Counter(filter(None, values))
+    return "; ".join(value if len(counts) == 1 else f"{value} ({count(n, 'trial')})" for value, n in counts.items())

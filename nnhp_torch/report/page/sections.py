@@ -1,0 +1,115 @@
+"""What a page says of one sweep, section by section; all of it is text and tables, and the drawings repeat them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from nnhp_torch.core.grid import defaults
+from nnhp_torch.core.significance import doubts
+from nnhp_torch.core.summary import twin
+from nnhp_torch.report.csv import table_of as csv_table
+from nnhp_torch.report.look import CELLS
+from nnhp_torch.report.page import svg
+from nnhp_torch.report.page.axis import axis_of_curves
+from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.part import WIDE, Part
+from nnhp_torch.report.page.provenance import made, same, troubles
+from nnhp_torch.report.page.space import importance, space
+from nnhp_torch.report.page.tables import in_words, scroll, spaced, table_of, table_of_cells
+from nnhp_torch.report.progress import count, duration
+
+ROWS = 1_000  # of the table of trials
+
+
+def head(part: Part) -> list[Html]:
+    """What is to be read first: how far it is, the answer, what the sweep is about."""
+    said = []
+    if part.running or part.outcome.interrupted:
+        left = f"{count(part.outcome.left, 'trial')} to come"
+        now = f"{datetime.now(timezone.utc):%H:%M:%S} UTC"
+        what = f"Running: {left} at {now}; loaded anew, the page has more." if part.running else f"Interrupted: {left}."
+        said.append(tag("p", what, class_="running"))
+    finished = all(cell.ranked for cell in part.gathered)
+    sentence = part.sweep.verdict(part.gathered) if part.sweep.verdict is not None and finished else ""
+    about = " ".join(part.sweep.about.strip().split("\n\n")[0].split())
+    return [*said, lead(part), *(tag("p", text, class_="soft") for text in (sentence, about) if text)]
+
+
+def lead(part: Part) -> Html:
+    """The answer in a sentence, and what is to be held against it."""
+    if part.best is None:
+        return tag("p", "No winner: no cell has completed with all its seeds.", class_="lead")
+    test = part.best.text(twin(part.sweep, "test", part.gathered))
+    value = f"{in_words(part.sweep.monitor, part.sweep)} {spaced(part.best.text(part.sweep.monitor))}"
+    value += f" (test {spaced(test)})" if test else ""
+    if len(part.sweep.axes) <= WIDE:
+        lead = tag("p", tag("strong", part.best.label), f" is best: {value}.", class_="lead")
+    else:
+        found = tag("strong", f"The best of {len(part.gathered)}")
+        lead = tag("p", found, f" reaches {value}.", class_="lead")
+        lead = Html(lead + tag("p", part.best.label))
+    sentence = doubts(part.best, part.gathered, part.sweep.objective)
+    return Html(lead + (tag("p", sentence, class_="answer") if sentence else ""))
+
+
+def facts(part: Part) -> Html:
+    """The sweep in numbers."""
+    results = part.outcome.ordered
+    ended = sum(result.settled for result in results)
+    total = len(part.outcome.trials) + part.outcome.unchosen
+    numbers = {"cells": str(len(part.gathered))}
+    numbers |= {"in each": part.gathered[0].repeated} if part.several else {}
+    numbers |= {
+        "trials": str(total) if ended == total else f"{ended} of {total}",
+        "epochs": f"{sum(result.epochs for result in results):,}",
+        "trained for": duration(sum(result.seconds for result in results)),
+    }
+    return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in numbers.items()), class_="facts")
+
+
+def sections(part: Part, *, brief: bool = False) -> list[Html]:
+    """All that follows the lead.
+
+    Args:
+        brief: whether what was the same, how it was made and the trials are to be opened first.
+    """
+    first = [picture(part), table_of_cells(part), space(part), importance(part), troubles(part.outcome)]
+    rest = [same(part.outcome), made(part.outcome, part.command), trials(part)]
+    if brief:
+        rest = [tag("details", tag("summary", "Its settings, how it was made, every trial"), *rest)]
+    return [section for section in (*first, *rest) if section]
+
+
+def picture(part: Part) -> Html:
+    """Every cell's curve."""
+    monitor = part.sweep.monitor
+    curves = [[curve for result in cell.results if (curve := result.curve(monitor))] for cell in part.shown]
+    if not any(curves):
+        return Html("")
+    axis = axis_of_curves(part.sweep, part.shown)
+    few = len(part.shown) <= len(CELLS)
+    names = [", ".join(cell.texts.values()) if few else "" for cell in part.shown]
+    drawn = svg.curves(curves, axis, names, part.looks)
+    title = f"{axis.name.capitalize()} after each epoch"
+    several = any(len(seeds) > 1 for seeds in curves)
+    caption = "A thin line for each trial, a thick one for a cell's median" if several else "A line for each cell"
+    caption += "" if few else "; the best is in blue"
+    caption += ". The axis is logarithmic" if axis.log else ""
+    lengths = {len(curve) for seeds in curves for curve in seeds}
+    caption += "; a square is where a run stopped." if len(lengths) > 1 else "."
+    return tag("section", tag("h2", title), tag("figure", tag("figcaption", caption), drawn))
+
+
+def trials(part: Part) -> Html:
+    """Every trial, as in results.csv."""
+    sweep = part.sweep
+    usual, replicates = defaults(sweep.base), list(part.outcome.replicates)
+    header, rows = csv_table(part.outcome.ordered, sweep.monitor, sweep.objective.mode, usual, replicates)
+    heads = [tag("th", name, scope="col") for name in header]
+    lines = [tag("tr", *(tag("td", value) for value in row)) for row in rows[:ROWS]]
+    said = f"The {len(rows)} trials, as in results.csv" if len(rows) <= ROWS else f"The first {ROWS} of {len(rows)}"
+    return tag(
+        "section",
+        tag("h2", "Every trial"),
+        tag("details", tag("summary", said), scroll(table_of(heads, lines, sortable=True, kind="trials"), said)),
+    )

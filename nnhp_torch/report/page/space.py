@@ -1,0 +1,151 @@
+"""What a page shows of several axes at once: a heat map of two, parallel coordinates of more, what counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nnhp_torch.core.names import text
+from nnhp_torch.report.page import svg
+from nnhp_torch.report.page.axis import DECADE, Axis, axis_of
+from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.tables import scroll
+
+if TYPE_CHECKING:
+    from nnhp_torch.core.summary import Cell
+
+LEAST = 2  # values of an axis from which on it has a place in a heat map
+MOST = 24  # columns of a heat map
+LARGE = 8  # columns from which on its letters are small
+
+
+def space(part: Part) -> Html:
+    """One long axis as a line, two as a heat map, more as a line per cell through all of them; else empty."""
+    names = list(part.sweep.axes)
+    if not any(cell.completed for cell in part.gathered):
+        return Html("")
+    if len(names) == 1:
+        return _response(part, names[0]) if len(part.gathered) > LARGE else Html("")
+    if len(names) == 2:
+        values = [list(dict.fromkeys(cell.texts[name] for cell in part.gathered)) for name in names]
+        if min(map(len, values)) >= LEAST and len(part.gathered) == len(values[0]) * len(values[1]):
+            return _heat(part, *values)
+    return _parallel(part, names)
+
+
+def _response(part: Part, name: str) -> Html:
+    monitor = part.sweep.monitor
+    cells = [cell for cell in part.shown if cell.completed and math.isfinite(cell.mean(monitor))]
+    places, ticks = _axis([cell.values[name] for cell in cells], part, name)
+    order = sorted(range(len(cells)), key=places.__getitem__)
+    points = [(part.numbers[id(cells[i])], places[i], cells[i].values_of(monitor)) for i in order]
+    axis = axis_of(part.sweep.objective, (value for _, _, values in points for value in values))
+    looks = ["best" if cells[i] is part.best else "other" for i in order]
+    drawn = svg.response(points, axis, ticks, name, looks)
+    caption = f"What each value of {name} reaches: a dot for each trial, a line through the means; the best is in blue."
+    return tag("section", tag("h2", f"Along {name}"), tag("figure", tag("figcaption", caption), drawn))
+
+
+def _heat(part: Part, downwards: Sequence[str], across: Sequence[str]) -> Html:
+    """A table whose cells are the darker the better; the longer axis runs down a page that is too narrow for it."""
+    first, second = part.sweep.axes
+    turned = len(across) > max(len(downwards), MOST // 2)
+    if turned:
+        (first, second), (downwards, across) = (second, first), (across, downwards)
+    of = {(cell.texts[first], cell.texts[second]): cell for cell in part.gathered}
+    monitor, objective = part.sweep.monitor, part.sweep.objective
+    finals = [mean for cell in part.gathered if math.isfinite(mean := cell.mean(monitor))]
+    axis = axis_of(objective, finals)
+    better = 1 if objective.mode == "max" and not axis.error else -1
+    rows = []
+    for down in downwards:
+        row = [tag("th", down, scope="row")]
+        for over in across:
+            cell = of[down, over]
+            row.append(_square(cell, cell is part.best, axis, better, monitor))
+        rows.append(tag("tr", *row))
+    above = tag("tr", tag("td", ""), tag("th", second, scope="colgroup", colspan=len(across)))
+    heads = tag("tr", tag("th", first, scope="col"), *(tag("th", over, scope="col") for over in across))
+    table = tag(
+        "table", tag("thead", above, heads), tag("tbody", *rows), class_="heat large" if len(across) > 8 else "heat"
+    )
+    caption = "The darker the better, with the final weights; the best has a frame."
+    return _section(f"{first} and {second} together", caption, table)
+
+
+def _square(cell: Cell, best: bool, axis: Axis, better: int, monitor: str) -> Html:
+    mean = cell.mean(monitor)
+    if not math.isfinite(mean):
+        return tag("td", ", ".join(cell.troubles) or "–", class_="soft", style="--heat:0")
+    place = axis.place(mean)
+    heat = place if better > 0 else 1 - place
+    return tag("td", f"{mean:.4f}", class_="best" if best else None, style=f"--heat:{heat:.3f}")
+
+
+def _parallel(part: Part, names: Sequence[str]) -> Html:
+    monitor = part.sweep.monitor
+    cells = [cell for cell in part.shown if math.isfinite(cell.mean(monitor))]
+    axes: list[tuple[str, Any]] = []
+    columns: list[list[float]] = []
+    for name in names:
+        places, ticks = _axis([cell.values[name] for cell in cells], part, name)
+        columns.append(places)
+        axes.append((name, ticks))
+    axis = axis_of(part.sweep.objective, (cell.mean(monitor) for cell in cells))
+    columns.append([axis.place(cell.mean(monitor)) for cell in cells])
+    axes.append((axis.name, axis.ticks(6)))
+    numbers = [part.numbers[id(cell)] for cell in cells]
+    looks = [part.looks[number] for number in numbers]
+    drawn = svg.parallel(list(zip(*columns, strict=True)), axes, looks, numbers)
+    caption = f"A line for each of the {len(cells)} cells that have completed, from its settings to what it reached."
+    return _section("All settings at once", caption, drawn)
+
+
+def _axis(values: Sequence[Any], part: Part, name: str) -> tuple[list[float], list[tuple[float, str]]]:
+    """Where values stand between 0 and 1, and what is written there: numbers by their size, others evenly."""
+    different = list(dict.fromkeys(values))
+    numbers = [value for value in different if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    usual = getattr(part.sweep.base, name, None)
+    if len(numbers) < 3:
+        order = sorted(different, key=lambda value: (value not in numbers, value if value in numbers else str(value)))
+        places = {value: (i + 0.5) / len(order) for i, value in enumerate(order)}
+        return [places[value] for value in values], [(places[value], text(value, usual)) for value in order]
+    low, high = min(numbers), max(numbers)
+    axis = Axis(low, high, low > 0 and high / low >= DECADE, False, name)
+    ticks = axis.ticks(6)
+    if all(isinstance(value, int) for value in numbers):
+        ticks = [(place, number) for place, number in ticks if "." not in number]
+    if others := [value for value in different if value not in numbers]:  # `none` among numbers stands below them
+        floor = 0.12 * len(others)
+        ticks = [(floor + (1 - floor) * place, number) for place, number in ticks]
+        ticks += [(0.12 * i, text(value, usual)) for i, value in enumerate(others)]
+        below = {value: 0.12 * i for i, value in enumerate(others)}
+        return [below[v] if v in below else floor + (1 - floor) * axis.place(v) for v in values], ticks
+    return [axis.place(value) for value in values], ticks
+
+
+def importance(part: Part) -> Html:
+    """A bar per setting, the most important one first; empty if nobody has told."""
+    if not part.importances:
+        return Html("")
+    largest = max([*part.importances.values(), 1e-9])
+    rows = [
+        tag(
+            "tr",
+            tag("th", name, scope="row"),
+            tag("td", tag("span", "", class_="bar", style=f"width:{share / largest:.1%}")),
+            tag("td", f"{share:.2f}", class_="number"),
+        )
+        for name, share in part.importances.items()
+    ]
+    heads = (tag("th", name, scope="col") for name in ("setting", "drawn", "its share"))
+    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="bars")
+    completed = sum(len(cell.completed) for cell in part.gathered)
+    caption = f"Its share in what decides {part.sweep.monitor}, by {completed} completed trials (PED-ANOVA)."
+    return _section("Which setting counted", caption, table)
+
+
+def _section(title: str, caption: str, content: Html) -> Html:
+    return tag("section", tag("h2", title), tag("p", caption, class_="soft"), scroll(content, title))

@@ -1,0 +1,92 @@
+"""Tables of a page: one row a cell, and what their letters look like."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from nnhp_torch.core.plan import Plan
+from nnhp_torch.core.summary import Cell, twin
+from nnhp_torch.report.look import WORDS
+from nnhp_torch.report.page import svg
+from nnhp_torch.report.page.axis import Axis, axis_of
+from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.part import WIDE, Part
+from nnhp_torch.report.table import LESS, columns
+
+FIRST = 20  # cells that are seen without opening the rest
+
+
+def table_of_cells(part: Part) -> Html:
+    """A row a cell: its values, each seed's final value drawn on an axis, what is to be said of it."""
+    label = f"Cells of {part.sweep.name}"
+    first, rest = part.shown[:FIRST], part.shown[FIRST:]
+    frames = [scroll(_cells(part, first), label)]
+    if rest:
+        said = f"The other {len(rest)}"
+        if len(part.shown) < len(part.gathered):
+            said += f" of the best {len(part.shown)}; results.csv has all {len(part.gathered)}"
+        frames.append(tag("details", tag("summary", said), scroll(_cells(part, rest), f"{label}, the others")))
+    title = f"The best {FIRST}, with the final weights" if rest else "With the final weights"
+    return tag("section", tag("h2", title), *frames)
+
+
+def _cells(part: Part, gathered: list[Cell]) -> Html:
+    """A table of cells, with an axis of their own for what is drawn."""
+    sweep = part.sweep
+    axis = axis_of(sweep.objective, (v for cell in gathered for v in cell.values_of(sweep.monitor)))
+    train = twin(sweep, "train", part.gathered)
+    less = (*LESS, train) if len(sweep.axes) > WIDE else LESS  # the table of trials has them
+    named = {name: v for name, v in columns(sweep, gathered, part.best).items() if name not in less}
+    kinds = [_kind(name, name == train) for name in named]
+    kinds[0] = ""  # it names the row
+    words = [in_words(name, sweep) or "remark" for name in named]
+    heads = [tag("th", name, scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]
+    place = 1 + list(named).index(sweep.monitor if sweep.monitor in named else list(sweep.axes)[-1])
+    what = f"{axis.name}, {'a ring per trial' if part.several else 'a dot per cell'}"
+    heads.insert(place, tag("th", what, svg.strip_axis(axis), scope="col", class_="drawn"))
+    rows = []
+    for cell, *texts in zip(gathered, *named.values(), strict=True):
+        number = part.numbers[id(cell)]
+        look, (first, *others) = part.looks[number], texts
+        row = [tag("th", tag("span", first, class_=f"key {look}"), scope="row")]
+        row += [tag("td", spaced(text), class_=kind) for text, kind in zip(others, kinds[1:], strict=True)]
+        row.insert(place, tag("td", _strip(part, cell, axis, look), class_="drawn"))
+        rows.append(tag("tr", *row, class_="best" if cell is part.best else None, data_cell=number))
+    return table_of(heads, rows, sortable=len(rows) > 2)
+
+
+def _strip(part: Part, cell: Cell, axis: Axis, look: str) -> Html:
+    mean, spread = cell.mean(part.sweep.monitor), cell.spread(part.sweep.monitor)
+    aside = None if math.isnan(spread) else (mean - spread, mean + spread)
+    return svg.strip(cell.values_of(part.sweep.monitor), axis, look, aside)
+
+
+def in_words(column: str, sweep: Plan) -> str:
+    """A metric's name in words, `validation accuracy`; any other column's as it is."""
+    objective = dataclasses.replace(sweep.objective, metric=column)
+    if column in sweep.axes or objective.split is None:
+        return column
+    return f"{WORDS[objective.split]} {objective.name.replace('_', ' ')}"
+
+
+def spaced(text: str) -> str:
+    """Thin spaces, at which no line breaks, about the sign between a mean and its spread."""
+    return text.replace("±", "\u202f±\u202f")
+
+
+def _kind(column: str, less: bool) -> str:
+    """The classes of a column's cells: numbers stand at the right, text may take several lines."""
+    return "wrap" if not column else "number less" if less else "number"
+
+
+def table_of(heads: Sequence[Html], rows: Sequence[Html], *, sortable: bool = False, kind: str = "") -> Html:
+    """A table; one that is sortable is sorted by the head of a column, if scripts run."""
+    name = " ".join(filter(None, ("sortable" if sortable else "", kind))) or None
+    return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_=name)
+
+
+def scroll(content: Html, label: str) -> Html:
+    """A frame in which a wide table can be moved, with the keyboard too."""
+    return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=label)

@@ -1,0 +1,235 @@
+"""The page of a sweep: one file, whose numbers are those of results.csv and whose texts are text."""
+
+import csv
+import dataclasses
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import FakeLaunch, completed
+
+from nnhp_torch.cli.report import main as report
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.page import callback as pages
+from nnhp_torch.report.page.axis import axis_of
+from nnhp_torch.report.page.callback import PageReport
+from nnhp_torch.report.page.markup import tag
+from nnhp_torch.report.table import CsvReport
+
+HOSTILE = "<script>alert(1)</script></style><img src=x onerror=alert(2)>\"onload='alert(3)'\x1b[2J"
+
+
+class Elements(HTMLParser):
+    """What a page is made of: its elements, their attributes, and the cells of its tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: list[list[list[str]]] = []
+        self.cell: list[str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, name, attributes):
+        self.found.append((name, dict(attributes)))
+        if name == "table":
+            self.tables.append([])
+        elif name == "tr":
+            self.tables[-1].append([])
+        elif name in ("td", "th"):
+            self.cell = []
+
+    def handle_endtag(self, name):
+        if name in ("td", "th"):
+            self.tables[-1][-1].append("".join(self.cell))
+            self.cell = None
+
+    def handle_data(self, text):
+        if self.cell is not None:
+            self.cell.append(text)
+
+
+def _run(sweep, store, launch=None, seeds=(123,), command="python mine.py"):
+    callbacks = [CsvReport(store.folder), PageReport(store.folder, command)]
+    Sweeper(launch or FakeLaunch(), store, callbacks).run(sweep, sweep.trials(seeds=seeds))
+    return (store.folder / "report.html").read_text()
+
+
+def _rows(store):
+    with open(store.folder / "results.csv", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_every_number_of_its_last_table_is_that_of_the_csv(sweep, store):
+    accuracies = {trial.label: completed(trial, 0.9 + i / 977) for i, trial in enumerate(sweep.trials())}
+    found = Elements(_run(sweep, store, FakeLaunch(accuracies), seeds=(1, 2)))
+    assert found.tables[-1] == _rows(store)
+    assert len(found.tables[-1]) == 9
+
+
+def test_what_a_ledger_says_is_text_wherever_it_stands(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Hostile:
+        label: str = "plain"
+        other: str = HOSTILE
+        seed: int = 123
+        max_epochs: int = 3
+
+    sweep = Sweep("hostile", Hostile(), {"label": [HOSTILE, "b"], "max_epochs": [3, 4]}, "toy:build", about=HOSTILE)
+    store = ResultStore(tmp_path / "hostile")
+    failing, noted, *_ = sweep.trials()
+    launch = FakeLaunch(
+        {
+            failing.label: TrialResult.of(
+                failing, "failed", f"Traceback\n{HOSTILE}\n{HOSTILE}", versions={"a": HOSTILE}
+            ),
+            noted.label: dataclasses.replace(completed(noted), notes=[HOSTILE], hardware={"device": HOSTILE}),
+        }
+    )
+    text = _run(sweep, store, launch, command=HOSTILE)
+    found = Elements(text).found
+    assert [name for name, _ in found if name in ("script", "style", "img")] == ["style", "script", "script"]
+    assert not [name for _, attributes in found for name in attributes if name.startswith("on")]
+    assert text.count("&lt;script&gt;alert(1)") > 8
+    assert "\x1b" not in text
+    assert Elements(tag("p", title=HOSTILE)).found == [("p", {"title": HOSTILE.replace("\x1b", "\\x1b")})]
+
+
+def test_it_loads_nothing(sweep, store):
+    text = _run(sweep, store)
+    policy = [a["content"] for name, a in Elements(text).found if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy[0].startswith("default-src 'none'")
+    for name, attributes in Elements(text).found:
+        assert name != "link"
+        assert not {"src", "srcset"} & set(attributes)
+        assert attributes.get("href", "#").startswith("#")
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_it_says_the_winner_what_failed_what_was_the_same_and_how_to_repeat_it(sweep, store):
+    failing, *_ = sweep.trials()
+    text = _run(sweep, store, FakeLaunch({failing.label: TrialResult.of(failing, "failed", "Traceback\nOops: no")}))
+    for said in (
+        "<strong>lr=0.1, width=8</strong> is best: validation accuracy 0.9000 (test 0.8900).",
+        "1 trial failed</strong>: Oops: no",
+        "<dt>max_epochs</dt><dd>3</dd>",
+        "a CPU (cpu)",
+        "torch 2.0",
+        "<code>python mine.py</code>",
+        "lr and width together",
+    ):
+        assert said in text
+    assert "<dt>width</dt>" not in text
+
+
+def test_it_is_there_while_the_sweep_runs_and_costs_little(sweep, store, monkeypatch):
+    clock, seen, written = [0.0], [], []
+    monkeypatch.setattr(pages.time, "monotonic", lambda: clock[0])
+    write = pages.write
+
+    def writing(path, part):
+        clock[0] += 1.0  # what it takes
+        written.append(len(part.outcome.results))
+        write(path, part)
+
+    monkeypatch.setattr(pages, "write", writing)
+
+    def launch(trials, listener):
+        for trial in trials:
+            clock[0] += 6.0
+            FakeLaunch()(iter([trial]), listener)
+            path = store.folder / "report.html"
+            seen.append("Running: " in path.read_text() if path.exists() else None)
+
+    text = _run(sweep, store, launch, seeds=(1, 2))
+    assert written == [1, 5, 8], "after six seconds, then after twenty times what that took, then at the end"
+    assert seen[0] is True
+    assert "Running: " not in text
+
+
+@pytest.mark.parametrize("kind", ["failed", "diverged"])
+def test_a_sweep_without_a_curve_or_a_winner_has_a_page_too(sweep, store, kind):
+    launch = FakeLaunch({trial.label: TrialResult.of(trial, kind, "no") for trial in sweep.trials()})
+    text = _run(sweep, store, launch)
+    assert "No winner" in text
+    assert f"4 trials {kind}</strong>: no" in text
+
+
+def test_a_ledger_alone_gives_the_same_page_again(sweep, store, capsys):
+    losses = dataclasses.replace(sweep, monitor="val_loss", about="Of rates.\n\nAnd of widths.")
+    first = _run(losses, store, seeds=(1, 2))
+    path = store.folder / "report.html"
+    assert report([str(store.folder)]) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    again = path.read_text()
+    assert again.partition("<footer>")[0] == first.partition("<footer>")[0]
+    path.unlink()
+    report([str(store.folder), "--monitor", "val_loss"])
+    assert "validation loss 0.6000" in path.read_text()
+
+
+def test_a_cell_of_which_a_seed_is_missing_in_the_ledger_is_not_ranked(sweep, store):
+    best = sweep.trials(seeds=[1])[0]
+    launch = FakeLaunch({best.label: completed(best, 0.99)})
+    Sweeper(launch, store).run(sweep, [*sweep.trials(seeds=[1]), *sweep.trials(seeds=[2])[1:]])
+    report([str(store.folder)])
+    text = (store.folder / "report.html").read_text()
+    assert "<strong>lr=0.1, width=8</strong> is best" in text
+    assert "1 not run" in text
+
+
+def test_what_two_runs_of_a_ledger_differ_in_is_an_axis(sweep, store):
+    for epochs in (3, 5):
+        longer = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, max_epochs=epochs))
+        Sweeper(FakeLaunch(), store).run(longer, longer.trials())
+    report([str(store.folder)])
+    assert Elements((store.folder / "report.html").read_text()).tables[0][0][:3] == ["lr", "width", "max_epochs"]
+
+
+def test_several_folders_have_one_page_more_over_all_of_them(sweep, tmp_path, capsys):
+    for name in ("one", "two"):
+        named = dataclasses.replace(sweep, name=name)
+        Sweeper(FakeLaunch(), ResultStore(tmp_path / name)).run(named, named.trials())
+    assert report([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    found = Elements(text)
+    assert [row[0] for row in found.tables[0][1:]] == ["one", "two"]
+    ids = [attributes["id"] for _, attributes in found.found if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "there is no results.jsonl in nowhere"),
+        (["tiny", "--monitor", "val_acc"], "no metric is called 'val_acc'; logged were test_accuracy, train_accuracy"),
+        (["tiny", "--out", "x.html"], "--out is for the page over several folders"),
+    ],
+)
+def test_a_wrong_use_of_report_is_refused_in_a_line(sweep, store, monkeypatch, capsys, arguments, said):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+    monkeypatch.chdir(store.folder.parent)
+    with pytest.raises(SystemExit, match="2"):
+        report(arguments)
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert not Path("tiny/report.html").exists()
+
+
+def test_accuracies_stand_on_an_axis_as_errors_in_percent_and_what_spans_a_decade_on_a_logarithm():
+    accuracy = axis_of(Objective("val_accuracy", "max"), [0.1, 0.97])
+    assert (accuracy.name, accuracy.log) == ("validation error", True)
+    assert [text for _, text in accuracy.ticks()] == ["5%", "10%", "20%", "50%", "100%"]
+    assert accuracy.place(1.0) == 0.0
+    assert math.isnan(accuracy.place(math.nan))
+    loss = axis_of(Objective("val_loss", "min"), [0.5, 0.6])
+    assert not loss.log
+    assert [text for _, text in loss.ticks(6)] == ["0.5", "0.52", "0.54", "0.56", "0.58", "0.6"]
+    assert axis_of(Objective("val_loss", "min"), [0.01, 3.0]).log

@@ -1,0 +1,130 @@
+"""The page of a sweep in a browser that has no network: it loads nothing, and people with other senses can read it."""
+
+import csv
+import dataclasses
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import FakeLaunch, TinyConfig, completed
+
+from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.page.callback import PageReport
+from nnhp_torch.report.table import CsvReport
+
+NARROW, WIDE = 390, 1280
+LAST_TABLE = """
+const table = [...document.querySelectorAll("table")].at(-1);
+return [...table.rows].map(row => [...row.cells].map(cell => cell.textContent));
+"""
+FORWARD = "return [...document.querySelectorAll('.picked .on')].map(e => e.tagName + e.dataset.cell).sort()"
+FIRSTS = "return [...document.querySelector('table').tBodies[0].rows].map(row => row.cells[0].textContent)"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A sweep of twelve cells with two seeds each, of which one trial failed and one diverged."""
+    folder = tmp_path_factory.mktemp("page") / "tiny"
+    rates = [0.001, 0.01, 0.1, 1.0]
+    sweep = Sweep("tiny", TinyConfig(), {"lr": rates, "width": [4, 8, 16]}, build="toy:build", about="Two axes.")
+    trials = sweep.trials(seeds=[1, 2])
+    outcomes = {trial.label: completed(trial, 0.9 + i / 977) for i, trial in enumerate(trials[:12])}
+    outcomes[trials[5].label] = TrialResult.of(trials[5], "failed", "Traceback\nValueError: no")
+    outcomes[trials[7].label] = dataclasses.replace(completed(trials[7]), status="diverged", reason="nan", notes=["oh"])
+    callbacks = [CsvReport(folder), PageReport(folder, "python mine.py --seeds 2")]
+    Sweeper(FakeLaunch(outcomes), ResultStore(folder), callbacks).run(sweep, trials)
+    return folder
+
+
+@pytest.fixture
+def page(browser, folder):
+    """The browser with the page, as wide as a desk's and light."""
+    _look(browser)
+    yield browser
+    _look(browser)
+    browser.get("about:blank")
+
+
+def _look(browser, folder=None, width=WIDE, scheme="light"):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == NARROW}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    if folder is not None:
+        browser.get(f"file://{folder / 'report.html'}")
+
+
+def test_it_asks_for_nothing_but_itself_and_its_console_is_silent(page, folder):
+    page.get_log("performance"), page.get_log("browser")
+    _look(page, folder)
+    heard = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    asked = [h["params"]["request"]["url"] for h in heard if h["method"] == "Network.requestWillBeSent"]
+    assert asked == [f"file://{folder / 'report.html'}"]
+    assert page.get_log("browser") == []
+
+
+def test_its_last_table_shows_what_the_csv_has(page, folder):
+    _look(page, folder)
+    with open(folder / "results.csv", newline="") as file:
+        assert page.execute_script(LAST_TABLE) == list(csv.reader(file))
+
+
+def test_a_cell_comes_forward_when_its_row_or_its_line_is_pointed_at_and_stays_when_its_name_is_pressed(page, folder):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    _look(page, folder)
+    row = page.find_element("css selector", "tr[data-cell='3']")
+    ActionChains(page).move_to_element(row).perform()
+    assert page.execute_script(FORWARD) == ["TR3", "g3"]
+    button = page.find_element("css selector", "tr[data-cell='2'] button")
+    button.send_keys(Keys.ENTER)
+    ActionChains(page).move_to_element(page.find_element("tag name", "h1")).perform()
+    assert page.execute_script(FORWARD) == ["TR2", "g2"]
+    assert button.get_attribute("aria-pressed") == "true"
+    button.send_keys(Keys.ESCAPE)
+    assert page.execute_script(FORWARD) == []
+
+
+def test_the_head_of_a_column_sorts_by_it(page, folder):
+    _look(page, folder)
+    before = page.execute_script(FIRSTS)
+    head = page.find_element("css selector", "thead th button")
+    head.click()
+    assert page.execute_script(FIRSTS) == sorted(before, key=float)
+    head.click()
+    assert page.execute_script(FIRSTS) == sorted(before, key=float, reverse=True)
+    assert page.execute_script("return document.querySelector('th[aria-sort]').textContent") == "lr"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (NARROW, "light")])
+def test_an_accessibility_checker_finds_nothing_and_no_screen_is_too_narrow(page, folder, width, scheme):
+    found = find_spec("axe_playwright_python")
+    if found is None:
+        pytest.skip("axe-playwright-python, which has axe-core in it, is not installed")
+    axe = (Path(found.origin).parent / "axe.min.js").read_text()
+    _look(page, folder, width, scheme)
+    page.execute_script("for (const part of document.querySelectorAll('details')) part.open = true")
+    page.execute_script(axe)
+    answer = page.execute_async_script("axe.run().then(arguments[0])")
+    assert {v["id"]: [node["html"] for node in v["nodes"]][:3] for v in answer["violations"]} == {}
+    assert {"color-contrast", "empty-table-header", "th-has-data-cells"} <= {p["id"] for p in answer["passes"]}
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_all_of_it_is_there_without_its_script(page, folder):
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        _look(page, folder)
+        shown = page.find_element("tag name", "main").text
+        summary = page.find_element("css selector", "summary")
+        summary.click()
+        assert summary.find_element("xpath", "..").get_attribute("open") is not None
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    for said in ("lr=1, width=16 is best", "ValueError: no", "python mine.py --seeds 2", "Two axes."):
+        assert said in shown
