@@ -40,6 +40,31 @@ class Deep(Net):
         self.net = torch.nn.Sequential(*[torch.nn.Linear(3, 3) for _ in range(depth)], torch.nn.Linear(3, 1))
 
 
+class Head(torch.nn.Linear):
+    def __init__(self, width: int = 3) -> None:
+        super().__init__(width, 1)
+
+
+class Composed(Net):
+    def __init__(self, head: Head, lr: float = 0.1) -> None:
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(3, head.in_features), head)
+
+
+class Partials(Net):
+    """A module of those that Hydra makes: it is given its optimizer's class, with arguments and without parameters."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+
+    def configure_optimizers(self):
+        optimizer = self.hparams.optimizer(params=self.parameters())
+        if self.hparams.scheduler is None:
+            return optimizer
+        return [optimizer], [self.hparams.scheduler(optimizer=optimizer)]
+
+
 class Data(L.LightningDataModule):
     def __init__(self, batch_size: int = 16, features: int = 3) -> None:
         super().__init__()
@@ -82,6 +107,10 @@ def subclass():
 
 def any_class():
     LightningCLI(Net, L.LightningDataModule, subclass_mode_model=True, subclass_mode_data=True)
+
+
+def composed():
+    LightningCLI(Composed, Data)
 
 
 def with_files():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
+import types
+from typing import Any, Optional
 
-from lightning.pytorch.cli import LightningCLI
+import torch
+from lightning.pytorch.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
 
 from nnhp_torch.project.loading import NoProject, load
 
@@ -13,7 +17,9 @@ def fit_classes(source: str) -> None:
     """Fits what `--model package.Net --data package.Data` names, on arguments from its own LightningCLI."""
     named = dict(zip(*[iter(shlex.split(source))] * 2, strict=True))
     model, data = (_find(named[flag]) if flag in named else None for flag in ("--model", "--data"))
-    cli = LightningCLI(model, data, save_config_callback=None, run=False)
+    _expect_factories(model)
+    # Its hyperparameters are what it is given, as if it were made by hand, not the configuration of that.
+    cli = LightningCLI(model, data, run=False, save_config_callback=None, load_from_checkpoint_support=False)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
 
 
@@ -24,3 +30,21 @@ def _find(name: str) -> type:
     if not isinstance(found, type):
         raise NoProject(f"there is no class {name}: it is named as package.module.Net, or as file.py:Net")
     return found
+
+
+def _expect_factories(model: Any) -> None:
+    """Reads `optimizer: Optimizer` as what it can only mean before there are parameters: a class with arguments.
+
+    The same holds of a scheduler. Such modules are usually given partials, as Hydra makes them.
+    """
+    for name, parameter in inspect.signature(model.__init__).parameters.items():
+        if parameter.annotation in (torch.optim.Optimizer, "torch.optim.Optimizer", "Optimizer"):
+            model.__init__.__annotations__[name] = OptimizerCallable
+        elif _is_scheduler(parameter.annotation):
+            model.__init__.__annotations__[name] = Optional[LRSchedulerCallable]  # noqa: UP045
+
+
+def _is_scheduler(annotation: Any) -> bool:
+    if isinstance(annotation, types.ModuleType):
+        return annotation is torch.optim.lr_scheduler
+    return "LRScheduler" in str(annotation) and "Callable" not in str(annotation)

@@ -154,11 +154,14 @@ class Project:
 
     def value(self, settings: Settings, key: str) -> Any:
         """What one of their keys stands at; raises AttributeError if there is no such key."""
-        parsed = self.parsed(settings)
-        for known in (key, key.replace(".", ".init_args.", 1)):
-            if known in parsed:
-                return parsed[known]
-        raise AttributeError(f"{self.cli} has no key {key!r}")
+        found: Any = self.parsed(settings)
+        for part in key.split("."):
+            branches = [found, found.get("init_args")] if isinstance(found, Namespace) else []
+            branch = next((branch for branch in branches if branch is not None and part in branch), None)
+            if branch is None:
+                raise AttributeError(f"{self.cli} has no key {key!r}")
+            found = branch[part]
+        return found
 
     def parsed(self, settings: Settings) -> Namespace:
         """The whole configuration; a copy."""

@@ -43,13 +43,12 @@ def command_line_of(source: str) -> tuple[LightningCLI, Any]:
     def leave(cli: LightningCLI, parser: Any, args: Any) -> None:
         raise Left((cli, args))
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        try:
-            reached = _reached(source, leave)
-        except NoProject:
-            raise
-        except (Exception, SystemExit) as error:
-            raise NoProject(f"{source} cannot be run: {type(error).__name__}: {error}") from error
+    try:
+        reached = _reached(source, leave)
+    except NoProject:
+        raise
+    except (Exception, SystemExit) as error:
+        raise NoProject(f"{source} cannot be run: {type(error).__name__}: {error}") from error
     if isinstance(reached, Fit):
         raise NoProject(f"{source} trains without a LightningCLI: give its classes instead, by --model and --data")
     if reached is None:
@@ -87,6 +86,7 @@ def _reached(source: str, parse: Parse) -> Any:
         for name in ("fit", "validate", "test", "predict"):
             stack.enter_context(patch.object(L.Trainer, name, fit if name == "fit" else other))
         stack.enter_context(patch.object(sys, "argv", [source]))
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # a banner, once per trial
         try:
             _run(source)
         except Left as left:

@@ -18,6 +18,7 @@ TRAITS = {
         ["--base.data", "foreign.Data", "--grid.model", "[foreign.Net, foreign.Deep]"],
         "model",
     ),
+    "composed": (["--base.model.head", "foreign.Head", "--grid.model.head.width", "[2, 5]"], "model.head.width"),
     "with_files": (["--grid.trainer.gradient_clip_val", "[0.1, 0.2]"], "trainer.gradient_clip_val"),
     "with_args": (["--grid.model.lr", "[0.1, 0.01]"], "model.lr"),
     "with_loaders": (
@@ -71,6 +72,26 @@ def test_a_command_line_of_any_kind_is_swept_over_its_own_keys(function, run, tm
     assert first.history["train_loss"] != second.history["train_loss"]
     assert {path.name for path in tmp_path.iterdir()} == {"defaults.yaml", "lightning_logs"}
     assert "Total params" not in out, "what Lightning adds to everybody's Trainer is the sweep's to say"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--model", "foreign.Net", "--data", "foreign.Data", "--grid.model.width", "[2, 3]"],
+        ["--model", f"{foreign.__file__}:Net", "--data", "foreign.Data", "--grid.data.batch_size", "[16, 32]"],
+        ["--model", "foreign.Net", "--data", "foreign.Data", "--grid.trainer.accumulate_grad_batches", "[1, 2]"],
+        [
+            *("--model", "foreign.Partials", "--data", "foreign.Data", "--base.model.optimizer", "torch.optim.SGD"),
+            *("--grid.model.optimizer.lr", "[0.1, 0.01]", "--base.model.scheduler", "StepLR"),
+            *("--base.model.scheduler.step_size", "1"),
+        ],
+    ],
+)
+def test_classes_without_a_command_line_are_swept_over_their_arguments(argv, run, tmp_path):
+    status, out = run(*argv, "--max_epochs", "2", "--name", "classes")
+    assert status == 0, out
+    first, second = _results(tmp_path, "classes")
+    assert first.history["train_loss"] != second.history["train_loss"]
 
 
 REFUSED = {
