@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 import shlex
-import types
 from typing import Any, Optional
 
-import torch
 from lightning.pytorch.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
 
 from nnhp_torch.project.loading import NoProject, load
+
+_SCHEDULER = Optional[LRSchedulerCallable]  # noqa: UP045  # such a union's `|` fails on Python 3.10
+FACTORIES = {
+    "Optimizer": OptimizerCallable,
+    **dict.fromkeys(("lr_scheduler", "LRScheduler", "_LRScheduler"), _SCHEDULER),
+}
 
 
 def fit_classes(source: str) -> None:
@@ -38,13 +42,7 @@ def _expect_factories(model: Any) -> None:
     The same holds of a scheduler. Such modules are usually given partials, as Hydra makes them.
     """
     for name, parameter in inspect.signature(model.__init__).parameters.items():
-        if parameter.annotation in (torch.optim.Optimizer, "torch.optim.Optimizer", "Optimizer"):
-            model.__init__.__annotations__[name] = OptimizerCallable
-        elif _is_scheduler(parameter.annotation):
-            model.__init__.__annotations__[name] = Optional[LRSchedulerCallable]  # noqa: UP045
-
-
-def _is_scheduler(annotation: Any) -> bool:
-    if isinstance(annotation, types.ModuleType):
-        return annotation is torch.optim.lr_scheduler
-    return "LRScheduler" in str(annotation) and "Callable" not in str(annotation)
+        hint = parameter.annotation  # a class, a module (torch.optim.lr_scheduler), or the name of one
+        last = str(getattr(hint, "__name__", hint)).rpartition(".")[2]
+        if last in FACTORIES:
+            model.__init__.__annotations__[name] = FACTORIES[last]
