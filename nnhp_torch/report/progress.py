@@ -43,7 +43,8 @@ class ProgressReport(SweepCallback):
         self.running: dict[str, tuple[Trial, int, str]] = {}
         self.epochs: dict[str, int] = {}
         self.total = self.ended = 0  # trials
-        self.before = 0  # epochs that earlier runs have trained of trials that go on
+        self.start = time.monotonic()
+        self.before = 0  # epochs that the time since `start` has not seen: the first one, and those of earlier runs
         self.task: TaskID | None = None
         self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
 
@@ -64,7 +65,6 @@ class ProgressReport(SweepCallback):
             epochs = sum(trial.config.max_epochs for trial in missing)
             epochs += outcome.unchosen * outcome.sweep.base.max_epochs
             self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=f"0/{self.total} trials", left="")
-            self.start = time.monotonic()
             self.live.start()
 
     def on_trial_start(self, trial: Trial) -> None:
@@ -73,6 +73,8 @@ class ProgressReport(SweepCallback):
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
         value = metrics.get(standing(self.monitor, metrics))
         self.running[trial.key] = (trial, epoch, "" if value is None else f"{self.monitor}={value:.4f}")
+        if not self.epochs:  # what came before it is starting, which is no measure of the others
+            self.start, self.before = time.monotonic(), 1
         if trial.key not in self.epochs:
             self.before += epoch - 1
         self._advance(trial, epoch)
@@ -107,7 +109,8 @@ class ProgressReport(SweepCallback):
         if self.task is not None:
             done, trials = sum(self.epochs.values()), f"{self.ended}/{self.total} trials"
             total = self.bar.tasks[self.task].total or done
-            left = remaining(time.monotonic() - self.start, done - self.before, total - self.before)
+            seconds = time.monotonic() - self.start
+            left = remaining(seconds, done - self.before, total - self.before)
             self.bar.update(self.task, completed=done, trials=trials, left=left)
 
     def _render(self) -> Group:

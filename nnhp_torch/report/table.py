@@ -79,7 +79,7 @@ class TableReport(SweepCallback):
         best = winner(outcome.sweep, gathered)
         self.out.print()
         for remark in outcome.remarks:
-            self.out.print(Text(remark, style=TERMINAL["warning"]), soft_wrap=True)
+            self._say(Text(remark, style=TERMINAL["warning"]))
         self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
         self._say_troubles(outcome)
         self._say_winner(outcome, gathered, best)
@@ -95,13 +95,19 @@ class TableReport(SweepCallback):
         """What is to be held against the winner."""
         return doubts(best, gathered, objective)
 
+    def _say(self, sentence: Text) -> None:
+        """A terminal breaks it between words, a file has it in one line."""
+        self.out.print(sentence, soft_wrap=not self.out.is_terminal)
+
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
             if result.status in WRONG:
                 line = Text(f"{result.name} {result.status}:", style=TERMINAL["bad"])
                 self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
             for note in result.notes:
-                self.out.print(Text(f"{result.name} {note}", style=TERMINAL["warning"]), soft_wrap=True)
+                self.out.print(
+                    Text(f"{result.name} {note}", style=TERMINAL["warning"]), soft_wrap=not self.out.is_terminal
+                )
         if any("Traceback" in result.reason for result in outcome.ordered):
             log = self.store.log if self.store.log.exists() else self.store.path
             self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)
@@ -124,10 +130,10 @@ class TableReport(SweepCallback):
         value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
         self.out.print(Text.assemble("Winner: ", (best.label, "bold"), value))
         if sentence := self.doubts(best, gathered, sweep.objective):
-            self.out.print(Text(sentence), soft_wrap=True)
+            self._say(Text(sentence))
         finished = all(cell.ranked for cell in gathered)
         if sweep.verdict is not None and finished and (sentence := sweep.verdict(gathered)):
-            self.out.print(Text(sentence), soft_wrap=True)
+            self._say(Text(sentence))
 
     def _say_nothing_ran(self, outcome: Outcome) -> None:
         made = outcome.ordered[-1]
@@ -152,7 +158,8 @@ class TableReport(SweepCallback):
         lines |= {"Figure": f"{why}; all is in {folder / 'results.csv'}" if why else str(folder / "figure.png")}
         path = winner_checkpoint(outcome, folder)
         if path is not None and path.exists():
-            lines["Weights"] = f"{path}{_whose(outcome)}"
+            lines["Weights"] = str(path)
+            lines |= {"": whose} if (whose := _whose(outcome)) else {}
         lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
@@ -163,7 +170,7 @@ def _whose(outcome: Outcome) -> str:
     trial = winning_trial(outcome)
     which = {"seed": trial.config.seed, **trial.replicate} if trial else {}
     several = len({t.config.seed for t in outcome.trials}) > 1 or bool(outcome.replicates)
-    return f"  (of {label(which)}, the cell's best)" if several else ""
+    return f"of {label(which)}, the best of its cell" if several else ""
 
 
 LESS = ("seconds", "s/trial", "best (epoch)", "best")  # columns that tell least

@@ -13,6 +13,7 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
+from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport, table
 
@@ -180,3 +181,88 @@ def test_twins_are_shown_under_the_names_that_the_module_gave_them(sweep, store)
     Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(slashed, slashed.trials())
     assert "val/acc  test/acc  train/acc" in out.file.getvalue()
     assert "with val/acc=0.7000 (test 0.6000)" in out.file.getvalue()
+
+
+def test_of_many_cells_the_table_has_the_best_and_the_worst_and_the_number_of_the_others(sweep, store):
+    many = dataclasses.replace(sweep, axes={"lr": [round(0.001 * i, 3) for i in range(1, 301)]})
+    accuracies = {trial.label: completed(trial, i / 300) for i, trial in enumerate(many.trials())}
+    lines = _report(many, store, FakeLaunch(accuracies)).splitlines()
+    (head,) = [number for number, line in enumerate(lines) if "val_acc" in line and "lr" in line.split()]
+    assert [line.split()[0] for line in lines[head + 1 : head + 11]] == [f"{0.3 - 0.001 * i:g}" for i in range(10)]
+    assert lines[head + 11].strip() == "… 280 more cells"
+    assert [line.split()[0] for line in lines[head + 12 : head + 22]] == [f"{0.01 - 0.001 * i:g}" for i in range(10)]
+    assert lines[head + 22].startswith("Winner: lr=0.3 ")
+
+
+def test_axes_for_which_there_is_no_room_share_a_column_of_several_lines(sweep, store):
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2]))
+    gathered = cells(outcome)
+    out = _console(34)
+    out.print(table(outcome.sweep, gathered, winner(outcome.sweep, gathered), 34))
+    text = out.file.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 34
+    for word in ("cell", "lr=0.01,", "width=8", "0.9000±0.0000", "winner"):
+        assert word in text
+
+
+def test_a_terminal_breaks_no_word_and_a_file_no_line(sweep, store):
+    wide = _report(sweep, store, FakeLaunch(), width=60)
+    sentence = "One seed: differences of a few tenths of a point are noise; --seeds 5 shows how much."
+    assert sentence in wide
+    out = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(sweep, sweep.trials())
+    lines = out.file.getvalue().splitlines()
+    (first,) = [number for number, line in enumerate(lines) if line.startswith("One seed: ")]
+    assert " ".join(line.strip() for line in lines[first : first + 2]) == sentence
+
+
+def test_the_weights_say_whose_seed_they_are_if_there_are_several(sweep, store):
+    small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    out = _console(200)
+    callbacks = [TableReport(out, store, "x")]
+    Sweeper(_with_checkpoints(store, FakeLaunch()), store, callbacks).run(small, small.trials(seeds=[123, 2]))
+    assert f"{store.folder / 'lr=0.1' / 'checkpoints' / 'last.ckpt'}\n         of seed=123, the best of its cell" in (
+        out.file.getvalue()
+    )
+
+
+def test_the_bar_says_what_is_left_and_what_it_waits_for(sweep, store):
+    out = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    progress = ProgressReport(out)
+    shown = []
+
+    def render():
+        screen = _console()
+        screen.print(progress._render())
+        shown.append(screen.file.getvalue())
+
+    def launch(trials, listener):
+        for trial in trials:
+            render()
+            listener.started(trial)
+            listener.epoch_ended(trial, 1, {"val_accuracy": 0.5})
+            progress.start -= 60  # a minute has gone by
+            listener.epoch_ended(trial, 2, {"val_accuracy": 0.5})
+            render()
+            listener.ended(trial, completed(trial))
+
+    Sweeper(launch, store, [progress]).run(sweep, sweep.trials())
+    assert "starting: the first trial begins in a few seconds" in shown[0]
+    assert "0/4 trials" in shown[1]
+    assert "about 10 min 00 s left" in shown[1], "the second of twelve epochs took a minute"
+    assert "epoch 2/3" in shown[1]
+    assert "starting" not in shown[2]
+    assert "left" in shown[2]
+
+
+@pytest.mark.parametrize("colour", ["#ffffff", "#000000"])
+def test_each_colour_of_the_terminal_can_be_read_on_white_and_on_black(colour):
+    def luminance(of):
+        parts = [int(of[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for name, of in TERMINAL.items():
+        low, high = sorted([luminance(of), luminance(colour)])
+        assert (high + 0.05) / (low + 0.05) > 3.9, name
