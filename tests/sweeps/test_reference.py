@@ -8,6 +8,7 @@ import pytest
 from report import Line, heading, table
 
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.summary import Cell
 from sweeps import reference
 from sweeps.__main__ import CHAIN, OTHERS
 from sweeps.reference import (
@@ -115,3 +116,19 @@ def test_the_chains_of_the_sweeps_page_are_those_in_their_ledgers():
     assert f"at its end | 2,600 | {last['winner_accuracy']} | {last['test_accuracy']} |" in text
     best = max(rows, key=lambda row: float(row["winner_accuracy"]))
     assert f"on its way | | {best['winner_accuracy']} | {best['test_accuracy']} |" in text
+
+
+def test_the_page_of_the_sweeps_says_what_the_search_and_the_other_seeds_gave():
+    page = (ROOT / "sweeps" / "README.md").read_text()
+    chosen = {}
+    for result in ResultStore(ROOT / FOLDER / "search-confirm").results().values():
+        chosen.setdefault(repr(result.cell), []).append(result)
+    assert [len(results) for results in chosen.values()] == [3] * 4
+    for results in chosen.values():
+        cell = Cell(results[0].cell, results, 3)
+        assert f"| {cell.text('val_accuracy')} | {cell.text('test_accuracy')} |" in page
+    searched = [r for r in ResultStore(ROOT / FOLDER / "search").results().values() if r.status == "completed"]
+    best = sorted(searched, key=lambda result: -result.final("val_accuracy"))[:2]
+    assert [repr(result.cell) for result in best] == list(chosen)[:2]
+    for result in best:
+        assert f"| {result.final('val_accuracy'):.4f} | {result.final('test_accuracy'):.4f} |" in page
