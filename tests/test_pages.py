@@ -65,14 +65,14 @@ def test_a_strangers_convolutional_network_learns_mnist_under_noise_and_a_constr
     assert float(out.split("val_accuracy")[-1]) > 0.85
 
 
-def test_a_strangers_sweep_has_the_ledger_the_figure_and_the_command_line(tmp_path):
-    (tmp_path / "mine.py").write_text(_script("Polynomial"))
-    command = [sys.executable, "mine.py", "--accelerator", "cpu", "--max_epochs", "10", "--jobs", "1"]
-    out = _run(command, tmp_path)
+def test_a_strangers_sweep_has_the_ledger_the_figure_and_the_command_line(here, tmp_path):
+    script, flags = _script("Polynomial"), ["--accelerator", "cpu", "--max_epochs", "10"]
+    (tmp_path / "mine.py").write_text(script)
+    out = _run([sys.executable, "mine.py", *flags, "--jobs", "1"], tmp_path)
     assert re.search(r"Winner: degree=\d, lr=0.1 with val_loss=0\.", out)
     folder = tmp_path / "lightning_logs" / "polynomial"
     assert {"results.jsonl", "results.csv", "figure.png"} <= {path.name for path in folder.iterdir()}
-    again = _run([*command, "--grid.degree", "[1, 2]", "--dry_run"], tmp_path)
+    again = here(script, *flags, "--grid.degree", "[1, 2]", "--dry_run")
     assert "2 of 4 trials would run" in again, "two are known"
 
 
