@@ -401,11 +401,15 @@ def test_a_module_that_calls_sys_exit_has_failed_and_no_signal_is_blamed(wide, r
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_process_interrupts_its_trial(sweep, runtime, number):
     trial = dataclasses.replace(sweep, axes={"width": [int(number)]}).trials()[0]
-    before = signal.signal(signal.SIGTERM, lambda *_: None)  # the one that Lightning puts in its place asks it too
+    handlers = {  # Lightning's own asks SIGTERM's too; a job in the background ignores SIGINT
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: None),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         result = run_trial(trial, toy.build_signalling, runtime)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for known, before in handlers.items():
+            signal.signal(known, before)
     assert (result.status, result.reason) == ("interrupted", "stopped by a signal")
 
 
