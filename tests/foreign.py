@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
@@ -139,6 +141,15 @@ def never():
 
 def by_hand():
     L.Trainer(max_epochs=1).fit(Net(), Data())
+
+
+class Diary(L.Callback):
+    """Writes down what it sees of its Trainer."""
+
+    seen: ClassVar[list] = []
+
+    def on_fit_end(self, trainer, pl_module):
+        self.seen.append((trainer, [type(callback).__name__ for callback in trainer.callbacks]))
 
 
 def with_argument(path):

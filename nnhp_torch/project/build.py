@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import lightning as L
 from jsonargparse import Namespace
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers import Logger
 
 from nnhp_torch.core.errors import WrongUsage
 from nnhp_torch.project.loading import NoProject
@@ -27,6 +30,7 @@ def build(settings: Settings) -> Setup:
     def parse(cli: LightningCLI, parser: Any, args: Any) -> None:
         of_fit = fit_parser(cli)
         parsed = configuration(of_fit, settings)
+        _keep_apart(parsed["trainer"])
         cli.config = parsed if of_fit is cli.parser else Namespace(subcommand=SUBCOMMAND, **{SUBCOMMAND: parsed})  # type: ignore[no-untyped-call]
         cli.save_config_callback = None  # the configuration is in the ledger; it refuses a second run
         cli.trainer_class = trainer
@@ -36,11 +40,16 @@ def build(settings: Settings) -> Setup:
         refuse({}, fit.ckpt_path)
     except NoProject as error:
         raise WrongUsage(str(error)) from error
+    callbacks = [callback for callback in fit.trainer.callbacks if callback not in trainer.added]  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = None  # the trial's folder, or trials side by side would share one
     return Setup(
         fit.model,
         _data(fit),
-        [callback for callback in fit.trainer.callbacks if callback not in trainer.added],  # type: ignore[attr-defined]
+        callbacks,
         {name: value for name, value in departures(trainer.settings).items() if name in SETTINGS},
+        trainer.loggers,
     )
 
 
@@ -50,15 +59,26 @@ class _Trainer:
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}
         self.added: list[L.Callback] = []  # those that Lightning adds to everybody's
+        self.loggers: list[Logger] = []
 
     def __call__(self, **settings: Any) -> L.Trainer:
         self.settings = settings
+        loggers = settings["logger"] if isinstance(settings["logger"], list) else [settings["logger"]]
+        self.loggers = [logger for logger in loggers if isinstance(logger, Logger)]
         own = list(settings["callbacks"] or ())  # a copy: Lightning adds to the list itself
         used = {name: value for name, value in settings.items() if name in (*SETTINGS, "callbacks", "max_epochs")}
-        trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, **used)
+        trainer = L.Trainer(accelerator="cpu", devices=1, logger=self.loggers, **used)
         made: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         self.added = [callback for callback in made if callback not in own]
         return trainer
+
+
+def _keep_apart(trainer: Namespace) -> None:
+    """Has loggers write to the trial's folder, or trials side by side would share theirs."""
+    loggers = trainer.get("logger")
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if isinstance(logger, Namespace) and "save_dir" in logger.get("init_args", ()):
+            logger.init_args.save_dir = os.path.join(os.environ.get("NNHP_TRIAL_DIR", ""), "loggers")
 
 
 def _data(fit: Fit) -> Any:

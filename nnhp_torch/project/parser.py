@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from functools import cache
+from copy import deepcopy
+from functools import cache, partial
 from typing import Any
 
 import lightning as L
@@ -28,7 +29,7 @@ class Settings:
     """One configuration of a project: frozen, named by their dotted keys.
 
     `vars()` of it are `cli` (where it comes from), `seed`, `max_epochs`, and whatever departs from the defaults of the
-    project's own code. Any other of their keys is an attribute too.
+    project's own code. Any other of their keys is an attribute too. Loggers stand aside: they change no result.
 
     Example:
         >>> train = project("train.py:main")
@@ -37,8 +38,21 @@ class Settings:
         (0.1, None)
     """
 
-    def __init__(self, cli: str = "", seed: int | None = None, max_epochs: int | None = None, **theirs: Any) -> None:
+    __slots__ = ("__dict__", "aside")
+
+    def __init__(
+        self,
+        cli: str = "",
+        seed: int | None = None,
+        max_epochs: int | None = None,
+        aside: Mapping[str, Any] | None = None,
+        **theirs: Any,
+    ) -> None:
+        object.__setattr__(self, "aside", dict(aside or {}))
         vars(self).update(cli=cli, seed=seed, max_epochs=max_epochs, **theirs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Settings, **vars(self), aside=self.aside), ()
 
     @property
     def theirs(self) -> dict[str, Any]:
@@ -117,7 +131,8 @@ class Project:
         """The configuration that the sweeper has of what their parser has made."""
         epochs, seed = (parsed.get(key) for key in OURS)
         theirs = {key: value for key, value in self._departures(parsed).items() if key not in _ELSEWHERE}
-        return Settings(self.cli, seed if type(seed) is int else None, epochs, **theirs)
+        aside = {key: theirs.pop(key) for key in list(theirs) if f"{key}.".startswith("trainer.logger.")}
+        return Settings(self.cli, seed if type(seed) is int else None, epochs, aside, **theirs)
 
     def changed(self, settings: Settings, changes: Mapping[str, Any]) -> Settings:
         """A configuration with other values, which their parser checks as it would on the command line.
@@ -127,13 +142,13 @@ class Project:
         """
         changes = {OURS.get(name, name): value for name, value in changes.items()}
         ours = {name: changes.pop(name) for name in OURS.values() if name in changes}
-        settings = Settings(**{**vars(settings), **ours})
+        settings = Settings(**{**vars(settings), **ours}, aside=settings.aside)
         if not changes:
             return settings
         text = json.dumps([settings.theirs, changes], sort_keys=True)
         if text not in self._changed:
             self._changed[text] = self._change(settings, arguments(changes)).theirs
-        return Settings(self.cli, settings.seed, settings.max_epochs, **self._changed[text])
+        return Settings(self.cli, settings.seed, settings.max_epochs, settings.aside, **self._changed[text])
 
     def _change(self, settings: Settings, args: list[str]) -> Settings:
         try:
@@ -174,7 +189,7 @@ class Project:
         """What departs from the defaults of their code, by dotted key; all there is if that would not give it back."""
         whole = self._plain(parsed)
         short = self._plain(parsed, skip_default=True)
-        again = self.parser.parse_object(short, env=False)
+        again = self.parser.parse_object(deepcopy(short), env=False)
         return flat(short if self._plain(again) == whole else whole)
 
     def _plain(self, parsed: Namespace, skip_default: bool = False) -> dict[str, Any]:
@@ -197,5 +212,6 @@ def fit_parser(cli: LightningCLI) -> LightningArgumentParser:
 def configuration(parser: LightningArgumentParser, settings: Settings) -> Namespace:
     """The whole configuration that a trial's settings stand for."""
     ours = {key: value for key, name in OURS.items() if (value := vars(settings)[name]) is not None}
-    parsed: Namespace = parser.parse_object(nested({**settings.theirs, **ours}), env=False)
+    whole = deepcopy(nested({**settings.theirs, **settings.aside, **ours}))  # the parser changes lists in place
+    parsed: Namespace = parser.parse_object(whole, env=False)
     return parsed

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
+from jsonargparse import Namespace
 
 from nnhp_torch.project.loading import NoProject
 from nnhp_torch.run.answer import INSTEAD, SETTINGS
@@ -25,12 +26,13 @@ _USUAL = {name: parameter.default for name, parameter in inspect.signature(L.Tra
 _KEPT = {*SETTINGS, *FLAGS, *UNUSED, "callbacks", "logger", "max_epochs"}
 
 
-def departures(settings: Mapping[str, Any]) -> dict[str, Any]:
+def departures(settings: Mapping[str, Any] | Namespace) -> dict[str, Any]:
     """Those of the Trainer's arguments that are not Lightning's defaults."""
-    return {name: value for name, value in settings.items() if name not in _USUAL or value != _USUAL[name]}
+    given = vars(settings) if isinstance(settings, Namespace) else settings  # whose items() go into what is in it
+    return {name: value for name, value in given.items() if name not in _USUAL or value != _USUAL[name]}
 
 
-def refuse(trainer: Mapping[str, Any], ckpt_path: Any = None) -> None:
+def refuse(trainer: Mapping[str, Any] | Namespace, ckpt_path: Any = None) -> None:
     """Raises NoProject if a promise of the sweep would not hold under these settings."""
     if ckpt_path is not None:
         raise NoProject("ckpt_path cannot be set: each trial begins anew, and goes on from its own checkpoints")
@@ -50,7 +52,7 @@ def refuse_axis(key: str) -> None:
         raise ValueError(f"{key} cannot be an axis: {INSTEAD.get(name, 'it changes no result').format(name=name)}")
 
 
-def flags(trainer: Mapping[str, Any], seed: int | None, given: Sequence[str]) -> list[str]:
+def flags(trainer: Mapping[str, Any] | Namespace, seed: int | None, given: Sequence[str]) -> list[str]:
     """What their configuration says of the sweep's own options, unless the command line says it."""
     wanted = {name: value for name, value in departures(trainer).items() if name in FLAGS}
     if seed is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 STAGES = ("train", "val", "test")
@@ -57,6 +58,8 @@ class Setup:
         callbacks: Lightning callbacks, fresh ones. Progress bars are left out: the sweep shows its own progress.
         trainer: Trainer's arguments, such as `{"gradient_clip_val": 0.5}`; one that varies over the trials comes from
             a field of the configuration.
+        loggers: further ones, beside the trial's TensorBoard run. A trial finds its folder, in which such files may
+            go, in the environment as NNHP_TRIAL_DIR.
 
     Example:
         >>> def build(config):
@@ -67,6 +70,7 @@ class Setup:
     data: Any = None
     callbacks: Sequence[L.Callback] = ()
     trainer: Mapping[str, Any] = field(default_factory=dict)
+    loggers: Sequence[Logger] = ()
 
     @property
     def datamodule(self) -> L.LightningDataModule | None:
@@ -115,7 +119,8 @@ def setup_of(answer: Any) -> Setup:
     elif not isinstance(answer, Setup):
         answer = Setup(answer)
     module = _module(answer.module)
-    return Setup(module, _data(answer.data, module), _callbacks(answer.callbacks), _trainer(answer.trainer))
+    data, callbacks = _data(answer.data, module), _callbacks(answer.callbacks)
+    return Setup(module, data, callbacks, _trainer(answer.trainer), _loggers(answer.loggers))
 
 
 def _module(module: Any) -> L.LightningModule:
@@ -183,6 +188,13 @@ def _trainer(settings: Any) -> dict[str, Any]:
         if isinstance(value, float) and not math.isfinite(value):
             raise WrongAnswer(f"Trainer's {name} should be finite, for the ledger to hold it, not {value}")
     return dict(settings)
+
+
+def _loggers(loggers: Any) -> list[Logger]:
+    for logger in loggers:
+        if not isinstance(logger, Logger):
+            raise WrongAnswer(f"loggers should be a list of Lightning loggers, not {_what(logger)}")
+    return list(loggers)
 
 
 def _what(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 import traceback
@@ -95,6 +96,7 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
 
 
 def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
+    os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     setup = setup_of(build(trial.config))
     module, diverged = setup.module, StopWhenDiverged()
@@ -107,7 +109,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         runtime,
         max_epochs=trial.config.max_epochs,
         callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, diverged, recorder],
-        logger=logger,
+        logger=[logger, *setup.loggers],
         plugins=[AtomicCheckpointIO()],
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )

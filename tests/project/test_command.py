@@ -1,5 +1,8 @@
 """`python -m nnhp_torch sweep`: any LightningCLI, or plain classes, under a sweep; none of their files changed."""
 
+import os
+from pathlib import Path
+
 import foreign
 import pytest
 
@@ -34,7 +37,12 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*argv, monitor="val_loss"):
-        usual = ["--jobs", "0", "--accelerator", "cpu", *(["--monitor", monitor] if monitor else [])]
+        usual = [
+            *([] if "--jobs" in argv else ["--jobs", "0"]),
+            "--accelerator",
+            "cpu",
+            *(["--monitor", monitor] if monitor else []),
+        ]
         with pytest.raises(SystemExit) as end:
             main([*argv, *usual])
         return end.value.code, "".join(capsys.readouterr())
@@ -92,6 +100,69 @@ def test_classes_without_a_command_line_are_swept_over_their_arguments(argv, run
     assert status == 0, out
     first, second = _results(tmp_path, "classes")
     assert first.history["train_loss"] != second.history["train_loss"]
+
+
+KEPT = """
+trainer:
+  max_epochs: 2
+  gradient_clip_val: 0.5
+  callbacks:
+  - class_path: foreign.Diary
+  - class_path: lightning.pytorch.callbacks.ModelCheckpoint
+    init_args: {dirpath: theirs, monitor: val_loss, filename: best-of-theirs}
+  logger:
+    class_path: lightning.pytorch.loggers.CSVLogger
+    init_args: {save_dir: theirs}
+"""
+
+
+def test_their_callbacks_logger_and_checkpoints_are_kept_and_write_to_the_trials_folder(run, tmp_path):
+    (tmp_path / "theirs.yaml").write_text(KEPT)
+    foreign.Diary.seen.clear()
+    argv = ["--cli", "foreign:with_subcommands", "-c", "theirs.yaml", "--grid.model.lr", "[0.1]"]
+    status, out = run(*argv)
+    assert status == 0, out
+    ((trainer, callbacks),) = foreign.Diary.seen
+    assert trainer.gradient_clip_val == 0.5
+    assert [type(logger).__name__ for logger in trainer.loggers] == ["TrialLogger", "CSVLogger"]
+    assert {"EpochSeed", "Diary", "ModelCheckpoint", "Recorder"} <= set(callbacks)
+    trial = tmp_path / "lightning_logs" / "foreign" / "model.lr=0.1"
+    assert (trial / "model_checkpoints" / "best-of-theirs.ckpt").is_file()
+    assert list(trial.glob("loggers/**/metrics.csv"))
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs.yaml", "lightning_logs"}
+    (result,) = _results(tmp_path)
+    assert result.build["trainer"] == {"gradient_clip_val": 0.5}
+    (tmp_path / "theirs.yaml").write_text(KEPT.replace("save_dir: theirs", "save_dir: elsewhere"))
+    assert "0 of 1 trials would run" in run(*argv, "--dry_run")[1], "a logger changes no result"
+
+
+SCRIPT = """
+from lightning.pytorch.cli import LightningCLI
+
+from foreign import Data, Net
+
+
+class Own(Net):
+    pass
+
+
+"""
+ENDS = {
+    "guarded": "if __name__ == '__main__':\n    LightningCLI(Own, Data, subclass_mode_model=True)\n",
+    "bare": "LightningCLI(Own, Data, subclass_mode_model=True)\n",
+}
+
+
+@pytest.mark.parametrize(("kind", "jobs"), [("guarded", "0"), ("bare", "0"), ("bare", "1")])
+def test_a_script_is_swept_with_a_main_block_and_without_one(kind, jobs, run, tmp_path, monkeypatch):
+    name = f"{kind}_{jobs}"  # another one for each case, because a module is imported once
+    (tmp_path / f"{name}.py").write_text(SCRIPT + ENDS[kind])
+    monkeypatch.setenv("PYTHONPATH", str(Path(foreign.__file__).parent), prepend=os.pathsep)
+    argv = ["--cli", f"{name}.py", "--base.model", f"{name}.Own", "--grid.model.width", "[2, 3]", "--max_epochs", "2"]
+    status, out = run(*argv, "--jobs", jobs)
+    assert status == 0, out
+    assert [result.cell["model.width"] for result in _results(tmp_path, name)] == [2, 3]
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {f"{name}.py", "lightning_logs"}
 
 
 REFUSED = {
