@@ -17,7 +17,7 @@ from typing import Any, Literal
 from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.cli.options import TOP_LEVEL, add_options, add_replicates, read, replicates
+from nnhp_torch.cli.options import add_environment, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line, undrawn, whole_command
 from nnhp_torch.core.grid import Sweep
@@ -27,7 +27,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.pictures import publish
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
-from sweeps._base import CHAIN, FINAL
+from sweeps._base import CHAIN, DATA, FINAL
 
 # Every other sweep of this folder; what else lies there goes over more than one hyperparameter.
 OTHERS = tuple(
@@ -43,7 +43,7 @@ def study(args: Any, command: str) -> int:
     carried: dict[str, Any] = {}
     findings = []
     status = 0
-    flags = {top: args[top] for top in TOP_LEVEL if args[top] is not None}
+    flags = {top: args[top] for top in own_flags(TrialConfig) if args[top] is not None}
     repeated = replicates(args)
     names = [name for name in (*CHAIN, *OTHERS) if (not args.only or name in args.only) and name not in args.skip]
     for name in names:
@@ -109,7 +109,8 @@ def main() -> None:
     settings = {
         field.name: (hints[field.name], None, field.metadata["help"]) for field in dataclasses.fields(TrialConfig)
     }
-    add_options(parser, {name: (hints[name] | None, *settings[name][1:]) for name in TOP_LEVEL})
+    add_options(parser, {name: (hints[name] | None, *settings[name][1:]) for name in own_flags(TrialConfig)})
+    add_environment(parser, DATA)
     add_replicates(parser, settings, {})
     group = parser.add_argument_group("the study")
     group.add_argument(

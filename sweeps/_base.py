@@ -20,6 +20,10 @@ CHAIN: dict[str, dict[str, Any]] = {
 }
 
 
+# Flag → what the data module reads in its environment: where the data is or goes (else a cache).
+DATA = {"data_dir": "NNHP_DATA_DIR"}
+
+
 def before(sweep: str | None) -> TrialConfig:
     """The article's settings when it comes to one of its sweeps: all that it chose until then; None: at the end."""
     chosen: dict[str, Any] = {}

@@ -5,13 +5,14 @@ and silu are what many networks use today.
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import FINAL
+from sweeps._base import DATA, FINAL
 
 SWEEP = Sweep(
     name="activation",
     base=FINAL,
     axes={"activation": ["relu", "sigmoid", "tanh", "linear", "gelu", "silu"]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

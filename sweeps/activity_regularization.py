@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
-from sweeps._base import FINAL
+from sweeps._base import DATA, FINAL
 
 
 def verdict(cells: Sequence[Cell]) -> str:
@@ -28,6 +28,7 @@ SWEEP = Sweep(
     base=replace(FINAL, log_sparsity=True),
     axes={"activity_reg_type": ["l1", "l2"], "activity_reg": [0.0, 1e-4, 1e-3, 1e-2]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
     verdict=verdict,
 )

@@ -5,13 +5,14 @@ small batch therefore gets further, and each of its epochs costs more time. The 
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import before
+from sweeps._base import DATA, before
 
 SWEEP = Sweep(
     name="batch_size",
     base=before("batch_size"),
     axes={"batch_size": [2_000, 5_000, 10_000, 30_000]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

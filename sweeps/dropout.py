@@ -7,13 +7,14 @@ where units are missing, and better on those it has not seen. It is laid on ever
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import before, regularizes
+from sweeps._base import DATA, before, regularizes
 
 SWEEP = Sweep(
     name="dropout",
     base=before("dropout"),
     axes={"dropout": [0.1, 0.25, 0.5, 0.75]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
     verdict=partial(regularizes, "dropout"),
 )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
-from sweeps._base import FINAL
+from sweeps._base import DATA, FINAL
 
 
 def verdict(cells: Sequence[Cell]) -> str:
@@ -31,6 +31,7 @@ SWEEP = Sweep(
     base=replace(FINAL, batch_size=2_000, lr=0.01, momentum=None),
     axes={"patience": [None, 1, 3, 5, 10]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
     verdict=verdict,
 )

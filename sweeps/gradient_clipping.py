@@ -10,13 +10,14 @@ from dataclasses import replace
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import FINAL, allows_higher_rates
+from sweeps._base import DATA, FINAL, allows_higher_rates
 
 SWEEP = Sweep(
     name="gradient_clipping",
     base=replace(FINAL, optimizer="SGD", momentum=0.9),
     axes={"lr": [0.1, 1.0], "gradient_clip": [None, 0.5]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
     verdict=partial(allows_higher_rates, "gradient clipping", "gradient_clip"),
 )

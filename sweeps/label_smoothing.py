@@ -8,13 +8,14 @@ architecture") introduced it with.
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import FINAL, regularizes
+from sweeps._base import DATA, FINAL, regularizes
 
 SWEEP = Sweep(
     name="label_smoothing",
     base=FINAL,
     axes={"label_smoothing": [0.0, 0.05, 0.1, 0.2]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
     verdict=partial(regularizes, "label smoothing"),
 )

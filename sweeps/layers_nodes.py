@@ -5,12 +5,14 @@ tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 1
 """
 
 from nnhp_torch import Sweep, TrialConfig, main
+from sweeps._base import DATA
 
 SWEEP = Sweep(
     name="layers_nodes",
     base=TrialConfig(max_epochs=40),
     axes={"n_layers": [2, 3, 4], "n_nodes": [64, 128, 256]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

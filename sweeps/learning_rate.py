@@ -5,13 +5,14 @@ article tries four powers of ten. (How the rate may fall during training is the 
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import before
+from sweeps._base import DATA, before
 
 SWEEP = Sweep(
     name="learning_rate",
     base=before("learning_rate"),
     axes={"lr": [1e-1, 1e-2, 1e-3, 1e-4]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

@@ -7,13 +7,14 @@ falls to a hundredth by the end; cosine to zero. The base starts at 0.01, where 
 from dataclasses import replace
 
 from nnhp_torch import Sweep, main
-from sweeps._base import FINAL
+from sweeps._base import DATA, FINAL
 
 SWEEP = Sweep(
     name="learning_rate_decay",
     base=replace(FINAL, lr=0.01, momentum=None),
     axes={"lr_decay": ["constant", "step", "exponential", "cosine"]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

@@ -6,13 +6,14 @@ confidently wrong.
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import FINAL
+from sweeps._base import DATA, FINAL
 
 SWEEP = Sweep(
     name="loss",
     base=FINAL,
     axes={"loss": ["cross_entropy", "kl_divergence", "mse"]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

@@ -6,13 +6,14 @@ sweep could show nothing: `--protocol printed` shows that.)
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import before
+from sweeps._base import DATA, before
 
 SWEEP = Sweep(
     name="momentum",
     base=before("momentum"),
     axes={"momentum": [0.99, 0.9, 0.5, 0.1]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

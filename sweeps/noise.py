@@ -7,13 +7,14 @@ from 0 to 1; evaluation is without noise.
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import FINAL, regularizes
+from sweeps._base import DATA, FINAL, regularizes
 
 SWEEP = Sweep(
     name="noise",
     base=FINAL,
     axes={"noise": [0.0, 0.1, 0.2, 0.4]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
     verdict=partial(regularizes, "noise"),
 )

@@ -5,13 +5,14 @@ at the same learning rate is therefore much slower. All four follow Keras's rule
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import before
+from sweeps._base import DATA, before
 
 SWEEP = Sweep(
     name="optimizer",
     base=before("optimizer"),
     axes={"optimizer": ["Adam", "Adagrad", "RMSprop", "SGD"]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

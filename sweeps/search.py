@@ -6,6 +6,7 @@ poor ones early, so that the epochs go where they count. Needs Optuna: pip insta
 """
 
 from nnhp_torch import Range, Search, TrialConfig, main
+from sweeps._base import DATA
 
 SEARCH = Search(
     name="search",
@@ -23,6 +24,7 @@ SEARCH = Search(
     },
     unless={"momentum": ("optimizer", "Adagrad")},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

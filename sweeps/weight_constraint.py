@@ -5,13 +5,14 @@ defaults). A penalty asks for small weights, a constraint insists.
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import FINAL
+from sweeps._base import DATA, FINAL
 
 SWEEP = Sweep(
     name="weight_constraint",
     base=FINAL,
     axes={"weight_constraint": ["none", "max_norm", "unit_norm", "min_max_norm"]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

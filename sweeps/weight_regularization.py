@@ -6,13 +6,14 @@ first.
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import before
+from sweeps._base import DATA, before
 
 SWEEP = Sweep(
     name="weight_regularization",
     base=before("weight_regularization"),
     axes={"reg_type": ["l1", "l2"], "reg": [1e-1, 1e-2, 1e-3, 1e-4]},
     build="nnhp_torch.article.experiment:build",
+    environment=DATA,
     about=__doc__,
 )
 

@@ -22,9 +22,13 @@ PRINTED = (
 TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
 
-def _setting(default: Any, help: str, check: Callable[[str, Any], None]) -> Any:
-    """A field with its help text and its check (name, value); None needs none where it is the default."""
-    return field(default=default, metadata={"help": help, "check": check})
+def _setting(default: Any, help: str, check: Callable[[str, Any], None], flag: bool = False) -> Any:
+    """A field with its help text and its check (name, value); None needs none where it is the default.
+
+    Args:
+        flag: whether the command line has it as a flag of its own, `--dataset` instead of `--base.dataset`.
+    """
+    return field(default=default, metadata={"help": help, "check": check, "flag": flag})
 
 
 def _number(default: float | None, help: str, **bounds: Any) -> Any:
@@ -35,8 +39,8 @@ def _whole(default: int | None, help: str, least: int) -> Any:
     return _setting(default, help, partial(checks.whole, least=least))
 
 
-def _choice(default: Any, help: str, choices: tuple[Any, ...]) -> Any:
-    return _setting(default, help, partial(checks.choice, choices=choices))
+def _choice(default: Any, help: str, choices: tuple[Any, ...], flag: bool = False) -> Any:
+    return _setting(default, help, partial(checks.choice, choices=choices), flag)
 
 
 def _named(default: str, help: str) -> Any:
@@ -95,8 +99,9 @@ class TrialConfig:
         "holdout: train on 50,000, validate on 10,000, test once at the end; article: train on all 60,000 and "
         "validate on the test images; printed: that, and the network and training as the article's code is printed",
         PROTOCOLS,
+        flag=True,
     )
-    dataset: str = _choice("MNIST", "MNIST, FashionMNIST or KMNIST", ("MNIST", "FashionMNIST", "KMNIST"))
+    dataset: str = _choice("MNIST", "MNIST, FashionMNIST or KMNIST", ("MNIST", "FashionMNIST", "KMNIST"), flag=True)
     fold: int = _choice(5, "which sixth of the training images is held out, 0 to 5; 5: the last", tuple(range(6)))
 
     def __post_init__(self) -> None:

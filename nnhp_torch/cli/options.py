@@ -16,9 +16,6 @@ from nnhp_torch.run.request import TRAINING, Request
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Range, Search
 
-# Settings of the configuration that have a flag of their own instead of one under --base.
-TOP_LEVEL = ("max_epochs", "protocol", "dataset")
-
 Settings = dict[str, tuple[Any, Any, str]]  # name → type, default, help text
 P = TypeVar("P", bound=Plan)
 
@@ -32,13 +29,13 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
     """The options of every sweep: how trials are trained, and what the sweep does.
 
     Args:
-        top: settings of the configuration that have a flag of their own (TOP_LEVEL).
+        top: settings of the configuration that have a flag of their own.
         of: whose fields are flags.
     """
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
     hints = typing.get_type_hints(of)
     groups: dict[str, Any] = {}
-    for field in dataclasses.fields(of):
+    for field in _flags(of):
         title = field.metadata["group"]
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
@@ -52,17 +49,30 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
 def add_sweep_options(parser: ArgumentParser, sweep: Plan) -> None:
     """The options of every sweep, and the values of this one: `--grid.*` and `--base.*`."""
     settings = _settings(sweep)
-    add_options(parser, {name: settings[name] for name in TOP_LEVEL if name in settings}, kind(sweep))
+    add_options(parser, {name: settings[name] for name in own_flags(type(sweep.base))}, kind(sweep))
     grid = parser.add_argument_group("the grid: values to try")
     base = parser.add_argument_group("the base: what stays the same in every trial")
     for name, (hint, default, help) in settings.items():
         if (axis := sweep.axes.get(name)) is not None:
             values = axis.ends if isinstance(axis, Range) else list(axis)
             grid.add_argument(f"--grid.{name}", type=list[hint], default=values, help=help)  # type: ignore[valid-type]
-        elif name not in (*TOP_LEVEL, "seed"):
+        elif name not in (*own_flags(type(sweep.base)), "seed"):
             base.add_argument(f"--base.{name}", type=hint, default=default, help=help)
+    add_environment(parser, sweep.environment)
     if isinstance(sweep, Sweep):
         add_replicates(parser, settings, sweep.replicates)
+
+
+def own_flags(config: type) -> list[str]:
+    """The settings of a configuration that have a flag of their own, as their fields' metadata say (`flag`)."""
+    fields = dataclasses.fields(config) if dataclasses.is_dataclass(config) else ()
+    return ["max_epochs", *(field.name for field in fields if field.metadata.get("flag"))]
+
+
+def add_environment(parser: ArgumentParser, environment: Mapping[str, str]) -> None:
+    """A flag for each variable that the trials read in their environment."""
+    for flag, variable in environment.items():
+        parser.add_argument(f"--{flag}", type=str | None, default=None, help=f"what the trials find in ${variable}")
 
 
 def add_replicates(parser: ArgumentParser, settings: Settings, declared: Mapping[str, Sequence[Any]]) -> None:
@@ -98,7 +108,7 @@ def _settings(sweep: Plan) -> Settings:
 def changed(sweep: P, args: Namespace) -> P:
     """The sweep with what the command line says of its base and its axes."""
     base = vars(args.base) if "base" in args else {}
-    top = {name: args[name] for name in TOP_LEVEL if name in args}
+    top = {name: args[name] for name in own_flags(type(sweep.base)) if name in args}
     given = args.grid if "grid" in args else sweep.axes
     axes = {name: _axis(name, axis, given[name]) for name, axis in sweep.axes.items()}
     over: dict[str, Any] = {"replicates": {**sweep.replicates, **replicates(args)}} if isinstance(sweep, Sweep) else {}
@@ -117,4 +127,10 @@ def _axis(name: str, axis: Any, given: list[Any]) -> Any:
 def read(sweep: Plan, args: Namespace) -> Request:
     """How the command line asks for a sweep to be run."""
     of = kind(sweep)
-    return of(**{field.name: args[field.name] for field in dataclasses.fields(of)})
+    environment = {name: args[flag] for flag, name in sweep.environment.items() if args[flag] is not None}
+    return of(**{field.name: args[field.name] for field in _flags(of)}, environment=environment)
+
+
+def _flags(of: type[Request]) -> list[dataclasses.Field[Any]]:
+    """The fields of a request that are flags; what the trials read in their environment has flags of its own."""
+    return [field for field in dataclasses.fields(of) if field.metadata]

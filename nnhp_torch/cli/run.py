@@ -82,8 +82,6 @@ class Run:
 
     def execute(self) -> int:
         """Runs the sweep; returns the exit status and keeps the outcome."""
-        if self.request.data_dir is not None:
-            os.environ["NNHP_DATA_DIR"] = str(self.request.data_dir)  # workers inherit it, on other machines too
         folder = self.store.folder
         sweeper = Sweeper(self.launch(), self.store, [*self.callbacks(), *self.own_callbacks], self.request.fail_fast)
         try:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,8 @@ class Plan:
         monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
         mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
         verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have completed.
+        environment: flag → variable that the trials read in their environment, also on another machine:
+            `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
 
     Raises:
         ValueError: an axis is unknown; or the monitor's name does not tell its direction.
@@ -42,6 +44,7 @@ class Plan:
     monitor: str = "val_accuracy"
     mode: Mode | None = None
     verdict: Callable[[Sequence[Any]], str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):

@@ -46,7 +46,7 @@ class InProcess:
         self.runtime = runtime
 
     def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
-        with environment_of_one(), isolated():
+        with environment_of_one(self.runtime.environment), isolated():
             self._run(trials, listener)
 
     def _run(self, trials: Iterator[Trial], listener: Listener) -> None:

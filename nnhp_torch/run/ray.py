@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import os
 import signal
 import socket
 import threading
@@ -72,7 +71,9 @@ class RayTasks:
 
     def _prepared(self, first: Trial, listener: Listener) -> bool:
         """Whether the data is at hand on the node that has tried; False where the sweep is to stop."""
-        task = ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime, _environment())
+        task = (
+            ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime, self.runtime.environment)
+        )
         while not self.ask(ray.wait, [task], timeout=0.2)[0]:
             if listener.stopping():
                 return False
@@ -97,7 +98,9 @@ class RayTasks:
         while not listener.stopping():
             while len(running) < self.ask(self._room) and (trial := next(waiting)) is not None:
                 listener.started(trial)
-                task = self.ask(train.remote, trial, self.build, self.runtime, self.threads, _environment(), board)
+                task = self.ask(
+                    train.remote, trial, self.build, self.runtime, self.threads, self.runtime.environment, board
+                )
                 running[task] = trial
             if not running:
                 return
@@ -210,11 +213,6 @@ def _prepare(
     except PreparationError as error:
         return error
     return None
-
-
-def _environment() -> dict[str, str]:
-    """What the driver's environment says of where the data is, for the nodes."""
-    return {name: value for name, value in os.environ.items() if name == "NNHP_DATA_DIR"}
 
 
 def _result(task: Any, trial: Trial) -> TrialResult:

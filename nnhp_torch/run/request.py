@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +34,10 @@ def said(help: str, group: str = RUNNING) -> dict[str, str]:
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """How a sweep is to be run; each field is a flag of the command line too, which has its help text.
+
+    Args:
+        environment: variable → what the trials find in it, wherever they run. It is no flag; a Plan's `environment`
+            makes flags for it.
 
     Raises:
         ValueError: a value that makes no sense, alone or beside another one.
@@ -67,12 +71,11 @@ class Request:
     )
     threads: int = field(default=1, metadata=said("CPU threads per trial; another number, other last digits"))
     log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
-    data_dir: str | None = field(
-        default=None, metadata=said("where the data is or goes (else $NNHP_DATA_DIR, else a cache)")
-    )
     keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
     fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
     fail_fast: bool = field(default=False, metadata=said("stop at the first trial that fails or diverges"))
+
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_choices()
@@ -151,6 +154,7 @@ class Request:
     def runtime(self, plan: Plan) -> Runtime:
         """What the trials share."""
         repeated = {**(plan.replicates if isinstance(plan, Sweep) else {}), "seed": self.each_seed}
+        known = {name: os.environ[name] for name in plan.environment.values() if name in os.environ}
         return Runtime(
             folder=str(self.folder(plan)),
             accelerator=self.accelerator,
@@ -159,6 +163,7 @@ class Request:
             monitor=plan.monitor,
             mode=plan.objective.mode,
             repeated=tuple(name for name, values in repeated.items() if len(values) > 1),
+            environment={**known, **self.environment},
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nnhp_torch.core.objective import Mode, Objective
@@ -22,6 +23,7 @@ class Runtime:
         monitor, mode: the validation metric that says which epoch was best.
         test: whether the test images are scored when a trial has ended.
         repeated: fields that tell the trials of a cell apart, if it has several: columns of TensorBoard's HParams tab.
+        environment: variable → what the trials find in it, also on another machine.
     """
 
     folder: str
@@ -32,6 +34,7 @@ class Runtime:
     mode: Mode = "max"
     test: bool = True
     repeated: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def objective(self) -> Objective:

@@ -31,7 +31,7 @@ class Slot:
         self.connections: list[Connection] = []
         for rank in range(runtime.world_size):
             here, there = context.Pipe()
-            environment = _environment(threads, rank, runtime.world_size, port)
+            environment = {**runtime.environment, **_environment(threads, rank, runtime.world_size, port)}
             process = context.Process(target=serve, args=(there, build, runtime, environment, threads, index))
             with environment_of_one(environment):
                 process.start()

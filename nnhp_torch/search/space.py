@@ -66,7 +66,7 @@ class Search(Plan):
     """Cells that are drawn, while the search runs, from axes that are ranges or lists of choices.
 
     Args:
-        name, base, build, about, monitor, mode, verdict: those of a Plan.
+        name, base, build, about, monitor, mode, verdict, environment: those of a Plan.
         axes: field name → Range, or a list of choices.
         unless: field → (other field, value): if the other one has that value, the field is left at the base's.
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import nnhp_torch
 from nnhp_torch import ResultStore, Sweep, SweepCallback
 from nnhp_torch.core.origin import name_of
 from nnhp_torch.run.local import is_importable
+from nnhp_torch.run.request import Request
 
 SCRIPT = f"""
 import sys
@@ -121,10 +123,9 @@ def test_a_damaged_ledger_is_refused_in_one_line_with_the_lines_number_and_left_
 
 
 @pytest.mark.parametrize("jobs", ["1", "0"])
-def test_a_data_dir_that_cannot_be_written_is_refused_before_training(command, monkeypatch, jobs):
+def test_a_data_dir_that_cannot_be_written_is_refused_before_training(command, jobs):
     from sweeps.batch_size import SWEEP
 
-    monkeypatch.setenv("NNHP_DATA_DIR", "")  # the flag sets it; so it is put back
     (command.folder / "file").touch()
     flags = ("--data_dir", "file/data", "--log_dir", "logs", "--accelerator", "cpu", "--jobs", jobs)
     _, _, err = command(*flags, expect=1, sweep=SWEEP)
@@ -141,9 +142,35 @@ def test_help_says_what_the_sweep_is_about_within_seconds(script):
     assert after.children_user + after.children_system - before.children_user - before.children_system < 5
     assert "What the sweep is about." in out
     for flag in ("--accelerator", "--devices", "--strategy", "--precision", "--max_epochs", "--seeds", "--jobs",
-                 "--threads", "--data_dir", "--log_dir", "--dry_run", "--fresh", "--fail_fast", "--grid.lr",
+                 "--threads", "--log_dir", "--dry_run", "--fresh", "--fail_fast", "--grid.lr",
                  "--base.width", "--config", "--print_config"):  # fmt: skip
         assert flag in out
+    assert not {"data_dir", "dataset", "protocol", "MNIST", "NNHP_DATA_DIR"} & {*re.findall(r"\w+", out)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Flagged(TinyConfig):
+    corpus: str = dataclasses.field(default="news", metadata={"help": "what is read", "flag": True})
+
+
+def test_a_field_says_that_it_is_a_flag_of_its_own_and_the_sweep_what_its_trials_find_in_their_environment(
+    tmp_path, monkeypatch
+):
+    import toy
+
+    found = set()
+
+    def build(config):
+        found.add((config.corpus, os.environ.get("MY_DATA"), os.environ.get("MY_OTHER")))
+        return toy.build(config)
+
+    environment = {"data_dir": "MY_DATA", "other_dir": "MY_OTHER"}
+    sweep = Sweep("tiny", Flagged(), {"lr": [0.1]}, build, environment=environment)
+    monkeypatch.setenv("MY_OTHER", "there already")
+    assert here(sweep, tmp_path, "--max_epochs", "1", "--corpus", "books", "--data_dir", "/books") == 0
+    assert found == {("books", "/books", "there already")}
+    assert "MY_DATA" not in os.environ
+    assert Request().runtime(sweep).environment == {"MY_OTHER": "there already"}, "for other machines"
 
 
 @pytest.mark.parametrize(
