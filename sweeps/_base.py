@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnhp_torch import Cell, TrialConfig
-from nnhp_torch.core.significance import LEVEL, compare_with, paired_t_test
+from nnhp_torch.core.significance import LEVEL, more_pairs, paired_t_test
 
 # The article's chain, and what it chooses after each sweep.
 CHAIN: dict[str, dict[str, Any]] = {
@@ -35,25 +35,28 @@ def before(sweep: str | None) -> TrialConfig:
 # The base of the hyperparameters that the article describes without a grid.
 FINAL = before(None)
 
-NOISE = 0.005  # With one seed, accuracies less than half a point apart say nothing.
 
-
-def judged(claim: str, effects: Sequence[float], p: float) -> str:
-    """Whether a run bears out a claim, or cannot say.
+def judged(question: str, number: str, after: Sequence[float], before: Sequence[float], of: int = 1) -> str:
+    """The answer to a question, the number behind it, and how that was tested, in lines.
 
     Args:
-        claim: what follows on "that".
-        effects: the accuracy of each seed that speaks for the claim, negative where it speaks against it.
-        p: of such effects if there were none; not looked at with one seed.
+        question: answered with yes if `after` is more than `before` by more than chance, with no if it is less.
+        number: what stands behind the answer.
+        after, before: a value a seed.
+        of: how many comparisons this one was picked from by what it shows.
     """
-    said = f"{'bears out' if statistics.fmean(effects) > 0 else 'does not bear out'} that {claim}"
-    if len(effects) == 1 and abs(effects[0]) < NOISE:
-        return f"With one seed that is noise: it neither bears out nor refutes that {claim}."
-    if len(effects) == 1:
-        return f"As far as one seed can say, this {said}."
-    if p >= LEVEL:
-        return f"Over {len(effects)} seeds that is noise (p={p:.2g}): it neither bears out nor refutes that {claim}."
-    return f"Over {len(effects)} seeds (p={p:.2g}), this {said}."
+    seeds = len(after)
+    if seeds == 1:
+        return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
+    p = min(1.0, of * paired_t_test(after, before))
+    picked = f", corrected for the best of {of}" if of > 1 else ""
+    test = f"({seeds} seeds, paired t-test, p={p:.2g}{picked})"
+    if p < LEVEL:
+        more = statistics.fmean(after) > statistics.fmean(before)
+        return f"{question} {'Yes' if more else 'No, the opposite'}: {number}.\n{test}"
+    missing = more_pairs(after, before, LEVEL / of)
+    needed = f" --seeds {seeds + missing} might decide." if missing else ""
+    return f"{question} Cannot be told: {number}.{needed}\n{test}"
 
 
 def regularizes(what: str, cells: Sequence[Cell]) -> str:
@@ -64,20 +67,18 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
         cells: from the least of it to the most.
     """
     least, *more = cells
-    if not more:
+    more = [cell for cell in more if cell.ranked]
+    if not more or not least.ranked:
         return ""
     best = max(more, key=lambda cell: cell.mean("val_accuracy"))
-    (train_0, val_0), (train_1, val_1) = (
-        (cell.mean("train_accuracy"), cell.mean("val_accuracy")) for cell in (least, best)
+    before, after = (cell.values_of("val_accuracy") for cell in (least, best))
+    under = [100 * (cell.mean("train_accuracy") - cell.mean("val_accuracy")) for cell in (least, best)]
+    # The best of several was picked by what it scored: the correction makes up for that.
+    number = (
+        f"{_points(before, after)} of val_accuracy from {least.label} to {best.label}, the best of {len(more)}; "
+        f"training accuracy, measured under {what}, minus val_accuracy: {under[0]:+.1f}, then {under[1]:+.1f} points"
     )
-    gains = [b - a for a, b in zip(*(cell.values_of("val_accuracy") for cell in (least, best)), strict=True)]
-    # The best of several was picked by what it scored: Holm's correction makes up for that.
-    p = compare_with(least, cells, "val_accuracy").get(best.label, 1.0)
-    return (
-        f"From {least.label} to {best.label}, the best of the others, val_accuracy goes from "
-        f"{val_0:.4f} to {val_1:.4f} and what training accuracy (measured under {what}) is above it from "
-        f"{train_0 - val_0:+.4f} to {train_1 - val_1:+.4f}. "
-    ) + judged(f"{what} helps on images not seen", gains, p)
+    return judged(f"Does {what} help on images not seen?", number, after, before, len(more))
 
 
 def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
@@ -88,6 +89,7 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
         setting: the axis on which it is off (False or None) or on, beside an axis of rates.
         cells: those of the sweep; only rates at which all have completed are compared.
     """
+    question = f"Does {what} let a network train at higher learning rates?"
     accuracy = {
         (cell.values["lr"], bool(cell.values[setting])): cell.values_of("val_accuracy") for cell in cells if cell.ranked
     }
@@ -96,22 +98,20 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
         rate = cell.values["lr"]
         if not cell.values[setting] and set(cell.troubles) == {"diverged"} and (rate, True) in accuracy:
             reached = statistics.fmean(accuracy[rate, True])
-            seeds = "one seed" if cell.trials == 1 else f"{cell.trials} seeds"
-            return (
-                f"At lr={rate} the network diverges without {what} and reaches val_accuracy={reached:.4f} with it "
-                f"({seeds}): {what} lets it train at that rate."
-            )
+            number = f"at lr={rate} it diverges without and reaches val_accuracy={reached:.4f} with it"
+            diverged = cell.troubles["diverged"]
+            if diverged < 2:
+                return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
+            return f"{question} Yes: {number}.\n({diverged} of {cell.trials} seeds diverge without it, none with it)"
     if len(rates) < 2:
         return ""
-    low, high = (
-        [on - off for on, off in zip(accuracy[lr, True], accuracy[lr, False], strict=True)]
-        for lr in (rates[0], rates[-1])
-    )
+    changes = [(accuracy[lr, False], accuracy[lr, True]) for lr in (rates[0], rates[-1])]
+    low, high = ([on - off for off, on in zip(*change, strict=True)] for change in changes)
     # It must gain at the higher rate, and more than it does at the lower one.
     needed = low if statistics.fmean(low) > 0 else [0.0] * len(low)
-    effects = [gain - least for gain, least in zip(high, needed, strict=True)]
-    p = paired_t_test(high, needed) if len(high) > 1 else 1.0
-    return (
-        f"{what.capitalize()} changes val_accuracy by {statistics.fmean(low):+.4f} at lr={rates[0]}, "
-        f"by {statistics.fmean(high):+.4f} at lr={rates[-1]}. "
-    ) + judged(f"{what} lets a network train at higher learning rates", effects, p)
+    number = f"{_points(*changes[0])} of val_accuracy at lr={rates[0]}, {_points(*changes[1])} at lr={rates[-1]}"
+    return judged(question, number, high, needed)
+
+
+def _points(before: Sequence[float], after: Sequence[float]) -> str:
+    return f"{100 * (statistics.fmean(after) - statistics.fmean(before)):+.2f} points"

@@ -4,23 +4,25 @@ It is said to make representations sparse: most units silent for most images. va
 outputs that are exactly zero. The strengths begin at 0, for relu alone silences a good half.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
-from sweeps._base import DATA, FINAL
+from sweeps._base import DATA, FINAL, judged
 
 
 def verdict(cells: Sequence[Cell]) -> str:
     """Whether a higher price makes more units silent."""
-    words = []
+    lines = []
     for kind in ("l1", "l2"):
-        shares = [cell.mean("val_sparsity") for cell in cells if cell.values["activity_reg_type"] == kind]
-        rises = all(after > before for before, after in itertools.pairwise(shares))
-        listed = ", ".join(f"{share:.2f}" for share in shares)
-        words.append(f"{kind} {'bears it out' if rises else 'does not bear it out'} (zeros by strength: {listed})")
-    return f"That a price on activity makes it sparse: {'; '.join(words)}."
+        of_kind = [cell for cell in cells if cell.values["activity_reg_type"] == kind and cell.ranked]
+        if len(of_kind) < 2:
+            continue
+        listed = ", ".join(f"{cell.mean('val_sparsity'):.2f}" for cell in of_kind)
+        none, *_, most = (cell.values_of("val_sparsity") for cell in of_kind)
+        number = f"the share of zeros by strength is {listed}"
+        lines.append(judged(f"Does a price on activity ({kind}) make it sparse?", number, most, none, of=2))
+    return "\n".join(lines)
 
 
 SWEEP = Sweep(

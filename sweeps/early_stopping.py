@@ -14,16 +14,18 @@ from sweeps._base import DATA, FINAL
 
 def verdict(cells: Sequence[Cell]) -> str:
     """What each patience saves in epochs, and what it costs in accuracy."""
+    cells = [cell for cell in cells if cell.ranked]
     whole = next((cell for cell in cells if cell.values["patience"] is None), None)
     if whole is None:
         return ""
+    seeds = "one seed, which decides nothing: --seeds 5" if whole.trials == 1 else f"{whole.trials} seeds"
     lines = [
-        f"patience {cell.values['patience']} trains {cell.mean_epochs:.0f} epochs and changes val_accuracy by "
-        f"{cell.mean('val_accuracy') - whole.mean('val_accuracy'):+.4f}"
+        f"patience {cell.values['patience']}: {cell.mean_epochs:.0f} epochs, "
+        f"{100 * (cell.mean('val_accuracy') - whole.mean('val_accuracy')):+.2f} points of val_accuracy"
         for cell in cells
         if cell is not whole
     ]
-    return f"Early stopping, against {whole.mean_epochs:.0f} epochs: " + "; ".join(lines) + "."
+    return "\n".join([f"Early stopping, against {whole.mean_epochs:.0f} epochs ({seeds}):", *lines])
 
 
 SWEEP = Sweep(

@@ -23,8 +23,9 @@ from nnhp_torch.core.files import replacing
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.names import label
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.significance import LEVEL, compare_with_best, holm, paired_t_test
+from nnhp_torch.core.significance import LEVEL, holm, paired_t_test
 from nnhp_torch.core.summary import Cell, cells
+from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report import overview
 from nnhp_torch.report.table import console
 from sweeps.__main__ import OTHERS, load, report
@@ -152,15 +153,15 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
     ]
     for f in found:
         if f.outcome.sweep.name in CHAIN and f.best is not None:
-            p_values = compare_with_best(f.best, f.gathered, f.outcome.sweep.objective)
-            alike = [cell.label for cell in f.gathered if p_values.get(cell.label, 0) >= LEVEL]
+            judged = verdicts(f.outcome.sweep, f.gathered)
+            alike = [verdict.cell.label for verdict in judged if verdict.kind in ("as good", "undecided")]
             chosen = (f.chosen.label, f.chosen.text(f.monitor)) if f.chosen else ("–", "")
             cells_of_row = (f"`{f.outcome.sweep.name}`", *chosen, f.best.label, f.best.text(f.monitor))
             lines.append(f"| {' | '.join((*cells_of_row, '; '.join(alike) or 'nothing'))} |")
-    lines += ["", "What sweeps say of the claims that go with them (of one seed, but for `dropout`):", ""]
+    lines += ["", "What sweeps say of the claims that go with them (of one seed, except for `dropout`):", ""]
     for f in found:
         if f.outcome.sweep.verdict is not None and (sentence := f.outcome.sweep.verdict(f.gathered)):
-            lines.append(f"- `{f.outcome.sweep.name}`: {sentence}")
+            lines.append(f"- `{f.outcome.sweep.name}`: {sentence}".replace("\n", "  \n  "))
     lines += ["", "Keras's own accuracy on the test images lies within half a point of the mean here, or within three "]
     lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"
     for protocol in PROTOCOLS.values():
@@ -187,7 +188,7 @@ def main() -> None:
     """`python -m sweeps.reference`."""
     for arguments in commands():
         print(" ".join(["python", *arguments]), flush=True)
-        if code := subprocess.run([sys.executable, *arguments]).returncode:
+        if (code := subprocess.run([sys.executable, *arguments]).returncode) > 1:  # 1: a trial diverges, as it should
             raise SystemExit(code)
     found = findings()
     report(found, FOLDER / "study", console())

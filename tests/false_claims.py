@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nnhp_torch.core.significance import LEVEL, holm, p_values_against_best, paired_t_test
+from nnhp_torch.core.significance import LEVEL, against_best, holm, paired_t_test
 
 Values = np.ndarray  # a row a cell, a column a seed
 Test = Callable[[Sequence[Sequence[float]]], list[float]]  # of rows whose first is the best; p-value of each
@@ -41,7 +41,11 @@ EQUAL = {"normal": normal, "one of 50 times the spread": one_wild, "one in ten f
 
 def now_used(values: Sequence[Sequence[float]]) -> list[float]:
     """With fewer draws, other ones each time: it keeps the same level on average, and takes a fifth of the time."""
-    return p_values_against_best(values, draws=399, seed=int(1e9 * abs(values[0][0])) % 2**32)
+    return against_best(values, draws=399, seed=_seed(values)).p
+
+
+def _seed(values: Sequence[Sequence[float]]) -> int:
+    return int(1e9 * abs(values[0][0])) % 2**32
 
 
 def former(values: Sequence[Sequence[float]]) -> list[float]:
@@ -59,6 +63,18 @@ def false_claims(test: Test, equal: Callable[..., Values], cells: int, seeds: in
     """The share of sweeps of equal cells in which any is said to differ."""
     random = np.random.default_rng([cells, seeds])
     return sum(bool(found(test, equal(cells, seeds, random))) for _ in range(sweeps)) / sweeps
+
+
+def missed(cells: int, seeds: int, sweeps: int) -> float:
+    """The share of sweeps in which some true difference from the best is not in its interval; cells in steps."""
+    random = np.random.default_rng([cells, seeds])
+    means, spreads, misses = -np.arange(cells) / 2, np.linspace(1, 3, cells)[:, None], 0
+    for _ in range(sweeps):
+        values = random.normal(size=(cells, seeds)) * spreads + means[:, None]
+        found = against_best(values.tolist(), draws=399, seed=_seed(values.tolist()))
+        true = means[values.mean(axis=1).argmax()] - means
+        misses += bool((abs(true - found.gap) > found.critical * np.array(found.error) + 1e-12).any())
+    return misses / sweeps
 
 
 def power(test: Test, means: Sequence[float], seeds: int, sweeps: int) -> float:
@@ -79,6 +95,10 @@ def main() -> None:
                 now, holms = (false_claims(t, equal, cells, seeds, sweeps) for t in (now_used, former))
                 mark = " **too many**" if now > _limit(sweeps) else ""
                 print(f"| {name} | {cells} | {seeds} | {now:.1%}{mark} | {holms:.1%} |", flush=True)
+    print("\n| cells in steps, of spreads from 1 to 3 | seeds | an interval misses |\n| --- | --- | --- |")
+    for cells in CELLS:
+        for seeds in SEEDS:
+            print(f"| {cells} | {seeds} | {missed(cells, seeds, sweeps):.1%} |", flush=True)
     print("\n| worse cells found | seeds | now | Holm |\n| --- | --- | --- | --- |")
     for cells in (4, 16):
         cases = {f"one of {cells} better by {lead}": [float(lead)] + [0.0] * (cells - 1) for lead in (1, 2, 3)}

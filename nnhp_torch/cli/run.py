@@ -47,7 +47,7 @@ class Run:
     """
 
     def __init__(self, sweep: Plan, request: Request, command: str, callbacks: Iterable[SweepCallback] = ()) -> None:
-        self.sweep = sweep
+        self.sweep = sweep = request.judged(sweep)
         self.request = request
         self.command = command
         self.own_callbacks = list(callbacks)

@@ -78,7 +78,7 @@ class Sweep(Plan):
     """A grid over some fields of a configuration.
 
     Args:
-        name, base, build, about, monitor, mode, verdict, environment: those of a Plan.
+        name, base, build, about, monitor, mode, verdict, environment, matters: those of a Plan.
         axes: field name → values to try; several axes make their product, the last one varying fastest.
         replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
 

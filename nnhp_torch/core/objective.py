@@ -58,6 +58,11 @@ class Objective:
         """What a value is multiplied by to make more of it better."""
         return 1 if self.mode == "max" else -1
 
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether its name says that it is a share of right answers."""
+        return bool({"accuracy", "acc"} & set(_words(self.metric))) and self.mode == "max"
+
     def better(self, value: float, other: float) -> bool:
         """Whether one value beats another; any number beats NaN."""
         return self.sign * value > self.sign * other or (math.isnan(other) and not math.isnan(value))
@@ -81,11 +86,6 @@ class Objective:
         """The metric without what it is taken over: `accuracy` of `val_accuracy`, `acc` of `val/acc`."""
         before, _, after = _SPLIT.sub("\0", self.metric, count=1).partition("\0")
         return f"{before}{after.lstrip('_-./ ')}".rstrip("_-./ ") or self.metric
-
-    @property
-    def is_accuracy(self) -> bool:
-        """Whether the metric is a share of right answers, as far as its name tells."""
-        return bool({"accuracy", "acc"} & set(_words(self.metric)))
 
     def bounds(self, values: Iterable[float]) -> tuple[float, float]:
         """What the metric can be, as far as its name tells: 0 to 1, from 0, or anything.

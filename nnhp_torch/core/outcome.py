@@ -25,6 +25,7 @@ class Outcome:
         unchosen: how many trials a search may still choose.
         remarks: what a reader must know of where the results come from, before the table.
         read_only: whether nothing can be written where the ledger is.
+        known: key → result of all that the ledger had before this run, also of trials that were not asked for.
     """
 
     sweep: Plan
@@ -36,6 +37,7 @@ class Outcome:
     unchosen: int = 0
     remarks: Sequence[str] = ()
     read_only: bool = False
+    known: Mapping[str, TrialResult] = field(default_factory=dict)
 
     @property
     def replicates(self) -> Mapping[str, Sequence[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from nnhp_torch.core.objective import Mode, Objective
+
+MATTERS = 0.001  # a tenth of a point, of an accuracy
 
 Primitive = str | int | float | bool | None | Sequence[Any]
 
@@ -28,12 +31,14 @@ class Plan:
         about: what the sweep is about, for `--help`.
         monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
         mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
-        verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have completed.
+        verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have ended.
+        matters: the smallest difference of the monitor that matters, by which cells are as good as the best; default:
+            a tenth of a point of an accuracy (0.001); for other metrics none, and then no cell is called as good.
         environment: flag → variable that the trials read in their environment, also on another machine:
             `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
 
     Raises:
-        ValueError: an axis is unknown; or the monitor's name does not tell its direction.
+        ValueError: an axis is unknown; the monitor's name does not tell its direction; or `matters` is not above 0.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Plan:
     monitor: str = "val_accuracy"
     mode: Mode | None = None
     verdict: Callable[[Sequence[Any]], str] | None = None
+    matters: float | None = field(default=None, kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -58,6 +64,7 @@ class Plan:
         object.__setattr__(self, "axes", {axis: plain(values) for axis, values in self.axes.items()})
         self.check_names("axis", self.axes)
         Objective.of(self.monitor, self.mode)
+        check_matters(self.matters)
 
     def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
         """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
@@ -71,6 +78,17 @@ class Plan:
     def objective(self) -> Objective:
         """What ranks the cells."""
         return Objective.of(self.monitor, self.mode)
+
+    @property
+    def smallest_difference(self) -> float | None:
+        """The smallest difference of the monitor that matters; None if nobody has said one."""
+        return MATTERS if self.matters is None and self.objective.is_accuracy else self.matters
+
+
+def check_matters(matters: float | None) -> None:
+    """Raises ValueError if that is no difference that could matter."""
+    if matters is not None and not 0 < matters < math.inf:
+        raise ValueError(f"matters must be a difference above 0, such as 0.002, not {matters}")
 
 
 def check_values(kind: str, name: str, values: Any) -> None:

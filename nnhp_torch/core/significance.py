@@ -6,15 +6,16 @@ import itertools
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from nnhp_torch.core.objective import Objective
-from nnhp_torch.core.summary import Cell
 
 if TYPE_CHECKING:
     import numpy as np
 
+    Array = np.ndarray[Any, Any]
+
 LEVEL = 0.05
+MOST_SEEDS = 1_000  # more than anybody would run
 
 
 def paired_t_test(first: Sequence[float], second: Sequence[float]) -> float:
@@ -25,17 +26,47 @@ def paired_t_test(first: Sequence[float], second: Sequence[float]) -> float:
     Raises:
         ValueError: fewer than two pairs, or lists of different lengths.
     """
-    differences = [a - b for a, b in zip(first, second, strict=True)]
-    if len(differences) < 2:
-        raise ValueError("a paired t-test needs at least two pairs")
-    mean = statistics.fmean(differences)
-    spread = max(statistics.stdev(differences), _step([*first, *second]) / math.sqrt(6))
+    mean, error = _paired(first, second)
     if abs(mean) < 1e-12:
         return 1.0
     from scipy.special import stdtr  # Student's distribution
 
-    t = mean / (spread / math.sqrt(len(differences)))
-    return float(2 * stdtr(len(differences) - 1, -abs(t)))
+    return float(2 * stdtr(len(first) - 1, -abs(mean / error)))
+
+
+def more_pairs(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> int | None:
+    """About how many more pairs would make the t-test's p fall below a level; None if nobody would run so many."""
+    from scipy.special import stdtrit
+
+    mean, error = _paired(first, second)
+    return more_seeds(abs(mean), error, float(stdtrit(len(first) - 1, 1 - level / 2)), len(first))
+
+
+def _paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard error of the differences."""
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    if len(differences) < 2:
+        raise ValueError("a paired t-test needs at least two pairs")
+    spread = max(statistics.stdev(differences), _step([*first, *second]) / math.sqrt(6))
+    return statistics.fmean(differences), spread / math.sqrt(len(differences))
+
+
+def more_seeds(gap: float, error: float, critical: float, seeds: int, matters: float | None = None) -> int | None:
+    """About how many more seeds would decide if mean and spread stayed as they are; None if nobody would run so many.
+
+    Args:
+        gap: the difference seen. error: its standard error.
+        critical: how many standard errors its interval reaches to either side. seeds: how many there are.
+        matters: the smallest difference that matters: an interval within it decides as well as one without 0.
+    """
+    import numpy as np
+    from scipy.special import stdtr, stdtrit  # Student's distribution and its inverse
+
+    room = max(gap, (matters or 0.0) - gap)
+    counts = np.arange(seeds + 1, MOST_SEEDS + 1)
+    tail = stdtr(seeds - 1, -critical)  # the same chance is a smaller multiple of the error with more seeds
+    enough = counts[-stdtrit(counts - 1, tail) * error * np.sqrt(seeds / counts) < room]
+    return int(enough[0]) - seeds if len(enough) else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -52,44 +83,38 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare_with(one: Cell, gathered: Sequence[Cell], metric: str) -> dict[str, float]:
-    """Label of every other ranked cell → adjusted p-value of its difference from that one; empty with one seed.
-
-    That one must not have been picked by what it scored: compare_with_best is for the winner.
-    """
-    if one.trials < 2:
-        return {}
-    others = _others(one, gathered, metric)
-    p_values = [paired_t_test(one.values_of(metric), cell.values_of(metric)) for cell in others]
-    return dict(zip((cell.label for cell in others), holm(p_values), strict=True))
-
-
-def compare_with_best(best: Cell, gathered: Sequence[Cell], objective: Objective) -> dict[str, float]:
-    """Label of every other ranked cell → adjusted p-value of its difference from the winner; empty with one seed."""
-    others = _others(best, gathered, objective.metric)
-    if best.trials < 2 or not others:
-        return {}
-    values = [[objective.sign * value for value in cell.values_of(objective.metric)] for cell in (best, *others)]
-    return dict(zip((cell.label for cell in others), p_values_against_best(values)[1:], strict=True))
-
-
-def _others(one: Cell, gathered: Sequence[Cell], metric: str) -> list[Cell]:
-    return [cell for cell in gathered if cell is not one and cell.ranked and math.isfinite(cell.mean(metric))]
-
-
 DRAWS = 1999
 
 
-def p_values_against_best(values: Sequence[Sequence[float]], draws: int = DRAWS, seed: int = 0) -> list[float]:
-    """Adjusted p-value of each row's difference from the row with the highest mean (1 for that row itself).
+@dataclass(frozen=True)
+class AgainstBest:
+    """How far each row is behind the one with the highest mean, and what of it may be luck.
+
+    Args:
+        p: adjusted p-value of each row's difference from the best (1 for the best itself).
+        gap: that difference, 0 or more.
+        error: its standard error.
+        critical: how many standard errors the simultaneous interval of every difference reaches to either side.
+    """
+
+    p: list[float]
+    gap: list[float]
+    error: list[float]
+    critical: float
+
+
+def against_best(
+    values: Sequence[Sequence[float]], level: float = LEVEL, draws: int = DRAWS, seed: int = 0
+) -> AgainstBest:
+    """Holds each row against the row with the highest mean.
 
     The winner was picked by the same means that it is tested with, so each paired t against it is held against the
     largest t against the winner, whoever wins, of sweeps drawn in which all rows are alike. Drawn rows are normal, each
     with the standard deviation that it shows here (a parametric bootstrap); none is taken to be steadier than the
     median row, neither here nor there, nor than the metric's steps allow. With many cells and few seeds some look
     steady by luck: without that floor they alone decide. Rows found to differ are left out and the rest is drawn
-    anew (step-down). Two seeds show too little of a row's spread; with two, values shuffled among the rows of a seed
-    must say so too.
+    anew (step-down); the intervals are those of the first step, in which all rows are. Two seeds show too little of a
+    row's spread; with two, values shuffled among the rows of a seed must say so too.
 
     Chosen by simulation (`python tests/false_claims.py`) of equal cells that are normal, skewed, tied, or of very
     different spread. At the 5% level Holm's correction of the comparisons with the winner claims a difference up to
@@ -103,99 +128,91 @@ def p_values_against_best(values: Sequence[Sequence[float]], draws: int = DRAWS,
 
     Args:
         values: a row a cell, a column a seed; at least two of each; more is better.
+        level: at which a row counts as found to differ; the intervals hold all at once with 1 - level.
         draws: sweeps drawn; the least p is one in so many and one.
         seed: of the draws; always the same, so that the same values have the same p.
     """
     import numpy as np
 
     rows, step = np.asarray(values, dtype=float), _step([value for row in values for value in row])
+    gap, error = _behind_best(_aligned(rows), step)
+    critical = float(np.sort(_largest(rows, step, draws, seed))[-_rank(level, draws)])
     adjusted, left, least = np.ones(len(rows)), np.arange(len(rows)), 0.0
     while len(left) > 1:
         adjusted[left] = np.maximum(least, _p_values(rows[left], step, draws, seed))
-        differs = adjusted[left] < LEVEL
+        differs = adjusted[left] < level
         if not differs.any():
             break
         least = adjusted[left][differs].max()
         left = left[~differs]
-    return [float(p) for p in adjusted]
+    return AgainstBest(adjusted.tolist(), gap.tolist(), error.tolist(), critical)
 
 
-def _p_values(rows: np.ndarray[Any, Any], step: float, draws: int, seed: int) -> np.ndarray[Any, Any]:
+def _rank(level: float, draws: int) -> int:
+    """The place, from the largest, of the drawn value that a t must exceed for its p to be below the level."""
+    return max(1, math.ceil(level * (1 + draws) - 1e-9) - 1)
+
+
+def _p_values(rows: Array, step: float, draws: int, seed: int) -> Array:
+    import numpy as np
+
+    seen = _t_against_best(_aligned(rows), step)
+    p_values = _share(seen, _largest(rows, step, draws, seed))
+    if rows.shape[1] == 2:
+        places = np.random.RandomState(seed).random_sample((draws, *rows.shape)).argsort(axis=1)
+        shuffled = np.take_along_axis(_aligned(rows)[None], places, 1)
+        p_values = np.maximum(p_values, _share(seen, _t_against_best(shuffled, step).max(axis=-1)))
+    return p_values
+
+
+def _largest(rows: Array, step: float, draws: int, seed: int) -> Array:
+    """The largest t against the winner of each sweep that is drawn with rows alike but for their spread."""
     import numpy as np
 
     # Bit for bit the same numbers with every NumPy: this generator is frozen.
     generator = np.random.RandomState(seed)
-    shape = draws, *rows.shape
-    rows = _aligned(rows)
-    seen = _t_against_best(rows, step)
-    variances = rows.var(axis=1, ddof=1)
+    variances = _aligned(rows).var(axis=1, ddof=1)
     spreads = np.sqrt(np.maximum(np.maximum(variances, np.median(variances)), step**2 / 12))
-    drawn = _aligned(generator.standard_normal(shape) * spreads[:, None])
-    p_values = _share(seen, _t_against_best(drawn, step=0.0))  # what is drawn has no steps
-    if rows.shape[1] == 2:
-        places = generator.random_sample(shape).argsort(axis=1)
-        p_values = np.maximum(p_values, _share(seen, _t_against_best(np.take_along_axis(rows[None], places, 1), step)))
-    return p_values
+    drawn = generator.standard_normal((draws, *rows.shape)) * spreads[:, None]
+    largest: Array = _t_against_best(_aligned(drawn), step=0.0).max(axis=-1)  # what is drawn has no steps
+    return largest
 
 
-def _aligned(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _aligned(rows: Array) -> Array:
     """Without what a seed does to all rows alike."""
     import numpy as np
 
-    aligned: np.ndarray[Any, Any] = rows - np.median(rows, axis=-2, keepdims=True)
+    aligned: Array = rows - np.median(rows, axis=-2, keepdims=True)
     return aligned
 
 
-def _t_against_best(rows: np.ndarray[Any, Any], step: float) -> np.ndarray[Any, Any]:
+def _t_against_best(rows: Array, step: float) -> Array:
     """Paired t of each row against the one with the highest mean, for every sweep of a stack."""
+    import numpy as np
+
+    gap, error = _behind_best(rows, step)
+    return np.where(gap > 1e-12, gap / error, 0.0)
+
+
+def _behind_best(rows: Array, step: float) -> tuple[Array, Array]:
+    """How far each row's mean is behind the highest, and the standard error of that, for every sweep of a stack."""
     import numpy as np
 
     best = rows.mean(axis=-1).argmax(axis=-1)[..., None, None]
     differences = np.take_along_axis(rows, best, -2) - rows
     typical = 2 * np.median(rows.var(axis=-1, ddof=1), axis=-1, keepdims=True)
     variances = np.maximum(np.maximum(differences.var(axis=-1, ddof=1), typical), step**2 / 6)
-    means = differences.mean(axis=-1)
-    return np.where(means > 1e-12, means / np.sqrt(np.maximum(variances, 1e-30) / rows.shape[-1]), 0.0)
+    return differences.mean(axis=-1), np.sqrt(np.maximum(variances, 1e-30) / rows.shape[-1])
 
 
-def _share(seen: np.ndarray[Any, Any], drawn: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _share(seen: Array, largest: Array) -> Array:
     """How often the largest of a drawn sweep is at least each of those seen, which count as one more draw."""
     import numpy as np
 
-    largest = np.sort(drawn.max(axis=-1))
-    return (1 + len(largest) - np.searchsorted(largest, seen * (1 - 1e-9))) / (1 + len(largest))
+    return (1 + len(largest) - np.searchsorted(np.sort(largest), seen * (1 - 1e-9))) / (1 + len(largest))
 
 
 def _step(values: Sequence[float]) -> float:
     """The smallest step between values: an accuracy over n images moves by 1 / n. 0 where all are the same."""
     ordered = sorted(values)
     return min((b - a for a, b in itertools.pairwise(ordered) if b - a > 1e-9), default=0.0)
-
-
-def in_points(difference: float, metric: str) -> str:
-    """A difference as people say it: `+1.2 points` of an accuracy, else in the metric's own unit."""
-    return f"{100 * difference:+.1f} points" if "acc" in metric.lower() else f"{difference:+.4g}"
-
-
-def doubts(best: Cell, gathered: Sequence[Cell], objective: Objective) -> str:
-    """What the seeds allow to say of the winner: the answer, then the number, then the test."""
-    if best.trials < 2:
-        return "One seed: differences of a few tenths of a point are noise; --seeds 5 shows how much."
-    p_values = compare_with_best(best, gathered, objective)
-    if not p_values:
-        return ""
-    metric = objective.metric
-    leads = {cell.label: best.mean(metric) - cell.mean(metric) for cell in gathered if cell.label in p_values}
-    alike = [label for label, p in p_values.items() if p >= LEVEL]
-    test = f"({best.repeated}, paired, corrected for picking the best of {len(p_values) + 1}, {LEVEL:.0%} level)"
-    if not alike:
-        return f"The winner differs from every other cell, from the next by {in_points(_least(leads), metric)}.\n{test}"
-    if len(alike) == len(p_values):
-        largest = in_points(max(leads.values(), key=abs), metric)
-        return f"No cell can be told from the winner: {best.repeated} are too few for {largest} or less.\n{test}"
-    others = f"Of {len(p_values)} others {len(p_values) - len(alike)} differ from it. {test}"
-    return f"Cannot be told from the winner: {'; '.join(alike)}.\n{others}"
-
-
-def _least(leads: dict[str, float]) -> float:
-    return min(leads.values(), key=abs)

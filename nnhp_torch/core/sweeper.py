@@ -163,7 +163,12 @@ class SweepRun:
     def _outcome(self, interrupted: bool = False, **rest: Any) -> Outcome:
         unchosen = self.chooser.remaining() if self.chooser else 0
         outcome = Outcome(
-            self.sweep, list(self.trials.values()), unchosen=unchosen, read_only=self.store.read_only, **rest
+            self.sweep,
+            list(self.trials.values()),
+            unchosen=unchosen,
+            read_only=self.store.read_only,
+            known=self.known,
+            **rest,
         )
         return replace(outcome, interrupted=interrupted and bool(outcome.left))
 

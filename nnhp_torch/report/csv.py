@@ -11,7 +11,9 @@ from typing import Any
 from nnhp_torch.core.files import replacing
 from nnhp_torch.core.names import is_number, is_plain, text, visible
 from nnhp_torch.core.objective import Mode, Objective
+from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult, logged
+from nnhp_torch.core.verdict import Verdict
 
 
 def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> None:
@@ -75,6 +77,25 @@ def table_of(
             )
         )
     return [*columns, *fixed], rows
+
+
+def write_verdicts(path: Path, sweep: Plan, found: Sequence[Verdict]) -> None:
+    """Writes a row a cell: the swept values, mean and spread, and what the seeds allow to say of it."""
+    metric = sweep.monitor
+    header = ("trials", metric, "spread", "verdict", "behind", "behind_low", "behind_high", "p", "more_trials")
+    columns = [f"grid.{axis}" if axis in header else axis for axis in sweep.axes]
+    rows = [
+        (
+            *(_swept(v.cell.values[axis], v.cell.defaults.get(axis)) for axis in sweep.axes),
+            len(v.cell.completed),
+            *map(_digits, (v.cell.mean(metric), v.cell.spread(metric))),
+            v.kind,
+            *map(_digits, (v.gap, v.low, v.high, v.p)),
+            "" if v.more is None else v.more,
+        )
+        for v in found
+    ]
+    write_rows(path, (*columns, *header), rows)
 
 
 def _harmless(value: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.significance import LEVEL, compare_with_best
 from nnhp_torch.core.summary import Cell, cells, twin, winner
+from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.csv import write_rows
 from nnhp_torch.report.look import BLUE, DPI, tidy
 
@@ -49,11 +49,8 @@ class Finding:
             return ""
         if self.chosen is self.best:
             return "the same"
-        p_values = compare_with_best(self.best, self.gathered, self.outcome.sweep.objective)
-        if self.chosen.label not in p_values:
-            return "one seed: who knows"
-        p = p_values[self.chosen.label]
-        return f"{'noise' if p >= LEVEL else 'real'} (p={p:.2g})"
+        (found,) = (v for v in verdicts(self.outcome.sweep, self.gathered) if v.cell is self.chosen)
+        return f"{found.kind}, one seed" if math.isnan(found.p) else f"{found.kind} (p={found.p:.2g})"
 
 
 def finding(outcome: Outcome, choice: Mapping[str, Any] | None) -> Finding:

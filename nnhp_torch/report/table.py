@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,18 +16,19 @@ from rich.text import Text
 from nnhp_torch.core.grid import defaults
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.names import label
-from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.significance import doubts
 from nnhp_torch.core.status import WRONG
+from nnhp_torch.core.steadiness import jumping
 from nnhp_torch.core.summary import Cell, cells, ranking, twin, winner
+from nnhp_torch.core.verdict import Verdict, verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
-from nnhp_torch.report.csv import write_results
+from nnhp_torch.report.csv import write_results, write_verdicts
 from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.pictures import PANELS, why_undrawn
 from nnhp_torch.report.progress import count, last_line
 from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.words import answer, claim, interval, of_jumps, why_no_winner
 
 MOST_ROWS = 24  # of a table; of more cells it has the
 ENDS = 10  # best and as many of the worst
@@ -41,7 +43,7 @@ def console() -> Console:
 
 
 class CsvReport(SweepCallback):
-    """`results.csv`: a row a trial."""
+    """`results.csv`: a row a trial; `verdicts.csv`: a row a cell, once cells have several trials."""
 
     writes = True
 
@@ -54,6 +56,14 @@ class CsvReport(SweepCallback):
             path, mode = self.folder / "results.csv", sweep.objective.mode
             usual = defaults(sweep.base)
             write_results(path, outcome.ordered, sweep.monitor, mode, usual, list(outcome.replicates))
+            self._write_verdicts(sweep, cells(outcome))
+
+    def _write_verdicts(self, sweep: Plan, gathered: list[Cell]) -> None:
+        path = self.folder / "verdicts.csv"
+        if any(cell.trials > 1 for cell in gathered):
+            write_verdicts(path, sweep, verdicts(sweep, gathered))
+        else:
+            path.unlink(missing_ok=True)  # it would show an earlier state
 
 
 class TableReport(SweepCallback):
@@ -91,9 +101,12 @@ class TableReport(SweepCallback):
         """The cells that the table shows."""
         return gathered
 
-    def doubts(self, best: Cell, gathered: list[Cell], objective: Objective) -> str:
+    def doubts(self, outcome: Outcome, gathered: list[Cell]) -> str:
         """What is to be held against the winner."""
-        return doubts(best, gathered, objective)
+        sweep = outcome.sweep
+        jumps = [of_jumps(jumps, sweep.objective) for jumps in jumping(sweep, gathered)]
+        said = answer(sweep, verdicts(sweep, gathered), outcome.known.values())
+        return "\n".join(filter(None, [said, *jumps]))
 
     def _say(self, sentence: Text) -> None:
         """A terminal breaks it between words, a file has it in one line."""
@@ -122,17 +135,18 @@ class TableReport(SweepCallback):
 
     def _say_winner(self, outcome: Outcome, gathered: list[Cell], best: Cell | None) -> None:
         sweep = outcome.sweep
-        if best is None:
-            self.out.print("No winner: no cell has completed with all its seeds.")
-            return
-        test = best.text(twin(sweep, "test", gathered))
-        beside = f" (test {test})" if test else ""
-        value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
-        self.out.print(Text.assemble("Winner: ", (best.label, "bold"), value))
-        if sentence := self.doubts(best, gathered, sweep.objective):
+        found = verdicts(sweep, gathered)
+        if why := why_no_winner(sweep, found):
+            self._say(Text(f"No winner: {why}"))
+        elif best is not None:
+            equals = [verdict.cell.label for verdict in found if verdict.cell is best or verdict.gap == 0]
+            test = best.text(twin(sweep, "test", gathered))
+            beside = f" (test {test})" if test and len(equals) == 1 else ""
+            value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
+            self.out.print(Text.assemble("Winner: ", (" and ".join(equals), "bold"), value))
+        if best is not None and (sentence := self.doubts(outcome, gathered)):
             self._say(Text(sentence))
-        finished = all(cell.ranked for cell in gathered)
-        if sweep.verdict is not None and finished and (sentence := sweep.verdict(gathered)):
+        if best is not None and (sentence := claim(sweep, gathered)):
             self._say(Text(sentence))
 
     def _say_nothing_ran(self, outcome: Outcome) -> None:
@@ -173,6 +187,7 @@ def _whose(outcome: Outcome) -> str:
     return f"of {label(which)}, the best of its cell" if several else ""
 
 
+BEHIND = "points behind"
 LESS = ("seconds", "s/trial", "best (epoch)", "best")  # columns that tell least
 
 
@@ -188,8 +203,9 @@ def table(sweep: Plan, gathered: list[Cell], best: Cell | None, width: int = 120
         ranked = ranking(sweep, gathered)
         rows, left = ranked[:ENDS] + ranked[-ENDS:], len(ranked) - 2 * ENDS
     test, train = (short(twin(sweep, split, gathered)) for split in ("test", "train"))
-    named = {short(name): values for name, values in columns(sweep, rows, best).items()}
-    for dispensable in (*LESS[:2], train, *LESS[2:], test):
+    found = verdicts(sweep, gathered)
+    named = {short(name): values for name, values in columns(sweep, rows, found).items()}
+    for dispensable in (*LESS[:2], train, *LESS[2:], BEHIND, "behind", test):
         if _width(named) > width:
             named.pop(dispensable, None)
     fold = _width(named) > width
@@ -212,8 +228,13 @@ def _width(named: Mapping[str, Sequence[str]]) -> int:
     return sum(2 + max(map(len, (name, *values))) for name, values in named.items()) - 1
 
 
-def columns(sweep: Plan, gathered: list[Cell], best: Cell | None) -> dict[str, list[str]]:
-    """Name → what stands in that column for each cell; the last one, without a name, is what is to be said of it."""
+def columns(sweep: Plan, gathered: list[Cell], found: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Name → what stands in that column for each cell; the last one, without a name, is what is to be said of it.
+
+    Args:
+        gathered: the cells that are shown.
+        found: the verdicts on all cells, shown or not.
+    """
     test, train = (twin(sweep, split, gathered) for split in ("test", "train"))
     several = any(cell.trials > 1 for cell in gathered)
     named = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
@@ -221,11 +242,26 @@ def columns(sweep: Plan, gathered: list[Cell], best: Cell | None) -> dict[str, l
         named[name] = [cell.text(name) for cell in gathered]
     named["best" if several else "best (epoch)"] = [_best_epoch(cell, sweep, several) for cell in gathered]
     named["s/trial" if several else "seconds"] = [_seconds(cell) for cell in gathered]
-    named[""] = [
-        "← winner" if cell is best else ", ".join(f"{n} {what}" for what, n in cell.troubles.items())
-        for cell in gathered
+    of_cell = {verdict.cell.label: verdict for verdict in found}
+    shown = [of_cell[cell.label] for cell in gathered]
+    crowned = not why_no_winner(sweep, found)
+    named[BEHIND if sweep.objective.is_accuracy else "behind"] = [
+        "" if math.isnan(v.p) or v.kind == "best" else interval(v, sweep.objective) for v in shown
     ]
+    named[""] = [_standing(verdict, crowned) for verdict in shown]
     return {name: values for name, values in named.items() if any(values)}
+
+
+def _standing(verdict: Verdict, crowned: bool) -> str:
+    """What stands behind a row: the winner, a verdict, or what has gone wrong.
+
+    Args:
+        crowned: whether the best is called the winner.
+    """
+    if verdict.kind == "best" and crowned:
+        return "← winner"
+    troubles = ", ".join(f"{n} {what}" for what, n in verdict.cell.troubles.items())
+    return troubles or ("" if math.isnan(verdict.p) or not crowned else verdict.kind)
 
 
 def _best_epoch(cell: Cell, sweep: Plan, several: bool) -> str:

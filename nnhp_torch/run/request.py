@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from nnhp_torch.core.grid import Sweep, check_count
-from nnhp_torch.core.plan import Plan
+from nnhp_torch.core.plan import Plan, check_matters
 from nnhp_torch.run.local import cores
 from nnhp_torch.run.runtime import Keep, Runtime
 
@@ -20,6 +20,8 @@ PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64
 FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 
 FIRST_SEED = 123
+
+P = TypeVar("P", bound=Plan)
 
 # The groups of --help.
 TRAINING = "how each trial is trained (as in Lightning's Trainer)"
@@ -70,6 +72,13 @@ class Request:
         default=None, metadata=said("host:port of the cluster, or auto (else $RAY_ADDRESS)")
     )
     threads: int = field(default=1, metadata=said("CPU threads per trial; another number, other last digits"))
+    matters: float | None = field(
+        default=None,
+        metadata=said(
+            "the smallest difference of the monitor that matters: cells within it of the best are as good; default: "
+            "the sweep's own, else 0.001 (a tenth of a point) of an accuracy"
+        ),
+    )
     log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
     keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
     fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
@@ -77,7 +86,12 @@ class Request:
 
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def judged(self, sweep: P) -> P:
+        """The sweep with what is asked for of how its cells are judged."""
+        return sweep if self.matters is None else replace(sweep, matters=self.matters)
+
     def __post_init__(self) -> None:
+        check_matters(self.matters)
         self._check_choices()
         if self.full_precision not in FULL_PRECISIONS:
             known = ", ".join((*PRECISIONS, *FULL_PRECISIONS))

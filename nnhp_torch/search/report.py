@@ -45,9 +45,9 @@ class SearchTable(TableReport):
     def shown(self, sweep: Plan, gathered: list[Cell]) -> list[Cell]:
         return ranking(sweep, gathered)[:SHOWN]
 
-    def doubts(self, best: Cell, gathered: list[Cell], objective: Objective) -> str:
+    def doubts(self, outcome: Outcome, gathered: list[Cell]) -> str:
         statuses = [result.status for cell in gathered for result in cell.results]
-        values = [value for cell in gathered for value in cell.values_of(objective.metric) if math.isfinite(value)]
+        values = [value for cell in gathered for value in cell.values_of(outcome.sweep.monitor) if math.isfinite(value)]
         epochs = sum(result.epochs for cell in gathered for result in cell.results)
         advice = "" if self.confirmed else " --confirm 5 runs the best five on other seeds."
         return (

@@ -183,6 +183,7 @@ def test_a_field_says_that_it_is_a_flag_of_its_own_and_the_sweep_what_its_trials
         (["--grid.rate", "[0.1]"], "grid.rate"),
         (["--base.width", "wide"], "wide"),
         (["--no_such_flag"], "no_such_flag"),
+        (["--matters", "-1"], "matters must be a difference above 0"),
         (["--seeds", "0"], "seeds must be a number of at least 1"),
         (["--seeds", "[1, 1]"], "list of different seeds"),
         (["--over.lr", "[0.5]"], "lr is an axis and a replicate"),

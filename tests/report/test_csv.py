@@ -9,6 +9,7 @@ from conftest import FakeLaunch, completed
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import overview
 from nnhp_torch.report.csv import write_results
+from nnhp_torch.report.table import CsvReport
 from nnhp_torch.report.terminal import Terminal
 
 
@@ -63,3 +64,20 @@ def test_the_table_of_a_study_is_utf_8_and_harmless_too(sweep, store, tmp_path):
     out = Terminal(io.StringIO(), width=140)
     out.print(overview.table(found))
     assert "=1+1 [relu] é" in out.file.getvalue()
+
+
+def test_verdicts_have_a_row_a_cell_and_none_are_left_of_an_earlier_state(sweep, store):
+    swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]})
+    path = store.folder / "verdicts.csv"
+    accuracies = {0.1: (0.90, 0.91), 0.2: (0.5, 0.51)}
+    launch = FakeLaunch()
+    for trial in swept.trials(seeds=[0, 1]):
+        store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
+    Sweeper(launch, store, [CsvReport(store.folder)]).run(swept, swept.trials(seeds=[0, 1]))
+    best, other = csv.DictReader(path.read_text().splitlines())
+    assert (best["lr"], best["verdict"], best["trials"]) == ("0.1", "best", "2")
+    assert (other["verdict"], other["behind"], other["val_accuracy"]) == ("undecided", "0.4", "0.505")
+    assert float(other["behind_low"]) < 0.4 < float(other["behind_high"])
+    assert int(other["more_trials"]) >= 1
+    Sweeper(launch, store, [CsvReport(store.folder)]).run(swept, swept.trials(seeds=[0]))
+    assert not path.exists()

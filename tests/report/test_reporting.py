@@ -33,7 +33,7 @@ def test_the_end_names_the_winner_the_noise_and_what_to_do_next(sweep, store):
     best = sweep.trials()[2]
     text = _report(sweep, store, FakeLaunch({best.label: completed(best, 0.95)}))
     assert "Winner: lr=0.01, width=4 with val_accuracy=0.9500 (test 0.9400)" in text
-    assert "One seed: differences of a few tenths of a point are noise" in text
+    assert "Cannot be told from one seed: ahead of lr=0.1, width=4 by 5.00 points." in text
     assert f"Figure   {store.folder / 'figure.png'}" in text
     assert f"Curves   tensorboard --logdir {store.folder}" in text
 
@@ -70,8 +70,9 @@ def test_nothing_to_run_says_where_the_results_were_made(sweep, store):
 
 @pytest.mark.parametrize("width", [200, 100, 70, 50])
 def test_the_table_fits_the_terminal_and_cuts_nothing_off(sweep, store, width):
-    outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2, 3]))
-    gathered = cells(outcome)
+    best = sweep.trials()[0]
+    launch = FakeLaunch({best.label: completed(best, 0.95)})
+    gathered = cells(Sweeper(launch, store).run(sweep, sweep.trials(seeds=[1, 2, 3])))
     out = _console(width)
     out.print(table(sweep, gathered, winner(sweep, gathered), width))
     text = out.file.getvalue()
@@ -157,7 +158,7 @@ def test_several_seeds_of_a_module_that_logs_the_monitor_alone_have_a_table_and_
     callbacks = [CsvReport(store.folder), TableReport(out, store, "python mine.py")]
     Sweeper(FakeLaunch(), store, callbacks).run(losses, trials)
     head = next(line for line in out.file.getvalue().splitlines() if "val_loss" in line)
-    assert head.split() == ["lr", "width", "val_loss", "best", "s/trial"]
+    assert head.split() == ["lr", "width", "val_loss", "best", "s/trial", "behind"]
     assert "Winner: lr=0.1, width=4 with val_loss=0.1000±0.0000" in out.file.getvalue()
     columns = (store.folder / "results.csv").read_text().splitlines()[0].split(",")
     assert columns[2:7] == ["seed", "status", "epochs", "val_loss", "best_val_loss"]
@@ -176,7 +177,8 @@ def test_a_seed_without_the_metric_leaves_the_cell_unranked_and_breaks_nothing(s
 def test_twins_are_shown_under_the_names_that_the_module_gave_them(sweep, store):
     slashed = dataclasses.replace(sweep, monitor="val/acc", axes={"lr": [0.1, 0.01]})
     for trial in slashed.trials():
-        store.append(_of_a_stranger(trial, {"train/acc": [0.8], "val/acc": [0.7]}, {"test/acc": 0.6}))
+        value = 0.7 if trial.cell["lr"] == 0.1 else 0.65
+        store.append(_of_a_stranger(trial, {"train/acc": [0.8], "val/acc": [value]}, {"test/acc": 0.6}))
     out = _console()
     Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(slashed, slashed.trials())
     assert "val/acc  test/acc  train/acc" in out.file.getvalue()
@@ -195,7 +197,10 @@ def test_of_many_cells_the_table_has_the_best_and_the_worst_and_the_number_of_th
 
 
 def test_axes_for_which_there_is_no_room_share_a_column_of_several_lines(sweep, store):
-    outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2]))
+    trials = sweep.trials(seeds=[1, 2])
+    for place, trial in enumerate(trials):
+        store.append(completed(trial, 0.9 - 0.1 * (place % 4)))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, trials)
     gathered = cells(outcome)
     out = _console(34)
     out.print(table(outcome.sweep, gathered, winner(outcome.sweep, gathered), 34))
@@ -207,13 +212,14 @@ def test_axes_for_which_there_is_no_room_share_a_column_of_several_lines(sweep, 
 
 
 def test_a_terminal_breaks_no_word_and_a_file_no_line(sweep, store):
-    wide = _report(sweep, store, FakeLaunch(), width=60)
-    sentence = "One seed: differences of a few tenths of a point are noise; --seeds 5 shows how much."
+    accuracies = {trial.label: completed(trial, 0.9 - place / 100) for place, trial in enumerate(sweep.trials())}
+    wide = _report(sweep, store, FakeLaunch(accuracies), width=60)
+    sentence = "Is it the best? Cannot be told from one seed: ahead of lr=0.1, width=8 by 1.00 points."
     assert sentence in wide
     out = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
     Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(sweep, sweep.trials())
     lines = out.file.getvalue().splitlines()
-    (first,) = [number for number, line in enumerate(lines) if line.startswith("One seed: ")]
+    (first,) = [number for number, line in enumerate(lines) if line.startswith("Is it the best?")]
     assert " ".join(line.strip() for line in lines[first : first + 2]) == sentence
 
 

@@ -85,7 +85,7 @@ def test_the_study_runs_sums_up_and_goes_on_where_it_was(study, tmp_path):
     rows = {row["sweep"]: row for row in csv.DictReader((tmp_path / "study" / "study.csv").read_text().splitlines())}
     assert rows["batch_size"]["chosen"] == "30000"
     assert rows["batch_size"]["winner"] == "2000"
-    assert rows["batch_size"]["difference"] == "one seed: who knows"
+    assert rows["batch_size"]["difference"] == "undecided, one seed"
     assert (tmp_path / "study" / "overview.png").read_bytes().startswith(b"\x89PNG")
     assert list((tmp_path / "loss").glob("loss=mse,batch_size=2000,*")), "the winner's batch size was carried on"
     again = subprocess.run([sys.executable, "-m", "sweeps", *flags], capture_output=True, text=True)

@@ -9,6 +9,7 @@ from functools import cached_property
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, cells, ranking, winner
+from nnhp_torch.core.verdict import Verdict, verdicts
 from nnhp_torch.report.look import CELLS
 
 SHOWN = 300  # cells of a page; of more the best
@@ -50,6 +51,11 @@ class Part:
     def best(self) -> Cell | None:
         """The winner."""
         return winner(self.sweep, self.gathered)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What the seeds allow to say of each cell."""
+        return verdicts(self.sweep, self.gathered)
 
     @cached_property
     def shown(self) -> list[Cell]:

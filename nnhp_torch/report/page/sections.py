@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from nnhp_torch.core.grid import defaults
-from nnhp_torch.core.significance import doubts
 from nnhp_torch.core.summary import twin
 from nnhp_torch.report.csv import table_of as csv_table
 from nnhp_torch.report.look import CELLS
@@ -17,6 +16,7 @@ from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, space
 from nnhp_torch.report.page.tables import in_words, scroll, spaced, table_of, table_of_cells
 from nnhp_torch.report.progress import count, duration
+from nnhp_torch.report.words import answer, claim, why_no_winner
 
 ROWS = 1_000  # of the table of trials
 
@@ -29,27 +29,26 @@ def head(part: Part) -> list[Html]:
         now = f"{datetime.now(timezone.utc):%H:%M:%S} UTC"
         what = f"Running: {left} at {now}; loaded anew, the page has more." if part.running else f"Interrupted: {left}."
         said.append(tag("p", what, class_="running"))
-    finished = all(cell.ranked for cell in part.gathered)
-    sentence = part.sweep.verdict(part.gathered) if part.sweep.verdict is not None and finished else ""
+    sentence = claim(part.sweep, part.gathered)
     about = " ".join(part.sweep.about.strip().split("\n\n")[0].split())
-    return [*said, lead(part), *(tag("p", text, class_="soft") for text in (sentence, about) if text)]
+    return [*said, lead(part), *(tag("p", text, class_="soft") for text in (*sentence.split("\n"), about) if text)]
 
 
 def lead(part: Part) -> Html:
     """The answer in a sentence, and what is to be held against it."""
-    if part.best is None:
-        return tag("p", "No winner: no cell has completed with all its seeds.", class_="lead")
+    if (why := why_no_winner(part.sweep, part.verdicts)) or part.best is None:
+        return tag("p", f"No winner: {why}", class_="lead")
     test = part.best.text(twin(part.sweep, "test", part.gathered))
     value = f"{in_words(part.sweep.monitor, part.sweep)} {spaced(part.best.text(part.sweep.monitor))}"
     value += f" (test {spaced(test)})" if test else ""
     if len(part.sweep.axes) <= WIDE:
-        lead = tag("p", tag("strong", part.best.label), f" is best: {value}.", class_="lead")
+        lead = tag("p", tag("strong", part.best.label), f" leads: {value}.", class_="lead")
     else:
         found = tag("strong", f"The best of {len(part.gathered)}")
         lead = tag("p", found, f" reaches {value}.", class_="lead")
         lead = Html(lead + tag("p", part.best.label))
-    sentence = doubts(part.best, part.gathered, part.sweep.objective)
-    return Html(lead + (tag("p", sentence, class_="answer") if sentence else ""))
+    sentences = answer(part.sweep, part.verdicts, part.outcome.results.values()).split("\n")
+    return Html(lead + "".join(tag("p", sentence, class_="answer") for sentence in sentences if sentence))
 
 
 def facts(part: Part) -> Html:

@@ -38,7 +38,7 @@ def _cells(part: Part, gathered: list[Cell]) -> Html:
     axis = axis_of(sweep.objective, (v for cell in gathered for v in cell.values_of(sweep.monitor)))
     train = twin(sweep, "train", part.gathered)
     less = (*LESS, train) if len(sweep.axes) > WIDE else LESS  # the table of trials has them
-    named = {name: v for name, v in columns(sweep, gathered, part.best).items() if name not in less}
+    named = {name: v for name, v in columns(sweep, gathered, part.verdicts).items() if name not in less}
     kinds = [_kind(name, name == train) for name in named]
     kinds[0] = ""  # it names the row
     words = [in_words(name, sweep) or "remark" for name in named]

@@ -1,0 +1,62 @@
+"""Trainings that jump, by how much one seed moves, and what has learned nothing."""
+
+import dataclasses
+import math
+
+import pytest
+from conftest import completed
+
+from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.steadiness import counting_error, jumping, learned_nothing, one_seed_moves
+from nnhp_torch.core.summary import Cell
+
+
+def _cell(sweep, values, lr=0.1, curve=None):
+    """A cell with these final accuracies, on curves that end in them."""
+    swept = dataclasses.replace(sweep, axes={"lr": [lr]})
+    results = [completed(trial) for trial in swept.trials(seeds=range(len(values)))]
+    results = [
+        dataclasses.replace(result, history={"val_accuracy": [*(curve or [value]), value]})
+        for result, value in zip(results, values, strict=True)
+    ]
+    return Cell({"lr": lr}, results, len(results))
+
+
+STEADY = [0.968, 0.9689, 0.9692, 0.9681, 0.9684]
+
+
+def test_a_seed_far_behind_the_others_has_failed(sweep):
+    jumps = _cell(sweep, [0.9331, 0.9569, 0.9543, 0.7346, 0.9594], lr=0.2)
+    (found,) = jumping(sweep, [_cell(sweep, STEADY), jumps])
+    assert found.cell is jumps
+    assert (found.median, found.low, found.high, found.failed) == (0.9543, 0.7346, 0.9594, 1)
+
+
+def test_a_curve_that_falls_far_in_an_epoch_jumps_though_all_seeds_end_well(sweep):
+    falls = _cell(sweep, STEADY, lr=0.2, curve=[0.1, 0.5, 0.97, 0.86])
+    (found,) = jumping(sweep, [_cell(sweep, STEADY), falls])
+    assert (found.failed, found.fall) == (0, pytest.approx(0.11))
+    assert not jumping(sweep, [_cell(sweep, STEADY), _cell(sweep, STEADY[::-1], lr=0.2)])
+    assert not jumping(sweep, [_cell(sweep, [0.9])]), "one seed says nothing of that"
+
+
+def test_the_ledger_tells_by_how_much_one_seed_moves_at_the_same_settings(sweep):
+    one, others = _cell(sweep, STEADY[:1]), _cell(sweep, STEADY).results
+    elsewhere = _cell(sweep, [0.1, 0.9], lr=0.3).results
+    assert one_seed_moves([one], [*others, *elsewhere], "val_accuracy") == pytest.approx(0.00051, abs=1e-5)
+    assert math.isnan(one_seed_moves([one], [*one.results, *elsewhere], "val_accuracy"))
+
+
+def test_an_accuracys_steps_tell_over_how_many_examples_it_is_counted(sweep):
+    count, error = counting_error(_cell(sweep, [0.97], curve=[0.9699, 0.95]), "val_accuracy")
+    assert (count, error) == (10_000, pytest.approx((0.97 * 0.03 / 10_000) ** 0.5))
+    assert counting_error(_cell(sweep, [0.97], curve=[2.3, 2.2]), "val_accuracy")[0] == 0, "no shares of a count"
+    assert counting_error(_cell(sweep, [0.97]), "val_accuracy")[0] == 0, "it never moved"
+
+
+def test_what_ends_no_better_than_after_the_first_epoch_has_learned_nothing(sweep):
+    accuracy = Objective.of("val_accuracy")
+    assert learned_nothing(_cell(sweep, [0.1064, 0.1135], curve=[0.11, 0.3]), accuracy)
+    assert not learned_nothing(_cell(sweep, [0.1064, 0.5], curve=[0.11, 0.3]), accuracy), "one of them has"
+    assert not learned_nothing(_cell(sweep, [0.97], curve=[0.97]), accuracy), "it was good at once"
+    assert not learned_nothing(_cell(sweep, [0.1], curve=[0.1]), Objective.of("val_loss"))

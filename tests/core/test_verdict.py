@@ -1,0 +1,101 @@
+"""What is said of every cell against the best: worse, as good or undecided, and how many more seeds would decide."""
+
+import dataclasses
+import math
+
+import pytest
+from conftest import FakeLaunch, completed
+
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.summary import cells
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.core.verdict import verdicts
+
+
+def _judge(sweep, store, by_lr, **changes):
+    """Verdicts of a sweep over lr, with each cell's accuracies by seed; None is a trial that diverged."""
+    swept = dataclasses.replace(sweep, axes={"lr": list(by_lr)}, **changes)
+    trials = swept.trials(seeds=range(len(next(iter(by_lr.values())))))
+    for trial in trials:
+        value = by_lr[trial.cell["lr"]][trial.config.seed]
+        store.append(TrialResult.of(trial, "diverged") if value is None else completed(trial, value))
+    return verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, trials)))
+
+
+def _kinds(found):
+    return [verdict.kind for verdict in found]
+
+
+BEST = [0.9500, 0.9512, 0.9494, 0.9506, 0.9503]
+
+
+def test_a_cell_far_behind_is_worse_and_its_interval_excludes_0(sweep, store):
+    best, far, _ = _judge(sweep, store, {0.1: BEST, 0.2: [v - 0.05 for v in BEST[::-1]], 0.3: [0.9] * 5})
+    assert (best.kind, far.kind) == ("best", "worse")
+    assert 0 < far.low < far.gap < far.high
+    assert far.gap == pytest.approx(0.05)
+    assert far.p < 0.05
+    assert (far.seeds, far.behind, far.more) == (5, 5, None)
+
+
+def test_a_cell_whose_interval_lies_within_what_matters_is_as_good(sweep, store):
+    """The same numbers are undecided if a tenth as much matters."""
+    values = {0.1: BEST, 0.2: [0.9499, 0.9513, 0.9492, 0.9507, 0.9503]}
+    _, close = _judge(sweep, store, values)
+    assert close.kind == "as good"
+    assert close.high <= 0.001
+    assert _kinds(_judge(sweep, store, values, matters=0.0001)) == ["best", "undecided"]
+
+
+def test_what_is_told_from_the_best_by_less_than_matters_is_as_good(sweep, store):
+    values = {0.1: BEST, 0.2: [v - 0.0005 for v in BEST]}
+    assert _kinds(_judge(sweep, store, values)) == ["best", "as good"]
+    assert _kinds(_judge(sweep, store, values, matters=0.0004)) == ["best", "worse"]
+
+
+def test_an_undecided_cell_says_how_many_more_seeds_would_decide(sweep, store):
+    near = [0.9480, 0.9522, 0.9464, 0.9526, 0.9493]
+    _, found = _judge(sweep, store, {0.1: BEST, 0.2: near})
+    assert found.kind == "undecided"
+    assert found.low < 0 < found.high
+    # Student's t: differences of 0.0006 with a standard deviation of 0.0020 exclude 0 from 46 seeds on.
+    assert 5 + found.more == pytest.approx(46, abs=3)
+    # Ten times as far, they nearly do with the seeds that there are.
+    _, far = _judge(sweep, store, {0.1: BEST, 0.2: [v - 0.0013 for v in near]})
+    assert far.kind == "undecided"
+    assert far.more < 5
+
+
+def test_where_no_difference_is_known_to_matter_no_cell_is_as_good(sweep, store):
+    losses = {0.1: [0.10, 0.11, 0.12], 0.2: [0.1001, 0.1099, 0.1201], 0.3: [0.51, 0.50, 0.53]}
+    assert _kinds(_judge(sweep, store, losses, mode="min", monitor="val_loss2")) == ["unranked"] * 3, "not logged"
+    found = _judge(sweep, store, losses, mode="min")
+    assert _kinds(found) == ["best", "undecided", "worse"]
+    assert found[2].gap == pytest.approx(0.4, abs=0.01), "less is better, and the gap is above 0"
+
+
+def test_a_cell_with_the_same_curves_is_as_good_whatever_matters_also_with_one_seed(sweep, store):
+    _, same = _judge(sweep, store, {0.1: BEST, 0.2: BEST}, matters=1e-9)
+    assert (same.kind, same.same, same.gap) == ("as good", True, 0)
+    _, same, other = _judge(sweep, store, {0.1: [0.9], 0.2: [0.9], 0.3: [0.8]})
+    assert (same.kind, other.kind) == ("as good", "undecided")
+
+
+def test_with_one_seed_nothing_is_decided(sweep, store):
+    _, other = _judge(sweep, store, {0.1: [0.95], 0.2: [0.65]})
+    assert other.kind == "undecided"
+    assert other.gap == pytest.approx(0.3)
+    assert all(math.isnan(value) for value in (other.p, other.low, other.high))
+    assert other.more is None
+
+
+def test_cells_that_have_not_completed_are_not_judged(sweep, store):
+    found = _judge(sweep, store, {0.1: [0.9, None], 0.2: [0.9, 0.91], 0.3: [0.5, 0.51]})
+    assert _kinds(found)[0] == "unranked"
+    assert _kinds(_judge(sweep, store, {0.4: [None]})) == ["unranked"]
+
+
+@pytest.mark.parametrize("matters", [-1, 0, math.inf, math.nan])
+def test_a_difference_that_cannot_matter_is_refused(sweep, matters):
+    with pytest.raises(ValueError, match="matters must be a difference above 0"):
+        dataclasses.replace(sweep, matters=matters)

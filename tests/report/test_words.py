@@ -1,0 +1,93 @@
+"""What is said of a sweep's winner: the answer, the numbers, the test."""
+
+import dataclasses
+
+from conftest import FakeLaunch, completed
+
+from nnhp_torch.core.summary import cells
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.core.verdict import verdicts
+from nnhp_torch.report.words import answer, why_no_winner
+
+
+def _found(sweep, store, accuracies, **changes):
+    """A sweep over lr and its verdicts, with each cell's accuracies by seed."""
+    swept = dataclasses.replace(sweep, axes={"lr": list(accuracies)}, **changes)
+    trials = swept.trials(seeds=range(len(next(iter(accuracies.values())))))
+    for trial in trials:
+        store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
+    return swept, verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, trials)))
+
+
+def _answer(sweep, store, accuracies, **changes):
+    return answer(*_found(sweep, store, accuracies, **changes)).splitlines()
+
+
+def test_a_clear_winner_is_called_one_then_comes_the_number_then_the_test(sweep, store):
+    assert _answer(sweep, store, {0.1: [0.95, 0.96, 0.94], 0.2: [0.65, 0.66, 0.64]}) == [
+        "Is it the best? Yes: every other cell is worse, the next by 30.00 points (29.05 to 30.95).",
+        "(3 seeds, paired, corrected for picking the best of 2, 5% level; "
+        "as good means within 0.10 points (--matters 0.001))",
+    ]
+
+
+def test_cells_that_are_told_from_the_winner_and_those_that_are_not_are_named_with_their_numbers(sweep, store):
+    said = _answer(
+        sweep,
+        store,
+        {0.1: [0.95, 0.96, 0.94, 0.95], 0.2: [0.96, 0.94, 0.95, 0.945], 0.3: [0.90, 0.911, 0.889, 0.90]},
+    )
+    assert said[0].startswith("Is it the best? Cannot be told from lr=0.2 by 0.13 points (")
+    assert "more seeds would decide (--seeds " in said[0]
+    assert said[1].startswith("Worse: lr=0.3 by 5.00 points (")
+
+
+def test_a_sweep_that_distinguishes_nothing_says_that_the_seeds_are_too_few_for_the_largest_difference(sweep, store):
+    said, *_ = _answer(sweep, store, {0.1: [0.72, 0.95, 0.60], 0.2: [0.60, 0.55, 0.62]})
+    assert "Cannot be told from any other cell: 3 seeds are too few for 16.67 points, the largest difference." in said
+    assert "more seeds would decide (--seeds " in said
+
+
+def test_as_good_a_cell_as_the_winner_is_named_and_the_answer_is_no(sweep, store):
+    values = [0.95, 0.951, 0.949, 0.9505]
+    said = _answer(sweep, store, {0.1: values, 0.2: values, 0.3: [value - 0.0003 for value in values], 0.4: [0.5] * 4})
+    assert said[0] == (
+        "Is it the best? No. As good: lr=0.2, the same to the last digit; lr=0.3 by 0.03 points (0.02 to 0.04)."
+    )
+
+
+def test_a_setting_that_changes_nothing_crowns_no_winner(sweep, store):
+    for seeds in (1, 2):
+        swept, found = _found(sweep, store, {lr: [0.95] * seeds for lr in (0.1, 0.2, 0.3)})
+        assert why_no_winner(swept, found) == "the same in all 3, to the last digit: lr changes nothing here."
+        assert answer(swept, found) == ""
+
+
+def test_cells_that_guess_crown_no_winner(sweep, store):
+    swept, found = _found(sweep, store, {0.1: [0.4, 0.1], 0.2: [0.3, 0.1]})
+    assert why_no_winner(swept, found).startswith("even the best, lr=0.1, learned nothing")
+
+
+def test_a_metric_that_is_no_accuracy_has_its_own_unit_and_says_that_nothing_is_known_to_matter(sweep, store):
+    said, test = _answer(sweep, store, {0.1: [1.0] * 3, 0.2: [1.0] * 3, 0.3: [0.9] * 3}, monitor="val_loss")
+    assert "all of them end with the same" in said
+    assert test.endswith("no smallest difference that matters is given (--matters): no cell is called as good)")
+
+
+def test_of_cells_of_which_none_has_completed_nothing_is_said(sweep, store):
+    assert _answer(sweep, store, {0.1: [1.0], 0.2: [1.1]}, mode="max", monitor="val_f1") == [], "not logged"
+
+
+def test_with_one_seed_it_gives_the_number_what_one_seed_moves_and_the_command_that_decides(sweep, store):
+    said = _answer(sweep, store, {0.1: [0.95], 0.2: [0.94]})
+    assert said[0] == "Is it the best? Cannot be told from one seed: ahead of lr=0.2 by 1.00 points."
+    assert said[1].endswith("--seeds 5 decides more.")
+    swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]})
+    known = [completed(trial, 0.93 + trial.config.seed / 100) for trial in swept.trials(seeds=range(3))]
+    found = verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=[0]))))
+    assert "One seed moves a cell by 1.00 points (standard deviation, from the ledger)." in answer(swept, found, known)
+
+
+def test_a_cell_that_is_behind_in_every_seed_is_said_to_be(sweep, store):
+    said = _answer(sweep, store, {0.1: [0.96, 0.96, 0.95, 0.96], 0.2: [0.95, 0.70, 0.94, 0.955], 0.3: [0.5] * 4})
+    assert "although behind in every trial" in said[0]

@@ -1,0 +1,130 @@
+"""What a sweep says of the claim that goes with it, and when it says that it cannot tell."""
+
+import dataclasses
+import io
+
+import pytest
+from conftest import FakeLaunch, completed
+from rich.console import Console
+
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.summary import Cell, cells
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.table import TableReport
+from sweeps import activity_regularization, batch_norm, dropout, early_stopping, gradient_clipping
+from sweeps._base import judged
+
+
+@pytest.mark.parametrize(
+    ("effects", "said", "test"),
+    [
+        ([0.2], "Cannot be told from one seed: so far.", "--seeds 5 decides more"),
+        ([0.2, -0.1], "Cannot be told: so far. --seeds ", "2 seeds, paired t-test, p=0.8"),
+        ([0.001, 0.0012, 0.0011], "Yes: so far.", "3 seeds, paired t-test, p=0.0027"),
+        ([-0.001, -0.0012, -0.0011], "No, the opposite: so far.", "3 seeds, paired t-test, p=0.0027"),
+    ],
+)
+def test_a_claim_is_answered_first_then_comes_the_number_then_the_test(effects, said, test):
+    answer, tested = judged("Do pigs fly?", "so far", effects, [0.0] * len(effects)).splitlines()
+    assert answer.startswith(f"Do pigs fly? {said}")
+    assert tested == f"({test})"
+
+
+def test_an_answer_that_was_picked_from_several_pays_for_it():
+    """Differences of 1, 2 and 3 points over three seeds have p=0.0742; the best of three has three times that."""
+    after, before = [0.91, 0.92, 0.93], [0.90, 0.90, 0.90]
+    assert "p=0.074)" in judged("Better?", "so far", after, before)
+    assert "p=0.22, corrected for the best of 3)" in judged("Better?", "so far", after, before, of=3)
+
+
+def _verdict(sweep, store, accuracies, **changes):
+    """Of a sweep whose cells have these accuracies by seed, in the order of the grid."""
+    trials = sweep.trials(seeds=range(len(accuracies[0])))
+    by_cell = dict(zip(dict.fromkeys(trial.label for trial in trials), accuracies, strict=True))
+    for trial in trials:
+        result = completed(trial, by_cell[trial.label][trial.config.seed])
+        history = result.history | {
+            metric: [values[trial.label] + trial.config.seed / 1000] * 3 for metric, values in changes.items()
+        }
+        store.append(dataclasses.replace(result, history=history))
+    return sweep.verdict(cells(Sweeper(FakeLaunch(), store).run(sweep, trials)))
+
+
+def test_a_regularizer_is_judged_by_its_best_cell_against_the_least_of_it(store):
+    said = _verdict(dropout.SWEEP, store, [[0.90, 0.901, 0.902], [0.93] * 3, [0.95, 0.9512, 0.9518], [0.91] * 3])
+    assert said.startswith(
+        "Does dropout help on images not seen? Yes: "
+        "+5.00 points of val_accuracy from dropout=0.1 to dropout=0.5, the best of 3;"
+    )
+    assert "corrected for the best of 3" in said
+
+
+def test_of_one_seed_no_regularizer_is_said_to_help(store):
+    said = _verdict(dropout.SWEEP, store, [[0.90], [0.93], [0.95], [0.91]])
+    assert said.startswith("Does dropout help on images not seen? Cannot be told from one seed: +5.00 points")
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "answer"),
+    [
+        # off and on at the lower rate, off and on at the higher one
+        ([0.90, 0.91, 0.50, 0.95], "Yes: +1.00 points of val_accuracy at lr=0.001, +45.00 points at lr=0.1."),
+        ([0.90, 0.95, 0.90, 0.92], "No, the opposite: +5.00"),
+        ([0.90, 0.70, 0.90, 0.89], "No, the opposite: -20.00"),
+        ([0.90, 0.91, 0.90, 0.91], "Cannot be told: +1.00"),
+    ],
+    ids=["gains more at the higher rate", "gains less there", "loses there", "gains as much there"],
+)
+def test_batch_norm_must_gain_at_the_higher_rate_and_more_than_at_the_lower(store, accuracies, answer):
+    question = "Does batch normalization let a network train at higher learning rates?"
+    noise = [[0, 1, 3, 2], [1, 0, 2, 3], [3, 0, 1, 2], [1, 3, 2, 0]]  # thousandths, by seed
+    seeds = [[value + n / 1000 for n in row] for value, row in zip(accuracies, noise, strict=True)]
+    assert _verdict(batch_norm.SWEEP, store, seeds).startswith(f"{question} {answer}")
+
+
+def test_of_one_seed_batch_norm_is_not_said_to_let_a_network_do_anything(store):
+    assert "Cannot be told from one seed: +1.00" in _verdict(batch_norm.SWEEP, store, [[0.90], [0.91], [0.5], [0.95]])
+
+
+def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):
+    said = _verdict(early_stopping.SWEEP, store, [[0.95], [0.90], [0.93], [0.94], [0.96]]).splitlines()
+    assert said[0] == "Early stopping, against 3 epochs (one seed, which decides nothing: --seeds 5):"
+    assert said[1] == "patience 1: 3 epochs, -5.00 points of val_accuracy"
+    assert said[4] == "patience 10: 3 epochs, +1.00 points of val_accuracy"
+
+
+def test_a_price_on_activity_is_said_to_make_it_sparse_if_the_highest_adds_zeros_in_several_seeds(store):
+    labels = [trial.label for trial in activity_regularization.SWEEP.trials()]
+    shares = dict(zip(labels, [0.3, 0.4, 0.5, 0.6, 0.3, 0.3, 0.3, 0.3], strict=True))
+    said = _verdict(activity_regularization.SWEEP, store, [[0.9] * 3] * 8, val_sparsity=shares)
+    one, _, other, _ = said.splitlines()
+    assert one.startswith("Does a price on activity (l1) make it sparse? Yes: the share of zeros by")
+    assert other.startswith("Does a price on activity (l2) make it sparse? Cannot be told: the share of zeros by")
+
+
+def _clipping(sweep, seeds):
+    """What is said if SGD diverges at the higher rate without clipping, and reaches 0.9 in all else."""
+    result = completed(sweep.trials()[0], 0.9)
+    diverged = dataclasses.replace(result, status="diverged", history={})
+    return gradient_clipping.SWEEP.verdict(
+        [
+            Cell(values, [diverged if values == {"lr": 1.0, "gradient_clip": None} else result] * seeds, seeds)
+            for values in gradient_clipping.SWEEP.cells()
+        ]
+    )
+
+
+def test_a_rate_at_which_the_network_diverges_without_clipping_answers_its_claim_with_several_seeds(sweep):
+    question = "Does gradient clipping let a network train at higher learning rates?"
+    number = "at lr=1.0 it diverges without and reaches val_accuracy=0.9000 with it"
+    assert _clipping(sweep, 3) == f"{question} Yes: {number}.\n(3 of 3 seeds diverge without it, none with it)"
+    assert _clipping(sweep, 1).startswith(f"{question} Cannot be told from one seed: {number}.")
+
+
+def test_the_table_has_the_answer_of_a_sweep_in_which_a_cell_diverged(sweep, store):
+    told = dataclasses.replace(sweep, verdict=lambda cells: f"{len(cells)} cells, one of them diverged")
+    out = Console(file=io.StringIO())
+    first = told.trials()[0]
+    launch = FakeLaunch({first.label: TrialResult.of(first, "diverged")})
+    Sweeper(launch, store, [TableReport(out, store, "python mine.py")]).run(told, told.trials())
+    assert "4 cells, one of them diverged" in out.file.getvalue()
