@@ -115,7 +115,7 @@ def test_it_says_the_winner_what_failed_what_was_the_same_and_how_to_repeat_it(s
     failing, *_ = sweep.trials()
     text = _run(sweep, store, FakeLaunch({failing.label: TrialResult.of(failing, "failed", "Traceback\nOops: no")}))
     for said in (
-        "<strong>lr=0.1, width=8</strong> is best: validation accuracy 0.9000 (test 0.8900).",
+        "<strong>lr=0.1, width=8</strong> leads: validation accuracy 0.9000 (test 0.8900).",
         "1 trial failed</strong>: Oops: no",
         "<dt>max_epochs</dt><dd>3</dd>",
         "a CPU (cpu)",
@@ -180,7 +180,7 @@ def test_a_cell_of_which_a_seed_is_missing_in_the_ledger_is_not_ranked(sweep, st
     Sweeper(launch, store).run(sweep, [*sweep.trials(seeds=[1]), *sweep.trials(seeds=[2])[1:]])
     report([str(store.folder)])
     text = (store.folder / "report.html").read_text()
-    assert "<strong>lr=0.1, width=8</strong> is best" in text
+    assert "<strong>lr=0.1, width=8</strong> leads" in text
     assert "1 not run" in text
 
 
