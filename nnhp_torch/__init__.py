@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import GaussianNoise as GaussianNoise
     from nnhp_torch.callbacks import RestoreBestWeights as RestoreBestWeights
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
+    from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.grid import Sweep as Sweep
     from nnhp_torch.core.grid import Trial as Trial
@@ -39,6 +40,7 @@ _HOME = {
     "RestoreBestWeights": "callbacks",
     "StopWhenDiverged": "run.callbacks",
     "WeightConstraint": "callbacks",
+    "WeightSparsity": "callbacks",
     "TrialConfig": "article.config",
     "MNISTDataModule": "mnist.datamodule",
     "DigitImages": "mnist.digits",

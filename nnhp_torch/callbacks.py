@@ -108,15 +108,12 @@ class WeightConstraint(HookCallback):
         self.constraint: Callable[[Tensor], Tensor] = functools.partial(function, **options)
         if isinstance(constraint, str):
             self.constraint(torch.ones(1, 1))  # refuses options that are out of range
-        try:
-            self.pattern = re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from None
+        self.pattern = _compiled(pattern)
         self.kernels_only = kernels_only
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.remove_hooks()
-        candidates = {name: w for name, w in pl_module.named_parameters() if w.ndim >= 2 or not self.kernels_only}
+        candidates = _kernels(pl_module) if self.kernels_only else dict(pl_module.named_parameters())
         matching = {id(w) for name, w in candidates.items() if self.pattern.search(name)}
         for optimizer in trainer.optimizers:
             weights = [w for group in optimizer.param_groups for w in group["params"] if id(w) in matching]
@@ -133,6 +130,54 @@ class WeightConstraint(HookCallback):
     def _constrain(self, weights: list[Tensor], optimizer: Optimizer, *_: Any) -> None:
         for w in weights:
             w.copy_(self.constraint(w))
+
+
+class WeightSparsity(L.Callback):
+    """Logs `weight_sparsity` at each epoch's end: the share of weights that are nearly zero.
+
+    It shows what an l1 penalty does that an l2 penalty does not. Biases and a normalization's factors do not count.
+
+    Args:
+        pattern: regular expression searched in the parameters' names within the LightningModule.
+        below: a weight counts if its absolute value is smaller than this.
+
+    Raises:
+        ValueError: below is not above 0, or the pattern is none; at the start of a fit, no parameter matches.
+
+    Example:
+        >>> trainer = L.Trainer(callbacks=[WeightSparsity(r"net\\.hidden", below=0.001)], logger=False)
+    """
+
+    def __init__(self, pattern: str = r"weight$", below: float = 0.001) -> None:
+        if not below > 0:
+            raise ValueError(f"below must be a number above 0, not {below!r}")
+        self.pattern = _compiled(pattern)
+        self.below = below
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        candidates = _kernels(pl_module)
+        self.weights = [w for name, w in candidates.items() if self.pattern.search(name)]
+        if not self.weights:
+            raise ValueError(
+                f"WeightSparsity: no parameter of {type(pl_module).__name__} matches {self.pattern.pattern!r}; "
+                f"there are {', '.join(candidates)}"
+            )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        small = sum((w.detach().abs() < self.below).sum() for w in self.weights)
+        pl_module.log("weight_sparsity", small / sum(w.numel() for w in self.weights))
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from None
+
+
+def _kernels(module: L.LightningModule) -> dict[str, Tensor]:
+    """The parameters by name, without biases and the factors of a normalization."""
+    return {name: w for name, w in module.named_parameters() if w.ndim >= 2}
 
 
 class RestoreBestWeights(L.Callback):

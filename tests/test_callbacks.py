@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint
+from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint, WeightSparsity
 from nnhp_torch.network.constraints import max_norm
 from nnhp_torch.network.module import MLPClassifier
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
@@ -359,3 +359,26 @@ def test_a_metric_that_is_not_there_to_restore_by_is_named_with_those_that_are()
         fit(Scripted([1.0, 2.0]), [RestoreBestWeights("val_f1")])
     with pytest.raises(ValueError, match="mode must be 'max' or 'min', not 'most'"):
         RestoreBestWeights("score", "most")
+
+
+def test_the_share_of_weights_near_zero_is_logged_of_the_layers_that_match():
+    module = mlp(lr=1e-12)  # which changes none of the weights below
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.fill_(0.0009)
+        module.net.hidden[1].linear.weight[0] = -0.5  # one unit of four
+    trainer = fit(module, [WeightSparsity(r"hidden\.1")])
+    assert trainer.callback_metrics["weight_sparsity"] == 0.75
+    trainer = fit(module, [WeightSparsity(r"hidden\.1", below=0.0001)])
+    assert trainer.callback_metrics["weight_sparsity"] == 0
+
+
+def test_what_weight_sparsity_cannot_do_it_says():
+    with pytest.raises(ValueError, match="below must be a number above 0, not 0"):
+        WeightSparsity(below=0)
+    with pytest.raises(ValueError, match="is no regular expression"):
+        WeightSparsity("(")
+    with pytest.raises(
+        ValueError, match=r"no parameter of MLPClassifier matches 'encoder'; there are net.hidden.0.linear"
+    ):
+        fit(mlp(), [WeightSparsity("encoder")])

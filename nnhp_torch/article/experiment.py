@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from nnhp_torch import Setup
 from nnhp_torch.article import printed
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint
+from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint, WeightSparsity
 from nnhp_torch.mnist.datamodule import MNISTDataModule
 from nnhp_torch.network.module import MLPClassifier
 
@@ -46,6 +46,8 @@ def build(config: TrialConfig) -> Setup:
         callbacks.append(GaussianNoise(config.noise))
     if config.weight_constraint != "none":
         callbacks.append(WeightConstraint(config.weight_constraint))
+    if config.reg > 0 and config.n_layers > 0 and config.protocol != "printed":
+        callbacks.append(WeightSparsity(r"net\.hidden\.(?!0\.)"))  # of the layers that have the penalty
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience))
     if config.restore_best:

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
-from nnhp_torch.callbacks import GaussianNoise, WeightConstraint
+from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint, WeightSparsity
 
 
 def _built(**settings):
@@ -75,9 +75,19 @@ def test_noise_constraint_and_early_stopping_come_in_through_callbacks():
     assert noise.std == 0.3
     (constraint,) = _built(weight_constraint="max_norm")[2]
     assert isinstance(constraint, WeightConstraint)
+    (restoring,) = _built(restore_best=True)[2]
+    assert isinstance(restoring, RestoreBestWeights)
     (stopping,) = _built(patience=4)[2]
     assert isinstance(stopping, EarlyStopping)
     assert (stopping.monitor, stopping.mode, stopping.patience) == ("val_accuracy", "max", 4)
+
+
+def test_under_a_penalty_the_share_of_small_weights_is_logged_of_the_layers_that_have_it():
+    module, _, (sparsity,) = _built(reg=0.1, n_layers=2)
+    assert isinstance(sparsity, WeightSparsity)
+    matching = [name for name, _ in module.named_parameters() if sparsity.pattern.search(name) and "weight" in name]
+    assert matching == ["net.hidden.1.linear.weight", "net.hidden.2.linear.weight"]
+    assert _built(reg=0.1, n_layers=0)[2] == [], "without such a layer there is none to look at"
 
 
 def test_every_trial_gets_fresh_instances():

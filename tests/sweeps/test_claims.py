@@ -87,10 +87,11 @@ def test_of_one_seed_batch_norm_is_not_said_to_let_a_network_do_anything(store):
 
 
 def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):
-    said = _verdict(early_stopping.SWEEP, store, [[0.95], [0.90], [0.93], [0.94], [0.96]]).splitlines()
+    last_and_best = ([0.95, 0.96], [0.90, 0.92], [0.93, 0.94], [0.94, 0.95], [0.96, 0.97])
+    said = _verdict(early_stopping.SWEEP, store, [[score] for pair in last_and_best for score in pair]).splitlines()
     assert said[0] == "Early stopping, against 3 epochs (one seed, which decides nothing: --seeds 5):"
-    assert said[1] == "patience 1: 3 epochs, -5.00 points of val_accuracy"
-    assert said[4] == "patience 10: 3 epochs, +1.00 points of val_accuracy"
+    assert said[1] == "patience 1: 3 epochs, -5.00 points of val_accuracy, -3.00 points with the best weights"
+    assert said[4] == "patience 10: 3 epochs, +1.00 points of val_accuracy, +2.00 points with the best weights"
 
 
 def test_a_price_on_activity_is_said_to_make_it_sparse_if_the_highest_adds_zeros_in_several_seeds(store):
