@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, repeated, shared
-from nnhp_torch.report import all_cells, panels
+from nnhp_torch.report import all_cells, large, panels
 from nnhp_torch.report.look import DPI, GREY, LABEL, WIDTH
 from nnhp_torch.report.scale import Scale
 
@@ -17,32 +17,26 @@ if TYPE_CHECKING:
 
     from nnhp_torch.core.plan import Plan
 
+MOST = 24  # cells that have room side by side
 LETTERS = 160  # of the subtitle's lines
 HEIGHT = 4.6  # of the picture of all cells, in inches
 
 
 def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
-    """The picture of all cells above the article's panels, one for each cell."""
+    """The picture of all cells above the article's panels, one for each cell; of many cells a picture that has room."""
     from matplotlib.figure import Figure
 
-    sweep = outcome.sweep
+    sweep, few = outcome.sweep, len(gathered) <= MOST
     below = textwrap.wrap(subtitle(sweep, gathered), LETTERS)
-    heights = [0.42 + 0.17 * len(below), HEIGHT, 0.4 + 2.2 * panels.shape(gathered)[0]]
+    heights = [0.42 + 0.17 * len(below), HEIGHT if few else large.height(gathered)]
+    heights += [0.4 + 2.2 * panels.shape(gathered)[0]] if few else []
     figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
-    head, above, beneath = figure.subfigures(3, 1, height_ratios=heights, squeeze=False).flat
+    head, above, *beneath = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     head.text(0.008, 1 - 0.12 / heights[0], sweep.name.replace("_", " "), fontsize=15, fontweight="bold", va="top")
     head.text(0.008, 0.02, "\n".join(below), fontsize=LABEL, color=GREY, va="bottom")
-    all_cells.draw(above, sweep, gathered, Scale.of(sweep, gathered))
-    panels.draw(beneath, sweep, gathered)
-    return figure
-
-
-def picture(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
-    """The picture of all cells alone, without a title."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
-    all_cells.draw(figure, outcome.sweep, gathered, Scale.of(outcome.sweep, gathered))
+    (all_cells if few else large).draw(above, sweep, gathered, Scale.of(sweep, gathered))
+    for part in beneath:
+        panels.draw(part, sweep, gathered)
     return figure
 
 

@@ -19,8 +19,6 @@ from nnhp_torch.core.summary import Cell, cells
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PANELS = 24  # of a figure: as many as a person can read, drawn in a few seconds
-
 
 class FigureReport(SweepCallback):
     """`figure.png`, and the same picture under Images in TensorBoard (run `figure`)."""
@@ -34,7 +32,7 @@ class FigureReport(SweepCallback):
         gathered = cells(outcome)
         if not outcome.results:
             return
-        if why_undrawn(gathered, PANELS):
+        if why_undrawn(gathered):
             withdraw(self.path)
         else:
             from nnhp_torch.report import figures  # and NumPy with it, which --help need not wait for
@@ -42,14 +40,8 @@ class FigureReport(SweepCallback):
             publish(lambda: figures.draw(outcome, gathered), self.path, outcome.sweep.name)
 
 
-def why_undrawn(gathered: Sequence[Cell], most: int) -> str:
-    """Why there is no figure of these cells; empty if there is one.
-
-    Args:
-        most: how many cells a figure can show.
-    """
-    if len(gathered) > most:
-        return f"none of {len(gathered)} cells, which nobody could read"
+def why_undrawn(gathered: Sequence[Cell]) -> str:
+    """Why there is no figure of these cells; empty if there is one."""
     if not any(result.history for cell in gathered for result in cell.results):
         return "none, because no trial has finished an epoch"
     return ""

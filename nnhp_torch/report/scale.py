@@ -15,13 +15,20 @@ from nnhp_torch.report.look import GREY, SMALL, WORDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from nnhp_torch.core.plan import Plan
     from nnhp_torch.core.summary import Cell
 
 Array = npt.NDArray[np.float64]
 
-STEPS = (1, 2, 5)  # of a decade have a number on a logarithmic axis; over more than three decades, the first alone
+# What has a number within a decade of a logarithmic axis: the densest of which there are ten at most.
+STEPS = (
+    tuple(tenth / 10 for tenth in range(10, 100)),
+    (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
+    (1.0, 2.0, 5.0),
+    (1.0,),
+)
 
 
 @dataclass(frozen=True)
@@ -75,23 +82,34 @@ class Scale:
             return f"{shown:.4g}"
         return f"{shown:.0f}%" if shown >= 9.95 else f"{shown:#.2g}%"
 
+    def tick(self, shown: float, _: object = None) -> str:
+        """A number of the axis."""
+        return f"{shown:.4g}{'%' if self.error else ''}"
+
     def dress(self, axes: Axes, *, x: bool = False) -> None:
         """Gives axes this scale, its numbers, and a dotted line at what guessing reaches; along y, or along x."""
-        from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
         line, axis = (axes.axvline, axes.xaxis) if x else (axes.axhline, axes.yaxis)
-        (axes.set_xlim if x else axes.set_ylim)(self.low, self.high)
         if self.log:
             (axes.set_xscale if x else axes.set_yscale)("log")
-            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            steps = STEPS if self.high < 1500 * self.low else STEPS[:1]
-            numbers = [step * 10.0**decade for decade in decades for step in steps]
-            axis.set_major_locator(FixedLocator([n for n in numbers if self.low <= n <= self.high]))
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(lambda shown, _: f"{shown:g}{'%' if self.error else ''}"))
-            (axes.set_xlim if x else axes.set_ylim)(self.low, self.high)
+        self.number(axis, self.low, self.high)
+        (axes.set_xlim if x else axes.set_ylim)(self.low, self.high)
         if self.guessing is not None and self.low <= self.guessing <= self.high:
             line(self.guessing, color=GREY, linestyle=":", linewidth=1)
+
+    def number(self, axis: Axis, low: float, high: float) -> None:
+        """Writes the numbers between two ends beside an axis."""
+        from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+        if not self.log:
+            return
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for steps in STEPS:
+            numbers = [step * 10.0**decade for decade in decades for step in steps]
+            if len(numbers := [number for number in numbers if low <= number <= high]) <= 10:
+                break
+        axis.set_major_locator(FixedLocator(numbers))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(self.tick))
 
     def name_guessing(self, axes: Axes) -> None:
         """Says at the right end of axes what their dotted line is."""

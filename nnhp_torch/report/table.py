@@ -25,7 +25,7 @@ from nnhp_torch.core.verdict import Verdict, verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.csv import write_results, write_verdicts
 from nnhp_torch.report.look import TERMINAL
-from nnhp_torch.report.pictures import PANELS, why_undrawn
+from nnhp_torch.report.pictures import why_undrawn
 from nnhp_torch.report.progress import count, last_line
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.words import answer, claim, interval, of_jumps, why_no_winner
@@ -74,8 +74,6 @@ class TableReport(SweepCallback):
         store: the ledger, to name its folder.
         command: how this sweep is run, `python -m sweeps.batch_size`.
     """
-
-    most_panels = PANELS  # of its figure
 
     def __init__(self, out: Console, store: ResultStore, command: str) -> None:
         self.out = out
@@ -167,7 +165,7 @@ class TableReport(SweepCallback):
         if outcome.read_only:
             line = f"{folder} cannot be written: results.csv and figures are left as they were"
             self.out.print(line, soft_wrap=True, markup=False)
-        why = why_undrawn(gathered, self.most_panels)
+        why = why_undrawn(gathered)
         lines = {} if outcome.read_only else {"Page": str(folder / "report.html")}
         lines |= {"Figure": f"{why}; all is in {folder / 'results.csv'}" if why else str(folder / "figure.png")}
         path = winner_checkpoint(outcome, folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +34,6 @@ class SearchTable(TableReport):
     Args:
         confirmed: how many of the best run on other seeds next.
     """
-
-    most_panels = sys.maxsize  # its figure has one for all
 
     def __init__(self, out: Console, store: ResultStore, command: str, confirmed: int = 0) -> None:
         super().__init__(out, store, command)
