@@ -81,6 +81,8 @@ class Sweep(Plan):
         name, base, build, about, monitor, mode, verdict, environment, matters: those of a Plan.
         axes: field name → values to try; several axes make their product, the last one varying fastest.
         replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
+        declared: the base from which a folder's name says what departs; `dataclasses.replace(sweep, base=…)` keeps it,
+            as does the command line. Default: base.
 
     Raises:
         ValueError: an axis or a replicate is unknown, empty, repeats a value, is both, or holds a value that the
@@ -94,7 +96,7 @@ class Sweep(Plan):
 
     axes: Mapping[str, Sequence[Primitive]]
     replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict)
-    _declared: Any = field(default=None, repr=False)
+    declared: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,8 +110,8 @@ class Sweep(Plan):
             if name in self.axes:
                 raise ValueError(f"{name} is an axis and a replicate: its values are cells, or they repeat each cell")
         check_count(self.size)
-        if self._declared is None:
-            object.__setattr__(self, "_declared", self.base)
+        if self.declared is None:
+            object.__setattr__(self, "declared", self.base)
         for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
             check_config(change(self.base, cell))
         for replicate in _product(self.replicates):
@@ -144,7 +146,7 @@ class Sweep(Plan):
 
     def _name(self, trial: Trial) -> str:
         """The cell, and what departs from the sweep as it was declared; a function of the trial alone."""
-        changed = departures(trial.config, change(self._declared, trial.cell))
+        changed = departures(trial.config, change(self.declared, trial.cell))
         for name, value, usual in (("precision", trial.precision, "32-true"), ("threads", trial.threads, 1)):
             if value != usual:  # the configuration may have a field of the same name
                 changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value

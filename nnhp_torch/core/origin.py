@@ -53,7 +53,7 @@ def sources(build: Any, module: Any) -> dict[str, str]:
     """
     build = getattr(build, "func", build)
     build = build if hasattr(build, "__qualname__") else type(build)
-    bases = [base for base in type(module).__mro__[1:] if not _is_installed(_file(base))]
+    bases = [base for base in type(module).__mro__[1:] if not is_installed(_file(base))]
     digests = {}
     for made in (build, type(module), *bases):
         if digest := digest_of(_file(made)):
@@ -128,7 +128,13 @@ def _find(module: str) -> str | None:
     return found
 
 
-def _is_installed(path: str | None) -> bool:
+def is_own(made: type) -> bool:
+    """Whether a class is the user's: neither of this package nor of one that is installed."""
+    return made.__module__.partition(".")[0] != "nnhp_torch" and not is_installed(_file(made))
+
+
+def is_installed(path: str | None) -> bool:
+    """Whether a file is of an installed package or of Python's own."""
     if path is None:
         return True
     folder = Path(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from nnhp_torch.core.grid import Trial
@@ -31,8 +31,8 @@ class Launch(Protocol):
 class Chooser(Protocol):
     """Chooses trials while the sweep runs, as a search does; iterating over it chooses the next one."""
 
-    def open(self, results: Mapping[str, TrialResult]) -> Sequence[Trial]:
-        """The trials that earlier runs have chosen; `results` is the ledger, from now on this sweep's alone."""
+    def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
+        """The trials that earlier runs have chosen; `known` gives the result that the ledger has of one."""
 
     def remaining(self) -> int:
         """How many it may still choose."""

@@ -85,7 +85,7 @@ class SweepRun:
         self.stop = stop
         self.chooser = chooser
         self.known = self.store.results(maker(sweep.build, sweep.base))
-        chosen = chooser.open(self.known) if chooser else ()
+        chosen = chooser.open(self._known) if chooser else ()
         self.trials = {trial.key: trial for trial in (*trials, *chosen)}
         self.results = known_results(self.store, self.known, self.trials.values())
         self.running: dict[str, Trial] = {}
@@ -149,12 +149,16 @@ class SweepRun:
         """Yields the chooser's trials, skipping those in the ledger or already running."""
         for trial in chooser:
             self.trials.setdefault(trial.key, trial)
-            result = self.results.get(trial.key) or known_results(self.store, self.known, [trial]).get(trial.key)
+            result = self.results.get(trial.key) or self._known(trial)
             if result is not None and result.settled:
                 self.results[trial.key] = result
                 chooser.settle(trial, result)
             elif trial.key not in self.running:
                 yield trial
+
+    def _known(self, trial: Trial) -> TrialResult | None:
+        """The result that the ledger has of a trial; a LedgerError if its record cannot be that trial's."""
+        return known_results(self.store, self.known, [trial]).get(trial.key)
 
     def _cut_off(self, trial: Trial) -> None:
         """Writes down a trial that was stopped with the sweep; it goes on from its last epoch when run again."""

@@ -7,13 +7,15 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from nnhp_torch.run.loaders import stop_workers
+from nnhp_torch.run.places import Places
 from nnhp_torch.run.randomness import seed_all
-from nnhp_torch.run.resumption import go_on, keep_random_state
+from nnhp_torch.run.resumption import around, go_on, keep_random_state
 
 
 class EpochSeed(L.Callback):
@@ -22,8 +24,8 @@ class EpochSeed(L.Callback):
     It seeds random, NumPy and torch at each epoch's first batch, by a mixture of seed, epoch and rank. A loader has
     drawn its order by then, so the checkpoint of an epoch's end keeps the random state too: of these generators in
     each process, of those that loaders, samplers, datasets, the module, its data module and callbacks hold, and of
-    whatever around the loaders has a `state_dict`. A fit that goes on from there puts it back, then makes the epoch's
-    loader and iterator as an uninterrupted one would.
+    whatever around the loaders has a `state_dict`, or a place in plain attributes. A fit that goes on from there puts
+    it back, then makes the epoch's loader and iterator as an uninterrupted one would.
 
     An epoch's worker processes end with it, also persistent ones, which would carry their own random state into
     the next. It must be the first callback of the Trainer.
@@ -37,11 +39,20 @@ class EpochSeed(L.Callback):
         self.seed = seed
         self.on_doubt = on_doubt
         self._kept: dict[str, Any] | None = None
+        self._places = Places()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._places = Places()
+        self._places.look(around(trainer))
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._places.look(around(trainer))
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         progress: Any = trainer.fit_loop.epoch_progress.current
         if progress.processed > progress.completed or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            checkpoint["random_state"] = keep_random_state(trainer)
+            checkpoint["random_state"] = keep_random_state(trainer, self._places)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         self._kept = checkpoint.get("random_state", {})
@@ -49,7 +60,7 @@ class EpochSeed(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._kept is not None:
             kept, self._kept = self._kept, None
-            for doubt in go_on(trainer, kept):
+            for doubt in go_on(trainer, kept, self._places):
                 self.on_doubt(f"resumed, may differ: {doubt}")
         if trainer.current_epoch > 0:  # the first epoch's iterator is there already, with its workers
             stop_workers(trainer.train_dataloader)

@@ -41,12 +41,14 @@ def environment_of_one(values: Mapping[str, str] | None = None) -> Iterator[None
 def isolated() -> Iterator[None]:
     """Puts back at the end what the block has changed in this process.
 
-    That is the random state of python, NumPy and torch; torch's default type and device, threads, gradients,
-    determinism and precision of products; the working directory, the environment, the filters of warnings, and what
-    Lightning logs.
+    That is the random state of python, NumPy, torch and of the generators in global variables of the user's; torch's
+    default type and device, threads, gradients, determinism and precision of products; the working directory, the
+    environment, the filters of warnings, and what Lightning logs.
     """
     import numpy as np
     import torch
+
+    from nnhp_torch.run.randomness import own_generators, set_state, state_of
 
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -65,6 +67,8 @@ def isolated() -> Iterator[None]:
             (_precisions, _set_precisions),
         ):
             stack.enter_context(_kept(get, put_back))
+        for generator in own_generators().values():
+            stack.callback(set_state, generator, state_of(generator))
         stack.callback(np.random.set_state, np.random.get_state())
         stack.callback(torch.set_rng_state, torch.get_rng_state())
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

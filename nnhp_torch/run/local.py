@@ -20,6 +20,7 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
 from nnhp_torch.core.status import Status
 from nnhp_torch.run.isolation import environment_of_one, isolated
+from nnhp_torch.run.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.slot import Slot
 from nnhp_torch.run.worker import import_by_name, prepare, quiet_lightning
@@ -119,65 +120,86 @@ class Workers:
             first = next(trials, None)
             if first is None:
                 return
-            waiting = itertools.chain([first], trials)
             if not self._slots:
                 self.start(self.jobs)
-            self._slots[0].send(("prepare", first))
-            prepared, exhausted = False, False
-            while not (exhausted and all(slot.trial is None for slot in self._slots)):
-                if listener.stopping():
-                    return
-                for slot in self._slots if prepared else ():
-                    if slot.trial is None and not exhausted:
-                        trial = next(waiting, None)
-                        if trial is None:
-                            exhausted = True
-                        else:
-                            listener.started(trial)
-                            slot.run(trial)
-                for slot, message, content in self._messages():
-                    if message == "prepared" or not prepared:
-                        if listener.stopping():  # a signal that reached the worker too
-                            return
-                        if content:
-                            raise slot.refusal(content)
-                        prepared = True
-                    elif slot.trial is not None:
-                        self._heard(slot, slot.trial, message, content, listener)
-                    elif message == "died" and exhausted:
-                        self._slots.remove(slot)
-                    elif message == "died":
-                        self._replace(slot)
+            if self._prepared(first, listener):
+                self._run(itertools.chain([first], trials), listener)
         finally:
             self.close()
 
-    def _heard(self, slot: Slot, trial: Trial, message: str, content: Any, listener: Listener) -> None:
-        if message == "epoch":
-            slot.send(listener.epoch_ended(trial, *content))
-            return
-        if message == "disk full":
-            raise content  # the next trial would find it full as well
-        if (
-            self.runtime.world_size > 1
-            and message == "result"
-            and content.status == "failed"
-            and (end := slot.ending())
-        ):
-            message, content = "died", end  # it has failed because another rank of its trial is no more
+    def _prepared(self, first: Trial, listener: Listener) -> bool:
+        """Whether a worker has found that trials can run, the data at hand; False if the sweep is to stop.
+
+        Raises:
+            PreparationError: they cannot.
+        """
+        self._slots[0].send(Prepare(first))
+        while not listener.stopping():
+            for slot, message in self._messages():
+                if listener.stopping():  # a signal that reached the worker too
+                    return False
+                if isinstance(message, Died):
+                    raise slot.refusal(message.how)
+                if isinstance(message, Prepared):
+                    if message.error is not None:
+                        raise message.error
+                    return True
+        return False
+
+    def _run(self, trials: Iterator[Trial], listener: Listener) -> None:
+        """Keeps every worker busy until the trials have run out and each has ended."""
+        exhausted = False
+        while not (exhausted and all(slot.trial is None for slot in self._slots)):
+            if listener.stopping():
+                return
+            exhausted = exhausted or not self._fill(trials, listener)
+            for slot, message in self._messages():
+                if slot.trial is not None:
+                    self._heard(slot, slot.trial, message, listener)
+                elif exhausted and isinstance(message, Died):
+                    self._slots.remove(slot)
+                elif isinstance(message, Died):
+                    self._replace(slot)
+
+    def _fill(self, trials: Iterator[Trial], listener: Listener) -> bool:
+        """Gives each idle worker a trial; whether there may be more."""
+        for slot in self._slots:
+            if slot.trial is None:
+                trial = next(trials, None)
+                if trial is None:
+                    return False
+                listener.started(trial)
+                slot.run(trial)
+        return True
+
+    def _heard(self, slot: Slot, trial: Trial, message: Any, listener: Listener) -> None:
+        """Passes on what a worker has said of its trial, or that it has died over it."""
+        several = self.runtime.world_size > 1
+        match message:
+            case Epoch():
+                slot.send(listener.epoch_ended(trial, message.number, message.metrics))
+                return
+            case DiskFull():
+                raise message.error  # the next trial would find it full as well
+            case Ended(result) if several and result.status == "failed" and (end := slot.ending()):
+                message = Died(end)  # it has failed because another rank of its trial is no more
         slot.trial = None
-        died = message == "died"
-        # SIGTERM asks a process to end, and often the whole group with it: no fault of the trial's.
-        status: Status = "interrupted" if died and slot.asked_to_end() else "failed"
-        if died or self.runtime.world_size > 1:
+        if isinstance(message, Died):
+            # SIGTERM asks a process to end, and often the whole group with it: no fault of the trial's.
+            status: Status = "interrupted" if slot.asked_to_end() else "failed"
+            result = TrialResult.of(trial, status, message.how)
+        else:
+            result = message.result
+        if several or isinstance(message, Died):
             self._replace(slot)
-        listener.ended(trial, TrialResult.of(trial, status, content) if died else content)
+        listener.ended(trial, result)
 
     def _replace(self, slot: Slot) -> None:
         slot.kill()
         index = self._slots.index(slot)
         self._slots[index] = Slot(self.build, self.runtime, self.threads, index)
 
-    def _messages(self) -> Iterator[tuple[Slot, str, Any]]:
+    def _messages(self) -> Iterator[tuple[Slot, Any]]:
         """What the workers have said, after at most a fifth of a second; a dead one says how it ended.
 
         All are looked at, because one that has died is not heard of while a process that it forked lives.
@@ -187,11 +209,11 @@ class Workers:
             end = slot.ending()  # before its last words, which may come until then
             try:
                 while slot in self._slots and (connection := slot.speaking()) is not None:
-                    yield (slot, *connection.recv())
+                    yield slot, connection.recv()
             except (EOFError, OSError):
                 pass  # its process has ended, and says so below
             if slot in self._slots and end is not None:
-                yield slot, "died", end
+                yield slot, Died(end)
 
 
 def cores() -> int:

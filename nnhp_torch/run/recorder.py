@@ -21,6 +21,7 @@ from nnhp_torch.core.files import must_be_file, replacing
 from nnhp_torch.core.keeping import BEST, LAST, Identity, claim, owner
 from nnhp_torch.core.objective import Objective, standing, unlogged
 from nnhp_torch.run.callbacks import StopWhenDiverged
+from nnhp_torch.run.ending import is_last_epoch, something_follows, stop, sums
 from nnhp_torch.run.epoch_log import EpochLog
 from nnhp_torch.run.saving import RESUMABLE
 
@@ -120,10 +121,11 @@ class Recorder(Checkpoint):
             self.need_monitor()
         self.outdated = trainer.enable_validation and self.validated_at != trainer.global_step
         self.diverged = self._judge(trainer, metrics)
-        trainer.should_stop |= bool(self.diverged)
-        self.complete = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
-        if self.complete and any(map(_acts_at_the_end, (pl_module, *trainer.callbacks))):  # type: ignore[attr-defined]
-            self.ended, self.weights = False, _sums(pl_module)
+        if self.diverged:
+            stop(trainer)
+        self.complete = is_last_epoch(trainer)
+        if self.complete and something_follows(trainer):
+            self.ended, self.weights = False, sums(pl_module)
         if trainer.logger is not None and trainer.is_global_zero:
             trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
         trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
@@ -135,16 +137,15 @@ class Recorder(Checkpoint):
         reason = trainer.strategy.broadcast(reason)  # all ranks stop, or none
         if reason and not self.complete:
             self.pruned, self.complete = reason, True
-            trainer.should_stop = True
-            trainer.save_checkpoint(
-                self.last, weights_only=False, storage_options=RESUMABLE
-            )  # a kill now would train it on
+            stop(trainer)
+            # A kill now would train it on.
+            trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves the weights that others leave at the training's end, such as the best ones or an average."""
         if not self.ended:
             self.ended = True
-            self.outdated |= trainer.enable_validation and self.weights != _sums(pl_module)
+            self.outdated |= trainer.enable_validation and self.weights != sums(pl_module)
             trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -219,17 +220,6 @@ class Recorder(Checkpoint):
         self.diverged = state_dict["diverged"]
         self.pruned = state_dict["pruned"]
         self.notes = list(state_dict["notes"])
-
-
-def _acts_at_the_end(part: L.Callback | L.LightningModule) -> bool:
-    kind = L.LightningModule if isinstance(part, L.LightningModule) else L.Callback
-    return not isinstance(part, Recorder) and type(part).on_train_end is not kind.on_train_end
-
-
-def _sums(module: L.LightningModule) -> list[float]:
-    """One number per weight, by which a change is seen."""
-    weights = [w.detach().double().sum() for w in module.state_dict().values() if isinstance(w, torch.Tensor)]
-    return torch.stack(weights).tolist() if weights else []
 
 
 def _reason(error: Exception) -> str:

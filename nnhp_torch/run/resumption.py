@@ -13,18 +13,21 @@ from lightning.fabric.utilities.data import _set_sampler_epoch
 from torchmetrics import Metric
 
 from nnhp_torch.run.loaders import keep, leaves, put_back, unseen
+from nnhp_torch.run.places import Around, Places
 from nnhp_torch.run.plain import pack, unpack
 from nnhp_torch.run.randomness import random_state, set_random_state
 
 
-def keep_random_state(trainer: Any) -> dict[str, Any]:
+def keep_random_state(trainer: Any, places: Places) -> dict[str, Any]:
     """What the epochs after this one depend on, of every process, in plain values."""
     states, doubts = keep(_loaders(trainer), _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks))
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
         "states": states,
+        "places": places.keep(around(trainer)),
         "metrics": _metrics(trainer),
         "doubts": doubts,
+        "should_stop": trainer.should_stop,
         "loaded": [getattr(loop, name) for loop, name in _loading(trainer)],
     }
     ranks: list[Any] = [mine] * trainer.world_size
@@ -33,7 +36,7 @@ def keep_random_state(trainer: Any) -> dict[str, Any]:
     return {"epoch": trainer.current_epoch + 1, "ranks": ranks}
 
 
-def go_on(trainer: Any, kept: dict[str, Any]) -> list[str]:
+def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
     """At the start of a resumed epoch: puts the random state back, then loads data as an uninterrupted fit would.
 
     Returns:
@@ -41,25 +44,42 @@ def go_on(trainer: Any, kept: dict[str, Any]) -> list[str]:
     """
     if kept.get("epoch") != trainer.current_epoch:
         return ["its checkpoint keeps no random state of the epoch's end"]
-    fit_loop = trainer.fit_loop
     ranks = kept["ranks"]
     mine = ranks[trainer.global_rank % len(ranks)]
+    _load_validation_data(trainer, mine["loaded"][1] >= 0)
     doubts = [*mine["doubts"], *unseen(trainer.train_dataloader), *unseen(trainer.val_dataloaders)]
     if len(ranks) != trainer.world_size:
         doubts.append(f"it ran on {len(ranks)} processes before, on {trainer.world_size} after")
     others = _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks)
     doubts += put_back(mine["states"], _loaders(trainer), others)
-    _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
-    set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
-    for (loop, name), epoch in zip(_loading(trainer), mine["loaded"], strict=True):
+    renewed = []
+    for (loop, name), epoch, loader in zip(_loading(trainer), mine["loaded"], _loaders(trainer), strict=True):
         setattr(loop, name, epoch)
-        if epoch > 0 and trainer.current_epoch - epoch < trainer.reload_dataloaders_every_n_epochs:
+        since, every = trainer.current_epoch - epoch, trainer.reload_dataloaders_every_n_epochs
+        if every and since >= every:
+            renewed.append(loader)
+        elif epoch > 0 and every:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
-    fit_loop.setup_data()
+    doubts += places.put_back(mine["places"], around(trainer), tuple(renewed))
+    _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
+    trainer.should_stop |= mine.get("should_stop", False)
+    set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+    trainer.fit_loop.setup_data()
     for loader in leaves(trainer.train_dataloader):
         _set_sampler_epoch(loader, trainer.current_epoch)
-    fit_loop._resuming_from_checkpoint = False  # it makes the iterator anew, after all hooks
+    trainer.fit_loop._resuming_from_checkpoint = False  # it makes the iterator anew, after all hooks
     return doubts
+
+
+def _load_validation_data(trainer: Any, loaded: bool) -> None:
+    """Has validation loaders where the interrupted fit had them by now, and none where it would make them later."""
+    val_loop = trainer.fit_loop.epoch_loop.val_loop
+    if not loaded:
+        val_loop._combined_loader = None
+    elif trainer.val_dataloaders is None:
+        trainer.validating = True
+        val_loop.setup_data()
+        trainer.training = True
 
 
 def go_on_to_test(
@@ -105,6 +125,17 @@ def _loading(trainer: Any) -> list[tuple[Any, str]]:
         (fit_loop, "_last_train_dl_reload_epoch"),
         (fit_loop.epoch_loop.val_loop, "_last_val_dl_reload_epoch"),
     ]
+
+
+def around(trainer: Any) -> Around:
+    """Where a trial may keep places in its data."""
+    return Around(
+        _loaders(trainer),
+        trainer.lightning_module,
+        trainer.datamodule,
+        trainer.callbacks,
+        trainer.strategy.root_device,
+    )
 
 
 def _loaders(trainer: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.run.isolation import environment_of_one
+from nnhp_torch.run.messages import Run
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.worker import UNGUARDED, serve
 
@@ -56,7 +57,7 @@ class Slot:
         self.trial = trial
         for connection in self.connections:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.send(("run", trial))
+                connection.send(Run(trial))
 
     def ending(self) -> str | None:
         """How the first of its processes to end has ended, None while all live."""
@@ -74,16 +75,14 @@ class Slot:
         printed = f"; what it printed is in {_shown(log)}" if log.is_file() and log.stat().st_size else ""
         return f"the worker process {how}{printed}"
 
-    def refusal(self, content: Any) -> PreparationError:
-        """Why no trial can run, of what its process has said at its start, or of how that has ended."""
-        if isinstance(content, PreparationError):
-            return content
+    def refusal(self, how: str) -> PreparationError:
+        """Why no trial can run, of how its process has ended at its start."""
         if any(process.exitcode == UNGUARDED for process in self.processes):
             return WrongUsage(
                 "the script runs again in each worker process, which imports it: put what it runs, such as main(…), "
                 'below a line `if __name__ == "__main__":`'
             )
-        return PreparationError(content)
+        return PreparationError(how)
 
     def asked_to_end(self) -> bool:
         """Whether one of its processes was ended by SIGTERM."""

@@ -24,7 +24,7 @@ from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder
 from nnhp_torch.core.origin import sources
 from nnhp_torch.core.result import TrialResult, made_by
-from nnhp_torch.run.answer import setup_of
+from nnhp_torch.run.answer import Setup, setup_of
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.run.devices import share
 from nnhp_torch.run.isolation import isolated
@@ -96,10 +96,10 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
 
 
 def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
+    """The fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     setup = setup_of(build(trial.config))
-    module, diverged = setup.module, StopWhenDiverged()
     _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     recorder.settings = dict(setup.trainer)
     resume = recorder.resume(trial.config.max_epochs)
@@ -108,50 +108,69 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         trial,
         runtime,
         max_epochs=trial.config.max_epochs,
-        callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, diverged, recorder],
+        callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, StopWhenDiverged(), recorder],
         logger=[logger, *setup.loggers],
         plugins=[AtomicCheckpointIO()],
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
     if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
-        share(trainer, module, recorder.note)
+        share(trainer, setup.module, recorder.note)
     try:
-        fit_clock = time.perf_counter()
-        if recorder.complete:
-            module.load_state_dict(resume["state_dict"])
-            go_on_to_test(trainer, module, setup.datamodule, resume.get("random_state", {}))
-        else:
-            trainer.fit(module, **setup.fit_data(), ckpt_path=recorder.last if resume else None, weights_only=True)
-        fit_seconds = time.perf_counter() - fit_clock
-        outcome = {
-            "fit_seconds": round(fit_seconds, 3),
+        fitted = {
+            "fit_seconds": _fit(trainer, setup, recorder, resume),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
-            "build": {
-                **made_by(trial),
-                "sources": sources(build, module),
-                **({"trainer": dict(setup.trainer)} if setup.trainer else {}),
-                **({"data": dict(found)} if (found := getattr(setup.datamodule, "checksums", None)) else {}),
-            },
+            "build": _maker(trial, build, setup),
         }
         recorder.need_monitor()
-        if recorder.diverged:
-            return {**outcome, "status": "diverged", "reason": recorder.diverged}
-        if recorder.pruned:
-            return {**outcome, "status": "pruned", "reason": recorder.pruned}
+        if ended := _verdict(recorder):
+            return {**fitted, **ended}
         logger.epoch = recorder.epochs
-        if recorder.outdated:  # the last batches were not validated, as with check_val_every_n_epoch
-            for name, value in _merged(trainer.validate(module, **setup.val_data(), verbose=False)).items():
-                if name in recorder.history:
-                    recorder.history[name][-1] = value
-        test: Mapping[str, float] = {}
-        if runtime.test and (test_data := setup.test_data()) is not None:
-            test = _merged(trainer.test(module, **test_data, verbose=False))
+        test = _test(trainer, setup, recorder, runtime.test)
         repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
         final = {name: values[-1] for name, values in recorder.history.items()}
-        logger.log_outcome({**trial.cell, **repeated}, final | dict(test))
-        return {**outcome, "status": "completed", "test": test}
+        logger.log_outcome({**trial.cell, **repeated}, final | test)
+        return {**fitted, "status": "completed", "test": test}
     finally:
         logger.close()
+
+
+def _fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, resume: Mapping[str, Any]) -> float:
+    """Trains what is left to train; returns the seconds that it took."""
+    clock = time.perf_counter()
+    if recorder.complete:
+        setup.module.load_state_dict(resume["state_dict"])
+        go_on_to_test(trainer, setup.module, setup.datamodule, resume.get("random_state", {}))
+    else:
+        trainer.fit(setup.module, **setup.fit_data(), ckpt_path=recorder.last if resume else None, weights_only=True)
+    return round(time.perf_counter() - clock, 3)
+
+
+def _verdict(recorder: Recorder) -> dict[str, Any]:
+    """How the fit has ended if it did not end well; empty if there is a test to come."""
+    if recorder.diverged:
+        return {"status": "diverged", "reason": recorder.diverged}
+    if recorder.pruned:
+        return {"status": "pruned", "reason": recorder.pruned}
+    return {}
+
+
+def _test(trainer: L.Trainer, setup: Setup, recorder: Recorder, with_test_data: bool) -> dict[str, float]:
+    """The final weights' scores: of the test data, and of the validation data if those were not scored since."""
+    if recorder.outdated:  # the last batches were not validated, as with check_val_every_n_epoch
+        scores = trainer.validate(setup.module, **setup.val_data(), verbose=False)
+        for name, value in _merged(scores).items():
+            if name in recorder.history:
+                recorder.history[name][-1] = value
+    if not with_test_data or (data := setup.test_data()) is None:
+        return {}
+    return _merged(trainer.test(setup.module, **data, verbose=False))
+
+
+def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
+    """Who made the result, under which settings of the Trainer, of which data."""
+    trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
+    data = {"data": dict(found)} if (found := getattr(setup.datamodule, "checksums", None)) else {}
+    return {**made_by(trial), "sources": sources(build, setup.module), **trainer, **data}
 
 
 def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:

@@ -25,6 +25,7 @@ from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.run.isolation import isolated
+from nnhp_torch.run.messages import DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
@@ -62,30 +63,30 @@ def serve(
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
         if not reporting:
             return None
-        connection.send(("epoch", (epoch, dict(metrics))))
+        connection.send(Epoch(epoch, dict(metrics)))
         reason: str | None = connection.recv()  # waiting for it makes the epoch at which a trial is pruned no accident
         return reason
 
     while True:
         try:
-            message, trial = connection.recv()
+            message = connection.recv()
         except (EOFError, OSError):
             return
-        if message == "prepare":
+        if isinstance(message, Prepare):
             try:
-                prepare(build, trial, runtime)
-                connection.send(("prepared", None))
+                prepare(build, message.trial, runtime)
+                connection.send(Prepared())
             except PreparationError as error:
                 _note(traceback.format_exc())
-                connection.send(("prepared", error))
+                connection.send(Prepared(error))
             continue
-        result = attempt(trial, build, _on_device(runtime, index), on_epoch)
+        result = attempt(message.trial, build, _on_device(runtime, index), on_epoch)
         if isinstance(result, OSError):
-            connection.send(("disk full", result))
+            connection.send(DiskFull(result))
         elif reporting or result.status == "failed":  # the other ranks would wait for one that has failed
             if runtime.world_size > 1 and result.status == "failed":
                 result = dataclasses.replace(result, notes=[*result.notes, f"failed on rank {rank}"])
-            connection.send(("result", result))
+            connection.send(Ended(result))
 
 
 def get_ready(threads: int) -> None:

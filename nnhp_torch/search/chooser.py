@@ -67,7 +67,7 @@ class OptunaChooser(SweepCallback):
         self._open: dict[str, list[optuna.trial.Trial]] = {}  # key → the study's trials that wait for its result
         self._spent: dict[str, int] = {}  # key → epochs, all that they may become while it runs
 
-    def open(self, results: Mapping[str, TrialResult]) -> Sequence[Trial]:
+    def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
         """Opens the study; a trial that was running when a kill came is taken up again."""
         import optuna
         from optuna.storages.journal import JournalFileBackend
@@ -89,8 +89,8 @@ class OptunaChooser(SweepCallback):
             chosen[trial.key] = trial
             if isinstance(asked, optuna.trial.Trial):
                 self._open.setdefault(trial.key, []).append(asked)
-            if trial.key in results and results[trial.key].settled:
-                self.settle(trial, results[trial.key])
+            if result := known(trial):
+                self.settle(trial, result)
         return list(chosen.values())
 
     def remaining(self) -> int:

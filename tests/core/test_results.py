@@ -14,6 +14,7 @@ from conftest import completed
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.lock import locked
 from nnhp_torch.core.result import TrialResult
 
 
@@ -177,6 +178,12 @@ def test_a_line_nested_beyond_reading_is_refused(store):
     store.path.write_text("[" * 100_000 + "\n")
     with pytest.raises(LedgerError, match="line 1"):
         store.results()
+
+
+def test_a_folder_is_made_with_those_above_it_when_it_is_locked(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / "a" / "b" / "c") as read_only:
+            assert (read_only, (tmp_path / "a" / "b" / "c").is_dir()) == (False, True)
 
 
 def test_the_lock_stays_where_it_is_when_the_folder_is_set_aside(sweep, store):

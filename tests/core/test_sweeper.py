@@ -8,6 +8,7 @@ from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells, winner
@@ -149,6 +150,14 @@ def test_a_stop_leaves_the_rest_for_the_next_run(sweep, store):
     assert Sweeper(FakeLaunch(), store).run(sweep, sweep.trials()).successful
 
 
+def test_of_a_complete_sweep_nothing_is_left(sweep):
+    trials = sweep.trials()
+    results = {trial.key: completed(trial) for trial in trials}
+    assert [Outcome(sweep, trials, results, unchosen=more).left for more in (0, 3)] == [0, 3]
+    assert (Outcome(sweep, trials, results).left, Outcome(sweep, trials).left) == (0, 4)
+    assert not Outcome(sweep, trials).interrupted
+
+
 def test_only_the_trials_asked_for_are_reported(sweep, store):
     Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2]))
     outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[2]))
@@ -271,3 +280,60 @@ def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
     assert outcome.remarks == [
         "The source of toy has changed since 1 of these results were made: --fresh runs them anew."
     ]
+
+
+class Chooses:
+    """A search that has chosen the first `earlier` of its trials, and chooses the rest one after another."""
+
+    def __init__(self, trials, earlier=0):
+        self.earlier, self.later = trials[:earlier], trials[earlier:]
+        self.told = []
+
+    def open(self, known):
+        for trial in self.earlier:
+            if result := known(trial):
+                self.settle(trial, result)
+        return self.earlier
+
+    def remaining(self):
+        return len(self.later)
+
+    def __iter__(self):
+        while self.later:
+            yield self.later.pop(0)
+
+    def settle(self, trial, result):
+        self.told.append((trial.name, result.status))
+
+
+def test_a_search_runs_what_it_chooses_and_hears_of_every_result(sweep, store):
+    trials = sweep.trials()
+    store.append(completed(trials[1]))
+    chooser, launch = Chooses([*trials, trials[0]]), FakeLaunch()
+    outcome = Sweeper(launch, store).run(sweep, [], chooser=chooser)
+    assert launch.ran == [trial.name for trial in (trials[0], *trials[2:])], "neither the ledger's nor one twice"
+    assert chooser.told == [(trial.name, "completed") for trial in (*trials, trials[0])]
+    assert (outcome.left, [result.name for result in outcome.ordered]) == (0, [trial.name for trial in trials])
+
+
+def test_a_search_may_choose_again_what_is_running(sweep, store):
+    first, second = sweep.trials()[:2]
+
+    def launch(trials, listener):
+        trial = next(trials)
+        listener.started(trial)
+        assert [other.name for other in trials] == [second.name]
+        listener.ended(trial, completed(trial))
+
+    outcome = Sweeper(launch, store).run(sweep, [], chooser=Chooses([first, first, second]))
+    assert outcome.left == 1
+
+
+def test_a_search_never_hears_of_a_record_that_is_not_its_trials(sweep, store):
+    trial = sweep.trials()[0]
+    store.append(dataclasses.replace(completed(trial), sweep="other"))
+    for earlier in (0, 1):
+        chooser = Chooses([trial], earlier)
+        with pytest.raises(LedgerError, match=r"line 1: .*it is of the sweep 'other'"):
+            Sweeper(FakeLaunch(), store).run(sweep, [], chooser=chooser)
+        assert chooser.told == []

@@ -355,15 +355,17 @@ def test_hooks_fire_once_a_step_and_see_the_whole_batch(register, sizes):
 
 
 def test_hooks_on_every_module_fire_once_a_step(sizes):
-    calls = []
+    module, calls = make(), []
+    layers = sum(isinstance(part, torch.nn.Linear) for part in module.modules())
     hook = torch.nn.modules.module.register_module_forward_hook(
-        lambda part, args, y: calls.append(1) if isinstance(part, torch.nn.Softmax) else None
+        lambda part, args, y: calls.append(len(y)) if isinstance(part, torch.nn.Linear) else None
     )
     try:
-        fit_once(make())
+        fit_once(module)
     finally:
         hook.remove()
     assert sizes == WHOLE * 2
+    assert calls == [50] * layers * 2, "training and validation, each layer once"
 
 
 class ComparesExamples(MLPClassifier):

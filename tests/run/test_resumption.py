@@ -22,6 +22,8 @@ from torch.utils.data import (
 from torchmetrics import MaxMetric
 
 from nnhp_torch.core.grid import Sweep
+from nnhp_torch.run.answer import Setup
+from nnhp_torch.run.randomness import random_state, set_random_state
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial import run_trial
 
@@ -173,12 +175,13 @@ class Reload(L.Callback):
         trainer.reload_dataloaders_every_n_epochs = self.every
 
 
-def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: (), max_epochs=3):
+def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: (), max_epochs=3, trainer=()):
     """The trial's result; Killed right after the checkpoint of an epoch, or in the middle of one."""
 
     def build(config):
         disturbed = [] if within is None else [MidEpoch(within)]
-        return Module(config.lr, config.width), Data(train, val), [*callbacks(), *disturbed]
+        module = Module(config.lr, config.width)
+        return Setup(module, Data(train, val), [*callbacks(), *disturbed], dict(trainer))
 
     def on_epoch(epoch, metrics):
         if epoch == after:
@@ -316,6 +319,14 @@ def test_a_checkpoint_from_before_random_state_was_kept_goes_on_with_a_word(tmp_
     torch.save(checkpoint, last)
     (note,) = run(tmp_path, LOADERS["shuffle"]).notes
     assert note == "resumed, may differ: its checkpoint keeps no random state of the epoch's end"
+
+
+def test_the_random_state_of_a_gpu_is_of_no_use_to_a_fit_that_goes_on_without_one():
+    cpu = torch.device("cpu")
+    state = random_state(cpu)
+    drawn = torch.rand(2)
+    set_random_state({**state, "device": torch.zeros(1)}, cpu)
+    assert torch.equal(torch.rand(2), drawn)
 
 
 class Template(Module):

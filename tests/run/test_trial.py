@@ -380,11 +380,30 @@ def test_a_callback_that_raises_makes_a_failed_trial_with_its_traceback(wide, ru
     assert result.status == "failed"
     assert "my own callback" in result.reason.splitlines()[-1]
     assert "in boom" in result.reason
-    assert result.epochs == 1
+    assert (result.epochs, result.hardware["world_size"]) == (1, 1)
     open_files = {Path(file.path).parent for file in psutil.Process().open_files()}
     assert not [folder for folder in open_files if folder.is_relative_to(runtime.folder)], "the logger is closed"
     writers = [thread for thread in threading.enumerate() if "AsyncWriter" in type(thread).__name__]
     assert not writers, "and its thread has ended"
+
+
+class Batches:
+    """A loader that several devices could not share."""
+
+    def __iter__(self):
+        return iter(toy.ToyData().train_dataloader())
+
+
+def test_on_one_device_a_trial_has_its_loaders_and_its_log_as_they_are(trial, runtime):
+    def build(config):
+        module, data, _ = toy.build(config)
+        plain = module.log
+        module.on_fit_start = lambda: seen.append(module.log == plain)
+        return module, {"train": Batches(), "val": data.val_dataloader()}
+
+    seen = []
+    result = run_trial(trial, build, runtime)
+    assert (result.status, result.notes, seen) == ("completed", [], [True])
 
 
 @pytest.mark.parametrize("code", [0, "no licence"])
