@@ -33,7 +33,9 @@ def cluster():
         for name, value in environment().items():
             patch.setenv(name, value)  # nodes inherit where the package and the toys are
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE})
+        quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+        head = {"num_cpus": 0, "object_store_memory": STORE, "_system_config": quick}
+        made = Cluster(initialize_head=True, head_node_args=head)
         made.workers = [made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
         yield made
         made.shutdown()
