@@ -1,4 +1,4 @@
-"""The reference study under lightning_logs/reference/, whose page has its findings.
+"""The reference study under lightning_logs/reference/, whose page has its findings; evidence/ has what backs them.
 
     python -m sweeps.reference
 
@@ -33,12 +33,13 @@ from sweeps._base import CHAIN
 
 FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"
+EVIDENCE = Path("evidence")  # apart from the runs, which a TensorBoard over all of them would show as well
 MONITOR = "val_accuracy"
 
 SEEDS = [123, 124, 125, 126, 127]
 COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
 PROTOCOLS = {"intended": "article", "literal": "printed"}  # Keras's reading → ours
-# What is run once more, and lies in a folder of its name → which sweeps, with which flags.
+# What is run once more, and lies in a folder of its name under evidence/ → which sweeps, with which flags.
 VARIANTS: dict[str, tuple[Collection[str], dict[str, str]]] = {
     "article": (COMPARED, {"protocol": "article"}),
     "printed": (COMPARED, {"protocol": "printed"}),
@@ -54,7 +55,12 @@ def commands() -> Iterator[list[str]]:
     for variant, (names, flags) in VARIANTS.items():
         for name in names:
             (chosen,) = ([f"--{flag}", value] for flag, value in flags.items())
-            yield ["-m", f"sweeps.{name}", "--seeds", str(len(SEEDS)), *chosen, "--log_dir", str(FOLDER / variant)]
+            yield ["-m", f"sweeps.{name}", "--seeds", str(len(SEEDS)), *chosen, "--log_dir", str(EVIDENCE / variant)]
+
+
+def folder_of(name: str, variant: str = "") -> Path:
+    """Where a sweep's ledger lies, from the project's folder."""
+    return (EVIDENCE / variant if variant else FOLDER) / name
 
 
 def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
@@ -62,7 +68,7 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
     flags = VARIANTS[variant][1] if variant else {}
     sweep = load(name, {}, {"protocol": flags.get("protocol", "holdout")})
     trials = sweep.trials(SEEDS if name in CHAIN else SEEDS[:1], flags.get("precision", "32-true"))
-    results = ResultStore(root / FOLDER / variant / name).results()
+    results = ResultStore(root / folder_of(name, variant)).results()
     return Outcome(sweep, trials, {trial.key: results[trial.key] for trial in trials if trial.key in results})
 
 
@@ -97,7 +103,7 @@ class Comparison:
 def comparisons(root: Path = Path()) -> list[Comparison]:
     """Every cell of keras.csv beside ours, as far as it has been run here with all seeds."""
     keras = defaultdict(list)
-    with open(root / FOLDER / "keras.csv", newline="") as file:
+    with open(root / EVIDENCE / "keras.csv", newline="") as file:
         for row in csv.DictReader(file):
             values = row["cell"].replace("opt=", "optimizer=").replace(";", ", ")
             keras[PROTOCOLS[row["mode"]], row["sweep"], values].append(float(row["test_accuracy"]))
@@ -193,6 +199,7 @@ def main() -> None:
     found = findings()
     report(found, FOLDER / "study", console())
     tidy(FOLDER)
+    tidy(EVIDENCE)
     text = PAGE.read_text()
     for name, part in {"findings": markdown(found, comparisons()), "precisions": precision_table(precisions())}.items():
         text = with_block(text, name, part)

@@ -13,12 +13,14 @@ from sweeps import reference
 from sweeps.__main__ import CHAIN, OTHERS
 from sweeps.reference import (
     COMPARED,
+    EVIDENCE,
     FOLDER,
     PAGE,
     SEEDS,
     block,
     comparisons,
     findings,
+    folder_of,
     markdown,
     outcome,
     precision_table,
@@ -44,7 +46,7 @@ def test_every_trial_of_it_is_in_its_ledger(variant, name):
 
 @pytest.mark.parametrize(("variant", "name"), PARTS, ids=lambda value: value or "default")
 def test_figure_table_and_one_seeds_curves_are_there_and_no_checkpoints(variant, name):
-    folder = ROOT / FOLDER / variant / name
+    folder = ROOT / folder_of(name, variant)
     assert {"figure.png", "results.csv", "results.jsonl"} <= {path.name for path in folder.iterdir()}
     for trial in outcome(name, variant, ROOT).trials:
         if trial.config.seed != SEEDS[0]:
@@ -111,7 +113,7 @@ def test_the_chains_of_the_sweeps_page_are_those_in_their_ledgers():
     first = [r for r in outcome("dropout", root=ROOT).ordered if r.config["seed"] == SEEDS[0]]
     article = max(first, key=lambda r: r.final("val_accuracy"))
     assert f"at its end | 2,600 | {article.final('val_accuracy'):.4f} | {article.final('test_accuracy'):.4f} |" in text
-    with open(ROOT / FOLDER / "chain" / "study.csv", newline="") as file:
+    with open(ROOT / EVIDENCE / "chain" / "study.csv", newline="") as file:
         *_, last = rows = list(csv.DictReader(file))
     assert f"at its end | 2,600 | {last['winner_accuracy']} | {last['test_accuracy']} |" in text
     best = max(rows, key=lambda row: float(row["winner_accuracy"]))
