@@ -26,11 +26,12 @@ def label(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) 
 def text(value: Any, default: Any = None) -> str:
     """A value as people read it; its type stands behind it if a value of another type reads alike.
 
-    >>> text(0.1), text(0.001234561), text(None), text("1"), text("1", default="adam")
-    ('0.1', '0.001234561', 'none', '1 (str)', '1')
+    >>> text(0.1), text(0.001234561), text(None), text(1.0), text("1"), text("1", default="adam")
+    ('0.1', '0.001234561', 'none', '1.0', '1 (str)', '1')
     """
-    shown = visible(_short(value))
-    return shown if is_plain(value, default) else f"{shown} ({type(value).__name__})"
+    if is_plain(value, default):
+        return visible(_short(value))
+    return repr(value) if isinstance(value, float) else f"{visible(_short(value))} ({type(value).__name__})"
 
 
 def visible(text: str) -> str:

@@ -115,8 +115,13 @@ class Objective:
 
 
 def standing(metric: str, logged: Collection[str]) -> str:
-    """The name under which a metric was logged: its own, or the first loader's; empty where it was not."""
-    return next((name for name in (metric, metric + FIRST_LOADER) if name in logged), "")
+    """The name under which a metric was logged: its own, or the first loader's; empty where it was not.
+
+    >>> standing("val_loss_epoch", {"val_loss"})  # as Lightning calls the epoch's mean of what is logged per step too
+    'val_loss'
+    """
+    names = (metric, metric.removesuffix("_epoch"))
+    return next((name for plain in names for name in (plain, plain + FIRST_LOADER) if name in logged), "")
 
 
 def unlogged(metric: str, logged: Collection[str]) -> str:

@@ -87,7 +87,7 @@ class TableReport(SweepCallback):
         best = winner(outcome.sweep, gathered)
         self.out.print()
         for remark in outcome.remarks:
-            self._say(Text(remark, style=TERMINAL["warning"]))
+            self.out.print(Text(remark, style=TERMINAL["warning"]))
         self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
         self._say_troubles(outcome)
         self._say_winner(outcome, gathered, best)
@@ -106,19 +106,13 @@ class TableReport(SweepCallback):
         said = answer(sweep, verdicts(sweep, gathered), outcome.known.values())
         return "\n".join(filter(None, [said, *jumps]))
 
-    def _say(self, sentence: Text) -> None:
-        """A terminal breaks it between words, a file has it in one line."""
-        self.out.print(sentence, soft_wrap=not self.out.is_terminal)
-
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
             if result.status in WRONG:
                 line = Text(f"{result.name} {result.status}:", style=TERMINAL["bad"])
                 self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
             for note in result.notes:
-                self.out.print(
-                    Text(f"{result.name} {note}", style=TERMINAL["warning"]), soft_wrap=not self.out.is_terminal
-                )
+                self.out.print(Text(f"{result.name} {note}", style=TERMINAL["warning"]))
         if any("Traceback" in result.reason for result in outcome.ordered):
             log = self.store.log if self.store.log.exists() else self.store.path
             self.out.print(f"The tracebacks are in {log}", soft_wrap=True, markup=False)
@@ -135,7 +129,7 @@ class TableReport(SweepCallback):
         sweep = outcome.sweep
         found = verdicts(sweep, gathered)
         if why := why_no_winner(sweep, found):
-            self._say(Text(f"No winner: {why}"))
+            self.out.print(Text(f"No winner: {why}"))
         elif best is not None:
             equals = [verdict.cell.label for verdict in found if verdict.cell is best or verdict.gap == 0]
             test = best.text(twin(sweep, "test", gathered))
@@ -143,9 +137,9 @@ class TableReport(SweepCallback):
             value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
             self.out.print(Text.assemble("Winner: ", (" and ".join(equals), "bold"), value))
         if best is not None and (sentence := self.doubts(outcome, gathered)):
-            self._say(Text(sentence))
+            self.out.print(Text(sentence))
         if best is not None and (sentence := claim(sweep, gathered)):
-            self._say(Text(sentence))
+            self.out.print(Text(sentence))
 
     def _say_nothing_ran(self, outcome: Outcome) -> None:
         made = outcome.ordered[-1]

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from nnhp_torch.core.names import visible
 
@@ -46,6 +47,12 @@ class Terminal(Console):
         )
         if not self.is_terminal and "COLUMNS" not in os.environ and "width" not in settings:
             self.width = 120
+
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
+        """Prints; text stays on one line where it is piped into a file, in which people search by lines."""
+        if soft_wrap is None and not self.is_terminal:
+            soft_wrap = all(isinstance(part, (str, Text)) for part in objects)
+        super().print(*objects, soft_wrap=soft_wrap, **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

@@ -16,10 +16,11 @@ from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
 from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport, table
+from nnhp_torch.report.terminal import Terminal
 
 
 def _console(width=100):
-    return Console(file=io.StringIO(), width=width, highlight=False)
+    return Terminal(io.StringIO(), width=width)
 
 
 def _report(sweep, store, launch, seeds=(123,), width=100):

@@ -25,6 +25,14 @@ def test_what_the_encoding_lacks_is_spelled():
     assert _printed("✓ 0.97±0.01 ← winner é", "ascii") == "+ 0.97+-0.01 <- winner \\xe9\n"
 
 
+def test_a_sentence_is_one_line_in_a_file_and_broken_between_words_in_a_terminal():
+    sentence = Text("model.width=16, " * 20 + "4 epochs")
+    for is_terminal, lines in ((False, 1), (True, 5)):
+        file = io.StringIO()
+        Terminal(file, width=80, force_terminal=is_terminal).print(sentence)
+        assert len(file.getvalue().splitlines()) == lines
+
+
 def test_a_reader_who_leaves_ends_the_printing_alone():
     reading, writing = os.pipe()
     os.close(reading)

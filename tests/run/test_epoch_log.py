@@ -84,6 +84,11 @@ def test_what_is_logged_per_step_and_per_epoch_has_one_name_and_one_curve(trial,
     assert not [name for name in curves if name.endswith(("_step", "_epoch"))]
 
 
+def test_a_monitor_may_have_the_name_that_lightning_gives_to_the_epochs_mean(trial, tmp_path):
+    both = _logging("both_loss", lambda batch, epoch: batch, on_step=True, on_epoch=True)
+    assert _run(trial, tmp_path, both, monitor="both_loss_epoch").final("both_loss_epoch") == 2.5
+
+
 def test_the_training_itself_sees_the_metrics_that_it_sees_without_a_sweep(trial, tmp_path):
     seen = []
 
