@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, ClassVar
@@ -121,6 +121,33 @@ class TrialConfig:
                 f"batch_size must be at most {images}, the training images of protocol {self.protocol!r}, "
                 f"not {self.batch_size}"
             )
+
+    def in_words(self, without: Collection[str] = ()) -> str:
+        """Says what is trained, for titles: the network, the optimizer, and whatever else is not as usual.
+
+        Args:
+            without: settings that are not to be named, such as the swept ones.
+
+        >>> TrialConfig(max_epochs=80, reg=0.001).in_words(without=["batch_size"])
+        '3 hidden layers × 128 units, Adam lr=0.01, l2=0.001, 80 epochs of MNIST'
+        """
+
+        def say(**words: str) -> str:
+            return " ".join(word for name, word in words.items() if word and name not in without)
+
+        phrases = [
+            say(n_layers=f"{self.n_layers + 1} hidden layers", n_nodes=f"× {self.n_nodes} units"),
+            say(optimizer=self.optimizer, lr=f"lr={self.lr:g}"),
+            say(batch_size=f"batch_size={self.batch_size}"),
+            say(reg=f"{self.reg_type}={self.reg:g}" if self.reg else ""),
+            say(activity_reg=f"activity {self.activity_reg_type}={self.activity_reg:g}" if self.activity_reg else ""),
+        ]
+        named = {"n_layers", "n_nodes", "optimizer", "lr", "batch_size", "reg", "activity_reg"}
+        silent = named | {"reg_type", "activity_reg_type", "log_sparsity", "max_epochs", "dataset", "seed"}
+        unusual = [f.name for f in fields(self) if f.name not in silent and getattr(self, f.name) != f.default]
+        phrases += [say(**{name: f"{name}={getattr(self, name)}"}) for name in unusual]
+        phrases.append(say(max_epochs=f"{self.max_epochs} epochs", dataset=f"of {self.dataset}"))
+        return ", ".join(filter(None, phrases))
 
     def _refuse_what_is_not_printed(self) -> None:
         if self.n_layers < 1:

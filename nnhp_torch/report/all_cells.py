@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell, repeated, winner
-from nnhp_torch.report.look import CELLS, GREY, LABEL, SMALL, TITLE, colours, tidy
-from nnhp_torch.report.scale import Array, Scale
+from nnhp_torch.core.verdict import verdicts
+from nnhp_torch.report.curves import continued, median_curve
+from nnhp_torch.report.look import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, colours, tidy
+from nnhp_torch.report.scale import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +46,12 @@ class Place:
     tick: str
     dash: Any = "-"
 
+    @property
+    def mark(self) -> dict[str, Any]:
+        """How the square at its end looks: hollow if its line is dashed."""
+        face = self.colour if self.dash == "-" else "none"
+        return {"color": self.colour, "linestyle": "", "marker": "s", "markersize": 5, "markerfacecolor": face}
+
 
 def places(gathered: Sequence[Cell]) -> list[Place]:
     """A colour per cell; of more than seven, the last axis along x and a colour per value of those before it."""
@@ -65,28 +73,6 @@ def places(gathered: Sequence[Cell]) -> list[Place]:
     return made
 
 
-def median_curve(curves: Sequence[Array]) -> Array:
-    """The median over the seeds after each epoch, as far as half of them go."""
-    table = np.full((len(curves), max(map(len, curves), default=0)), math.nan)  # (seeds, epochs)
-    for row, curve in zip(table, curves, strict=True):
-        row[: len(curve)] = curve
-    going = np.isfinite(table).sum(axis=0)
-    until = int(np.argmax(2 * going < len(curves))) if (2 * going < len(curves)).any() else table.shape[1]
-    return np.asarray(np.nanmedian(table[:, :until], axis=0)) if until else np.zeros(0)
-
-
-def continued(cell: Cell, others: Sequence[Cell], metric: str) -> bool:
-    """Whether each run of a cell is the beginning of another cell's with that seed: it was only stopped earlier."""
-    mine = [list(result.curve(metric)) for result in cell.results]
-    for other in others:
-        theirs = [list(result.curve(metric)) for result in other.results]
-        if other is not cell and len(theirs) == len(mine) and any(map(len, mine)):
-            pairs = list(zip(mine, theirs, strict=True))
-            if all(a == b[: len(a)] for a, b in pairs) and sum(map(len, mine)) < sum(map(len, theirs)):
-                return True
-    return False
-
-
 def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale) -> None:
     """Left: a curve per cell, a thin one per seed. Right, on the same axis: a ring per seed, and their median."""
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
@@ -101,6 +87,7 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale
     for place in shown:
         _draw_curves(left, place, sweep.monitor, scale, marked_only=place in marked_only)
         _draw_end(right, place, sweep.monitor, scale, best=place.cell is best, beside=len(shown) <= len(CELLS))
+    judged = _draw_intervals(right, sweep, shown, scale, best)
     _join(right, shown, sweep.monitor, scale)
     scale.name_guessing(right)
     left.set(xlabel="epoch", ylabel=scale.label)
@@ -111,9 +98,13 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale
         fontsize=TITLE,
         loc="left",
     )
-    right.set_title(
-        f"at the end: a ring per {run}, a bar their median" if several else "at the end", fontsize=TITLE, loc="left"
-    )
+    ends = f"at the end: a ring per {run}, a bar their median" if several else "at the end"
+    right.set_title(ends, fontsize=TITLE, loc="left", pad=18 if judged else None)
+    if judged:
+        note: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "fontsize": SMALL, "color": GREY}
+        right.annotate(
+            "a band: how far from the best's mean (the line) it may be", (0, 1), xycoords="axes fraction", **note
+        )
     _name_places(right, shown, best)
     _legend(figure, shown, marked_only)
 
@@ -126,8 +117,8 @@ def _draw_curves(axes: Axes, place: Place, metric: str, scale: Scale, marked_onl
         name = f"cell{place.number}.seed{seed}"
         if len(runs) > 1 and not marked_only:
             axes.plot(epochs, curve, linewidth=0.6, alpha=0.45, gid=name, color=place.colour)
-        if (mark := stopped(result)) and len(curve):
-            axes.plot(epochs[-1:], curve[-1:], mark, color=place.colour, markersize=5, zorder=4, gid=f"{name}.stop")
+        if (mark := stopped(result) or ("s" if marked_only else "")) and len(curve):
+            axes.plot(epochs[-1:], curve[-1:], **place.mark | {"marker": mark, "zorder": 4, "gid": f"{name}.stop"})
     median = median_curve([curve for _, curve in runs])
     if len(median) and not marked_only:
         marker = "." if len(median) < 10 else None
@@ -151,7 +142,8 @@ def _draw_end(axes: Axes, place: Place, metric: str, scale: Scale, best: bool, b
     if len(ends):
         median = float(np.median(ends))
         if place.cell.trials > 1:
-            axes.plot(place.x, median, "_", color=place.colour, markersize=18, markeredgewidth=2.4)
+            width = 18 if beside else 10
+            axes.plot(place.x, median, "_", color=place.colour, markersize=width, markeredgewidth=2.4)
         if beside or best:
             text: dict[str, Any] = {"fontsize": SMALL, "fontweight": "bold" if best else "normal"}
             if beside:
@@ -171,6 +163,22 @@ def _draw_end(axes: Axes, place: Place, metric: str, scale: Scale, best: bool, b
             color=place.colour,
             transform=axes.get_xaxis_transform(),
         )
+
+
+def _draw_intervals(axes: Axes, sweep: Plan, shown: Sequence[Place], scale: Scale, best: Cell | None) -> bool:
+    """A line at the best's mean, and by each verdict a band: what does not reach the line is worse. Whether any has."""
+    found = {verdict.cell.label: verdict for verdict in verdicts(sweep, [place.cell for place in shown])}
+    bands = [(p, v) for p in shown if math.isfinite((v := found[p.cell.label]).low) and p.cell is not best]
+    if best is None or not bands:
+        return False
+    mean, sign = best.mean(sweep.monitor), sweep.objective.sign
+    for place, verdict in bands:
+        sides = np.clip(scale.shown([mean - sign * verdict.low, mean - sign * verdict.high]), *axes.get_ylim())
+        name = f"cell{place.number}.interval"
+        band: dict[str, Any] = {"color": place.colour, "alpha": 0.3, "linewidth": 8, "solid_capstyle": "butt"}
+        axes.plot([place.x] * 2, sides, zorder=1, gid=name, **band)
+    axes.axhline(float(scale.shown([mean])[0]), color=LIGHT_GREY, linewidth=0.8, zorder=1, gid="best")
+    return True
 
 
 def _join(axes: Axes, shown: Sequence[Place], metric: str, scale: Scale) -> None:
@@ -202,14 +210,25 @@ def _legend(figure: FigureBase, shown: Sequence[Place], marked_only: Sequence[Pl
         name: {"color": place.colour, "linewidth": 2} for name, place in groups.items()
     }
     styles |= {
-        name: {"color": place.colour, "linestyle": "", "marker": "s", "markersize": 5}
+        name: place.mark | {"markerfacecolor": place.colour}
         for name, place in groups.items()
         if all(other in marked_only for other in shown if other.group == name)
     }
     if len({place.dash for place in shown}) > 1:
         *_, last = shown[0].cell.values
-        styles |= {f"{last}={place.tick}": {"color": GREY, "linestyle": place.dash} for place in shown}
+        for place in shown:
+            grey = replace(place, colour=GREY)
+            marker = "s" if place in marked_only else ""
+            styles[f"{last}={place.tick}"] = grey.mark | {"linestyle": grey.dash, "marker": marker}
     longest, together = max(map(len, styles)), sum(8 + len(name) for name in styles)
     columns = len(styles) if together <= LEGEND else max(1, LEGEND // (8 + longest))
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, fontsize=LABEL, borderpad=0)
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        fontsize=LABEL,
+        borderpad=0,
+        borderaxespad=0.7,
+    )

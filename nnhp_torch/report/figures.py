@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.summary import Cell, repeated, shared
+from nnhp_torch.core.summary import Cell, repeated
 from nnhp_torch.report import all_cells, large, panels
 from nnhp_torch.report.look import DPI, GREY, LABEL, WIDTH
 from nnhp_torch.report.scale import Scale
+from nnhp_torch.report.words import same_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,5 +43,4 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
 
 def subtitle(sweep: Plan, gathered: Sequence[Cell]) -> str:
     """What was the same in all cells, and how often each was run."""
-    same = ", ".join(f"{name}={value}" for name, value in shared(sweep, gathered).items())
-    return f"The same in all cells: {same}; {repeated(gathered) or 'one seed'}"
+    return f"The same in all cells: {same_in_words(sweep, gathered)}; {repeated(gathered) or 'one seed'}"

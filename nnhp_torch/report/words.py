@@ -10,7 +10,7 @@ from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.significance import LEVEL
 from nnhp_torch.core.steadiness import Jumps, counting_error, learned_nothing, one_seed_moves
-from nnhp_torch.core.summary import Cell
+from nnhp_torch.core.summary import Cell, shared
 from nnhp_torch.core.verdict import Verdict
 
 NAMED = 4  # cells that a line names; more are counted
@@ -148,3 +148,11 @@ def of_jumps(jumps: Jumps, objective: Objective) -> str:
         f"{jumps.cell.label} jumps: median {jumps.median:.4f} ({jumps.low:.4f} to {jumps.high:.4f});{failed} "
         f"from one epoch to the next it falls by up to {amount(jumps.fall, objective)}, late in the training."
     )
+
+
+def same_in_words(sweep: Plan, gathered: Sequence[Cell]) -> str:
+    """The settings that are the same in all cells: as the configuration's `in_words` says them if it has that."""
+    same = shared(sweep, gathered)
+    if (in_words := getattr(sweep.base, "in_words", None)) is not None:
+        return str(in_words(without=vars(sweep.base).keys() - same.keys()))
+    return ", ".join(f"{name}={value}" for name, value in same.items())

@@ -210,3 +210,16 @@ def test_the_article_may_have_a_batch_of_all_60000():
 def test_any_optimizer_of_torch_may_be_named_in_full():
     module, _, _ = _built(optimizer="torch.optim.AdamW")
     assert isinstance(module.configure_optimizers(), torch.optim.AdamW)
+
+
+@pytest.mark.parametrize(
+    ("settings", "without", "said"),
+    [
+        ({}, (), "3 hidden layers × 128 units, Adam lr=0.01, batch_size=30000, 40 epochs of MNIST"),
+        ({"n_layers": 1}, ("n_nodes", "lr", "max_epochs"), "2 hidden layers, Adam, batch_size=30000, of MNIST"),
+        ({"reg": 0.1, "reg_type": "l1"}, ("optimizer", "batch_size", "n_layers", "n_nodes"), "lr=0.01, l1=0.1, 40"),
+        ({"activity_reg": 0.1, "patience": 3}, ("n_layers", "n_nodes", "optimizer", "lr"), "activity l1=0.1, patience"),
+    ],
+)
+def test_what_is_trained_is_said_without_what_has_no_effect(settings, without, said):
+    assert said in TrialConfig(**settings).in_words(without)

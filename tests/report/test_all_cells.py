@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell
+from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report import all_cells
+from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.look import BLUE, CELLS, ORANGE
 from nnhp_torch.report.scale import Scale
 
@@ -60,9 +62,9 @@ def test_a_thin_line_per_seed_and_a_thick_one_for_their_median(sweep):
 
 def test_the_median_goes_as_far_as_half_of_the_seeds():
     curves = [np.array([3.0, 2.0, 1.0, 0.5]), np.array([5.0, 4.0]), np.array([7.0, 6.0, 5.0])]
-    assert list(all_cells.median_curve(curves)) == [5.0, 4.0, 3.0]
-    assert list(all_cells.median_curve(curves[:2])) == [4.0, 3.0, 1.0, 0.5]
-    assert len(all_cells.median_curve([])) == 0
+    assert list(median_curve(curves)) == [5.0, 4.0, 3.0]
+    assert list(median_curve(curves[:2])) == [4.0, 3.0, 1.0, 0.5]
+    assert len(median_curve([])) == 0
 
 
 def test_a_run_that_another_continues_is_a_square_on_its_curve(sweep):
@@ -78,6 +80,40 @@ def test_a_run_that_another_continues_is_a_square_on_its_curve(sweep):
     assert set(lines) == {"cell0.median", "cell1.seed0.stop", "cell2.seed0.stop"}
     assert lines["cell2.seed0.stop"][0] == pytest.approx([2, 20])
     assert [handle.get_marker() for handle in figure.legends[0].legend_handles] == ["None", "s", "s"]
+
+
+def test_a_run_that_went_back_to_its_best_weights_is_a_hollow_square_below_its_curve(sweep):
+    """It differs from the run that did not in its last value alone."""
+    one = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2, 0.3, 0.4], "width": [4, 8]})
+    whole = [0.5, 0.8, 0.7, 0.6]
+    curves = [(*whole[: n - 1], last) for n in (4, 3, 3, 3) for last in (whole[n - 1], 0.8)]
+    gathered = [
+        Cell(t.cell, [dataclasses.replace(completed(t), history={"val_accuracy": list(curve)})], 1)
+        for t, curve in zip(one.trials(), curves, strict=True)
+    ]
+    left = _drawn(one, gathered).axes[0]
+    marks = {f"cell{i}.seed0.stop" for i in range(1, 8)}
+    assert set(_lines(left)) == {"cell0.median", *marks}
+    faces = {line.get_gid(): line.get_markerfacecolor() for line in left.get_lines() if line.get_gid() in marks}
+    assert faces["cell1.seed0.stop"] == "none" != faces["cell2.seed0.stop"]
+    assert _lines(left)["cell1.seed0.stop"][0] == pytest.approx([4, 20])
+
+
+def test_the_interval_of_each_verdict_is_a_band_seen_from_the_bests_mean(sweep):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2, 0.3]})
+    gathered = _gathered(one, [[0.97, 0.975, 0.98], [0.90, 0.91, 0.90], [0.97, 0.974, 0.979]], seeds=(1, 2, 3))
+    _, right = _drawn(one, gathered).axes
+    bands = {name: ends for name, ends in _lines(right).items() if name.endswith("interval")}
+    assert set(bands) == {"cell1.interval", "cell2.interval"}
+    (line,) = [line.get_ydata()[0] for line in right.get_lines() if line.get_gid() == "best"]
+    assert line == pytest.approx(100 * (1 - 0.975))
+    for place, verdict in enumerate(verdicts(one, gathered)):
+        if verdict.kind != "best":
+            ends = bands[f"cell{place}.interval"][:, 1]
+            assert ends == pytest.approx([line + 100 * verdict.low, line + 100 * verdict.high])
+            assert (min(ends) > line) == (verdict.kind == "worse")
+    alone = _drawn(one, _gathered(one, [[0.9], [0.8], [0.7]])).axes[1]
+    assert not [name for name in _lines(alone) if name.endswith("interval")], "one seed tells nothing"
 
 
 def test_what_went_wrong_stands_where_the_ring_would_be(sweep):

@@ -5,6 +5,8 @@ import itertools
 
 from conftest import completed
 
+from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import cells
 from nnhp_torch.report import figures
@@ -37,6 +39,14 @@ def test_the_head_says_what_was_the_same_in_all_cells(sweep):
         "tiny",
         "The same in all cells: width=4, max_epochs=3; 2 seeds",
     ]
+
+
+def test_a_configuration_that_knows_how_people_say_its_settings_says_them_itself():
+    base = TrialConfig(max_epochs=80, momentum=0.5, dropout=0.25)
+    outcome = _outcome(Sweep("batches", base, {"batch_size": [2000, 5000]}, build="toy:build"))
+    _, said = _texts(_draw(outcome))
+    settings = "3 hidden layers × 128 units, Adam lr=0.01, momentum=0.5, dropout=0.25, 80 epochs of MNIST"
+    assert said == f"The same in all cells: {settings}; one seed"
 
 
 def test_no_text_of_the_figure_lies_on_another(sweep):
