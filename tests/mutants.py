@@ -33,7 +33,7 @@ TESTS = {
     "core/result": ["core/test_results"],
     "core/sweeper": ["core/test_sweeper"],
     "report/checkpoints": ["report/test_reporting"],
-    "run/randomness": ["test_callbacks", "run/test_resumption"],
+    "run/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
     "run/recorder": ["run/test_trial", "run/test_epoch_log"],
     "run/trial": ["run/test_trial", "run/test_answer"],
 }

@@ -1,6 +1,7 @@
 """The sweeper runs what is missing, writes it down first, and goes on after a failure."""
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,18 @@ def test_a_callback_that_raises_loses_no_result(sweep, store):
     with pytest.raises(RuntimeError, match="my callback"):
         Sweeper(FakeLaunch(), store, [Bad()]).run(sweep, sweep.trials())
     assert [result.status for result in store.results().values()] == ["completed"]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_writes_hears_nothing_of_a_sweep_in_a_folder_that_cannot_be_written(sweep, store, monkeypatch, read_only):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+    reader, writer = Spy(store), Spy(store)
+    writer.writes = True
+    monkeypatch.setattr(store, "lock", lambda: nullcontext())
+    store.read_only = read_only
+    Sweeper(FakeLaunch(), store, [reader, writer]).run(sweep, sweep.trials())
+    assert reader.heard == ["sweep start 0 missing", "sweep end 4 results"]
+    assert writer.heard == ([] if read_only else reader.heard)
 
 
 @pytest.mark.parametrize("hook", ["on_sweep_start", "on_trial_start", "on_epoch_end", "on_trial_end", "on_sweep_end"])

@@ -329,6 +329,29 @@ def test_the_random_state_of_a_gpu_is_of_no_use_to_a_fit_that_goes_on_without_on
     assert torch.equal(torch.rand(2), drawn)
 
 
+class Gpu:
+    """Stands for torch's module of a kind of device."""
+
+    state = torch.zeros(1)
+
+    def get_rng_state(self):
+        return self.state
+
+    def set_rng_state(self, state):
+        self.state = state
+
+
+def test_the_random_state_of_a_gpu_goes_on_there_and_one_without_it_changes_nothing(monkeypatch):
+    gpu, device = Gpu(), torch.device("cuda")
+    monkeypatch.setattr(torch, "get_device_module", lambda device: gpu)
+    state = random_state(device)
+    gpu.state = torch.ones(1)
+    set_random_state(random_state(torch.device("cpu")), device)
+    assert gpu.state == 1
+    set_random_state(state, device)
+    assert gpu.state == 0
+
+
 class Template(Module):
     """Keeps a net and a partial in its hyperparameters, as modules that are put together by a configuration do."""
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -48,7 +49,9 @@ def wide(sweep):
 
 def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime):
     heard = []
+    clock = time.perf_counter()
     result = run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append((epoch, metrics["val_accuracy"])))
+    assert 0 < result.fit_seconds < result.seconds < time.perf_counter() - clock + 0.001  # which are rounded
     assert (result.status, result.reason) == ("completed", "")
     assert set(result.history) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
     assert {len(values) for values in result.history.values()} == {3}
