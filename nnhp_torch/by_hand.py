@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -20,6 +20,15 @@ from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.worker import quiet_lightning
 
 LOGS = "lightning_logs"
+
+
+class Parser(LightningArgumentParser):
+    """Says what an argument of a configuration that was saved some time ago is called now."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if "'protocol' is not accepted" in message:
+            message = "data.init_args.protocol is called split now: rename it in the saved configuration"
+        super().error(message, ex)
 
 
 class OneTrial(LightningCLI):
@@ -131,6 +140,7 @@ def main() -> None:
         MLPClassifier,
         L.LightningDataModule,
         subclass_mode_data=True,
+        parser_class=Parser,
         save_config_callback=SaveConfig,
         seed_everything_default=123,
         auto_configure_optimizers=False,

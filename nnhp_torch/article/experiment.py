@@ -13,6 +13,7 @@ from nnhp_torch.article import printed
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint, WeightSparsity
 from nnhp_torch.mnist.datamodule import MNISTDataModule
+from nnhp_torch.network.classifier import Classifier
 from nnhp_torch.network.module import MLPClassifier
 
 
@@ -27,7 +28,8 @@ def build(config: TrialConfig) -> Setup:
         module, callbacks = printed.build(config)
     else:
         callbacks = []
-        settings = arguments_of(MLPClassifier, config) | {
+        settings = arguments_of(Classifier, config) | arguments_of(MLPClassifier, config)
+        settings |= {
             "hidden_sizes": [config.n_nodes] * (1 + config.n_layers),
             "dropout": [0.0] + [config.dropout] * config.n_layers,
             "reg": [0.0] + [config.reg] * config.n_layers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nnhp_torch.network.classifier import Classifier
 from nnhp_torch.network.mlp import MLP, per_layer
@@ -12,11 +12,12 @@ from nnhp_torch.network.mlp import MLP, per_layer
 class MLPClassifier(Classifier):
     """Make a multilayer perceptron and train it, with every hyperparameter of the article; the defaults are its own.
 
-    x (batch, ...) has in_features numbers per example; what is logged, and all other arguments, are a Classifier's.
+    x (batch, ...) has in_features numbers per example; what is logged is what a Classifier logs.
 
     Args:
         in_features, num_classes, hidden_sizes, activation, dropout, batch_norm: as for MLP.
         reg: strength of the penalty on the hidden layers' kernels, one for all layers or one for each.
+        settings: a Classifier's other arguments.
 
     Raises:
         ValueError: an argument is out of range or names nothing that exists; the message says what would be right.
@@ -37,36 +38,12 @@ class MLPClassifier(Classifier):
         activation: str = "relu",
         dropout: float | Sequence[float] = 0.0,
         batch_norm: bool = False,
-        optimizer: str = "Adam",
-        lr: float = 0.01,
-        momentum: float | None = None,
-        loss: str = "cross_entropy",
-        reg_type: str = "l2",
+        *,
         reg: float | Sequence[float] = 0.0,
-        activity_reg_type: str = "l1",
-        activity_reg: float = 0.0,
-        lr_decay: str = "constant",
-        class_weights: Sequence[float] | None = None,
-        label_smoothing: float = 0.0,
-        log_sparsity: bool = False,
+        **settings: Any,
     ) -> None:
         in_features, num_classes = int(in_features), int(num_classes)
         hidden_sizes = [int(width) for width in hidden_sizes]
         dropout = per_layer("dropout", dropout, len(hidden_sizes))
         net = MLP(in_features, num_classes, hidden_sizes, activation, dropout, batch_norm)
-        super().__init__(
-            net,
-            num_classes,
-            optimizer=optimizer,
-            lr=lr,
-            momentum=momentum,
-            loss=loss,
-            reg_type=reg_type,
-            reg=per_layer("reg", reg, len(hidden_sizes)),
-            activity_reg_type=activity_reg_type,
-            activity_reg=activity_reg,
-            lr_decay=lr_decay,
-            class_weights=class_weights,
-            label_smoothing=label_smoothing,
-            log_sparsity=log_sparsity,
-        )
+        super().__init__(net, num_classes, reg=per_layer("reg", reg, len(hidden_sizes)), **settings)

@@ -51,6 +51,14 @@ def test_its_yaml_makes_the_same_trial_again(run):
     assert not torch.equal(_weights(FIT / "version_2")["net.output.weight"], first["net.output.weight"])
 
 
+def test_a_yaml_of_before_is_told_what_its_protocol_is_called_now(run, capsys):
+    Path("old.yaml").write_text("data: {class_path: nnhp_torch.MNISTDataModule, init_args: {protocol: article}}")
+    with pytest.raises(SystemExit) as raised:
+        run("fit", "--config", "old.yaml", "--data.seed", "1")
+    assert raised.value.code == 2
+    assert "data.init_args.protocol is called split now: rename it" in capsys.readouterr().err
+
+
 def test_a_fit_that_goes_on_ends_as_one_that_never_stopped(run):
     dropped = ["--model.dropout", "0.5"]
     run("fit", "--trainer.max_epochs", "4", *dropped)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnhp_torch import Classifier, GaussianNoise, MLPClassifier, WeightConstraint
+from nnhp_torch import Classifier, GaussianNoise, WeightConstraint
 from nnhp_torch.network import chunks
 from nnhp_torch.network.mlp import MLP
 from nnhp_torch.network.optimizers import make_optimizer
@@ -115,9 +115,12 @@ def test_a_checkpoint_is_loaded_with_a_network_to_put_the_weights_into(tmp_path)
 
 
 def test_an_mlp_classifier_takes_all_that_a_classifier_takes_with_the_same_defaults():
-    ours, general = (inspect.signature(kind).parameters for kind in (MLPClassifier, Classifier))
-    settings = [name for name in general if name not in ("net", "num_classes")]
-    assert {name: ours[name].default for name in settings} == {name: general[name].default for name in settings}
+    general = inspect.signature(Classifier).parameters
+    settings = {name: general[name].default for name in general if name not in ("net", "num_classes")}
+    assert settings | {"reg": [0.0, 0.0]} == {name: make().hparams[name] for name in settings}
+    assert make(label_smoothing=0.2).label_smoothing == 0.2
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nodes'"):
+        make(nodes=4)
 
 
 @pytest.mark.parametrize("norm", [0.01, 1e6])
