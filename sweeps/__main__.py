@@ -11,7 +11,6 @@ import dataclasses
 import typing
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, Literal
 
 from rich.text import Text
@@ -27,14 +26,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.pictures import publish
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
-from sweeps._base import CHAIN, DATA, FINAL
-
-# Every other sweep of this folder; what else lies there goes over more than one hyperparameter.
-OTHERS = tuple(
-    found.name
-    for found in iter_modules([str(Path(__file__).parent)])
-    if not found.name.startswith("_") and found.name not in (*CHAIN, "search", "reference")
-)
+from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 
 
 def study(args: Any, command: str) -> int:
@@ -89,12 +81,14 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
 
 def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
     """The study's table, CSV, page and figure (in TensorBoard too)."""
+    from nnhp_torch.report import glance  # and NumPy with it, which --help need not wait for
+
     folder.mkdir(parents=True, exist_ok=True)
     overview.write_csv(folder / "study.csv", findings)
     out.rule(Text("the study", style="bold"))
     out.print(overview.table(findings))
     write_several(folder / NAME, "The study", [Part(f.outcome, whole_command()) for f in findings])
-    publish(lambda: overview.draw(findings), folder / "overview.png", "study", run="figure")
+    publish(lambda: glance.draw(findings), folder / "overview.png", "study", run="figure")
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
     out.print(f"Curves   tensorboard --logdir {folder.parent}", soft_wrap=True, markup=False)

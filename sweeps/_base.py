@@ -19,6 +19,11 @@ CHAIN: dict[str, dict[str, Any]] = {
     "dropout": {},
 }
 
+# The hyperparameters that the article only describes, in its order, then those that it does not have.
+OTHERS = (
+    *("learning_rate_decay", "loss", "activation", "early_stopping", "batch_norm", "weight_constraint"),
+    *("activity_regularization", "noise", "label_smoothing", "gradient_clipping"),
+)
 
 # Flag → what the data module reads in its environment: where the data is or goes (else a cache).
 DATA = {"data_dir": "NNHP_DATA_DIR"}

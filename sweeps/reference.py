@@ -28,8 +28,8 @@ from nnhp_torch.core.summary import Cell, cells
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report import overview
 from nnhp_torch.report.table import console
-from sweeps.__main__ import OTHERS, load, report
-from sweeps._base import CHAIN
+from sweeps.__main__ import load, report
+from sweeps._base import CHAIN, OTHERS
 
 FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"

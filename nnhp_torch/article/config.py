@@ -135,14 +135,15 @@ class TrialConfig:
         def say(**words: str) -> str:
             return " ".join(word for name, word in words.items() if word and name not in without)
 
+        momentum = "" if self.momentum is None else f"momentum={self.momentum:g}"
         phrases = [
             say(n_layers=f"{self.n_layers + 1} hidden layers", n_nodes=f"× {self.n_nodes} units"),
-            say(optimizer=self.optimizer, lr=f"lr={self.lr:g}"),
+            say(optimizer=self.optimizer, lr=f"lr={self.lr:g}", momentum=momentum),
             say(batch_size=f"batch_size={self.batch_size}"),
             say(reg=f"{self.reg_type}={self.reg:g}" if self.reg else ""),
             say(activity_reg=f"activity {self.activity_reg_type}={self.activity_reg:g}" if self.activity_reg else ""),
         ]
-        named = {"n_layers", "n_nodes", "optimizer", "lr", "batch_size", "reg", "activity_reg"}
+        named = {"n_layers", "n_nodes", "optimizer", "lr", "momentum", "batch_size", "reg", "activity_reg"}
         silent = named | {"reg_type", "activity_reg_type", "log_sparsity", "max_epochs", "dataset", "seed"}
         unusual = [f.name for f in fields(self) if f.name not in silent and getattr(self, f.name) != f.default]
         phrases += [say(**{name: f"{name}={getattr(self, name)}"}) for name in unusual]

@@ -1,4 +1,4 @@
-"""Several sweeps at a glance: one table, one figure."""
+"""Several sweeps at a glance: what each has found, in one table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
@@ -14,11 +14,6 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, cells, twin, winner
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.csv import write_rows
-from nnhp_torch.report.look import BLUE, DPI, tidy
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -100,60 +95,3 @@ def table(findings: Sequence[Finding]) -> Table:
 def write_csv(path: Path, findings: Sequence[Finding]) -> None:
     """Writes the rows for a spreadsheet."""
     write_rows(path, [name.replace(" ", "_") for name in HEADER], rows(findings))
-
-
-def draw(findings: Sequence[Finding]) -> Figure:
-    """A panel per sweep: each cell's final value (mean, and one standard deviation aside), the winner filled in."""
-    from matplotlib.figure import Figure
-
-    columns = min(3, len(findings))
-    lines = math.ceil(len(findings) / columns)
-    heights = [
-        max(len(f.gathered) for f in findings[line * columns : (line + 1) * columns]) + 2.2 for line in range(lines)
-    ]
-    figure = Figure(figsize=(4.6 * columns, 0.27 * sum(heights) + 0.6), dpi=DPI, layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axes in grid.flat[len(findings) :]:
-        axes.remove()
-    for axes, found in zip(grid.flat, findings, strict=False):
-        _draw_panel(axes, found)
-    repeated = {cell.trials: cell.repeated for f in findings for cell in f.gathered}
-    spread = ", one seed"
-    if max(repeated, default=1) > 1:
-        spread = f", mean ± standard deviation of {repeated[max(repeated)]}"
-        spread += ", or one seed" if min(repeated) == 1 else ""
-    figure.suptitle(f"Every sweep at a glance: {findings[0].monitor} of the final weights{spread}", fontsize=13)
-    return figure
-
-
-def _draw_panel(axes: Axes, found: Finding) -> None:
-    for place, cell in enumerate(found.gathered):
-        mean, spread = cell.mean(found.monitor), cell.spread(found.monitor)
-        if math.isnan(mean):
-            continue
-        filled = BLUE if cell is found.best else "white"
-        axes.errorbar(
-            mean,
-            place,
-            xerr=0 if math.isnan(spread) else spread,
-            fmt="o",
-            color=BLUE,
-            markerfacecolor=filled,
-            markersize=6,
-            capsize=3,
-            linewidth=1.4,
-        )
-    axes.set_yticks(range(len(found.gathered)), [_name(cell, found.chosen) for cell in found.gathered], fontsize=8)
-    axes.set_ylim(len(found.gathered) - 0.5, -0.5)
-    axes.set_title(", ".join(found.outcome.sweep.axes), fontsize=10.5, loc="left")
-    axes.margins(x=0.08)
-    tidy(axes, numbers="x", size=8)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.locator_params(axis="x", nbins=5)
-
-
-def _name(cell: Cell, chosen: Cell | None) -> str:
-    """The swept values, in the order that the title gives; the chosen cell is marked."""
-    text = ", ".join(cell.texts.values())
-    return f"{text} (chosen)" if cell is chosen else text

@@ -45,7 +45,7 @@ def test_a_configuration_that_knows_how_people_say_its_settings_says_them_itself
     base = TrialConfig(max_epochs=80, momentum=0.5, dropout=0.25)
     outcome = _outcome(Sweep("batches", base, {"batch_size": [2000, 5000]}, build="toy:build"))
     _, said = _texts(_draw(outcome))
-    settings = "3 hidden layers × 128 units, Adam lr=0.01, momentum=0.5, dropout=0.25, 80 epochs of MNIST"
+    settings = "3 hidden layers × 128 units, Adam lr=0.01 momentum=0.5, dropout=0.25, 80 epochs of MNIST"
     assert said == f"The same in all cells: {settings}; one seed"
 
 

@@ -10,7 +10,7 @@ from report import Line, heading, table
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.summary import Cell
 from sweeps import reference
-from sweeps.__main__ import CHAIN, OTHERS
+from sweeps._base import CHAIN, OTHERS
 from sweeps.reference import (
     COMPARED,
     EVIDENCE,
