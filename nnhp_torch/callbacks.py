@@ -133,9 +133,10 @@ class WeightConstraint(HookCallback):
 
 
 class WeightSparsity(L.Callback):
-    """Logs `weight_sparsity` at each epoch's end: the share of weights that are nearly zero.
+    """Logs at each epoch's end `weight_sparsity`, the share of weights that are nearly zero, and `weight_size`.
 
-    It shows what an l1 penalty does that an l2 penalty does not. Biases and a normalization's factors do not count.
+    They show what an l1 penalty does (it drives weights to zero) and what an l2 penalty does (it shrinks them all):
+    weight_size is the mean absolute weight. Biases and a normalization's factors do not count.
 
     Args:
         pattern: regular expression searched in the parameters' names within the LightningModule.
@@ -164,8 +165,9 @@ class WeightSparsity(L.Callback):
             )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        small = sum((w.detach().abs() < self.below).sum() for w in self.weights)
-        pl_module.log("weight_sparsity", small / sum(w.numel() for w in self.weights))
+        sizes = torch.cat([w.detach().flatten() for w in self.weights]).abs()
+        pl_module.log("weight_sparsity", (sizes < self.below).float().mean())
+        pl_module.log("weight_size", sizes.mean())
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -34,7 +34,7 @@ def verdict(cells: Sequence[Cell]) -> str:
 
 SWEEP = Sweep(
     name="early_stopping",
-    base=replace(FINAL, batch_size=2_000, lr=0.01, momentum=None),
+    base=replace(FINAL, batch_size=2_000, lr=0.01),
     axes={"patience": [None, 1, 3, 5, 10], "restore_best": [False, True]},
     build="nnhp_torch.article.experiment:build",
     environment=DATA,

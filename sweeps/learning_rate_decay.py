@@ -11,7 +11,7 @@ from sweeps._base import DATA, FINAL
 
 SWEEP = Sweep(
     name="learning_rate_decay",
-    base=replace(FINAL, lr=0.01, momentum=None),
+    base=replace(FINAL, lr=0.01),
     axes={"lr_decay": ["constant", "step", "exponential", "cosine"]},
     build="nnhp_torch.article.experiment:build",
     environment=DATA,

@@ -369,6 +369,7 @@ def test_the_share_of_weights_near_zero_is_logged_of_the_layers_that_match():
         module.net.hidden[1].linear.weight[0] = -0.5  # one unit of four
     trainer = fit(module, [WeightSparsity(r"hidden\.1")])
     assert trainer.callback_metrics["weight_sparsity"] == 0.75
+    assert trainer.callback_metrics["weight_size"] == pytest.approx(0.75 * 0.0009 + 0.25 * 0.5)
     trainer = fit(module, [WeightSparsity(r"hidden\.1", below=0.0001)])
     assert trainer.callback_metrics["weight_sparsity"] == 0
 

@@ -55,7 +55,7 @@ def build(config: TrialConfig) -> Setup:
     if config.restore_best:
         callbacks.append(RestoreBestWeights("val_accuracy", mode="max"))
     trainer = {} if config.gradient_clip is None else {"gradient_clip_val": config.gradient_clip}
-    return Setup(module, datamodule, callbacks, trainer)
+    return Setup(module, datamodule, callbacks, trainer, score_training=True)
 
 
 def arguments_of(made: type, config: Any) -> dict[str, Any]:

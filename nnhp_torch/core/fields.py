@@ -86,6 +86,7 @@ FIELDS: Types = {
     "reason": ("a text", _text),
     "history": ("a mapping of lists of numbers", _mapping(_list(_number_or_null))),
     "test": ("a mapping of numbers", _mapping(_number_or_null)),
+    "trained": ("a mapping of numbers", _mapping(_number_or_null)),
     "seconds": ("a number", _finite),
     "fit_seconds": ("a number", _finite),
     "started": ("a text", _text),

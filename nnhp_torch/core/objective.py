@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mode = Literal["max", "min"]
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "trained"]
 
 # How modules spell what a metric was taken over: the first of each is the usual one.
 SPELLINGS: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
     "test": ("test",),
+    "trained": ("trained",),  # the training data once more, scored as the others are when the training has ended
 }
 _SPLIT = re.compile(rf"(?<![A-Za-z])(?i:{'|'.join(word for words in SPELLINGS.values() for word in words)})(?![a-z])")
 FIRST_LOADER = "/dataloader_idx_0"  # what Lightning appends when there are several loaders
@@ -99,6 +100,11 @@ class Objective:
         return low if min(seen, default=low) >= low else -math.inf, high if max(
             seen, default=high
         ) <= high else math.inf
+
+    def over(self, split: Split) -> str:
+        """The usual name of the same metric over other data; its own if it does not tell what it is taken over."""
+        spelled = SPELLINGS[split][0]
+        return _SPLIT.sub(lambda found: spelled.capitalize() if found[0][0].isupper() else spelled, self.metric, 1)
 
     def twin(self, split: Split, logged: Collection[str]) -> str:
         """The name among those logged of the same metric over other data; empty where there is none."""

@@ -14,7 +14,8 @@ from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.objective import Mode, Objective, standing
 from nnhp_torch.core.status import SETTLED, Status
 
-SCHEMA = 2  # 1 had no notes and no build
+SCHEMA = 3  # 1 had no notes and no build, 2 no trained
+METRICS = ("history", "test", "trained")  # the fields that hold metrics
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class TrialResult:
         reason: for anything but `completed`, why.
         history: metric → its value after each epoch (NaN where it was not finite).
         test: metrics of the test images, scored once with the final weights.
+        trained: of the training images, scored likewise if the build asks for it; empty otherwise.
         seconds: wall time of the trial; fit_seconds: of training and validation alone.
         started: ISO 8601, UTC. versions, hardware: what it was made with.
         build: who made it: name (of the build), config (the configuration's class), sources (module → digest), trainer
@@ -53,6 +55,7 @@ class TrialResult:
     hardware: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = field(default_factory=list)
     build: Mapping[str, Any] = field(default_factory=dict)
+    trained: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trial: Trial, status: Status, reason: str = "", **rest: Any) -> TrialResult:
@@ -84,7 +87,8 @@ class TrialResult:
 
     def final(self, metric: str) -> float:
         """The metric with the final weights, NaN where there is none."""
-        values = self.curve(metric) or [self.test.get(standing(metric, self.test), math.nan)]
+        once = {**self.test, **self.trained}
+        values = self.curve(metric) or [once.get(standing(metric, once), math.nan)]
         return values[-1]
 
     def best(self, metric: str, mode: Mode = "max") -> tuple[float, int]:
@@ -94,7 +98,7 @@ class TrialResult:
     def to_json(self) -> str:
         """One line; what is not finite becomes null, for JSON knows no NaN."""
         record = {"schema": SCHEMA, **dataclasses.asdict(self)}
-        for part in ("history", "test"):
+        for part in METRICS:
             record[part] = {name: _finite_or_none(value) for name, value in record[part].items()}
         return json.dumps(record, allow_nan=False)
 
@@ -110,8 +114,8 @@ class TrialResult:
         if set(record) - known or not {"key", "sweep", "name", "config", "cell", "status"} <= set(record):
             raise ValueError("not a trial's record")
         fields.check(record)
-        for part in ("history", "test"):
-            record[part] = {name: _none_to_nan(value) for name, value in record[part].items()}
+        for part in METRICS:
+            record[part] = {name: _none_to_nan(value) for name, value in record.get(part, {}).items()}
         return cls(**record)
 
 
@@ -134,4 +138,4 @@ def made_by(trial: Trial) -> dict[str, Any]:
 
 def logged(results: Iterable[TrialResult]) -> set[str]:
     """The metrics that some result has."""
-    return {name for result in results for part in (result.history, result.test) for name in part}
+    return {name for result in results for part in METRICS for name in getattr(result, part)}

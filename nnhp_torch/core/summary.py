@@ -164,5 +164,16 @@ def twin(sweep: Plan, split: Split, gathered: Sequence[Cell]) -> str:
     return sweep.objective.twin(split, logged(result for cell in gathered for result in cell.results))
 
 
+def of_training(sweep: Plan, gathered: Sequence[Cell]) -> str:
+    """The monitored metric over the training data: as it was scored at the end, if every completed trial has that.
+
+    Else as it was logged while it trained, over changing weights; empty if it was not.
+    """
+    trained = twin(sweep, "trained", gathered)
+    if trained and all(math.isfinite(value) for cell in gathered for value in cell.values_of(trained)):
+        return trained
+    return twin(sweep, "train", gathered)
+
+
 def _ranked(sweep: Plan, cell: Cell) -> bool:
     return cell.ranked and math.isfinite(cell.mean(sweep.monitor))

@@ -53,7 +53,8 @@ def table_of(
     """
     objective = Objective(monitor, mode)
     names = logged(results)
-    finals = list(filter(None, (objective.twin("train", names), monitor, objective.twin("test", names))))
+    train, trained, test = (objective.twin(split, names) for split in ("train", "trained", "test"))
+    finals = list(filter(None, (train, trained, monitor, test)))
     axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
     usual = defaults or {}
     fixed = ("seed", "status", "epochs", *finals, f"best_{monitor}", "best_epoch", "seconds", "reason")

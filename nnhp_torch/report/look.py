@@ -28,7 +28,14 @@ TRAIN: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (4, 1.5))}
 VALIDATION: dict[str, Any] = {"color": BLUE, "linestyle": "-"}
 # In a terminal: each can be read on white and on black.
 TERMINAL = {"good": "#0a7d28", "early": "#0078a8", "warning": "#b85c00", "bad": "#d02f2f"}
-WORDS: dict[Split | None, str] = {"train": "training", "val": "validation", "test": "test", None: ""}
+WORDS: dict[Split | None, str] = {
+    "train": "training",
+    "val": "validation",
+    "test": "test",
+    "trained": "final training",
+    None: "",
+}
+LEGEND = {**WORDS, "train": "training (running mean)"}  # of curves
 
 
 def colours(count: int) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, repeated, twin, winner
-from nnhp_torch.report.look import LABEL, TITLE, TRAIN, VALIDATION, WORDS, tidy
+from nnhp_torch.report.look import LABEL, LEGEND, TITLE, TRAIN, VALIDATION, tidy
 from nnhp_torch.report.scale import Array, frame
 
 if TYPE_CHECKING:
@@ -70,10 +70,13 @@ def panels(sweep: Plan, gathered: Sequence[Cell]) -> list[Panel]:
 
 
 def _metrics(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
-    """Name in the legend → metric: the monitored one, and before it the same over the training data, if logged."""
+    """Name in the legend → metric: the monitored one, and before it the same over the training data, if logged.
+
+    Training is logged while it goes on: as a mean over the epoch's batches, each with other weights.
+    """
     objective = sweep.objective
     train = twin(sweep, "train", gathered)
-    return ({WORDS["train"]: train} if train else {}) | {WORDS[objective.split] or objective.metric: objective.metric}
+    return ({LEGEND["train"]: train} if train else {}) | {LEGEND[objective.split] or objective.metric: objective.metric}
 
 
 def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell]) -> None:
@@ -132,7 +135,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     for name, curve in panel.curves.items():
         if not len(curve.mean):
             continue
-        style = TRAIN if name == WORDS["train"] else VALIDATION
+        style = TRAIN if name == LEGEND["train"] else VALIDATION
         epochs = np.arange(1, len(curve.mean) + 1)
         marker = "o" if len(epochs) < 10 else None
         axes.plot(epochs, curve.mean, label=name, linewidth=1.6, marker=marker, markersize=3.5, **style)

@@ -20,7 +20,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.status import WRONG
 from nnhp_torch.core.steadiness import jumping
-from nnhp_torch.core.summary import Cell, cells, ranking, twin, winner
+from nnhp_torch.core.summary import Cell, cells, of_training, ranking, twin, winner
 from nnhp_torch.core.verdict import Verdict, verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.csv import write_results, write_verdicts
@@ -194,7 +194,7 @@ def table(sweep: Plan, gathered: list[Cell], best: Cell | None, width: int = 120
     if len(gathered) > MOST_ROWS:
         ranked = ranking(sweep, gathered)
         rows, left = ranked[:ENDS] + ranked[-ENDS:], len(ranked) - 2 * ENDS
-    test, train = (short(twin(sweep, split, gathered)) for split in ("test", "train"))
+    test, train = short(twin(sweep, "test", gathered)), short(of_training(sweep, rows))
     found = verdicts(sweep, gathered)
     named = {short(name): values for name, values in columns(sweep, rows, found).items()}
     for dispensable in (*LESS[:2], train, *LESS[2:], BEHIND, "behind", test):
@@ -227,7 +227,7 @@ def columns(sweep: Plan, gathered: list[Cell], found: Sequence[Verdict]) -> dict
         gathered: the cells that are shown.
         found: the verdicts on all cells, shown or not.
     """
-    test, train = (twin(sweep, split, gathered) for split in ("test", "train"))
+    test, train = twin(sweep, "test", gathered), of_training(sweep, gathered)
     several = any(cell.trials > 1 for cell in gathered)
     named = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
     for name in filter(None, (sweep.monitor, test, train)):

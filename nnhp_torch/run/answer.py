@@ -58,6 +58,9 @@ class Setup:
             a field of the configuration.
         loggers: further ones, beside the trial's TensorBoard run. A trial finds its folder, in which such files may
             go, in the environment as NNHP_TRIAL_DIR.
+        score_training: score the training data once more when all else has ended, as the validation data are: what is
+            logged while it trains is a mean over changing weights. `trained_accuracy` is to `val_accuracy` what
+            `test_accuracy` is. The loader is the one that trains; no logger hears of it.
 
     Example:
         >>> def build(config):
@@ -69,6 +72,7 @@ class Setup:
     callbacks: Sequence[L.Callback] = ()
     trainer: Mapping[str, Any] = field(default_factory=dict)
     loggers: Sequence[Logger] = ()
+    score_training: bool = False
 
     @property
     def datamodule(self) -> L.LightningDataModule | None:
@@ -86,6 +90,12 @@ class Setup:
         if self.datamodule is not None:
             return {"datamodule": self.datamodule}
         return {"dataloaders": self.fit_data()["val_dataloaders"]}
+
+    def train_loader(self) -> Any:
+        """The loader that trains, made anew."""
+        if self.datamodule is not None:
+            return self.datamodule.train_dataloader()
+        return (self.data or {}).get("train") or self.module.train_dataloader()
 
     def test_data(self) -> dict[str, Any] | None:
         """Trainer.test's arguments for the data, the module's own where there is no other; None: nothing to test."""
@@ -118,7 +128,8 @@ def setup_of(answer: Any) -> Setup:
         answer = Setup(answer)
     module = _module(answer.module)
     data, callbacks = _data(answer.data, module), _callbacks(answer.callbacks)
-    return Setup(module, data, callbacks, _trainer(answer.trainer), _loggers(answer.loggers))
+    rest = _trainer(answer.trainer), _loggers(answer.loggers), bool(answer.score_training)
+    return Setup(module, data, callbacks, *rest)
 
 
 def _module(module: Any) -> L.LightningModule:

@@ -12,7 +12,8 @@ from torch.utils.tensorboard.summary import hparams
 
 from nnhp_torch.core.objective import Objective
 
-WORDS = {"train": "train", "val": "validation", "test": "test"}
+WORDS = {"train": "train", "val": "validation", "test": "test", "trained": "trained"}
+ONCE = ("test", "trained")  # one number, not a curve: it stands in the HParams tab
 
 
 class TrialLogger(TensorBoardLogger):
@@ -35,7 +36,7 @@ class TrialLogger(TensorBoardLogger):
             step = self.epoch or int(epoch) + 1
         tags: dict[str, float] = {}
         for name, value in metrics.items():
-            if Objective(name, "max").split != "test":  # one number, not a curve: it stands in the HParams tab
+            if Objective(name, "max").split not in ONCE:
                 tags[name if tag(name) in tags else tag(name)] = value
         super().log_metrics(tags, step)
 
@@ -52,10 +53,11 @@ class TrialLogger(TensorBoardLogger):
 
         Args:
             values: what tells the trial from others.
-            metrics: its final ones; those of the test images stand beside the values.
+            metrics: its final ones; those of the test images stand beside the values, as do those that the training
+                images have at the end.
         """
-        tests = {f"test/{o.name}": metrics[o.metric] for n in metrics if (o := Objective(n, "max")).split == "test"}
-        row = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in {**values, **tests}.items()}
+        once = {tag(name): value for name, value in metrics.items() if Objective(name, "max").split in ONCE}
+        row = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in {**values, **once}.items()}
         _, start, end = hparams(row, {})  # type: ignore[no-untyped-call]
         for summary in (start, end):
             self.experiment._get_file_writer().add_summary(summary)

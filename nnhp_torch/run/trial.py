@@ -22,6 +22,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.files import disk_full
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder
+from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.origin import sources
 from nnhp_torch.core.result import TrialResult, made_by
 from nnhp_torch.run.answer import Setup, setup_of
@@ -126,10 +127,11 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
             return {**fitted, **ended}
         logger.epoch = recorder.epochs
         test = _test(trainer, setup, recorder, runtime.test)
+        trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
         repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
         final = {name: values[-1] for name, values in recorder.history.items()}
-        logger.log_outcome({**trial.cell, **repeated}, final | test)
-        return {**fitted, "status": "completed", "test": test}
+        logger.log_outcome({**trial.cell, **repeated}, final | test | trained)
+        return {**fitted, "status": "completed", "test": test, "trained": trained}
     finally:
         logger.close()
 
@@ -164,6 +166,16 @@ def _test(trainer: L.Trainer, setup: Setup, recorder: Recorder, with_test_data: 
     if not with_test_data or (data := setup.test_data()) is None:
         return {}
     return _merged(trainer.test(setup.module, **data, verbose=False))
+
+
+def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
+    """The final weights' scores of the training data, taken as those of the validation data are."""
+    loggers, trainer.loggers = trainer.loggers, []  # to them it would be one more validation
+    try:
+        scores = _merged(trainer.validate(setup.module, dataloaders=setup.train_loader(), verbose=False))
+    finally:
+        trainer.loggers = loggers
+    return {Objective(name, "max").over("trained"): value for name, value in scores.items()}
 
 
 def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:

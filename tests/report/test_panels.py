@@ -13,6 +13,7 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import panels
+from nnhp_torch.report.look import LEGEND
 
 CURVES = ([0.2, 0.4], [0.4, 0.8])
 UNEQUAL = ([0.2, 0.4, 0.6], [0.4])
@@ -90,7 +91,7 @@ def test_the_drawing_holds_each_cells_curves_and_names_its_axes(sweep, store):
     for i, ax in enumerate(axes):
         lines = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines()}
         assert lines["validation"] == pytest.approx([0.5, 0.91 + i / 100, 0.9 + i / 100])
-        assert lines["training"] == pytest.approx([0.5, 0.8, 0.9 + i / 100])
+        assert lines[LEGEND["train"]] == pytest.approx([0.5, 0.8, 0.9 + i / 100])
     assert [ax.get_xlabel() for ax in axes] == ["", "", "epoch", "epoch"]
     assert [ax.get_ylabel() for ax in axes] == ["accuracy", "", "accuracy", ""]
     assert axes[0].get_ylim() == axes[3].get_ylim()
@@ -124,9 +125,9 @@ def test_every_seeds_final_value_is_in_the_frame_and_nothing_that_the_metric_can
 @pytest.mark.parametrize(
     ("monitor", "logged", "legend"),
     [
-        ("val/acc", ("train/acc", "val/acc"), ["training", "validation"]),
+        ("val/acc", ("train/acc", "val/acc"), [LEGEND["train"], "validation"]),
         ("val_loss", ("val_loss",), ["validation"]),
-        ("train_loss", ("train_loss",), ["training"]),
+        ("train_loss", ("train_loss",), [LEGEND["train"]]),
         ("g_loss", ("g_loss", "d_loss"), ["g_loss"]),
     ],
 )

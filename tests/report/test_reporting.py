@@ -39,6 +39,17 @@ def test_the_end_names_the_winner_the_noise_and_what_to_do_next(sweep, store):
     assert f"Curves   tensorboard --logdir {store.folder}" in text
 
 
+@pytest.mark.parametrize(("scored", "column"), [(4, "trained_acc"), (3, "train_acc"), (0, "train_acc")])
+def test_training_is_compared_as_scored_at_the_end_if_every_trial_has_that(sweep, store, scored, column):
+    """Else as it was logged while it trained: means of both kinds would not be comparable."""
+    results = {trial.label: completed(trial, 0.9) for trial in sweep.trials()}
+    for trial in sweep.trials()[:scored]:
+        results[trial.label] = dataclasses.replace(results[trial.label], trained={"trained_accuracy": 0.97})
+    head, *rows = _report(sweep, store, FakeLaunch(results)).partition("lr  width")[2].splitlines()
+    assert [word for word in head.split() if word.startswith("train")] == [column]
+    assert ("0.9700" in rows[0]) == (column == "trained_acc")
+
+
 def test_where_all_trials_fail_no_winner_is_claimed(sweep, store):
     text = _report(
         sweep,

@@ -24,6 +24,7 @@ from nnhp_torch.callbacks import RestoreBestWeights
 from nnhp_torch.core import grid
 from nnhp_torch.core.keeping import claim
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.run.answer import Setup
 from nnhp_torch.run.logger import pairs, tag
 from nnhp_torch.run.recorder import Recorder
 from nnhp_torch.run.runtime import Runtime
@@ -60,6 +61,43 @@ def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime
     assert result.test["test_accuracy"] == result.final("val_accuracy")
     assert result.hardware["accelerator"] == "cpu"
     assert result.versions["torch"] == torch.__version__
+
+
+def test_the_training_data_are_scored_as_the_others_are_if_build_asks_and_nothing_else_changes(
+    trial, runtime, tmp_path
+):
+    def scoring(config):
+        return Setup(*toy.build(config), score_training=True)
+
+    other = dataclasses.replace(runtime, folder=str(tmp_path / "other"))
+    plain, scored = run_trial(trial, toy.build, runtime), run_trial(trial, scoring, other)
+    assert (scored.history, scored.test, plain.trained) == (plain.history, plain.test, {})
+    # The toy trains on the images that it validates on, but under dropout, with weights that change.
+    assert scored.trained == {
+        name.replace("val", "trained"): scored.final(name) for name in ("val_loss", "val_accuracy")
+    }
+    assert scored.final("trained_loss") == scored.test["test_loss"] != scored.final("train_loss")
+    events = EventAccumulator(str(tmp_path / "other" / trial.name)).Reload()
+    assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3], "and no logger hears of it"
+    again = run_trial(trial, scoring, other)
+    assert (again.history, again.test, again.trained) == (scored.history, scored.test, scored.trained)
+    assert TrialResult.from_json(scored.to_json()).trained == scored.trained
+
+
+@pytest.mark.parametrize("data", ["loaders", "the module's own"])
+def test_training_data_that_come_otherwise_are_scored_too(trial, runtime, data):
+    def build(config):
+        names = ("train_dataloader", "val_dataloader")
+        if data == "loaders":
+            return Setup(toy.build(config)[0], [getattr(toy.ToyData(), name)() for name in names], score_training=True)
+        own = type(
+            "WithLoaders", (toy.Toy,), {name: lambda self, name=name: getattr(toy.ToyData(), name)() for name in names}
+        )
+        return Setup(own(config.lr, config.width), score_training=True)
+
+    result = run_trial(trial, build, runtime)
+    assert result.reason == ""
+    assert result.trained["trained_accuracy"] == result.final("val_accuracy")
 
 
 def test_the_checksums_that_a_data_module_knows_are_in_the_record(trial, runtime):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.summary import Cell, twin
+from nnhp_torch.core.summary import Cell, of_training
 from nnhp_torch.report.look import WORDS
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import Axis, axis_of
@@ -36,7 +36,7 @@ def _cells(part: Part, gathered: list[Cell]) -> Html:
     """A table of cells, with an axis of their own for what is drawn."""
     sweep = part.sweep
     axis = axis_of(sweep.objective, (v for cell in gathered for v in cell.values_of(sweep.monitor)))
-    train = twin(sweep, "train", part.gathered)
+    train = of_training(sweep, part.gathered)
     less = (*LESS, train) if len(sweep.axes) > WIDE else LESS  # the table of trials has them
     named = {name: v for name, v in columns(sweep, gathered, part.verdicts).items() if name not in less}
     kinds = [_kind(name, name == train) for name in named]
