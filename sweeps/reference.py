@@ -37,8 +37,9 @@ EVIDENCE = Path("evidence")  # apart from the runs, which a TensorBoard over all
 MONITOR = "val_accuracy"
 
 SEEDS = [123, 124, 125, 126, 127]
-# Seeds and settings of the study, and of earlier ones, from which a sweep has its results until all of it is run anew.
-STUDIES: tuple[tuple[list[int], dict[str, float]], ...] = ((SEEDS, {}), (SEEDS[:1], {}), (SEEDS[:1], {"momentum": 0.1}))
+# Seeds and settings of the study; of a sweep that is not run whole, those that there are: fewer, or an earlier one.
+STUDIES: list[tuple[list[int], dict[str, float]]] = [(SEEDS[:count], {}) for count in range(len(SEEDS), 0, -1)]
+STUDIES.append((SEEDS[:1], {"momentum": 0.1}))
 COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
 PROTOCOLS = {"intended": "article", "literal": "printed"}  # Keras's reading → ours
 # What is run once more, and lies in a folder of its name under evidence/ → which sweeps, with which flags.
@@ -69,6 +70,8 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
     results = ResultStore(root / folder_of(name, variant)).results()
     for seeds, earlier in STUDIES if name in OTHERS else STUDIES[:1]:
         sweep = load(name, {}, {"protocol": flags.get("protocol", "holdout"), **earlier})
+        if earlier:
+            sweep = dataclasses.replace(sweep, declared=sweep.base)  # its folders are called as they were then
         trials = sweep.trials(seeds, flags.get("precision", "32-true"))
         if all(trial.key in results for trial in trials):
             break

@@ -56,7 +56,8 @@ class TrialLogger(TensorBoardLogger):
             metrics: its final ones; those of the test images stand beside the values, as do those that the training
                 images have at the end.
         """
-        once = {tag(name): value for name, value in metrics.items() if Objective(name, "max").split in ONCE}
+        objectives = [Objective(name, "max") for name in metrics]
+        once = {f"{o.split}/{o.name}": metrics[o.metric] for o in objectives if o.split in ONCE}
         row = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in {**values, **once}.items()}
         _, start, end = hparams(row, {})  # type: ignore[no-untyped-call]
         for summary in (start, end):
