@@ -127,6 +127,19 @@ def test_a_callback_of_ones_own_watches_a_sweep_and_ends_trials(here, tmp_path):
     assert "hopeless after five epochs" in out
 
 
+def test_a_sweep_runs_from_python_and_gives_its_table_its_figure_and_its_winner(here, tmp_path, monkeypatch):
+    (tmp_path / "polynomial.py").write_text(
+        _script("Polynomial").replace("max_epochs: int = 30", "max_epochs: int = 2")
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    out = here(_script("outcome.best.load()").replace("from mine import", "from polynomial import"))
+    table = out.partition("Curves")[2]
+    assert re.search(r"degree +lr +val_loss", table)
+    assert int(out.split()[-1]) in (1, 3, 5)
+    assert (tmp_path / "all.png").exists()
+    assert "degree:" in (tmp_path / "winner.yaml").read_text()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_to_something_that_is_there(page):
     for target in re.findall(r"\]\((?!http)([^)]+)\)", PAGES[page]):

@@ -44,13 +44,13 @@ def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence
     add_sweep_options(parser, sweep)
     args = parser.parse_args(argv)
     try:
-        run = _kind(sweep)(changed(sweep, args), read(sweep, args), command, callbacks)
+        run = kind_of_run(sweep)(changed(sweep, args), read(sweep, args), command, callbacks)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())
 
 
-def _kind(sweep: Plan) -> Callable[..., Run]:
+def kind_of_run(sweep: Plan) -> Callable[..., Run]:
     """What runs a sweep, or a search, for which NumPy is imported."""
     if not isinstance(sweep, Search):
         return Run

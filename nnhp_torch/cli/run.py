@@ -64,6 +64,7 @@ class Run:
         self.out = console()
         self.outcome: Outcome | None = None
         self.chooser: Chooser | None = None
+        self.interrupt = _Interrupt()
 
     def list_trials(self) -> int:
         """Prints what would run, and writes nothing."""
@@ -80,19 +81,32 @@ class Run:
         self.out.print(f"{missing} of {len(self.trials)} trials would run; results go to {self.store.folder}")
         return 0
 
-    def execute(self) -> int:
-        """Runs the sweep; returns the exit status and keeps the outcome."""
-        folder = self.store.folder
-        sweeper = Sweeper(self.launch(), self.store, [*self.callbacks(), *self.own_callbacks], self.request.fail_fast)
+    def perform(self) -> Outcome:
+        """Runs the sweep; returns the outcome and keeps it.
+
+        Raises:
+            SweepError, OSError, KeyboardInterrupt: as the command line says them in words (see execute).
+        """
+        self._make_room()
+        callbacks = [*self.callbacks(), *self.own_callbacks]
+        sweeper = Sweeper(self.launch(), self.store, callbacks, self.request.fail_fast)
+        with self.interrupt:
+            self.outcome = sweeper.run(self.sweep, self.trials, self.interrupt.requested, self.chooser)
+        return self.outcome
+
+    def _make_room(self) -> None:
         try:
             if self.request.fresh and (aside := self.store.set_aside()):
                 self.out.print(f"The earlier results are in {aside}")
-            folder.mkdir(parents=True, exist_ok=True)
-        except (LedgerError, OSError) as error:
-            return self._refuse(error)
+            self.store.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerError(str(error)) from error
+
+    def execute(self) -> int:
+        """Runs the sweep as the command line does: what goes wrong is said in a line; returns the exit status."""
+        folder = self.store.folder
         try:
-            with _Interrupt() as interrupt:
-                self.outcome = sweeper.run(self.sweep, self.trials, interrupt.requested, self.chooser)
+            outcome = self.perform()
         except WrongUsage as error:
             return self._refuse(error, status=2)
         except SweepError as error:
@@ -108,7 +122,7 @@ class Run:
                 f"the disk with {folder} is full ({error}). Make room and run the same command again: "
                 "what was there is intact, and each trial goes on from its last finished epoch."
             )
-        return _status(self.outcome, interrupt)
+        return _status(outcome, self.interrupt)
 
     def launch(self) -> Launch:
         """Where the trials run."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from nnhp_torch.core.objective import Mode, Objective
@@ -73,6 +74,32 @@ class Plan:
                 raise ValueError(f"no setting is called {name!r}; there are {', '.join(vars(self.base))}")
             if name == "seed":
                 raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
+
+    def run(self, *, callbacks: Sequence[Any] = (), **asked: Any) -> Any:
+        """Runs it from Python or a notebook, as the command line would; what the ledger has is not run again.
+
+        Progress is printed. Ctrl-C, or the notebook's stop button, leaves what is finished. Functions and classes of a
+        notebook run in this process, because workers cannot import them, and that is said.
+
+        Args:
+            callbacks: SweepCallbacks of your own.
+            asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
+                `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.request.Request).
+
+        Returns:
+            The Outcome: `.table()`, `.figure()`, `.frame()`, and `.best` with `.settings`, `.load()` and
+            `.save_config(path)` (nnhp_torch.cli.python.Finished).
+
+        Raises:
+            TypeError, ValueError: an argument is unknown, or its value makes no sense; nothing was done.
+            SweepError: the data cannot be had, the ledger is damaged, another process is using it.
+
+        Example:
+            >>> outcome = SWEEP.run(seeds=3, jobs=2)
+            >>> print(outcome.table())
+        """
+        # What runs a plan stands above it, and is looked up when it is asked for.
+        return import_module("nnhp_torch.cli.python").run(self, callbacks, asked)
 
     @property
     def objective(self) -> Objective:

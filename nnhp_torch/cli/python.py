@@ -1,0 +1,178 @@
+"""A sweep or a search from Python and notebooks: `outcome = SWEEP.run(seeds=3)`, on the command line's own path."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnhp_torch.cli.main import kind_of_run
+from nnhp_torch.cli.options import kind, own_flags
+from nnhp_torch.core.files import replacing
+from nnhp_torch.core.grid import Trial, defaults
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.plan import Plan
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.verdict import verdicts
+from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
+from nnhp_torch.report.csv import table_of
+from nnhp_torch.report.table import columns, table
+from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.run.worker import end_if_imported
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH = 120  # letters of a table as text
+
+
+def run(plan: Plan, callbacks: Iterable[SweepCallback], asked: Mapping[str, Any]) -> Finished:
+    """Runs a sweep or a search; see Plan.run."""
+    end_if_imported()
+    request = kind(plan)
+    known = [field.name for field in fields(request) if field.name != "confirm"]
+    for name in asked:
+        if name not in known:
+            raise TypeError(f"run() has no argument {name!r}; there are callbacks, {', '.join(known)}")
+    words = ", ".join(f"{name}={value!r}" for name, value in asked.items())
+    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks)
+    outcome = of.perform()
+    return Finished(**{field.name: getattr(outcome, field.name) for field in fields(outcome)}, folder=of.store.folder)
+
+
+@dataclass(frozen=True)
+class Finished(Outcome):
+    """What a sweep has to show, to go on with in Python; Jupyter shows it as its table.
+
+    Args:
+        folder: the sweep's, with ledger, figure and page.
+
+    Example:
+        >>> outcome = SWEEP.run(seeds=3, jobs=2)
+        >>> outcome.best.settings["lr"]
+        0.01
+        >>> model = outcome.best.load()
+    """
+
+    folder: Path = Path()
+
+    def table(self) -> Shown:
+        """The table that a sweep ends with: text in a terminal, a table in Jupyter."""
+        gathered = cells(self)
+        found = verdicts(self.sweep, gathered)
+        out = Terminal(io.StringIO(), width=WIDTH)
+        out.print(table(self.sweep, gathered, winner(self.sweep, gathered), WIDTH))
+        return Shown(out.file.getvalue().rstrip(), columns(self.sweep, gathered, found))  # type: ignore[attr-defined]
+
+    def figure(self) -> Figure:
+        """The picture of all cells, a matplotlib figure."""
+        from nnhp_torch.report import figures
+
+        return figures.draw(self, cells(self))
+
+    def frame(self) -> Any:
+        """A row per trial, as in results.csv: a pandas DataFrame.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("frame() needs pandas: pip install pandas; results.csv has the same rows") from None
+        sweep = self.sweep
+        table = table_of(self.ordered, sweep.monitor, sweep.objective.mode, defaults(sweep.base), self.replicates)
+        written = io.StringIO()
+        csv.writer(written).writerows([table[0], *table[1]])
+        written.seek(0)
+        # By way of the text, so that pandas finds the columns' types; an axis value "none" is no missing one.
+        return pandas.read_csv(written, keep_default_na=False, na_values=["", "nan"])
+
+    @cached_property
+    def best(self) -> Best:
+        """The winning cell's best trial.
+
+        Raises:
+            LookupError: no cell has completed with all its seeds.
+        """
+        trial = winning_trial(self)
+        if trial is None:
+            raise LookupError("no cell has completed with all its seeds, so that none is the best")
+        return Best(trial, self.results[trial.key], self.sweep.build, winner_checkpoint(self, self.folder))
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+@dataclass(frozen=True)
+class Best:
+    """The winning cell's best trial.
+
+    Args:
+        trial: which one; result: what it reached.
+        build: what makes its module.
+        checkpoint: its weights; None if they were not kept.
+    """
+
+    trial: Trial
+    result: TrialResult
+    build: str | Callable[[Any], Any]
+    checkpoint: Path | None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting, by name."""
+        return dict(self.result.config)
+
+    def load(self) -> Any:
+        """The winner's LightningModule with its final weights, in evaluation mode.
+
+        Raises:
+            FileNotFoundError: its checkpoint was not kept, or is gone.
+        """
+        from nnhp_torch.run.weights import load
+
+        if self.checkpoint is None or not self.checkpoint.exists():
+            raise FileNotFoundError(f"the weights of {self.trial.name} are not there: {self.checkpoint or 'not kept'}")
+        return load(self.build, self.trial.config, self.checkpoint)
+
+    def save_config(self, path: str | Path) -> None:
+        """Writes its settings as YAML, for `--config` of the sweep's own command line: this cell alone."""
+        import yaml
+
+        settings = self.settings
+        swept = {name: [settings.pop(name)] for name in self.trial.cell}
+        seed = settings.pop("seed")
+        flags = {name: settings.pop(name) for name in own_flags(type(self.trial.config)) if name in settings}
+        with replacing(Path(path)) as written:
+            written.write_text(
+                yaml.safe_dump({"seeds": [seed], **flags, "grid": swept, "base": settings}, sort_keys=False)
+            )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table, as text and for Jupyter."""
+
+    text: str
+    columns: Mapping[str, Sequence[str]]
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        heads = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        rows = (
+            "".join(f"<td>{html.escape(text)}</td>" for text in row) for row in zip(*self.columns.values(), strict=True)
+        )
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
