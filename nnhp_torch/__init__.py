@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nnhp_torch.network.classifier import Classifier as Classifier
     from nnhp_torch.network.mlp import MLP as MLP
     from nnhp_torch.network.module import MLPClassifier as MLPClassifier
+    from nnhp_torch.project.python import sweep as sweep
     from nnhp_torch.run.answer import Setup as Setup
     from nnhp_torch.run.callbacks import EpochSeed as EpochSeed
     from nnhp_torch.run.callbacks import StopWhenDiverged as StopWhenDiverged
@@ -46,6 +47,7 @@ _HOME = {
     "DigitImages": "mnist.digits",
     "folds": "splits",
     "main": "cli.main",
+    "sweep": "project.python",
     "Sweep": "core.grid",
     "Trial": "core.grid",
     "Cell": "core.summary",

@@ -144,17 +144,26 @@ class Best:
         return load(self.build, self.trial.config, self.checkpoint)
 
     def save_config(self, path: str | Path) -> None:
-        """Writes its settings as YAML, for `--config` of the sweep's own command line: this cell alone."""
+        """Writes its settings as YAML, to run it again.
+
+        A project with a LightningCLI takes the file as `fit --config`; a sweep's own command line, as `--config`: this
+        cell alone.
+        """
+        of_project = getattr(type(self.trial.config), "cli_config", None)
+        text = of_project(self.trial.config) if callable(of_project) else self._options()
+        with replacing(Path(path)) as written:
+            written.write_text(text, encoding="utf-8")
+
+    def _options(self) -> str:
         import yaml
 
         settings = self.settings
         swept = {name: [settings.pop(name)] for name in self.trial.cell}
         seed = settings.pop("seed")
         flags = {name: settings.pop(name) for name in own_flags(type(self.trial.config)) if name in settings}
-        with replacing(Path(path)) as written:
-            written.write_text(
-                yaml.safe_dump({"seeds": [seed], **flags, "grid": swept, "base": settings}, sort_keys=False)
-            )
+        of_sweep = {"seeds": [seed], **flags, "grid": swept, "base": settings}
+        text: str = yaml.safe_dump(of_sweep, sort_keys=False, allow_unicode=True)
+        return text
 
 
 @dataclass(frozen=True)

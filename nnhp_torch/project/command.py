@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
@@ -17,37 +14,9 @@ from nnhp_torch.cli.main import main as main_of_sweep
 from nnhp_torch.cli.parser import Parser, load_bounded
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.plan import change
-from nnhp_torch.project.keys import arguments
-from nnhp_torch.run.request import FIRST_SEED
-from nnhp_torch.run.worker import quiet_lightning
+from nnhp_torch.project.asked import Asked, question_of, source_of, sweep_of
 
 PROG = "python -m nnhp_torch sweep"
-BUILD = "nnhp_torch.project.build:build"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line says of a project.
-
-    Args:
-        cli: module, script or function that makes a LightningCLI, or `--model … --data …`.
-        configs: its own YAML files.
-        axes: its key → values to try.
-        over: its key → values that repeat each cell, as seeds do.
-        base: its key → a value, as its own command line takes it.
-        rest: the options that every sweep has.
-    """
-
-    cli: str
-    configs: Sequence[str]
-    axes: dict[str, list[Any]]
-    over: dict[str, list[Any]]
-    base: dict[str, str]
-    monitor: str
-    mode: Any
-    name: str
-    rest: list[str]
 
 
 def main(argv: Sequence[str]) -> NoReturn:
@@ -58,25 +27,22 @@ def main(argv: Sequence[str]) -> NoReturn:
         raise SystemExit(0)
     try:
         asked = read(argv)
-        sweep, flags = sweep_of(asked)
+        sweep, theirs = sweep_of(asked)
+        told = {word.partition("=")[0] for word in asked.rest}
+        argv = [*asked.rest, *(f"--{name}={value}" for name, value in theirs.items() if f"--{name}" not in told)]
         if not asked.monitor:
-            raise ValueError(ask(sweep, [*asked.rest, *flags]))
+            raise ValueError(_ask(sweep, argv))
     except (ValueError, SweepError) as error:
         parser.error(str(error))
-    main_of_sweep(sweep, argv=[*asked.rest, *flags])
+    main_of_sweep(sweep, argv=argv)
 
 
-def ask(sweep: Sweep, argv: Sequence[str]) -> str:
+def _ask(sweep: Sweep, argv: Sequence[str]) -> str:
     """What to ask of somebody who has not said what ranks the cells, once a first epoch has shown what there is."""
-    from nnhp_torch.project.metrics import metrics_of, question
-
     parser = Parser(prog=PROG)
     options.add_sweep_options(parser, sweep)
     args = parser.parse_args(argv)
-    request = options.read(sweep, args)
-    if args.dry_run or request.world_size > 1 or request.cluster:
-        return "what ranks the cells? Give --monitor, as the model logs it: val_loss, val/acc, …"
-    return question(metrics_of(sweep, request))
+    return question_of(sweep, options.read(sweep, args), only_listed=args.dry_run)
 
 
 def read(argv: Sequence[str]) -> Asked:
@@ -92,54 +58,11 @@ def read(argv: Sequence[str]) -> Asked:
         if not equals:
             raise ValueError(f"--{kind}.{key} needs a value")
         keys[kind][key] = value
-    if bool(given.cli) == bool(given.model or given.data):
-        raise ValueError("a project is named by --cli, or by its classes, --model and --data")
+    source, name = source_of(given.cli or "", given.model or "", given.data or "", given.name or "")
     if given.max_epochs:
         keys["base"]["trainer.max_epochs"] = given.max_epochs
-    classes = " ".join(f"--{name} {shlex.quote(vars(given)[name])}" for name in ("model", "data") if vars(given)[name])
-    if not given.cli and not given.model:
-        raise ValueError("--data needs a --model beside it")
-    if not keys["grid"]:
-        raise ValueError("there is nothing to vary: give at least one --grid.KEY '[value, value]'")
     axes, over = ({key: _values(key, text) for key, text in keys[kind].items()} for kind in ("grid", "over"))
-    name = given.name or Path((given.cli or given.model).partition(":")[0]).name.removesuffix(".py").split(".")[-1]
-    return Asked(given.cli or classes, given.config, axes, over, keys["base"], given.monitor, given.mode, name, rest)
-
-
-def sweep_of(asked: Asked) -> tuple[Sweep, list[str]]:
-    """The sweep, and the options that their configuration has for it (`--accelerator` and the like).
-
-    Raises:
-        ValueError: their parser refuses a key or a value, or the sweep does.
-    """
-    from nnhp_torch.project.parser import project
-    from nnhp_torch.project.trainer import flags, refuse_axis
-
-    quiet_lightning()
-    for key in (*asked.axes, *asked.over):
-        refuse_axis(key)
-    theirs = project(asked.cli)
-    files = [f"--config={path}" for path in asked.configs]
-    first = {key: values[0] for key, values in asked.axes.items()}
-    parsed = theirs.parse([*files, *arguments({**asked.base, **first})])
-    base = theirs.settings(parsed)
-    if base.max_epochs is None:
-        raise ValueError("for how many epochs? Give --max_epochs, or trainer.max_epochs in the project's configuration")
-    seed, base = base.seed, change(base, {"seed": FIRST_SEED if base.seed is None else base.seed})
-    axes, over = (
-        {key: theirs.typed(base, key, values) for key, values in lists.items()} for lists in (asked.axes, asked.over)
-    )
-    sweep = Sweep(
-        asked.name,
-        base,
-        axes,
-        BUILD,
-        f"A sweep over {asked.cli}",
-        asked.monitor,
-        asked.mode or (None if asked.monitor else "max"),
-        replicates=over,
-    )
-    return sweep, flags(parsed["trainer"], seed, asked.rest)
+    return Asked(source, given.config, axes, over, keys["base"], given.monitor, given.mode, name, rest)
 
 
 def add_own_options(parser: Any) -> None:

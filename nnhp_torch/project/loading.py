@@ -32,6 +32,8 @@ def load(where: str) -> ModuleType:
         NoProject: there is no such thing.
         Left: its code was left on import; what it had defined by then stays importable.
     """
+    if where == "__main__":  # a notebook's
+        return sys.modules[where]
     spec = _script(where) if where.endswith(".py") else _module(where)
     if spec is None or spec.loader is None:
         raise NoProject(f"there is no {where}: a module is named as package.module, a script as file.py")

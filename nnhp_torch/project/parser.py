@@ -59,6 +59,10 @@ class Settings:
         """What departs from the defaults of the project's code, by dotted key."""
         return {name: value for name, value in vars(self).items() if name not in ("cli", *OURS.values())}
 
+    def cli_config(self) -> str:
+        """All of it as YAML, for `--config` of the project's own `fit`."""
+        return project(self.cli).written(self)
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a configuration is frozen: {name} cannot be set")
 
@@ -184,6 +188,11 @@ class Project:
         if text not in self._known:
             self._known = {text: configuration(self.parser, settings)}  # most often it is the sweep's base
         return self._known[text].clone()
+
+    def written(self, settings: Settings) -> str:
+        """The whole configuration as YAML."""
+        text: str = self.parser.dump(self.parsed(settings), skip_unset=False)
+        return text
 
     def _departures(self, parsed: Namespace) -> dict[str, Any]:
         """What departs from the defaults of their code, by dotted key; all there is if that would not give it back."""

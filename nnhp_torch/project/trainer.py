@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -52,10 +52,7 @@ def refuse_axis(key: str) -> None:
         raise ValueError(f"{key} cannot be an axis: {INSTEAD.get(name, 'it changes no result').format(name=name)}")
 
 
-def flags(trainer: Mapping[str, Any] | Namespace, seed: int | None, given: Sequence[str]) -> list[str]:
-    """What their configuration says of the sweep's own options, unless the command line says it."""
-    wanted = {name: value for name, value in departures(trainer).items() if name in FLAGS}
-    if seed is not None:
-        wanted["seeds"] = [seed]
-    told = {word.partition("=")[0] for word in given}
-    return [f"--{name}={value}" for name, value in wanted.items() if f"--{name}" not in told]
+def requested(trainer: Mapping[str, Any] | Namespace, seed: int | None) -> dict[str, Any]:
+    """What their configuration says of the sweep's own options."""
+    asked = {name: value for name, value in departures(trainer).items() if name in FLAGS}
+    return asked if seed is None else {**asked, "seeds": [seed]}

@@ -1,0 +1,77 @@
+"""A sweep over somebody's project from Python: `sweep("train.py", grid={"model.lr": [0.1, 0.01]}, …)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnhp_torch.cli.python import Finished
+from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.project.asked import Asked, question_of, source_of, sweep_of
+from nnhp_torch.run.request import Request
+
+
+def sweep(
+    cli: str = "",
+    *,
+    model: str | type = "",
+    data: str | type = "",
+    config: Sequence[str] = (),
+    grid: Mapping[str, Sequence[Any]],
+    over: Mapping[str, Sequence[Any]] | None = None,
+    base: Mapping[str, Any] | None = None,
+    monitor: str = "",
+    mode: Any = None,
+    name: str = "",
+    callbacks: Sequence[SweepCallback] = (),
+    **asked: Any,
+) -> Finished:
+    """Runs a sweep over a project from Python or a notebook, as `python -m nnhp_torch sweep` does.
+
+    Args:
+        cli: module, script or function that makes a LightningCLI.
+        model: or else a LightningModule's class, or where it is: `package.Net`, `file.py:Net`. A class of a notebook's
+            trains in the notebook's own process.
+        data: and its LightningDataModule's.
+        config: YAML files of the project.
+        grid: one of its keys → the values to try.
+        over: one of its keys → values that repeat each cell, as seeds do.
+        base: one of its keys → the value for all trials.
+        monitor: the metric that ranks the cells. If it is not given, the first epoch of the first trial tells which
+            metrics there are.
+        mode: `"max"` or `"min"`; default: what the metric's name tells.
+        name: the folder under `log_dir`; default: the project's last name.
+        callbacks: SweepCallbacks of your own.
+        asked: `seeds=3`, `jobs=2`, `max_epochs=5` and the other options of every sweep (see Plan.run).
+
+    Returns:
+        The Outcome, as of Plan.run; `.best.save_config(path)` writes what the project's `fit --config` takes.
+
+    Raises:
+        ValueError: the project cannot be found, or its parser refuses a key or a value; nothing was trained.
+
+    Example:
+        >>> outcome = sweep("train.py", grid={"model.lr": [0.1, 0.01]}, max_epochs=5, monitor="val_loss", seeds=3)
+        >>> outcome.best.save_config("winner.yaml")
+    """
+    from nnhp_torch.project.parser import project
+
+    project.cache_clear()  # a notebook's classes may have changed since
+    named = {"model": _named(model), "data": _named(data)}
+    fixed = {**(base or {}), **({"trainer.max_epochs": asked.pop("max_epochs")} if "max_epochs" in asked else {})}
+    if empty := [key for key, values in grid.items() if not len(values)]:
+        raise ValueError(f"{empty[0]} has no values to try")
+    axes, repeated = ({key: list(values) for key, values in (lists or {}).items()} for lists in (grid, over))
+    source, title = source_of(cli, **named, name=name)
+    made, theirs = sweep_of(Asked(source, config, axes, repeated, fixed, monitor, mode, title, []))
+    asked = {**theirs, **asked}
+    if not monitor:
+        raise ValueError(question_of(made, Request(**asked)))
+    outcome: Finished = made.run(callbacks=callbacks, **asked)
+    return outcome
+
+
+def _named(of: str | type) -> str:
+    if isinstance(of, str):
+        return of
+    return f"{of.__module__}{':' if of.__module__ == '__main__' else '.'}{of.__qualname__}"
