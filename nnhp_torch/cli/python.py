@@ -129,7 +129,7 @@ class Best:
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting, by name."""
-        return dict(self.result.config)
+        return {**self.result.config, **self.trial.cell}  # a project leaves out what its code has as default
 
     def load(self) -> Any:
         """The winner's LightningModule with its final weights, in evaluation mode.
