@@ -32,7 +32,7 @@ class Parser(LightningArgumentParser):
 
 
 class OneTrial(LightningCLI):
-    """LightningCLI whose fits can be repeated, and which says so where a checkpoint and a flag disagree."""
+    """LightningCLI whose fits can be repeated, and which says so if a checkpoint and a flag disagree."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.set_defaults(
@@ -40,7 +40,11 @@ class OneTrial(LightningCLI):
         )
 
     def _parse_ckpt_path(self) -> None:
-        """Takes the network from the checkpoint. Lightning would let it override the command line's in silence."""
+        """Takes the network from the checkpoint. Lightning would let it override the command line's in silence.
+
+        No public hook stands there. The first test to break is
+        test_a_checkpoint_brings_its_network_and_a_flag_against_it_is_refused.
+        """
         path = self._chosen.get("ckpt_path")
         if path is None:
             if self.config.subcommand != "fit":
@@ -79,14 +83,14 @@ class OneTrial(LightningCLI):
         return trainer
 
     def after_fit(self) -> None:
-        """Where the weights and the curves are."""
+        """Print where the weights and the curves are."""
         saved = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
         if saved and self.trainer.is_global_zero:
             print(f"Weights  {saved}\nCurves   tensorboard --logdir {LOGS}")
 
 
 class SaveConfig(SaveConfigCallback):
-    """`config.yaml` beside the curves; under another name where there is one, and not where nothing is logged."""
+    """`config.yaml` beside the curves; under another name if there is one already; none if nothing is logged."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if trainer.logger is None or stage == "predict":
@@ -132,7 +136,7 @@ class PrintPredictions(L.Callback):
 def main() -> None:
     """`python -m nnhp_torch fit` and the others."""
     quiet_lightning()
-    # Said of every checkpoint that is loaded, for the new run has a folder of its own.
+    # Said of every checkpoint that is loaded, because the new run has a folder of its own.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")
     prefer_onednn()
     checkpoint = ModelCheckpoint(filename="last", enable_version_counter=False)
@@ -154,7 +158,7 @@ def main() -> None:
                 "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
                 "init_args": {"save_dir": LOGS, "name": "fit", "default_hp_metric": False},
             },
-            "enable_progress_bar": False,  # rich's, where rich is installed, which vanishes in a batch system's log
+            "enable_progress_bar": False,  # rich's, if rich is installed, which vanishes in a batch system's log
             "callbacks": [PrintEpochs(), PrintPredictions(), checkpoint],
         },
     )

@@ -47,6 +47,9 @@ class GaussianNoise(HookCallback):
 
     Raises:
         ValueError: std is negative or not finite; at the start of a fit, no submodule has the name.
+
+    Example:
+        >>> trainer = L.Trainer(callbacks=[GaussianNoise(0.1, module="net")], logger=False)
     """
 
     takes_chunks = True  # each number has noise of its own, however the batch is cut
@@ -94,6 +97,9 @@ class WeightConstraint(HookCallback):
 
     Raises:
         ValueError: no such constraint, a bad pattern or option; at the start of a fit, no trained parameter matches.
+
+    Example:
+        >>> trainer = L.Trainer(callbacks=[WeightConstraint("max_norm", max_value=3.0)], logger=False)
     """
 
     def __init__(

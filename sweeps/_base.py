@@ -1,4 +1,4 @@
-"""What several sweeps share: where the article's chain of choices ends, and how a claim is judged."""
+"""Shared parts of the sweeps: the article's chain of choices, and how a claim is judged."""
 
 import dataclasses
 import itertools

@@ -14,7 +14,7 @@ from sweeps._base import DATA, FINAL
 
 
 def verdict(cells: Sequence[Cell]) -> str:
-    """What each patience saves in epochs, what it costs in accuracy, and what the best weights give back."""
+    """Tell what each patience saves in epochs, what it costs in accuracy, and what the best weights give back."""
     found = {(cell.values["patience"], cell.values["restore_best"]): cell for cell in cells if cell.ranked}
     whole = found.get((None, False))
     if whole is None:

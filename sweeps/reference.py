@@ -65,7 +65,7 @@ def folder_of(name: str, variant: str = "") -> Path:
 
 
 def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
-    """What the ledgers say of a sweep; `root` is the project's folder."""
+    """The outcome of a sweep, from its ledgers; `root` is the project's folder."""
     flags = VARIANTS[variant][1] if variant else {}
     results = ResultStore(root / folder_of(name, variant)).results()
     for seeds, earlier in STUDIES if name in OTHERS else STUDIES[:1]:
@@ -214,7 +214,7 @@ def main() -> None:
 
 
 def block(text: str, name: str) -> str:
-    """What stands between a block's marks, `<!-- name -->` and `<!-- end of name -->`."""
+    """The text between a block's marks, `<!-- name -->` and `<!-- end of name -->`."""
     return _around(text, name)[1]
 
 

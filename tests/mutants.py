@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
     "core/chance": ["mnist/test_data", "test_callbacks"],
     "core/files": ["core/test_disk", "core/test_results"],
-    "core/grid": ["core/test_grid"],
-    "core/ledger": ["core/test_results", "core/test_disk"],
+    "core/grid": ["core/test_grid", "core/test_sweeper"],
+    "core/ledger": ["core/test_results", "core/test_sweeper", "core/test_disk"],
     "core/lock": ["core/test_results", "core/test_disk"],
     "core/outcome": ["core/test_sweeper"],
     "core/result": ["core/test_results"],

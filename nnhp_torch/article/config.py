@@ -23,7 +23,7 @@ TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
 
 def _setting(default: Any, help: str, check: Callable[[str, Any], None], flag: bool = False) -> Any:
-    """A field with its help text and its check (name, value); None needs none where it is the default.
+    """A field with its help text and its check (name, value); None needs none if it is the default.
 
     Args:
         flag: whether the command line has it as a flag of its own, `--dataset` instead of `--base.dataset`.
@@ -56,6 +56,10 @@ class TrialConfig:
 
     Raises:
         ValueError: a value is out of range or names nothing that exists; the message says what would be right.
+
+    Example:
+        >>> TrialConfig(optimizer="SGD", lr=0.1, momentum=0.9).batch_size
+        30000
     """
 
     guessing: ClassVar[Mapping[str, float]] = {

@@ -102,7 +102,7 @@ class EarlierStages(L.Callback):
         seed: of the order of the images.
 
     Raises:
-        ValueError: at the start of a fit, where it uses several devices.
+        ValueError: at the start of a fit, if it uses several devices.
     """
 
     def __init__(self, epochs: int, seed: int) -> None:

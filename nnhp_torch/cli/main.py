@@ -51,7 +51,7 @@ def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence
 
 
 def kind_of_run(sweep: Plan) -> Callable[..., Run]:
-    """What runs a sweep, or a search, for which NumPy is imported."""
+    """Import what runs a sweep, or a search, which needs NumPy."""
     if not isinstance(sweep, Search):
         return Run
     from nnhp_torch.cli.search import SearchRun

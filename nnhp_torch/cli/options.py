@@ -21,7 +21,7 @@ P = TypeVar("P", bound=Plan)
 
 
 def kind(plan: Plan) -> type[Request]:
-    """What is asked for in a run of a sweep, or of a search."""
+    """The class of the request: a sweep's, or a search's."""
     return SearchRequest if isinstance(plan, Search) else Request
 
 
@@ -116,7 +116,7 @@ def changed(sweep: P, args: Namespace) -> P:
 
 
 def _axis(name: str, axis: Any, given: list[Any]) -> Any:
-    """What is tried: the values that are given, or the range between them if the sweep has a range there."""
+    """The axis to try: the values that are given, or the range between them if the sweep has a range there."""
     if not isinstance(axis, Range):
         return given
     if len(given) != 2:

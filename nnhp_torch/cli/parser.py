@@ -15,7 +15,7 @@ MOST_VALUES = 1_000_000  # that a YAML may stand for, its aliases written out
 
 
 class Parser(ArgumentParser):
-    """Refuses in one line, where argparse would print the whole usage, and takes no abbreviation (`--base.lr`)."""
+    """Refuses in one line (argparse would print the whole usage), and takes no abbreviation (`--base.lr`)."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, parser_mode="bounded_yaml", **settings)

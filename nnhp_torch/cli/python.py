@@ -49,7 +49,7 @@ def run(plan: Plan, callbacks: Iterable[SweepCallback], asked: Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Finished(Outcome):
-    """What a sweep has to show, to go on with in Python; Jupyter shows it as its table.
+    """The results of a sweep, to go on with in Python; Jupyter shows it as its table.
 
     Args:
         folder: the sweep's, with ledger, figure and page.

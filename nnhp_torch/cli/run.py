@@ -145,7 +145,7 @@ class Run:
         return next((name_of(part) for part in parts if not is_importable(part)), "")
 
     def callbacks(self) -> list[SweepCallback]:
-        """What the sweep leaves and shows."""
+        """The callbacks that write and show the sweep's results."""
         folder = self.store.folder
         return [
             ProgressReport(self.out),

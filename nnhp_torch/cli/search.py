@@ -75,7 +75,7 @@ class SearchRun(Run):
         return 0
 
     def callbacks(self) -> list[SweepCallback]:
-        """What the search leaves and shows."""
+        """The callbacks that write and show the search's results."""
         folder = self.store.folder
         return [
             self.optuna,  # the first to hear of an epoch, whatever the others do

@@ -11,7 +11,7 @@ RuntimeError
 
 
 class SweepError(RuntimeError):
-    """No sweep can be run, or go on, here; the message is all that a person needs."""
+    """A sweep cannot be run, or go on, here; the message is all that a person needs."""
 
 
 class LedgerError(SweepError):
@@ -27,7 +27,7 @@ class PreparationError(SweepError):
 
 
 class WrongUsage(PreparationError):
-    """No trial can be made of the flags on this machine (a GPU that is not there), or of what build answers."""
+    """These flags do not fit this machine (a missing GPU), or the answer of `build` cannot be trained."""
 
 
 class ClusterLost(SweepError):

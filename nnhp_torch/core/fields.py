@@ -1,4 +1,4 @@
-"""Of what type each field of a trial's record, and of its checkpoint, is: one that says something else is refused."""
+"""The type of each field of a trial's record and of its checkpoint: one of another type is refused."""
 
 from __future__ import annotations
 

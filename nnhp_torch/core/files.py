@@ -54,7 +54,7 @@ def must_be_file(*paths: Path) -> None:
     for path in paths:
         if path.exists() and not path.is_file():
             kind = "a directory" if path.is_dir() else "a FIFO or a device"
-            raise NotAFile(f"{path} is {kind}, where a file belongs. Nothing was changed: move it away")
+            raise NotAFile(f"{path} is {kind}, and a file belongs there. Nothing was changed: move it away")
 
 
 def disk_full(error: BaseException | None) -> bool:

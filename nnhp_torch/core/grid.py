@@ -1,4 +1,4 @@
-"""What a sweep tries: a base configuration, the axes that vary, and the ordered list of trials they make."""
+"""A sweep: a base configuration, the axes that vary, and the ordered list of trials they make."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ class Trial:
         threads: CPU threads of the process that trains it; another number sums in another order.
         build: name of what makes a module of the configuration; empty if it does not matter.
         replicate: the values of the sweep's replicates; trials that differ in them alone are of one cell.
+
+    Example:
+        >>> trial = Sweep("rates", Settings(), {"lr": [0.1, 0.01]}, build).trials()[0]
+        >>> trial.label, trial.config.lr
+        ('lr=0.1', 0.1)
     """
 
     sweep: str
@@ -48,7 +53,7 @@ class Trial:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a checkpoint must say of its trial to be used by this one: the same settings, made by the same build."""
+        """The settings and the build; a checkpoint of this trial names the same ones."""
         return {"key": self.key, "build": self.build, "config": name_of(type(self.config))}
 
     @property

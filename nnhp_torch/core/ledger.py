@@ -26,6 +26,11 @@ class ResultStore:
 
     Args:
         folder: made when the first record is written.
+
+    Example:
+        >>> store = ResultStore("lightning_logs/rates")
+        >>> store.results()
+        {}
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:

@@ -1,4 +1,4 @@
-"""What values are called: in tables and figures, and as the name of a trial's folder."""
+"""Names of values: in tables and figures, and as a trial's folder."""
 
 from __future__ import annotations
 

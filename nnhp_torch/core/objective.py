@@ -1,4 +1,4 @@
-"""What a sweep is judged by: a metric, its direction, and the names of the same metric over other data."""
+"""The objective of a sweep: a metric, its direction, and the names of the same metric over other data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Objective:
 
     @classmethod
     def of(cls, metric: str, mode: Mode | None = None) -> Objective:
-        """By default the direction is the one that the metric's name tells.
+        """Make an objective; by default its direction is the one that the metric's name tells.
 
         Raises:
             ValueError: the name does not tell, or the mode is none.
@@ -56,7 +56,7 @@ class Objective:
 
     @property
     def sign(self) -> int:
-        """What a value is multiplied by to make more of it better."""
+        """1 if more is better, -1 if less is."""
         return 1 if self.mode == "max" else -1
 
     @property
@@ -69,7 +69,7 @@ class Objective:
         return self.sign * value > self.sign * other or (math.isnan(other) and not math.isnan(value))
 
     def best(self, values: Iterable[float]) -> tuple[float, int]:
-        """The best finite value and its place (from 1), the first of equals; (NaN, 0) where there is none."""
+        """The best finite value and its place (from 1), the first of equals; (NaN, 0) if there is none."""
         found = math.nan, 0
         for place, value in enumerate(values, 1):
             if math.isfinite(value) and self.better(value, found[0]):
@@ -78,7 +78,7 @@ class Objective:
 
     @property
     def split(self) -> Split | None:
-        """What the metric is taken over, as far as its name tells."""
+        """The data that the metric is taken over, as far as its name tells."""
         found = _SPLIT.search(self.metric)
         return next(split for split, words in SPELLINGS.items() if found[0].lower() in words) if found else None
 
@@ -89,7 +89,7 @@ class Objective:
         return f"{before}{after.lstrip('_-./ ')}".rstrip("_-./ ") or self.metric
 
     def bounds(self, values: Iterable[float]) -> tuple[float, float]:
-        """What the metric can be, as far as its name tells: 0 to 1, from 0, or anything.
+        """The metric's bounds, as far as its name tells: 0 to 1, from 0, or none.
 
         Args:
             values: that it has been; a bound which one of them oversteps is none.
@@ -107,7 +107,7 @@ class Objective:
         return _SPLIT.sub(lambda found: spelled.capitalize() if found[0][0].isupper() else spelled, self.metric, 1)
 
     def twin(self, split: Split, logged: Collection[str]) -> str:
-        """The name among those logged of the same metric over other data; empty where there is none."""
+        """The name among those logged of the same metric over other data; empty if there is none."""
         found = _SPLIT.search(self.metric)
         if not found or self.split == split:
             return ""
@@ -121,7 +121,7 @@ class Objective:
 
 
 def standing(metric: str, logged: Collection[str]) -> str:
-    """The name under which a metric was logged: its own, or the first loader's; empty where it was not.
+    """The name under which a metric was logged: its own, or the first loader's; empty if it was not.
 
     >>> standing("val_loss_epoch", {"val_loss"})  # as Lightning calls the epoch's mean of what is logged per step too
     'val_loss'
@@ -131,7 +131,7 @@ def standing(metric: str, logged: Collection[str]) -> str:
 
 
 def unlogged(metric: str, logged: Collection[str]) -> str:
-    """What is wrong where a metric is none of those that were logged."""
+    """The error's text if a metric is none of those that were logged."""
     return f"no metric is called {metric!r}; logged were {', '.join(sorted(logged)) or 'none'}"
 
 

@@ -1,4 +1,4 @@
-"""What a sweep has to show."""
+"""The outcome of a sweep."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from nnhp_torch.core.status import WANTED
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep has to show, in the order of its trials.
+    """The results of a sweep, in the order of its trials.
 
     Args:
         sweep: the Sweep, or the Search.
         trials: all that were asked for; results: key → result, for those that have one.
         ran: keys of the trials that this run started.
         interrupted: whether it was told to stop before all had ended.
-        unlogged: what is wrong, where a trial has ended because nothing is logged under the monitor's name.
+        unlogged: what is wrong, if a trial has ended because nothing is logged under the monitor's name.
         unchosen: how many trials a search may still choose.
         remarks: what a reader must know of where the results come from, before the table.
         read_only: whether nothing can be written where the ledger is.
         known: key → result of all that the ledger had before this run, also of trials that were not asked for.
+
+    Example:
+        >>> len(outcome.ordered), outcome.left, outcome.successful
+        (15, 0, True)
     """
 
     sweep: Plan

@@ -1,4 +1,4 @@
-"""What a sweep and a search have in common: a base configuration, the axes that vary, and what ranks the cells."""
+"""The base of sweeps and searches: a base configuration, the axes that vary, and the metric that ranks the cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Primitive = str | int | float | bool | None | Sequence[Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is varied over which base, and what ranks the cells; a Sweep and a Search are two kinds of it.
+    """A base, the axes that vary over it, and the metric that ranks the cells; Sweep and Search are its two kinds.
 
     Args:
         name: folder under `log_dir`, and the first word of every report.
@@ -103,7 +103,7 @@ class Plan:
 
     @property
     def objective(self) -> Objective:
-        """What ranks the cells."""
+        """The metric that ranks the cells, and its direction."""
         return Objective.of(self.monitor, self.mode)
 
     @property
@@ -134,7 +134,7 @@ def check_config(config: Any) -> None:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
             raise ValueError(
-                f"{name} must be a plain value and finite, for the ledger to hold it, not {value!r}"
+                f"{name} must be a plain value and finite, so that the ledger can hold it, not {value!r}"
             ) from None
     epochs = config.max_epochs
     if type(epochs) is not int or epochs < 1:

@@ -53,7 +53,7 @@ def recorded(
     replicates: Sequence[str] = (),
     guessing: Mapping[str, float] | None = None,
 ) -> Outcome:
-    """What a folder's ledger has to show, of all the trials in it.
+    """The outcome that a folder's ledger holds, of all the trials in it.
 
     Settings that differ from trial to trial are axes, also if the sweep did not vary them but two of its runs did. Each
     cell has as many trials as there are seeds (and values of replicates), so that one of which some are missing is not

@@ -1,4 +1,4 @@
-"""What a trial gives: its record, and how that is written in a line."""
+"""A trial's result: its record, and how that is written in a line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrialResult:
         status: `completed`, `pruned` (ended early by a callback that saw no promise in it) and `diverged` are results,
             of which only the first is ranked; `failed` and `interrupted` trials run again.
         reason: for anything but `completed`, why.
-        history: metric → its value after each epoch (NaN where it was not finite).
+        history: metric → its value after each epoch (NaN if it was not finite).
         test: metrics of the test images, scored once with the final weights.
         trained: of the training images, scored likewise if the build asks for it; empty otherwise.
         seconds: wall time of the trial; fit_seconds: of training and validation alone.
@@ -37,6 +37,11 @@ class TrialResult:
         build: who made it: name (of the build), config (the configuration's class), sources (module → digest), trainer
             (settings) and data (file → checksum) if there are any; empty if it was made before that was recorded.
         notes: what a reader must know of it: that it started over, that it may differ from an uninterrupted run.
+
+    Example:
+        >>> result = outcome.ordered[0]
+        >>> result.status, result.config["lr"], result.final("val_accuracy")
+        ('completed', 0.1, 0.93)
     """
 
     key: str
@@ -59,7 +64,7 @@ class TrialResult:
 
     @classmethod
     def of(cls, trial: Trial, status: Status, reason: str = "", **rest: Any) -> TrialResult:
-        """The record of a trial, with `rest` of the fields where there is more to tell than how it ended."""
+        """The record of a trial, with `rest` of the fields if there is more to tell than how it ended."""
         return cls(
             key=trial.key,
             sweep=trial.sweep,
@@ -82,21 +87,21 @@ class TrialResult:
         return max((len(values) for values in self.history.values()), default=0)
 
     def curve(self, metric: str) -> Sequence[float]:
-        """The metric after each epoch, of the first loader where there are several; empty where there is none."""
+        """The metric after each epoch, of the first loader if there are several; empty if there is none."""
         return self.history.get(standing(metric, self.history), ())
 
     def final(self, metric: str) -> float:
-        """The metric with the final weights, NaN where there is none."""
+        """The metric with the final weights, NaN if there is none."""
         once = {**self.test, **self.trained}
         values = self.curve(metric) or [once.get(standing(metric, once), math.nan)]
         return values[-1]
 
     def best(self, metric: str, mode: Mode = "max") -> tuple[float, int]:
-        """The best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) where there is none."""
+        """The best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) if there is none."""
         return Objective(metric, mode).best(self.curve(metric))
 
     def to_json(self) -> str:
-        """One line; what is not finite becomes null, for JSON knows no NaN."""
+        """One line; what is not finite becomes null, because JSON knows no NaN."""
         record = {"schema": SCHEMA, **dataclasses.asdict(self)}
         for part in METRICS:
             record[part] = {name: _finite_or_none(value) for name, value in record[part].items()}
@@ -104,7 +109,7 @@ class TrialResult:
 
     @classmethod
     def from_json(cls, line: str) -> TrialResult:
-        """Raises ValueError where the line is no record that this version can read."""
+        """Raises ValueError if the line is no record that this version can read."""
         record = json.loads(line)
         if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
             raise ValueError("not a trial's record")
@@ -132,7 +137,7 @@ def _none_to_nan(value: Any) -> Any:
 
 
 def made_by(trial: Trial) -> dict[str, Any]:
-    """What a record says of its maker before the source is known; empty if the trial does not say it."""
+    """The maker in a record before the source is known; empty if the trial does not name it."""
     return {"name": trial.build, "config": trial.identity["config"], "sources": {}} if trial.build else {}
 
 

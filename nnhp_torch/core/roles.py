@@ -11,7 +11,7 @@ from nnhp_torch.core.result import TrialResult
 
 
 class Listener(Protocol):
-    """What a launcher tells, trial by trial; it is called in the parent process only.
+    """The one whom a launcher tells of each trial; it is called in the parent process only.
 
     Where `epoch_ended` answers with a reason, the trial is to end there as `pruned`.
     """
@@ -40,7 +40,7 @@ class Chooser(Protocol):
     def __iter__(self) -> Iterator[Trial]: ...
 
     def settle(self, trial: Trial, result: TrialResult) -> None:
-        """Told of the result of each trial, also of one that the ledger had already."""
+        """Take the result of a trial, also of one that the ledger had already."""
 
 
 class SweepCallback:
@@ -50,21 +50,27 @@ class SweepCallback:
 
     Attributes:
         writes: whether it writes into the sweep's folder; it is left out if nothing can be written there.
+
+    Example:
+        >>> class Tell(SweepCallback):
+        ...     def on_trial_end(self, trial, result):
+        ...         print(trial.label, result.status)
+        >>> nnhp_torch.main(SWEEP, callbacks=[Tell()])  # doctest: +SKIP
     """
 
     writes = False
 
     def on_sweep_start(self, outcome: Outcome) -> None:
-        """Before the first trial; `outcome` holds what earlier runs have left."""
+        """Called before the first trial; `outcome` holds the results of earlier runs."""
 
     def on_trial_start(self, trial: Trial) -> None:
-        """A trial has begun."""
+        """Called when a trial has begun."""
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
-        """A trial has finished an epoch (from 1), validation included; a reason ends it here, as `pruned`."""
+        """Called after each epoch (from 1) and its validation; a returned reason ends the trial here, as `pruned`."""
 
     def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended, in whatever way."""
+        """Called when a trial has ended, in whatever way."""
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        """After the last trial, also of a sweep that was interrupted or that an exception ends."""
+        """Called after the last trial, also if the sweep was interrupted or an exception ends it."""

@@ -179,7 +179,7 @@ def _largest(rows: Array, step: float, draws: int, seed: int) -> Array:
 
 
 def _aligned(rows: Array) -> Array:
-    """Without what a seed does to all rows alike."""
+    """Take out each seed's effect on all rows alike."""
     import numpy as np
 
     aligned: Array = rows - np.median(rows, axis=-2, keepdims=True)
@@ -213,6 +213,6 @@ def _share(seen: Array, largest: Array) -> Array:
 
 
 def _step(values: Sequence[float]) -> float:
-    """The smallest step between values: an accuracy over n images moves by 1 / n. 0 where all are the same."""
+    """The smallest step between values: an accuracy over n images moves by 1 / n. 0 if all are the same."""
     ordered = sorted(values)
     return min((b - a for a, b in itertools.pairwise(ordered) if b - a > 1e-9), default=0.0)

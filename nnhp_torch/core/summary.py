@@ -28,6 +28,11 @@ class Cell:
         trials: how many were asked for.
         defaults: of the configuration's fields, by which values of another type are told apart.
         replicates: the sweep's: field → values that repeat the cell.
+
+    Example:
+        >>> cell = cells(outcome)[1]
+        >>> cell.label, cell.text("val_accuracy")
+        ('lr=0.01', '0.9700±0.0016')
     """
 
     values: Mapping[str, Any]
@@ -68,18 +73,18 @@ class Cell:
         return [result.final(metric) for result in self.completed]
 
     def mean(self, metric: str) -> float:
-        """NaN where nothing has completed, or a seed has no such value."""
+        """The mean over the seeds; NaN if nothing has completed, or a seed has no such value."""
         values = self.values_of(metric)
         return statistics.fmean(values) if values else math.nan
 
     def spread(self, metric: str) -> float:
-        """Standard deviation over the seeds; NaN with fewer than two, or where one has no such value."""
+        """Standard deviation over the seeds; NaN with fewer than two, or if one has no such value."""
         values = self.values_of(metric)
         return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
 
     @property
     def mean_epochs(self) -> float:
-        """Epochs that were trained, which early stopping makes fewer; NaN where nothing has completed."""
+        """Epochs that were trained, which early stopping makes fewer; NaN if nothing has completed."""
         return statistics.fmean(result.epochs for result in self.completed) if self.completed else math.nan
 
     def text(self, metric: str) -> str:
@@ -146,7 +151,7 @@ def shared(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
 
 
 def winner(sweep: Plan, gathered: Sequence[Cell]) -> Cell | None:
-    """The ranked cell with the best mean of the monitored metric; the first of equals; None where none is ranked."""
+    """The ranked cell with the best mean of the monitored metric; the first of equals; None if none is ranked."""
     first = next(iter(ranking(sweep, gathered)), None)
     return first if first is not None and _ranked(sweep, first) else None
 

@@ -28,6 +28,11 @@ class Sweeper:
         store: the ledger.
         callbacks: told of what happens, in this order.
         fail_fast: whether the first failed or diverged trial ends the sweep.
+
+    Example:
+        >>> outcome = Sweeper(launch, ResultStore("lightning_logs/rates")).run(SWEEP, SWEEP.trials())
+        >>> outcome.successful
+        True
     """
 
     def __init__(
@@ -197,7 +202,7 @@ class SweepRun:
 
 
 def _each(actions: Iterable[Callable[[], None]]) -> None:
-    """Does all of them, even where one raises (a progress bar must leave the terminal), then raises the first error."""
+    """Does all of them, even if one raises (a progress bar must leave the terminal), then raises the first error."""
     errors = []
     for action in actions:
         try:

@@ -16,7 +16,7 @@ Kind = Literal["best", "worse", "as good", "undecided", "unranked"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the seeds allow to say of one cell.
+    """The verdict that the seeds allow on one cell.
 
     Args:
         cell: which one.
@@ -67,7 +67,7 @@ def verdicts(sweep: Plan, gathered: Sequence[Cell]) -> list[Verdict]:
 
 
 def _judged(sweep: Plan, ranked: Sequence[Cell]) -> list[Verdict]:
-    """Of cells whose first is the best."""
+    """Judge cells whose first is the best."""
     objective = sweep.objective
     values = [[objective.sign * value for value in cell.values_of(objective.metric)] for cell in ranked]
     seeds = len(values[0])
@@ -83,7 +83,7 @@ def _judged(sweep: Plan, ranked: Sequence[Cell]) -> list[Verdict]:
 
 
 def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, behind: int, found: AgainstBest) -> Verdict:
-    """Of the cell in that place, whose first is the best."""
+    """Judge the cell in a place; the first is the best."""
     cell, gap, p = ranked[place], found.gap[place], found.p[place]
     seeds = cell.trials
     if place == 0:

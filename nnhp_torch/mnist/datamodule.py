@@ -26,7 +26,7 @@ class MNISTDataModule(L.LightningDataModule):
     """MNIST, FashionMNIST or KMNIST under any LightningModule, on any number of devices, without worker processes.
 
     A batch is (images float32 in [0, 1] of shape (batch, 1, 28, 28), labels int64 of shape (batch,)). The images stay
-    in memory as bytes, shared by all data modules of the process, on the GPU where the Trainer uses one.
+    in memory as bytes, shared by all data modules of the process, on the GPU if the Trainer uses one.
 
     Args:
         data_dir: where the files are or go; default: $NNHP_DATA_DIR, else a cache in the home directory.
@@ -41,6 +41,10 @@ class MNISTDataModule(L.LightningDataModule):
 
     Raises:
         ValueError: an argument is out of range; the message says what would be right.
+
+    Example:
+        >>> data = MNISTDataModule(batch_size=2000, dataset="FashionMNIST")
+        >>> L.Trainer(max_epochs=2).fit(model, data)  # doctest: +SKIP
     """
 
     def __init__(
@@ -82,7 +86,7 @@ class MNISTDataModule(L.LightningDataModule):
         }
 
     def prepare_data(self) -> None:
-        """Fetches what is missing; raises mnist.DatasetUnavailable where that cannot be."""
+        """Fetches what is missing; raises mnist.DatasetUnavailable if that cannot be."""
         _fetched(self.dataset, self.data_dir)
 
     def setup(self, stage: str | None = None) -> None:
@@ -199,7 +203,7 @@ def _without(rows: Tensor, part: slice) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _fetched(dataset: str, data_dir: Path) -> None:
-    """Once a process: Lightning asks before every fit and every test, and checksums take a tenth of a second."""
+    """Fetch once a process: Lightning asks before every fit and test, and checksums take a tenth of a second."""
     mnist.fetch(dataset, data_dir)
 
 

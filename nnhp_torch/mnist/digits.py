@@ -26,6 +26,12 @@ class DigitImages(L.LightningDataModule):
 
     Raises:
         ValueError: there is no picture in the folder, or nothing on one of them.
+
+    Example:
+        >>> pictures = DigitImages("photos")
+        >>> pictures.names
+        ['seven.png']
+        >>> L.Trainer().predict(model, pictures)  # doctest: +SKIP
     """
 
     def __init__(self, folder: str) -> None:
@@ -54,7 +60,7 @@ def read_digit(path: Path) -> Tensor:
             rgba = file.convert("RGBA")
     except UnidentifiedImageError:
         raise ValueError(f"{path} is no picture") from None
-    paper = Image.new("RGBA", rgba.size, "white")  # where the picture is transparent
+    paper = Image.new("RGBA", rgba.size, "white")  # behind what is transparent
     ink = strokes(np.asarray(Image.alpha_composite(paper, rgba).convert("L"), dtype=np.float64))
     if not ink.any():
         raise ValueError(f"there is nothing on {path}: all its pixels are alike")

@@ -166,14 +166,14 @@ def _parse(content: bytes) -> Array:
     shape = struct.unpack(f">{content[3]}I", content[4 : 4 + 4 * content[3]])
     start = 4 + 4 * content[3]
     if len(content) - start != math.prod(shape):
-        raise ValueError(f"it has {len(content) - start} bytes of data where its header promises {math.prod(shape)}")
+        raise ValueError(f"it has {len(content) - start} bytes of data, and its header promises {math.prod(shape)}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _store(dataset: str, index: int, data: bytes, folder: Path) -> None:
     """Writes a file that has passed its check; under its name it is whole or not there.
 
-    Stays gzipped where only the gzipped file's MD5 is known, so that it can be checked again.
+    Stays gzipped if only the gzipped file's MD5 is known, so that it can be checked again.
     """
     content = _check(dataset, index, data)
     keep_zipped = DATASETS[dataset].md5[index] is None

@@ -77,7 +77,7 @@ def check(kind: str, name: str) -> None:
 
 
 def resolve(kind: str, name: str) -> Any:
-    """What the name stands for: a torch.nn.Module class, an optimizer class, or a function.
+    """Look a name up: a torch.nn.Module class, an optimizer class, or a function.
 
     Raises:
         ValueError: there is no such name.

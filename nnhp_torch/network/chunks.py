@@ -62,7 +62,7 @@ def _is_plain(weight: Tensor) -> bool:
 
 
 def _in_chunks(module: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """As loss_and_logits, a CHUNK of examples at a time; if gradients are wanted, the loss brings them along.
+    """Compute loss_and_logits, a CHUNK of examples at a time; if gradients are wanted, the loss brings them along.
 
     The loss of a batch is the mean of its chunks' losses, weighted by their sizes, and so is its gradient. Each
     chunk goes forward and backward before the next, so that a CPU works in its cache instead of in memory.

@@ -234,7 +234,7 @@ class Classifier(L.LightningModule):
 
 
 def _kernels(net: nn.Module) -> list[Tensor]:
-    """What penalties lie on: the network's own word, else every trained weight of two dimensions or more."""
+    """The weights under a penalty: the network's `kernels()`, else every trained weight of two dimensions or more."""
     if callable(own := getattr(net, "kernels", None)):
         return list(own())
     return [w for w in net.parameters() if w.ndim >= 2 and w.requires_grad]

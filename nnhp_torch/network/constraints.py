@@ -17,7 +17,7 @@ Dim = int | tuple[int, ...] | None
 
 
 def none(w: Tensor) -> Tensor:
-    """No constraint."""
+    """Leave the weights unconstrained."""
     return w
 
 
@@ -56,7 +56,7 @@ def min_max_norm(
 
 
 def non_neg(w: Tensor) -> Tensor:
-    """No weight below 0."""
+    """Raise negative weights to 0."""
     return w.clamp(min=0.0)
 
 

@@ -25,6 +25,11 @@ class MLP(nn.Module):
 
     Raises:
         ValueError: an argument is out of range; the message says what would be right.
+
+    Example:
+        >>> net = MLP(in_features=20, num_classes=2, hidden_sizes=[64, 32], dropout=0.1)
+        >>> net(torch.rand(5, 20)).shape
+        torch.Size([5, 2])
     """
 
     takes_chunks: ClassVar[bool] = True  # it looks at each example alone, unless it normalizes batches
@@ -107,7 +112,7 @@ class HiddenLayer(nn.Module):
 
 
 def in_place(activation: nn.Module) -> nn.Module:
-    """A ReLU that overwrites what it is given, as the layer before it needs its output no more; others as they are."""
+    """Make a ReLU in-place; return any other activation unchanged."""
     if isinstance(activation, nn.ReLU):
         activation.inplace = True
     return activation
@@ -116,7 +121,7 @@ def in_place(activation: nn.Module) -> nn.Module:
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalization with Keras's numbers: momentum 0.99 (torch counts the rest, 0.01), epsilon 1e-3.
 
-    The moving variance averages the batches' biased variances, where torch's averages unbiased ones.
+    The moving variance averages the batches' biased variances; torch's averages unbiased ones.
 
     Source: Keras 3, keras/src/layers/normalization/batch_normalization.py.
     """

@@ -18,7 +18,7 @@ Tensors = list[Tensor]
 
 
 class KerasOptimizer(Optimizer):
-    """What the four rules share: the step count, a state per weight, the closure.
+    """The base of the four rules: the step count, a state per weight, the closure.
 
     A rule names its state tensors in `slots` and their first value in `start`, and writes its formula in `update`.
     (A rule built on torch's own class would run the hooks around a step twice: once for each class.)
@@ -167,7 +167,7 @@ def make_optimizer(name: str, params: Iterable[Tensor], lr: float, momentum: flo
     Args:
         name: Adam, Adagrad, RMSprop or SGD (Keras's rules), or `torch.optim.<Name>`.
         lr: learning rate.
-        momentum: the first beta where there are betas (the Adam family), else `momentum`, in [0, 1); None is the
+        momentum: the first beta if there are betas (the Adam family), else `momentum`, in [0, 1); None is the
             optimizer's own default.
 
     Raises:

@@ -21,12 +21,12 @@ def step(t: float) -> float:
 
 
 def exponential(t: float) -> float:
-    """By the same factor every epoch, from 1 towards 0.01."""
+    """Fall by the same factor every epoch, from 1 towards 0.01."""
     return float(0.01**t)
 
 
 def cosine(t: float) -> float:
-    """Half a cosine wave, from 1 towards 0 (Loshchilov and Hutter, 2017, without restarts)."""
+    """Fall along half a cosine wave, from 1 towards 0 (Loshchilov and Hutter, 2017, without restarts)."""
     return (1 + math.cos(math.pi * t)) / 2
 
 

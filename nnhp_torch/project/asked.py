@@ -1,4 +1,4 @@
-"""What is asked of a sweep over a project, on the command line or from Python, and the sweep that it stands for."""
+"""A request for a sweep over a project, from the command line or from Python, and the sweep that it stands for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUILD = "nnhp_torch.project.build:build"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a project.
+    """The request for a sweep over a project.
 
     Args:
         cli: module, script or function that makes a LightningCLI, or `--model … --data …`.
@@ -80,7 +80,7 @@ def sweep_of(asked: Asked) -> tuple[Sweep, dict[str, Any]]:
 
 
 def source_of(cli: str, model: str, data: str, name: str) -> tuple[str, str]:
-    """What a project is called from here on, and its sweep's name."""
+    """Name a project from here on, and its sweep."""
     if bool(cli) == bool(model or data):
         raise ValueError("a project is named by --cli, or by its classes, --model and --data")
     if not cli and not model:

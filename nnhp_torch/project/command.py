@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> NoReturn:
 
 
 def _ask(sweep: Sweep, argv: Sequence[str]) -> str:
-    """What to ask of somebody who has not said what ranks the cells, once a first epoch has shown what there is."""
+    """Ask which metric ranks the cells, once a first epoch has shown which there are."""
     parser = Parser(prog=PROG)
     options.add_sweep_options(parser, sweep)
     args = parser.parse_args(argv)
@@ -66,7 +66,7 @@ def read(argv: Sequence[str]) -> Asked:
 
 
 def add_own_options(parser: Any) -> None:
-    """What this command has beside the options of every sweep."""
+    """Add this command's own options to those of every sweep."""
     group = parser.add_argument_group("the project")
     group.add_argument("--cli", help="what makes a LightningCLI: package.module, package.module:function or file.py")
     group.add_argument("--model", help="or else a LightningModule's class: package.module.Net, or file.py:Net")

@@ -19,7 +19,7 @@ class NoProject(ValueError):
 
 
 class Left(BaseException):
-    """Ends somebody's code where it has got far enough; no `except Exception` of theirs may catch it."""
+    """Ends somebody's code once it has got far enough; no `except Exception` of theirs may catch it."""
 
     def __init__(self, reached: Any) -> None:
         self.reached = reached
@@ -57,7 +57,7 @@ def load(where: str) -> ModuleType:
 
 
 def main_block(module: ModuleType) -> CodeType:
-    """What a module does only if it is run: the block below `if __name__ == "__main__":`."""
+    """The block below `if __name__ == "__main__":`, which runs only if the module is run."""
     file = module.__file__ or ""
     tree = ast.parse(Path(file).read_bytes())
     blocks = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]

@@ -56,7 +56,7 @@ class Settings:
 
     @property
     def theirs(self) -> dict[str, Any]:
-        """What departs from the defaults of the project's code, by dotted key."""
+        """The settings that depart from the defaults of the project's code, by dotted key."""
         return {name: value for name, value in vars(self).items() if name not in ("cli", *OURS.values())}
 
     def cli_config(self) -> str:
@@ -108,7 +108,7 @@ class Project:
         self._changed: dict[str, dict[str, Any]] = {}
 
     def parse(self, args: list[str]) -> Namespace:
-        """What their command line would make of these arguments, and of those that their code has given it.
+        """Parse arguments as their command line would, with those that their code has given it.
 
         Raises:
             ValueError: their parser refuses one, or the sweep does.
@@ -172,7 +172,7 @@ class Project:
         return [new if isinstance(new, (str, int, float)) else old for new, old in zip(made, values, strict=True)]
 
     def value(self, settings: Settings, key: str) -> Any:
-        """What one of their keys stands at; raises AttributeError if there is no such key."""
+        """The value of one of their keys; raises AttributeError if there is no such key."""
         found: Any = self.parsed(settings)
         for part in key.split("."):
             branches = [found, found.get("init_args")] if isinstance(found, Namespace) else []
@@ -195,7 +195,7 @@ class Project:
         return text
 
     def _departures(self, parsed: Namespace) -> dict[str, Any]:
-        """What departs from the defaults of their code, by dotted key; all there is if that would not give it back."""
+        """The settings that depart from the defaults of their code, by dotted key; all if those do not give it back."""
         whole = self._plain(parsed)
         short = self._plain(parsed, skip_default=True)
         again = self.parser.parse_object(deepcopy(short), env=False)

@@ -1,4 +1,4 @@
-"""What a project's parser refuses, in a line: which key, which value, and what would be right."""
+"""Refusals of a project's parser in a line: which key, which value, and what would be right."""
 
 from __future__ import annotations
 

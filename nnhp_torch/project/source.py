@@ -58,7 +58,7 @@ def command_line_of(source: str) -> tuple[LightningCLI, Any]:
 
 
 def fit_of(source: str, parse: Parse) -> Fit:
-    """What a project would fit, made by its own code.
+    """Make what a project would fit, by its own code.
 
     Args:
         parse: gives the LightningCLI its configuration.

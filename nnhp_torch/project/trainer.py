@@ -53,6 +53,6 @@ def refuse_axis(key: str) -> None:
 
 
 def requested(trainer: Mapping[str, Any] | Namespace, seed: int | None) -> dict[str, Any]:
-    """What their configuration says of the sweep's own options."""
+    """The sweep's own options that their configuration sets."""
     asked = {name: value for name, value in departures(trainer).items() if name in FLAGS}
     return asked if seed is None else {**asked, "seeds": [seed]}

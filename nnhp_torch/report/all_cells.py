@@ -127,7 +127,7 @@ def _draw_curves(axes: Axes, place: Place, metric: str, scale: Scale, marked_onl
 
 
 def stopped(result: TrialResult) -> str:
-    """The mark of a run that ended before its last epoch: a square, or a cross where it was not to."""
+    """The mark of a run that ended before its last epoch: a square, or a cross if it was not to."""
     if result.status in ("completed", "pruned"):
         return "s" if result.epochs < result.config.get("max_epochs", 0) else ""
     return "x"

@@ -42,5 +42,5 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
 
 
 def subtitle(sweep: Plan, gathered: Sequence[Cell]) -> str:
-    """What was the same in all cells, and how often each was run."""
+    """The settings that all cells share, and how often each was run."""
     return f"The same in all cells: {same_in_words(sweep, gathered)}; {repeated(gathered) or 'one seed'}"

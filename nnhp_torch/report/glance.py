@@ -73,12 +73,12 @@ def _scale(findings: Sequence[Finding], monitor: str) -> Scale:
 
 
 def _base(found: Finding) -> str:
-    """What the panel's sweep was on, in lines."""
+    """The base of the panel's sweep, in lines."""
     return "\n".join(textwrap.wrap(f"on {same_in_words(found.outcome.sweep, found.gathered)}", LETTERS))
 
 
 def _height(found: Finding) -> float:
-    """Of a panel with its title and its numbers, in inches."""
+    """The height of a panel with its title and its numbers, in inches."""
     return TITLES + LINE * len(_base(found).splitlines()) + ROW * len(found.gathered) + NUMBERS
 
 

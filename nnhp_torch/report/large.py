@@ -36,7 +36,7 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale
 
 
 def height(gathered: Sequence[Cell]) -> float:
-    """Of such a picture, in inches."""
+    """The height of such a picture, in inches."""
     sides = [len({cell.texts[axis] for cell in gathered}) for axis in gathered[0].values]
     rows = min((side for side in sides if side > 1), default=1)
     return 5.0 if len(sides) == 1 else min(max(2.0 + 0.3 * rows, 4.0), 7.0)

@@ -18,13 +18,13 @@ from nnhp_torch.report.csv import write_rows
 
 @dataclass(frozen=True)
 class Finding:
-    """What one sweep of a study has found.
+    """The finding of one sweep of a study.
 
     Args:
         outcome: the sweep's.
         gathered: its cells, in grid order.
-        best: the winning cell; None where nothing has completed.
-        chosen: the cell that the study carries on by default; None where it chooses none.
+        best: the winning cell; None if nothing has completed.
+        chosen: the cell that the study carries on by default; None if it chooses none.
     """
 
     outcome: Outcome
@@ -78,7 +78,7 @@ def rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
 
 
 def _short(cell: Cell) -> str:
-    """A cell's label, or its value alone where there is one: the sweep's name says of what."""
+    """A cell's label, or its value alone if there is one: the sweep's name says of what."""
     return cell.label if len(cell.values) > 1 else cell.label.partition("=")[2]
 
 

@@ -32,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """What one subplot shows."""
+    """The contents of one subplot."""
 
     title: str
     curves: Mapping[str, Series]  # name in the legend → curve

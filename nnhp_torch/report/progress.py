@@ -29,7 +29,7 @@ MARKS = {
 
 
 class ProgressReport(SweepCallback):
-    """One bar for the whole sweep and a line per running trial; plain lines where there is no terminal."""
+    """One bar for the whole sweep and a line per running trial; plain lines if there is no terminal."""
 
     def __init__(self, out: Console) -> None:
         self.out = out
@@ -142,7 +142,7 @@ def duration(seconds: float) -> str:
 
 
 def last_line(reason: str) -> str:
-    """What went wrong, of a traceback that says so at its end."""
+    """The last line of a traceback: the error itself."""
     return reason.strip().splitlines()[-1] if reason.strip() else ""
 
 

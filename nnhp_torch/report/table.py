@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: PlanCallbacks for the table, the CSV, the figure and TensorBoard."""
+"""The table of a sweep: its callback, its columns, and the lines below it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TableReport(SweepCallback):
         return gathered
 
     def doubts(self, outcome: Outcome, gathered: list[Cell]) -> str:
-        """What is to be held against the winner."""
+        """The caveat printed under the winner."""
         sweep = outcome.sweep
         jumps = [of_jumps(jumps, sweep.objective) for jumps in jumping(sweep, gathered)]
         said = answer(sweep, verdicts(sweep, gathered), outcome.known.values())
@@ -172,7 +172,7 @@ class TableReport(SweepCallback):
 
 
 def _whose(outcome: Outcome) -> str:
-    """Of several trials of the winning cell, the one whose weights are kept."""
+    """Name the trial whose weights are kept, if the winning cell has several."""
     trial = winning_trial(outcome)
     which = {"seed": trial.config.seed, **trial.replicate} if trial else {}
     several = len({t.config.seed for t in outcome.trials}) > 1 or bool(outcome.replicates)
@@ -245,7 +245,7 @@ def columns(sweep: Plan, gathered: list[Cell], found: Sequence[Verdict]) -> dict
 
 
 def _standing(verdict: Verdict, crowned: bool) -> str:
-    """What stands behind a row: the winner, a verdict, or what has gone wrong.
+    """The words behind a row: the winner, a verdict, or what has gone wrong.
 
     Args:
         crowned: whether the best is called the winner.
@@ -266,7 +266,7 @@ def _best_epoch(cell: Cell, sweep: Plan, several: bool) -> str:
 
 
 def _seconds(cell: Cell) -> str:
-    """What a trial takes, on average."""
+    """The mean seconds that a trial takes."""
     return f"{fmean(result.seconds for result in cell.completed):.1f}" if cell.completed else ""
 
 

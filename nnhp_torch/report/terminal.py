@@ -31,7 +31,7 @@ codecs.register_error("nnhp_torch.spell", _spell)
 
 
 class Terminal(Console):
-    """Shows text as it is, without markup; wide enough for a table's row where it is piped into a file.
+    """Shows text as it is, without markup; wide enough for a table's row if it is piped into a file.
 
     Args:
         stream: default: standard output.
@@ -49,7 +49,7 @@ class Terminal(Console):
             self.width = 120
 
     def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
-        """Prints; text stays on one line where it is piped into a file, in which people search by lines."""
+        """Prints; text stays on one line if it is piped into a file, in which people search by lines."""
         if soft_wrap is None and not self.is_terminal:
             soft_wrap = all(isinstance(part, (str, Text)) for part in objects)
         super().print(*objects, soft_wrap=soft_wrap, **settings)
@@ -81,7 +81,7 @@ class _Unbreakable:
 
 
 class _leaving(suppress):
-    """Lets a sweep go on where its output is gone; what is written from then on goes nowhere."""
+    """Lets a sweep go on if its output is gone; what is written from then on goes nowhere."""
 
     def __init__(self, stream: Any) -> None:
         super().__init__(OSError, ValueError)

@@ -1,4 +1,4 @@
-"""What a sweep's verdicts say, in words: the answer first, then the numbers, then the test."""
+"""A sweep's verdicts in words: the answer first, then the numbers, then the test."""
 
 from __future__ import annotations
 
@@ -136,13 +136,13 @@ def _test(sweep: Plan, best: Verdict, others: Sequence[Verdict]) -> str:
 
 
 def claim(sweep: Plan, gathered: Sequence[Cell]) -> str:
-    """What the sweep itself says of its cells, once all have completed or diverged."""
+    """The sweep's own claim about its cells, once all have completed or diverged."""
     ended = all(cell.ranked or set(cell.troubles) <= {"diverged"} for cell in gathered)
     return sweep.verdict(gathered) if sweep.verdict is not None and ended else ""
 
 
 def of_jumps(jumps: Jumps, objective: Objective) -> str:
-    """What is to be said of a training that jumps, of which mean and standard deviation say little."""
+    """The caveat about a training that jumps, of which mean and standard deviation say little."""
     failed = f" far behind the rest: {jumps.failed} of {jumps.cell.trials} trials;" if jumps.failed else ""
     return (
         f"{jumps.cell.label} jumps: median {jumps.median:.4f} ({jumps.low:.4f} to {jumps.high:.4f});{failed} "

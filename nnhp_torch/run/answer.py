@@ -1,4 +1,4 @@
-"""What a user's `build` answers: brought into one form, or refused in a sentence."""
+"""The answer of a user's `build`: brought into one form, or refused in a sentence."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ INSTEAD = {
 
 
 class WrongAnswer(TypeError):
-    """What build answers is nothing that can be trained; the message says what would be right."""
+    """The answer of `build` cannot be trained; the message says what would be right."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a trial is made of: what `build(config)` answers, where `(module, data, callbacks)` does not say enough.
+    """The parts of a trial: the answer of `build(config)` if `(module, data, callbacks)` does not say enough.
 
     Args:
         module: the LightningModule.
@@ -98,7 +98,7 @@ class Setup:
         return (self.data or {}).get("train") or self.module.train_dataloader()
 
     def test_data(self) -> dict[str, Any] | None:
-        """Trainer.test's arguments for the data, the module's own where there is no other; None: nothing to test."""
+        """Trainer.test's arguments for the data, the module's own if there is no other; None: nothing to test."""
         if not is_overridden("test_step", self.module):
             return None
         if self.datamodule is not None and is_overridden("test_dataloader", self.datamodule):
@@ -195,7 +195,7 @@ def _trainer(settings: Any) -> dict[str, Any]:
         if value is not None and not isinstance(value, plain):
             raise WrongAnswer(f"Trainer's {name} should be a plain value here, not {_what(value)}")
         if isinstance(value, float) and not math.isfinite(value):
-            raise WrongAnswer(f"Trainer's {name} should be finite, for the ledger to hold it, not {value}")
+            raise WrongAnswer(f"Trainer's {name} should be finite, so that the ledger can hold it, not {value}")
     return dict(settings)
 
 

@@ -28,7 +28,7 @@ class Board:
         return await self.open[number]
 
     async def questions(self) -> list[Question]:
-        """What has been asked since the last call, at least one."""
+        """The questions since the last call, at least one."""
         asked = [await self.asked.get()]
         while not self.asked.empty():
             asked.append(self.asked.get_nowait())
@@ -41,7 +41,7 @@ class Board:
 
 
 def answers(asked: list[Question], running: Mapping[str, Trial], listener: Listener) -> dict[int, str | None]:
-    """What the listener says to each epoch that was asked about; nothing to a trial that has ended since."""
+    """Pass the listener's answers on for each epoch that was asked about, unless its trial has ended since."""
     said = {}
     for number, key, epoch, metrics in asked:
         trial = running.get(key)

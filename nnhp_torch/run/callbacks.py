@@ -33,6 +33,9 @@ class EpochSeed(L.Callback):
     Args:
         seed: the trial's seed.
         on_doubt: called with each reason for which the resumed fit may differ from an uninterrupted one.
+
+    Example:
+        >>> trainer = L.Trainer(callbacks=[EpochSeed(seed=7)], logger=False)
     """
 
     def __init__(self, seed: int, on_doubt: Callable[[str], None] = rank_zero_warn) -> None:
@@ -79,11 +82,14 @@ class StopWhenDiverged(L.Callback):
     Accuracy alone would not tell.
 
     Args:
-        monitor: the loss's name; where the module logs no such metric, it is what training_step returns.
+        monitor: the loss's name; if the module logs no such metric, it is what training_step returns.
 
     Attributes:
         epoch: the `trainer.current_epoch` (from 0) that ended so; None so far.
         found: what was not finite; empty so far.
+
+    Example:
+        >>> trainer = L.Trainer(callbacks=[StopWhenDiverged()], logger=False)
     """
 
     def __init__(self, monitor: str = "train_loss") -> None:

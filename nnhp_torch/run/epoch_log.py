@@ -30,7 +30,7 @@ class EpochLog:
         self._before: dict[str, Any] = {}
 
     def listen(self, trainer: L.Trainer) -> None:
-        """To what is logged in each of a trainer's loops."""
+        """Listen to what is logged in each of a trainer's loops."""
         for loop in (
             trainer.fit_loop.epoch_loop,
             trainer.fit_loop.epoch_loop.val_loop,

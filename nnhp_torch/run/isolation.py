@@ -1,4 +1,4 @@
-"""What a trial may change in its process, and how that is put back: no trial feels the one before it."""
+"""The state of the process that a trial may change, and how it is put back: no trial feels the one before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What draws random numbers around a trial's loaders, or keeps a place in its data: found, kept, put back."""
+"""Generators and places in the data around a trial's loaders: found, kept, put back."""
 
 from __future__ import annotations
 

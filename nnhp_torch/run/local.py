@@ -77,7 +77,7 @@ class InProcess:
             result = run_trial(trial, build, self.runtime, partial(on_epoch, trial))
             listener.ended(trial, result)
             if result.status == "interrupted" and not listener.stopping():
-                raise KeyboardInterrupt  # Ctrl-C where nobody else listens to it, as in a notebook
+                raise KeyboardInterrupt  # Ctrl-C when nobody else listens to it, as in a notebook
 
 
 class Workers:
@@ -200,7 +200,7 @@ class Workers:
         self._slots[index] = Slot(self.build, self.runtime, self.threads, index)
 
     def _messages(self) -> Iterator[tuple[Slot, Any]]:
-        """What the workers have said, after at most a fifth of a second; a dead one says how it ended.
+        """The workers' messages, after at most a fifth of a second; of a dead one, how it ended.
 
         All are looked at, because one that has died is not heard of while a process that it forked lives.
         """

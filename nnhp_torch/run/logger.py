@@ -26,7 +26,7 @@ class TrialLogger(TensorBoardLogger):
 
     def __init__(self, folder: str, run: str, purge_step: int = 1) -> None:
         super().__init__(folder, name="", version=run, default_hp_metric=False, purge_step=purge_step)
-        self.epoch: int | None = None  # where set, the epoch that all points belong to: a test's is the last
+        self.epoch: int | None = None  # if set, the epoch that all points belong to: a test's is the last
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -42,7 +42,7 @@ class TrialLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing at the start of a fit: log_outcome fills the HParams tab when the metrics are known."""
+        """Skip this at the start of a fit: log_outcome fills the HParams tab when the metrics are known."""
 
     @rank_zero_only
     def log_outcome(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
@@ -60,6 +60,8 @@ class TrialLogger(TensorBoardLogger):
         once = {f"{o.split}/{o.name}": metrics[o.metric] for o in objectives if o.split in ONCE}
         row = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in {**values, **once}.items()}
         _, start, end = hparams(row, {})  # type: ignore[no-untyped-call]
+        # SummaryWriter.add_hparams would open a run of its own, so its writer is taken. The first test to break is
+        # test_the_hparams_tab_has_the_swept_values_and_the_test_and_a_seed_if_there_are_several.
         for summary in (start, end):
             self.experiment._get_file_writer().add_summary(summary)
         if charts := pairs(map(tag, metrics)):
@@ -67,7 +69,7 @@ class TrialLogger(TensorBoardLogger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Nothing: the ledger holds the configuration."""
+        """Skip this: the ledger holds the configuration."""
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -81,7 +83,7 @@ class TrialLogger(TensorBoardLogger):
 
 
 def tag(metric: str) -> str:
-    """What TensorBoard calls a metric: what is taken over several data lies side by side.
+    """TensorBoard's name of a metric, so that the same metric over several data lies side by side.
 
     >>> tag("val_accuracy"), tag("train/loss"), tag("lr")
     ('accuracy/validation', 'loss/train', 'lr')

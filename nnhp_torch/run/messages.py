@@ -1,4 +1,4 @@
-"""What the parent process and its workers say to each other.
+"""Messages between the parent process and its workers.
 
     parent → worker    Prepare, then Run for each trial; after each Epoch the answer to it: a reason to prune, or None
     worker → parent    Prepared, then Epoch after Epoch and one Ended for each trial, or DiskFull

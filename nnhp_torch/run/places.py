@@ -46,7 +46,7 @@ class Around:
     device: torch.device
 
     def owners(self) -> dict[str, Any]:
-        """Whatever may have a place, by its path."""
+        """Everything that may have a place, by its path."""
         modules = list(self.module.named_modules(prefix="module"))
         in_state_dict = {id(part) for _, module in modules for part in (module._parameters, module._buffers)}
         others = [*modules, ("datamodule", self.datamodule)]
@@ -58,7 +58,7 @@ class Around:
 
 @dataclass
 class Places:
-    """What is known of a fit's places.
+    """The places of a fit, as far as they are known.
 
     Attributes:
         begun: owner's path → name → digest, when it was first seen.

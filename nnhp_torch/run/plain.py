@@ -52,7 +52,7 @@ def pack(value: Any) -> Any:
 
 
 def unpack(value: Any) -> Any:
-    """What was packed."""
+    """Undo `pack`."""
     if type(value) is tuple and value[:1] == (_ARRAY,):
         _, dtype, shape, content = value
         return np.frombuffer(content, dtype).reshape(shape).copy()
@@ -106,7 +106,7 @@ def _parts(value: Any, depth: int) -> Iterator[bytes]:
 
 
 def _spread(items: Any, most: int) -> Iterable[Any]:
-    """At most about so many items, spread over all."""
+    """Take at most about so many items, spread over all."""
     step = _step(len(items), most)
     return items[::step] if isinstance(items, (list, tuple)) else itertools.islice(items, 0, None, step)
 

@@ -11,7 +11,7 @@ EXACT = 1e-6  # relative error of a float32 product; bfloat16's is near 2e-3
 
 
 def prefer_onednn() -> bool:
-    """Sends this process's float32 products on the CPU to oneDNN, where they stay float32; says whether it did.
+    """Sends this process's float32 products on the CPU to oneDNN, if they stay float32 there; says whether it did.
 
     torch sends them to MKL, which reaches half of oneDNN's speed on some CPUs. The one switch there is permits
     bfloat16, and CPUs with AMX make use of that. So a product is tried: precision decides, never speed, which would

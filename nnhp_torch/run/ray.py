@@ -34,7 +34,7 @@ T = TypeVar("T")
 class RayTasks:
     """Runs each trial as a task on a Ray cluster that is there; results and epochs come to the listener here.
 
-    A trial whose node goes away runs on another one, from its last checkpoint where the folder is shared. Every node
+    A trial whose node goes away runs on another one, from its last checkpoint if the folder is shared. Every node
     needs this package, and the folder's path: checkpoints and TensorBoard files are written where the trial runs.
 
     Args:
@@ -70,7 +70,7 @@ class RayTasks:
                 self._run(itertools.chain([first], trials), listener)
 
     def _prepared(self, first: Trial, listener: Listener) -> bool:
-        """Whether the data is at hand on the node that has tried; False where the sweep is to stop."""
+        """Whether the data is at hand on the node that has tried; False if the sweep is to stop."""
         task = (
             ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime, self.runtime.environment)
         )
@@ -239,7 +239,7 @@ def _answers_at(address: str) -> bool:
 
 
 def _knock(address: str) -> None:
-    """An OSError where nothing listens at `host:port`, which Ray would try for minutes."""
+    """An OSError if nothing listens at `host:port`, which Ray would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()

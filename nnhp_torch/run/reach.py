@@ -29,7 +29,7 @@ _CLOSED = (
 
 
 def walk(roots: Mapping[str, Any], seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """What can be reached from the roots, by its path; a thing before what is in it.
+    """Walk over all that the roots reach, with its path; a thing before its parts.
 
     Args:
         seen: ids of what is to be left out; those of what is found are added.
@@ -45,7 +45,7 @@ def walk(roots: Mapping[str, Any], seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def inside(thing: Any) -> list[tuple[Any, Any]]:
-    """What is directly in a thing, by name."""
+    """The parts directly in a thing, by name."""
     match thing:
         case list() | tuple() | deque():
             return list(enumerate(thing)) if len(thing) <= LONG else []

@@ -1,4 +1,4 @@
-"""What a trial leaves after each epoch: its metrics and its checkpoints, written so that a kill loses nothing."""
+"""The record of each epoch: metrics and checkpoints, written so that a kill loses nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
 
 class Recorder(Checkpoint):
-    """After each epoch: keeps its metrics, saves the last and the best checkpoint, tells who listens.
+    """Keeps each epoch's metrics, saves the last and the best checkpoint, and tells who listens.
 
     A Checkpoint, since Lightning calls those after all other callbacks, when early stopping has decided.
 
@@ -57,7 +57,7 @@ class Recorder(Checkpoint):
         self.complete = False
         self.ended = True  # whether nothing that acts at the training's end can still change the weights
         self.weights: list[float] = []  # the sum of each before that
-        self.diverged = ""  # the reason, where there is one
+        self.diverged = ""  # the reason, if there is one
         self.pruned = ""  # likewise
         self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
 

@@ -29,7 +29,7 @@ RUNNING = "the sweep"
 
 
 def said(help: str, group: str = RUNNING) -> dict[str, str]:
-    """What --help says of a field of a Request, and in which of its groups."""
+    """The help text of a Request's field, and the group that it stands in."""
     return {"help": help, "group": group}
 
 
@@ -153,12 +153,12 @@ class Request:
 
     @property
     def workers(self) -> int:
-        """Trials side by side; 0 where they run in this process."""
+        """Trials side by side; 0 if they run in this process."""
         return max(1, cores() // (self.threads * self.world_size)) if self.jobs == "auto" else self.jobs
 
     @property
     def cluster(self) -> str:
-        """Where the Ray cluster is; empty where trials run on this machine."""
+        """Where the Ray cluster is; empty if trials run on this machine."""
         return self.ray_address or os.environ.get("RAY_ADDRESS", "") if self.launcher == "ray" else ""
 
     def folder(self, plan: Plan) -> Path:
@@ -166,7 +166,7 @@ class Request:
         return Path(self.log_dir) / plan.name
 
     def runtime(self, plan: Plan) -> Runtime:
-        """What the trials share."""
+        """The runtime that the trials share."""
         repeated = {**(plan.replicates if isinstance(plan, Sweep) else {}), "seed": self.each_seed}
         known = {name: os.environ[name] for name in plan.environment.values() if name in os.environ}
         return Runtime(

@@ -19,7 +19,7 @@ from nnhp_torch.run.randomness import random_state, set_random_state
 
 
 def keep_random_state(trainer: Any, places: Places) -> dict[str, Any]:
-    """What the epochs after this one depend on, of every process, in plain values."""
+    """Keep what the epochs after this one depend on, of every process, in plain values."""
     states, doubts = keep(_loaders(trainer), _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks))
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
@@ -37,7 +37,7 @@ def keep_random_state(trainer: Any, places: Places) -> dict[str, Any]:
 
 
 def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
-    """At the start of a resumed epoch: puts the random state back, then loads data as an uninterrupted fit would.
+    """Put the random state back at the start of a resumed epoch, then load data as an uninterrupted fit would.
 
     Returns:
         The reasons for which the digits may still differ.
@@ -85,7 +85,7 @@ def _load_validation_data(trainer: Any, loaded: bool) -> None:
 def go_on_to_test(
     trainer: Any, module: L.LightningModule, datamodule: L.LightningDataModule | None, kept: dict[str, Any]
 ) -> None:
-    """Before the test of a fit that had ended: puts the random state back that the fit had left."""
+    """Put the random state back that a fit has left, before its test."""
     if kept:
         mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
         put_back(mine["states"], {}, _others(module, datamodule, trainer.callbacks))
@@ -107,7 +107,7 @@ def _metrics(trainer: Any) -> dict[str, Any]:
 
 
 def _put_metrics_back(module: L.LightningModule, kept: dict[str, Any]) -> None:
-    """After on_train_start, in which modules reset what they have counted so far."""
+    """Put metrics back after on_train_start, in which modules reset what they have counted so far."""
     parts = dict(module.named_modules())
     for name, packed in kept.items():
         metric: Any = parts[name]

@@ -1,4 +1,4 @@
-"""Where and how trials run: nothing here changes what is learned."""
+"""Where and how trials run: of this the kind and number of devices may change digits, nothing else does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Keep = Literal["winner", "best", "last", "all"]
 
 @dataclass(frozen=True)
 class Runtime:
-    """What every trial of a sweep shares.
+    """The settings that every trial of a sweep shares.
 
     Args:
         folder: the sweep's folder, absolute from here on: a module may change the working directory. Each trial
@@ -38,7 +38,7 @@ class Runtime:
 
     @property
     def objective(self) -> Objective:
-        """What an epoch is judged by."""
+        """The metric that an epoch is judged by, and its direction."""
         return Objective(self.monitor, self.mode)
 
     def __post_init__(self) -> None:

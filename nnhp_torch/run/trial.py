@@ -41,7 +41,7 @@ Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.answer
 
 @isolated()
 def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | None = None) -> TrialResult:
-    """Trains, validates and tests one configuration; goes on from its last finished epoch where there is one.
+    """Trains, validates and tests one configuration; goes on from its last finished epoch if there is one.
 
     Args:
         build: configuration → (module, data module, callbacks) or a Setup, all of it fresh.
@@ -193,7 +193,7 @@ def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:
 
 
 def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
-    """A Trainer without the chatter; whatever Lightning raises where the machine cannot do what is asked."""
+    """A Trainer without the chatter; whatever Lightning raises if the machine cannot do what is asked."""
     plugins = [LightningEnvironment(), *settings.pop("plugins", ())]  # not what a cluster's variables would have it be
     return L.Trainer(
         plugins=plugins,
@@ -210,7 +210,7 @@ def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
 
 
 def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The metrics of all loaders; where there are several, Lightning has their numbers in the names."""
+    """The metrics of all loaders; if there are several, Lightning has their numbers in the names."""
     return {name: round_to_float32(value) for of_loader in scores for name, value in of_loader.items()}
 
 
@@ -225,7 +225,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: str, world_size: int) -> dict[str, Any]:
-    """What a trial was trained on, in words: device kind and name, how many of them."""
+    """The hardware of a trial, in words: device kind and name, how many of them."""
     name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
     return {"accelerator": device, "device": name, "world_size": world_size}
 

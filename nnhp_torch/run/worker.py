@@ -90,7 +90,7 @@ def serve(
 
 
 def get_ready(threads: int) -> None:
-    """What a process imports and sets before its first trial."""
+    """Import and set what a process needs before its first trial."""
     gc.disable()  # what is imported stays: looking through it for garbage takes a fifth of the time of importing it
     import torch
 
@@ -110,7 +110,7 @@ def attempt(
     runtime: Runtime,
     on_epoch: Callable[[int, Mapping[str, float]], str | None],
 ) -> TrialResult | OSError:
-    """A trial's result, whatever comes of it; an OSError where the disk is full. What went wrong is printed."""
+    """A trial's result, whatever comes of it; an OSError if the disk is full. What went wrong is printed."""
     from nnhp_torch.run.trial import run_trial
 
     try:
@@ -126,7 +126,7 @@ def attempt(
 
 
 def _note(text: str) -> None:
-    """Writes to the workers' log, where there is still room for it."""
+    """Writes to the workers' log, if there is still room for it."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
@@ -187,7 +187,7 @@ def _wrong_usage() -> Iterator[None]:
 
 
 def _on_device(runtime: Runtime, index: int) -> Runtime:
-    """With several GPUs and one-device trials, each worker has a GPU of its own as long as they last."""
+    """Choose a GPU for each worker if there are several and a trial uses one, as long as they last."""
     import torch
 
     count = torch.cuda.device_count() if runtime.accelerator in ("auto", "gpu", "cuda") else 0
@@ -209,7 +209,7 @@ def _redirect_output(path: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """However the parent ends, even by SIGKILL, its workers do not outlive it."""
+    """End a worker with its parent, however that ends, even by SIGKILL."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -38,7 +38,7 @@ class OptunaChooser(SweepCallback):
         trials: how many to choose in all, those of earlier runs included.
         sampler, pruner: as in a SearchRequest.
         seed: of the trials and of the choices. precision, threads: of the trials.
-        budget: epochs to spend in all at most; a trial starts only where it could train to its end. Default: no end.
+        budget: epochs to spend in all at most; a trial starts only if it could train to its end. Default: no end.
     """
 
     def __init__(
@@ -82,6 +82,8 @@ class OptunaChooser(SweepCallback):
         chosen = {}
         for stored in self.study.get_trials(deepcopy=False):
             waits = not stored.state.is_finished()
+            # No public name leads from a stored trial to one that goes on. The first test to break is
+            # test_a_search_that_was_stopped_goes_on_as_if_it_never_was.
             asked = optuna.trial.Trial(self.study, stored._trial_id) if waits else stored
             if waits:
                 self.study.sampler = self._redrawing(stored.number)
@@ -173,7 +175,7 @@ class OptunaChooser(SweepCallback):
     def _study(
         self, sampler: optuna.samplers.BaseSampler, storage: optuna.storages.BaseStorage | None = None
     ) -> optuna.Study:
-        """By default one in memory."""
+        """Make the study; by default in memory."""
         import optuna
 
         return optuna.create_study(

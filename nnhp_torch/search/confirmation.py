@@ -58,7 +58,7 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | 
 
 
 def _luck(monitor: str, promised: str, gathered: Sequence[Cell]) -> str:
-    """What became of the search's winner, the first of the cells."""
+    """The fate of the search's winner, the first of the cells."""
     first = gathered[0]
     return (
         f"The search's winner had {monitor}={promised} with the seed that chose it, "

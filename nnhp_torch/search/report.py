@@ -1,4 +1,4 @@
-"""What a person sees of a search: its ten best trials, how it went, and which setting counted."""
+"""The report of a search: its ten best trials, how it went, and which setting counted."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class SearchRequest(Request):
     pruner: Pruner = field(default="hyperband", metadata=said("what ends a poor trial early", CHOOSING))
     budget: int | None = field(
         default=None,
-        metadata=said("epochs to spend in all at most: a trial starts only where it could train to its end", CHOOSING),
+        metadata=said("epochs to spend in all at most: a trial starts only if it could train to its end", CHOOSING),
     )
     confirm: int = field(
         default=0,

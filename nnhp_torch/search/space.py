@@ -1,4 +1,4 @@
-"""What a joint search tries: ranges and choices in place of a grid, from which trials are drawn while it runs."""
+"""A joint search: ranges and choices in place of a grid, from which trials are drawn while it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ class Range:
         log: whether each order of magnitude is as likely as the next, rather than each number.
 
     Raises:
-        ValueError: the ends are no numbers, out of order, or not above 0 where `log` needs it.
+        ValueError: the ends are no numbers, out of order, or not above 0 although `log` needs it.
+
+    Example:
+        >>> Range(1e-4, 1e-1, log=True)
+        Range(low=0.0001, high=0.1, log=True)
     """
 
     low: float
@@ -54,7 +58,7 @@ class Range:
 
 
 class Draw(Protocol):
-    """What draws values: an Optuna trial, new or stored."""
+    """A source of values: an Optuna trial, new or stored."""
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int: ...
     def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float: ...
@@ -75,7 +79,7 @@ class Search(Plan):
             `unless` names a field that is no earlier axis.
 
     Example:
-        >>> Search("joint", Settings(), {"lr": Range(1e-4, 1e-1, log=True), "width": [32, 64]}, build)
+        >>> search = Search("joint", Settings(), {"lr": Range(1e-4, 1e-1, log=True), "width": [32, 64]}, build)
     """
 
     axes: Mapping[str, Range | Sequence[Primitive]]
@@ -95,7 +99,7 @@ class Search(Plan):
         check_config(self.base)
 
     def draw(self, source: Draw) -> dict[str, Primitive]:
-        """A cell; numbers have three digits, for a fourth one changes nothing that could be measured."""
+        """A cell; numbers have three digits, because a fourth one changes nothing that could be measured."""
         values: dict[str, Primitive] = {}
         for name, axis in self.axes.items():
             other, value = self.unless.get(name, (None, None))

@@ -191,7 +191,7 @@ def test_what_is_no_file_in_the_place_of_one_is_named_and_left_before_anything_i
         cli.main(sweep, argv=["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
     out, err = capsys.readouterr()
     assert (raised.value.code, out, len(err.splitlines())) == (1, "", 1)
-    assert f"{there} is {'a directory' if make is os.mkdir else 'a FIFO or a device'}, where a file belongs" in err
+    assert f"{there} is {'a directory' if make is os.mkdir else 'a FIFO or a device'}, and a file belongs there" in err
     assert set(tmp_path.rglob("*")) - {tmp_path / ".tiny.lock"} == before - {tmp_path / ".tiny.lock"}
 
 

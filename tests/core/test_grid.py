@@ -83,6 +83,11 @@ def test_whatever_changes_the_result_changes_the_key(sweep, change):
     assert sweep.trials(**change)[0].key != sweep.trials()[0].key
 
 
+def test_the_key_of_a_trial_stays_what_it_was_in_ledgers_of_before(sweep):
+    keys = ["0b92b087895ee17d", "48393492f60953e9", "3b226afceac6c6b3", "6ce084589f6c1f2b"]
+    assert [trial.key for trial in sweep.trials()] == keys
+
+
 def test_adding_values_or_seeds_keeps_the_keys_there_are(sweep):
     more = dataclasses.replace(sweep, axes={"width": [16, 4, 8], "lr": [0.01, 0.1]})
     assert {t.key for t in sweep.trials()} < {t.key for t in more.trials(seeds=[5, 123])}

@@ -31,6 +31,8 @@ def test_what_is_not_finite_is_written_as_null_and_read_as_nan(sweep):
     back = TrialResult.from_json(line).history["val_loss"]
     assert back[0] == 1.0
     assert all(math.isnan(value) for value in back[1:])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        dataclasses.replace(result, config={"lr": math.nan}).to_json()
 
 
 def test_the_latest_record_of_a_key_counts(sweep, store):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from nnhp_torch.core.chance import mix
 from nnhp_torch.mnist import files as mnist
 from nnhp_torch.mnist.datamodule import EpochBatches, InOrder, MNISTDataModule
 
@@ -113,6 +114,10 @@ def test_the_order_is_a_permutation_that_only_seed_and_epoch_decide():
     assert torch.equal(torch.cat(_order(1, 5)), torch.cat(_order(1, 5, batch_size=7))), "cut otherwise, not shuffled"
     orders = [tuple(torch.cat(_order(seed, epoch)).tolist()) for seed in (123, 124) for epoch in (0, 1)]
     assert len(set(orders)) == 4, "also (123, 1) and (124, 0): seed and epoch are mixed, not added"
+
+
+def test_the_chance_of_a_seed_stays_what_it_was():
+    assert mix(123, 0, 0) == 4130543990272637630
 
 
 def test_the_order_leaves_the_global_generator_alone():

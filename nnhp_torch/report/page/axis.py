@@ -39,7 +39,7 @@ class Axis:
     guessing: float | None = None
 
     def place(self, value: float) -> float:
-        """From 0, at the lower end, to 1; what lies outside is put at the end; NaN for what is not finite."""
+        """The place of a value, from 0 at the lower end to 1; one outside is at the end; NaN if it is not finite."""
         return self._place(100 * (1 - value) if self.error else value)
 
     def _place(self, shown: float) -> float:
@@ -89,7 +89,7 @@ def axis_of_curves(sweep: Plan, gathered: Sequence[Cell]) -> Axis:
 
 
 def _decades(low: float, high: float, most: int) -> Sequence[float]:
-    """Of 1, 2, 5 of every decade, or of its 1 alone, or of every so manieth decade, as many as there may be."""
+    """Choose ticks: 1, 2 and 5 of every decade, its 1 alone, or that of every n-th decade, as many as there may be."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for firsts in (STEPS[:-1], (1,)):
         found = [step * DECADE**power for power in range(first, last + 1) for step in firsts]

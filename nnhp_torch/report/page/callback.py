@@ -117,7 +117,7 @@ def _title(part: Part) -> str:
 
 
 def kicker(part: Part) -> str:
-    """What kind of page it is, and of when."""
+    """The kind of page, and its date."""
     days = sorted(result.started[:10] for result in part.outcome.ordered if result.started)
     axes = list(part.sweep.axes)
     of = ", ".join(axes) if len(axes) <= WIDE else f"{len(axes)} settings"

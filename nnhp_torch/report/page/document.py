@@ -44,7 +44,7 @@ def document(title: str, body: Iterable[Html], known: Any) -> str:
 
 
 def known_of(page: str) -> dict[str, Any]:
-    """What an earlier page knew; empty if this is none."""
+    """The facts that an earlier page keeps; empty if this is none."""
     _, _, rest = page.partition('<script type="application/json" id="known">')
     try:
         found = json.loads(rest.partition("</script>")[0])
@@ -54,7 +54,7 @@ def known_of(page: str) -> dict[str, Any]:
 
 
 def colours() -> str:
-    """The colours of all pictures as a style sheet's, in a lighter shade where the paper is dark."""
+    """The colours of all pictures as a style sheet's, in a lighter shade if the paper is dark."""
     light = {f"c{i}": colour for i, colour in enumerate(look.CELLS)}
     lines = [":root{", f"--accent:{look.BLUE};--quiet:{look.LIGHT_GREY};"]
     lines += [f"--{name}:{colour};" for name, colour in light.items()]

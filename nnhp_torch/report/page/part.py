@@ -54,7 +54,7 @@ class Part:
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """What the seeds allow to say of each cell."""
+        """The verdict on each cell."""
         return verdicts(self.sweep, self.gathered)
 
     @cached_property
@@ -76,7 +76,7 @@ class Part:
         return ["best" if cell is self.best else "other" for cell in self.shown]
 
     def known(self) -> dict[str, object]:
-        """What the ledger does not hold, and a page that is made of it must know."""
+        """The facts that a page needs and the ledger does not hold."""
         sweep = self.sweep
         return {
             "monitor": sweep.monitor,

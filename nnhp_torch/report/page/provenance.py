@@ -1,4 +1,4 @@
-"""What a page says of where its numbers come from: what failed, what was the same in all, how they were made."""
+"""The origin of a page's numbers: failures, the settings that all share, how they were made."""
 
 from __future__ import annotations
 
@@ -106,6 +106,6 @@ def _machine(hardware: Mapping[str, Any]) -> str:
 
 
 def _each(values: Iterable[str]) -> str:
-    """What is the case, or each of several cases with the number of its trials."""
+    """Name the one case, or each of several with the number of its trials."""
     counts = Counter(filter(None, values))
     return "; ".join(value if len(counts) == 1 else f"{value} ({count(n, 'trial')})" for value, n in counts.items())

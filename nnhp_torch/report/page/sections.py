@@ -1,4 +1,4 @@
-"""What a page says of one sweep, section by section; all of it is text and tables, and the drawings repeat them."""
+"""A page about one sweep, section by section; all of it is text and tables, and the drawings repeat them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = 1_000  # of the table of trials
 
 
 def head(part: Part) -> list[Html]:
-    """What is to be read first: how far it is, the answer, what the sweep is about."""
+    """The lead: how far the sweep is, the answer, its subject."""
     said = []
     if part.running or part.outcome.interrupted:
         left = f"{count(part.outcome.left, 'trial')} to come"

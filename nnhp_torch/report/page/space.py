@@ -1,4 +1,4 @@
-"""What a page shows of several axes at once: a heat map of two, parallel coordinates of more, what counted."""
+"""Pictures of several axes at once: a heat map of two, parallel coordinates of more, the settings that counted."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def drawing(*parts: Html) -> Html:
 
 
 def path(points: Iterable[tuple[float, float]]) -> str:
-    """A line through whole units, each step from the one before; it breaks where a point is not finite."""
+    """A line through whole units, each step from the one before; it breaks if a point is not finite."""
     made, before = [], None
     for x, y in points:
         if not math.isfinite(y):
