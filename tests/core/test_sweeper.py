@@ -286,9 +286,10 @@ def test_results_of_another_build_are_left_out_and_stay_in_the_ledger(sweep, sto
 
 
 def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
-    trial = sweep.trials()[0]
-    store.append(_made(trial, sources={"toy": "0123456789abcdef"}))
-    outcome = Sweeper(FakeLaunch(), store).run(sweep, [trial])
+    taken, failed = sweep.trials()[:2]
+    store.append(_made(taken, sources={"toy": "0123456789abcdef"}))
+    store.append(dataclasses.replace(_made(failed, sources={"toy": "0123456789abcdef"}), status="failed"))
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, [taken, failed], stop=lambda: True)
     assert outcome.ran == []
     assert outcome.remarks == [
         "The source of toy has changed since 1 of these results were made: --fresh runs them anew."
