@@ -103,9 +103,10 @@ STATE: Types = {  # what a Recorder keeps in a checkpoint
     "trial": FIELDS["versions"],
     "trainer": FIELDS["config"],
     "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
-    "complete": ("true or false", lambda value: isinstance(value, bool)),
-    "outdated": ("true or false", lambda value: isinstance(value, bool)),
-    "ended": ("true or false", lambda value: isinstance(value, bool)),
+    "asked": ("a list of texts", _list(_text)),
+    **dict.fromkeys(
+        ("complete", "stopped", "outdated", "ended"), ("true or false", lambda value: isinstance(value, bool))
+    ),
     "diverged": FIELDS["reason"],
     "pruned": FIELDS["reason"],
     "notes": FIELDS["notes"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,16 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(written, path)
     finally:
         written.unlink(missing_ok=True)
+
+
+def name_too(path: Path, name: Path) -> None:
+    """Gives a file a second name, which keeps the content when another file takes the place of the first."""
+    with replacing(name) as link:
+        link.unlink(missing_ok=True)
+        try:
+            os.link(path, link)
+        except OSError:  # a file system without such names, as some network and cloud drives are
+            shutil.copyfile(path, link)
 
 
 def cut_torn_line(file: Any) -> int:

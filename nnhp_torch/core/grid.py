@@ -35,6 +35,7 @@ class Trial:
         threads: CPU threads of the process that trains it; another number sums in another order.
         build: name of what makes a module of the configuration; empty if it does not matter.
         replicate: the values of the sweep's replicates; trials that differ in them alone are of one cell.
+        shorter: the same trial with fewer epochs, from whose checkpoint it may go on.
 
     Example:
         >>> trial = Sweep("rates", Settings(), {"lr": [0.1, 0.01]}, build).trials()[0]
@@ -50,6 +51,7 @@ class Trial:
     threads: int = 1
     build: str = ""
     replicate: Mapping[str, Primitive] = field(default_factory=dict)
+    shorter: Trial | None = field(default=None, repr=False)
 
     @property
     def identity(self) -> dict[str, str]:

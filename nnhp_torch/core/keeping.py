@@ -12,6 +12,7 @@ from nnhp_torch.core.files import replacing
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
+TRAINED = "trained.ckpt"  # as the last epoch has left it, if something acts at the training's end
 OWNER = "trial.json"  # Trial.identity, so that nobody needs torch to know whose checkpoints these are
 
 Identity = Mapping[str, str]
@@ -34,6 +35,17 @@ def owner(folder: Path) -> dict[str, str]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def kept(folder: Path, identity: Identity) -> Path | None:
+    """Where a trial's last checkpoint is: in its folder, or in the one that another trial has set aside since.
+
+    Returns:
+        The folder; None if it was not kept.
+    """
+    aside = f"{folder.name}-{identity['key'][:8]}"
+    folders = (folder, *sorted(folder.parent.glob(f"{aside}*")))
+    return next((found for found in folders if owner(found) == identity and (found / LAST).is_file()), None)
 
 
 def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
@@ -71,7 +83,7 @@ def remove(folder: Path, checkpoints: Path, identity: Identity, names: tuple[str
     """
     if checkpoints.resolve() != folder.resolve() / checkpoints.relative_to(folder) or owner(checkpoints) != identity:
         return
-    for name in names:
+    for name in (*names, TRAINED) if LAST in names else names:
         (checkpoints / name).unlink(missing_ok=True)
         (checkpoints / f".{name}.tmp").unlink(missing_ok=True)  # left by a kill
     if not any(checkpoints.glob("*.ckpt")):

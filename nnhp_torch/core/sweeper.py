@@ -11,6 +11,7 @@ from typing import Any
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore, known_results
+from nnhp_torch.core.longer import Longer
 from nnhp_torch.core.objective import standing, unlogged
 from nnhp_torch.core.origin import changed, maker
 from nnhp_torch.core.outcome import Outcome
@@ -93,6 +94,7 @@ class SweepRun:
         chosen = chooser.open(self._known) if chooser else ()
         self.trials = {trial.key: trial for trial in (*trials, *chosen)}
         self.results = known_results(self.store, self.known, self.trials.values())
+        self.longer = Longer(self.store.folder, self.known)
         self.running: dict[str, Trial] = {}
         self.ran: list[str] = []
         self.failed = False
@@ -107,7 +109,7 @@ class SweepRun:
             self._tell("on_sweep_start", before)
             if before.left:
                 further = self._choose(self.chooser) if self.chooser else ()
-                self.launch(itertools.chain(before.missing, further), self)
+                self.launch(map(self.longer, itertools.chain(before.missing, further)), self)
         finally:
             try:
                 _each(partial(self._cut_off, trial) for trial in list(self.running.values()))
@@ -182,8 +184,8 @@ class SweepRun:
         return replace(outcome, interrupted=interrupted and bool(outcome.left))
 
     def _remarks(self) -> list[str]:
-        """Which results another build has made, and of which the source has changed since."""
-        remarks = []
+        """Which trials have started over, which results are another build's, of which the source has changed since."""
+        remarks = self.longer.remarks()
         if others := len(self.store.others & set(self.trials)):
             remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
         earlier = [result for key, result in self.results.items() if key not in self.ran and result.settled]

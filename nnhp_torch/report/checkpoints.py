@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnhp_torch.core.grid import Trial
-from nnhp_torch.core.keeping import BEST, LAST, checkpoint_folder, owner, remove
+from nnhp_torch.core.keeping import BEST, LAST, checkpoint_folder, kept, remove
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
@@ -86,8 +86,8 @@ def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
     trial = winning_trial(outcome)
     if trial is None:
         return None
-    checkpoints = checkpoint_folder(folder, trial.name)
-    return checkpoints / LAST if owner(checkpoints) == trial.identity else None
+    found = kept(checkpoint_folder(folder, trial.name), trial.identity)
+    return None if found is None else found / LAST
 
 
 def _better(result: TrialResult, other: TrialResult, sweep: Plan) -> bool:

@@ -12,9 +12,13 @@ from lightning.pytorch.callbacks import Checkpoint
 
 
 def is_last_epoch(trainer: Any) -> bool:
-    """Whether the fit ends with this epoch, as Lightning will find: a stop is heard once there were min_epochs."""
-    stopped = trainer.should_stop and trainer.fit_loop._can_stop_early
-    return bool(stopped or trainer.current_epoch + 1 >= (trainer.max_epochs or 0))
+    """Whether the fit ends with this epoch, as Lightning will find."""
+    return is_stopped(trainer) or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+
+
+def is_stopped(trainer: Any) -> bool:
+    """Whether something ends the fit with this epoch: a stop is heard once there were min_epochs."""
+    return bool(trainer.should_stop and trainer.fit_loop._can_stop_early)
 
 
 def stop(trainer: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -39,6 +40,12 @@ class TrialLogger(TensorBoardLogger):
             if Objective(name, "max").split not in ONCE:
                 tags[name if tag(name) in tags else tag(name)] = value
         super().log_metrics(tags, step)
+
+    def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Writes the curves of epochs that were trained under another name."""
+        for epoch in range(max(map(len, history.values()), default=0)):
+            metrics = {name: curve[epoch] for name, curve in history.items() if not math.isnan(curve[epoch])}
+            self.log_metrics({**metrics, "epoch": epoch})
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:

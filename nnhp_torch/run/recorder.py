@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,13 +15,20 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from nnhp_torch.core import fields
-from nnhp_torch.core.files import must_be_file, replacing
-from nnhp_torch.core.keeping import BEST, LAST, Identity, claim, owner
+from nnhp_torch.core.files import must_be_file, name_too
+from nnhp_torch.core.keeping import BEST, LAST, TRAINED, Identity, claim, owner
 from nnhp_torch.core.objective import Objective, standing, unlogged
 from nnhp_torch.run.callbacks import StopWhenDiverged
-from nnhp_torch.run.ending import is_last_epoch, something_follows, stop, sums
+from nnhp_torch.run.ending import is_last_epoch, is_stopped, something_follows, stop, sums
 from nnhp_torch.run.epoch_log import EpochLog
 from nnhp_torch.run.saving import RESUMABLE
+
+# What earlier checkpoints do not say.
+UNSAID: dict[str, Any] = {
+    "ended": True,
+    "stopped": False,
+    "asked": ["something in it, for all that is known,"],
+}
 
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
@@ -54,7 +59,9 @@ class Recorder(Checkpoint):
         self.outdated = False  # whether the weights have changed since the last validation
         self.history: dict[str, list[float]] = {}
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
+        self.asked: list[str] = []  # whose code has asked for the number of epochs
         self.complete = False
+        self.stopped = False  # whether something has ended the training, and not the number of epochs
         self.ended = True  # whether nothing that acts at the training's end can still change the weights
         self.weights: list[float] = []  # the sum of each before that
         self.diverged = ""  # the reason, if there is one
@@ -84,14 +91,13 @@ class Recorder(Checkpoint):
                 if damaged := archive.testzip():  # torch.load does not look at the checksums
                     raise ValueError(f"the checksum of {damaged} is wrong")
             checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
-            state = checkpoint["callbacks"][self.state_key]
+            state = UNSAID | checkpoint["callbacks"][self.state_key]
             if state.get("trial") != self.identity:
                 self.foreign = True
                 return {}
             if state.get("trainer", {}) != self.settings:
                 self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
                 return {}
-            state.setdefault("ended", True)  # checkpoints of before do not say
             fields.check(state, fields.STATE)
             fields.check_epochs(state["history"], checkpoint["epoch"] + 1, max_epochs)
             self.load_state_dict(state)
@@ -123,7 +129,8 @@ class Recorder(Checkpoint):
         self.diverged = self._judge(trainer, metrics)
         if self.diverged:
             stop(trainer)
-        self.complete = is_last_epoch(trainer)
+        self.asked = sorted({*self.asked, *getattr(trainer, "asked", ())})
+        self.stopped, self.complete = is_stopped(trainer), is_last_epoch(trainer)
         if self.complete and something_follows(trainer):
             self.ended, self.weights = False, sums(pl_module)
         if trainer.logger is not None and trainer.is_global_zero:
@@ -145,6 +152,8 @@ class Recorder(Checkpoint):
         """Saves the weights that others leave at the training's end, such as the best ones or an average."""
         if not self.ended:
             self.ended = True
+            if trainer.is_global_zero and not self.stopped:
+                name_too(self.last, self.last.with_name(TRAINED))  # more epochs would go on from there
             self.outdated |= trainer.enable_validation and self.weights != sums(pl_module)
             trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
 
@@ -187,13 +196,7 @@ class Recorder(Checkpoint):
     def _keep_best(self) -> None:
         curve = self.history.get(standing(self.objective.metric, self.history), ())
         if curve and self.objective.best(curve)[1] == self.epochs:
-            # A second name for the same file costs nothing; the next save replaces the first name only.
-            with replacing(self.best) as link:
-                link.unlink(missing_ok=True)
-                try:
-                    os.link(self.last, link)
-                except OSError:  # a file system without such names, as some network and cloud drives are
-                    shutil.copyfile(self.last, link)
+            name_too(self.last, self.best)
 
     @property
     def state_key(self) -> str:
@@ -204,7 +207,9 @@ class Recorder(Checkpoint):
             "trial": self.identity,
             "trainer": self.settings,
             "history": self.history,
+            "asked": self.asked,
             "complete": self.complete,
+            "stopped": self.stopped,
             "outdated": self.outdated,
             "ended": self.ended,
             "diverged": self.diverged,
@@ -213,8 +218,11 @@ class Recorder(Checkpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state_dict = UNSAID | state_dict
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
+        self.asked = list(state_dict["asked"])
         self.complete = state_dict["complete"]
+        self.stopped = state_dict["stopped"]
         self.outdated = state_dict["outdated"]
         self.ended = state_dict["ended"]
         self.diverged = state_dict["diverged"]

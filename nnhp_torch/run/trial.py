@@ -30,6 +30,7 @@ from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.run.devices import share
 from nnhp_torch.run.isolation import isolated
 from nnhp_torch.run.logger import TrialLogger
+from nnhp_torch.run.longer import Lengthening, Trainer
 from nnhp_torch.run.randomness import seed_all
 from nnhp_torch.run.recorder import OnEpoch, Recorder, round_to_float32
 from nnhp_torch.run.resumption import go_on_to_test
@@ -99,12 +100,16 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
 def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
     """The fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
+    lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     setup = setup_of(build(trial.config))
-    _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     recorder.settings = dict(setup.trainer)
+    lengthened = lengthening.go_on(setup, recorder)
+    _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     resume = recorder.resume(trial.config.max_epochs)
-    logger = TrialLogger(runtime.folder, trial.name, purge_step=recorder.epochs + 1)
+    logger = TrialLogger(runtime.folder, trial.name, purge_step=1 if lengthened else recorder.epochs + 1)
+    if lengthened:
+        logger.log_history(recorder.history)
     trainer = make_trainer(
         trial,
         runtime,
@@ -195,7 +200,7 @@ def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:
 def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
     """A Trainer without the chatter; whatever Lightning raises if the machine cannot do what is asked."""
     plugins = [LightningEnvironment(), *settings.pop("plugins", ())]  # not what a cluster's variables would have it be
-    return L.Trainer(
+    return Trainer(
         plugins=plugins,
         accelerator=runtime.accelerator,
         devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,

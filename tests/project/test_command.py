@@ -102,6 +102,37 @@ def test_classes_without_a_command_line_are_swept_over_their_arguments(argv, run
     assert first.history["train_loss"] != second.history["train_loss"]
 
 
+def test_more_epochs_go_on_from_the_winner_unless_the_schedule_knows_their_number(run, tmp_path):
+    def trained(function, name, epochs):
+        argv = (
+            ["--cli", f"foreign:{function}", "--grid.optimizer.lr", "[0.1]"]
+            if function == "subclass"
+            else [*("--cli", f"foreign:{function}", "--grid.model.lr", "[0.1]")]
+        )
+        status, out = run(*argv, "--max_epochs", str(epochs), "--name", name)
+        assert status == 0, out
+        return _results(tmp_path, name)[-1]
+
+    for function, note in {
+        "with_subcommands": "in a shorter trial; the seconds are those of the others",
+        "subclass": "T_max is 4 instead of 2, of which the training may make use",
+    }.items():
+        trained(function, "longer", 2)
+        longer, whole = trained(function, "longer", 4), trained(function, f"whole-{function}", 4)
+        assert (longer.history, longer.test) == (whole.history, whole.test)
+        assert longer.notes[0].endswith(note)
+        assert whole.notes == []
+
+
+def test_a_project_is_checked_before_anybody_has_said_what_ranks_its_cells(run, tmp_path):
+    status, out = run(
+        "--cli", "foreign:without", "--grid.model.width", "[2]", "--max_epochs", "9", "--check", monitor=""
+    )
+    assert status == 0, out
+    assert "Resumed equals uninterrupted" in out
+    assert not list(tmp_path.iterdir())
+
+
 KEPT = """
 trainer:
   max_epochs: 2

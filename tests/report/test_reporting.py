@@ -152,6 +152,9 @@ def test_the_weights_that_are_named_are_never_another_trials(sweep, store):
     edited = dataclasses.replace(small.trials()[0], build="elsewhere:build")
     claim(last.parent, edited.identity)
     last.touch()
+    aside = winner_checkpoint(outcome, store.folder)
+    assert aside == last.parent.with_name(f"checkpoints-{small.trials()[0].key[:8]}") / last.name
+    aside.unlink()
     assert winner_checkpoint(outcome, store.folder) is None
 
 
