@@ -21,6 +21,7 @@ from nnhp_torch.report.terminal import Terminal, open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
+TOLD = ("about", "replicates", "guessing", "max_seeds")  # what only an earlier page knows, whatever the metric
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +68,7 @@ def _part(folder: Path, monitor: str | None, mode: Mode | None) -> Part:
     page = folder / NAME
     known = known_of(page.read_text(encoding="utf-8")) if page.is_file() else {}
     if monitor is not None:  # the page's direction and importances are of its own metric
-        known = {name: known[name] for name in ("about", "command", "replicates", "guessing") if name in known}
-    told = {name: known[name] for name in ("about", "replicates", "guessing") if name in known}
+        known = {name: known[name] for name in (*TOLD, "command") if name in known}
+    told = {name: known[name] for name in TOLD if name in known}
     outcome = recorded(folder, monitor or str(known.get("monitor", USUAL)), mode or known.get("mode"), **told)
     return Part(outcome, str(known.get("command", "")), known.get("importances", {}))

@@ -21,6 +21,8 @@ from nnhp_torch.core.ledger import ResultStore, known_results
 from nnhp_torch.core.origin import maker, name_of
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
+from nnhp_torch.core.race import Race
+from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning
@@ -54,31 +56,39 @@ class Run:
         for callback in self.own_callbacks:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
-        self.trials: list[Trial] = []  # a search chooses them while it runs
+        self.chooser: Chooser | None = None
+        self.trials: list[Trial] = []  # a search and a race choose them while they run
         if isinstance(sweep, Sweep):
             self.trials = sweep.trials(request.each_seed, request.full_precision, request.threads)
+            if sweep.max_seeds is not None:
+                self.chooser, self.trials = Race(sweep, self.trials), []
         self.runtime = request.runtime(sweep)
         if request.world_size > 1 and (why := self._not_importable()):
             raise ValueError(f"{why} cannot be imported by the processes that a trial on several devices needs")
         self.store = ResultStore(request.folder(sweep))
         self.out = console()
         self.outcome: Outcome | None = None
-        self.chooser: Chooser | None = None
         self.interrupt = _Interrupt()
 
     def list_trials(self) -> int:
         """Prints what would run, and writes nothing."""
         try:
-            results = known_results(
-                self.store, self.store.results(maker(self.sweep.build, self.sweep.base)), self.trials
-            )
+            ledger = self.store.results(maker(self.sweep.build, self.sweep.base))
+
+            def known(trial: Trial) -> TrialResult | None:
+                return known_results(self.store, ledger, [trial]).get(trial.key)
+
+            trials = [*self.trials, *(self.chooser.open(known) if self.chooser else ())]
+            results = {trial.key: result for trial in trials if (result := known(trial))}
         except LedgerError as error:
             return self._refuse(error)
-        for trial in self.trials:
-            known = results[trial.key].status if trial.key in results else "to run"
-            self.out.print(Text.assemble(f"{trial.name}  ", (known, "dim")))
-        missing = sum(t.key not in results or not results[t.key].settled for t in self.trials)
-        self.out.print(f"{missing} of {len(self.trials)} trials would run; results go to {self.store.folder}")
+        for trial in trials:
+            status = results[trial.key].status if trial.key in results else "to run"
+            self.out.print(Text.assemble(f"{trial.name}  ", (status, "dim")))
+        missing = sum(t.key not in results or not results[t.key].settled for t in trials)
+        further = self.chooser.remaining() if self.chooser else 0
+        then = f", and then up to {further} more" if further else ""
+        self.out.print(f"{missing} of {len(trials)} trials would run{then}; results go to {self.store.folder}")
         return 0
 
     def perform(self) -> Outcome:

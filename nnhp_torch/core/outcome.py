@@ -22,7 +22,7 @@ class Outcome:
         ran: keys of the trials that this run started.
         interrupted: whether it was told to stop before all had ended.
         unlogged: what is wrong, if a trial has ended because nothing is logged under the monitor's name.
-        unchosen: how many trials a search may still choose.
+        unchosen: how many trials a search or a race may still choose, at most.
         remarks: what a reader must know of where the results come from, before the table.
         read_only: whether nothing can be written where the ledger is.
         known: key → result of all that the ledger had before this run, also of trials that were not asked for.

@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from nnhp_torch.core.looks import FIRST
 from nnhp_torch.core.objective import Mode, Objective
 
 MATTERS = 0.001  # a tenth of a point, of an accuracy
@@ -35,11 +36,14 @@ class Plan:
         verdict: sentence about the cells (nnhp_torch.core.summary.Cell, in grid order), once all have ended.
         matters: the smallest difference of the monitor that matters, by which cells are as good as the best; default:
             a tenth of a point of an accuracy (0.001); for other metrics none, and then no cell is called as good.
+        max_seeds: of a race (`--seeds auto`), how many seeds a cell has at most, which says when it is looked at.
+            Default: it is no race.
         environment: flag → variable that the trials read in their environment, also on another machine:
             `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
 
     Raises:
-        ValueError: an axis is unknown; the monitor's name does not tell its direction; or `matters` is not above 0.
+        ValueError: an axis is unknown; the monitor's name does not tell its direction; `matters` is not above 0; or
+            `max_seeds` is not more than those that every cell of a race gets.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Plan:
     mode: Mode | None = None
     verdict: Callable[[Sequence[Any]], str] | None = None
     matters: float | None = field(default=None, kw_only=True)
+    max_seeds: int | None = field(default=None, kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -66,6 +71,7 @@ class Plan:
         self.check_names("axis", self.axes)
         Objective.of(self.monitor, self.mode)
         check_matters(self.matters)
+        check_max_seeds(self.max_seeds)
 
     def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
         """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
@@ -116,6 +122,12 @@ def check_matters(matters: float | None) -> None:
     """Raises ValueError if that is no difference that could matter."""
     if matters is not None and not 0 < matters < math.inf:
         raise ValueError(f"matters must be a difference above 0, such as 0.002, not {matters}")
+
+
+def check_max_seeds(most: Any) -> None:
+    """Raises ValueError if a race with so many seeds at most would be none."""
+    if most is not None and (type(most) is not int or most <= FIRST):
+        raise ValueError(f"max_seeds must be more than the {FIRST} seeds that every cell gets, not {most}")
 
 
 def check_values(kind: str, name: str, values: Any) -> None:

@@ -14,6 +14,7 @@ from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.objective import Mode, standing, unlogged
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Primitive
+from nnhp_torch.core.race import Race
 from nnhp_torch.core.result import TrialResult, logged
 
 
@@ -52,6 +53,7 @@ def recorded(
     about: str = "",
     replicates: Sequence[str] = (),
     guessing: Mapping[str, float] | None = None,
+    max_seeds: int | None = None,
 ) -> Outcome:
     """The outcome that a folder's ledger holds, of all the trials in it.
 
@@ -63,6 +65,7 @@ def recorded(
         monitor: what ranks the cells. mode: `max` or `min`; default: what its name tells.
         about: what the sweep is about. replicates: settings whose values repeat each cell. guessing: metric → what is
             reached without having learned.
+        max_seeds: of a race, as it was asked for: each cell has the seeds that the race chose for it.
 
     Raises:
         LedgerError: there is no ledger, it is damaged, or no trial has logged the monitor.
@@ -78,6 +81,8 @@ def recorded(
     base, axes = _configuration(results, guessing or {}), _axes(results, replicates)
     met = _different(_some(result, axes) for result in results)
     repeats = _different(_some(result, (*replicates, "seed")) for result in results)
+    if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
+        repeats.sort(key=lambda repeat: repeat["seed"])
     sweep = RecordedSweep(
         results[0].sweep,
         base(),
@@ -87,16 +92,19 @@ def recorded(
         monitor,
         mode,
         replicates={name: _different(repeat[name] for repeat in repeats) for name in replicates},
+        max_seeds=max_seeds,
         met=met,
     )
     of = {repr((_some(result, axes), _some(result, (*replicates, "seed")))): result for result in results}
-    trials = []
+    trials: list[Trial] = []
     for repeat in repeats:
         for cell in met:
             place = repr((cell, repeat))
             name, key = (of[place].name, of[place].key) if place in of else ("", f"missing {place}")
             trials.append(RecordedTrial(sweep.name, base(**{**cell, **repeat}), cell, name, recorded=key))
-    return Outcome(sweep, trials, {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results})
+    known = {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results}
+    chosen = trials if max_seeds is None else Race(sweep, trials).open(lambda trial: known.get(trial.key))
+    return Outcome(sweep, chosen, known)
 
 
 class _Settings:

@@ -23,21 +23,27 @@ class Listener(Protocol):
 
 
 class Launch(Protocol):
-    """Runs trials somewhere; returns when all have ended, or soon after `listener.stopping()` is true."""
+    """Runs trials somewhere; returns when all have ended, or soon after `listener.stopping()` is true.
 
-    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None: ...
+    None among the trials: there is none until one that is running has ended.
+    """
+
+    def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None: ...
 
 
 class Chooser(Protocol):
-    """Chooses trials while the sweep runs, as a search does; iterating over it chooses the next one."""
+    """Chooses trials while the sweep runs, as a search or a race does; iterating over it chooses the next ones.
+
+    It yields those that are chosen at once; an empty list, if it waits for the results of some that are running.
+    """
 
     def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
         """The trials that earlier runs have chosen; `known` gives the result that the ledger has of one."""
 
     def remaining(self) -> int:
-        """How many it may still choose."""
+        """How many it may still choose, at most."""
 
-    def __iter__(self) -> Iterator[Trial]: ...
+    def __iter__(self) -> Iterator[Sequence[Trial]]: ...
 
     def settle(self, trial: Trial, result: TrialResult) -> None:
         """Take the result of a trial, also of one that the ledger had already."""

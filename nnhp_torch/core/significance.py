@@ -104,7 +104,11 @@ class AgainstBest:
 
 
 def against_best(
-    values: Sequence[Sequence[float]], level: float = LEVEL, draws: int = DRAWS, seed: int = 0
+    values: Sequence[Sequence[float]],
+    level: float = LEVEL,
+    draws: int = DRAWS,
+    seed: int = 0,
+    left: Sequence[Sequence[float]] = (),
 ) -> AgainstBest:
     """Holds each row against the row with the highest mean.
 
@@ -131,20 +135,22 @@ def against_best(
         level: at which a row counts as found to differ; the intervals hold all at once with 1 - level.
         draws: sweeps drawn; the least p is one in so many and one.
         seed: of the draws; always the same, so that the same values have the same p.
+        left: rows with the first seeds alone, which are drawn but not judged: those here were picked from them too.
     """
     import numpy as np
 
     rows, step = np.asarray(values, dtype=float), _step([value for row in values for value in row])
     gap, error = _behind_best(_aligned(rows), step)
-    critical = float(np.sort(_largest(rows, step, draws, seed))[-_rank(level, draws)])
-    adjusted, left, least = np.ones(len(rows)), np.arange(len(rows)), 0.0
-    while len(left) > 1:
-        adjusted[left] = np.maximum(least, _p_values(rows[left], step, draws, seed))
-        differs = adjusted[left] < level
+    others = [float(np.var(row - np.median(rows[:, : len(row)], axis=0), ddof=1)) for row in left]
+    critical = float(np.sort(_largest(rows, step, draws, seed, others))[-_rank(level, draws)])
+    adjusted, alike, least = np.ones(len(rows)), np.arange(len(rows)), 0.0
+    while len(alike) > 1:
+        adjusted[alike] = np.maximum(least, _p_values(rows[alike], step, draws, seed, others))
+        differs = adjusted[alike] < level
         if not differs.any():
             break
-        least = adjusted[left][differs].max()
-        left = left[~differs]
+        least = adjusted[alike][differs].max()
+        alike = alike[~differs]
     return AgainstBest(adjusted.tolist(), gap.tolist(), error.tolist(), critical)
 
 
@@ -153,11 +159,11 @@ def _rank(level: float, draws: int) -> int:
     return max(1, math.ceil(level * (1 + draws) - 1e-9) - 1)
 
 
-def _p_values(rows: Array, step: float, draws: int, seed: int) -> Array:
+def _p_values(rows: Array, step: float, draws: int, seed: int, others: Sequence[float]) -> Array:
     import numpy as np
 
     seen = _t_against_best(_aligned(rows), step)
-    p_values = _share(seen, _largest(rows, step, draws, seed))
+    p_values = _share(seen, _largest(rows, step, draws, seed, others))
     if rows.shape[1] == 2:
         places = np.random.RandomState(seed).random_sample((draws, *rows.shape)).argsort(axis=1)
         shuffled = np.take_along_axis(_aligned(rows)[None], places, 1)
@@ -165,15 +171,19 @@ def _p_values(rows: Array, step: float, draws: int, seed: int) -> Array:
     return p_values
 
 
-def _largest(rows: Array, step: float, draws: int, seed: int) -> Array:
-    """The largest t against the winner of each sweep that is drawn with rows alike but for their spread."""
+def _largest(rows: Array, step: float, draws: int, seed: int, others: Sequence[float]) -> Array:
+    """The largest t against the winner of each sweep that is drawn with rows alike but for their spread.
+
+    Args:
+        others: variances of further rows that are drawn.
+    """
     import numpy as np
 
     # Bit for bit the same numbers with every NumPy: this generator is frozen.
     generator = np.random.RandomState(seed)
-    variances = _aligned(rows).var(axis=1, ddof=1)
+    variances = np.append(_aligned(rows).var(axis=1, ddof=1), others)
     spreads = np.sqrt(np.maximum(np.maximum(variances, np.median(variances)), step**2 / 12))
-    drawn = generator.standard_normal((draws, *rows.shape)) * spreads[:, None]
+    drawn = generator.standard_normal((draws, len(spreads), rows.shape[1])) * spreads[:, None]
     largest: Array = _t_against_best(_aligned(drawn), step=0.0).max(axis=-1)  # what is drawn has no steps
     return largest
 

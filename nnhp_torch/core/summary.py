@@ -6,10 +6,11 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnhp_torch.core.grid import Trial, defaults
+from nnhp_torch.core.looks import looks
 from nnhp_torch.core.names import label, text
 from nnhp_torch.core.objective import Split
 from nnhp_torch.core.outcome import Outcome
@@ -42,9 +43,14 @@ class Cell:
     replicates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
+    def a_seed(self) -> int:
+        """How many trials a seed is: one for each value of the replicates."""
+        return math.prod(map(len, self.replicates.values()))
+
+    @property
     def repeated(self) -> str:
         """How many trials it has, in words: `5 seeds`, or `2 seeds × 3 values of fold`."""
-        seeds = self.trials // math.prod(map(len, self.replicates.values()))
+        seeds = self.trials // self.a_seed
         counts = [f"{len(values)} values of {name}" for name, values in self.replicates.items() if len(values) > 1]
         return " × ".join(["1 seed" if seeds == 1 else f"{seeds} seeds", *counts])
 
@@ -57,6 +63,10 @@ class Cell:
     def texts(self) -> dict[str, str]:
         """Axis → its value as people read it."""
         return {axis: text(value, self.defaults.get(axis)) for axis, value in self.values.items()}
+
+    def first(self, trials: int) -> Cell:
+        """The cell as it was when it had so many trials."""
+        return replace(self, results=self.results[:trials], trials=trials)
 
     @property
     def completed(self) -> list[TrialResult]:
@@ -113,12 +123,15 @@ class Cell:
 
 
 def cells(outcome: Outcome) -> list[Cell]:
-    """The cells that the trials are of, in the order of their first trials: a grid's own."""
+    """The cells that the trials are of, in the order of their first trials: a grid's own.
+
+    Of a race without the trials since its last look, as long as some of them are missing: they would compare nothing.
+    """
     gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {}
     for trial in outcome.trials:
         gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
     usual = defaults(outcome.sweep.base)
-    return [
+    found = [
         Cell(
             values,
             [result for t in trials if (result := outcome.results.get(t.key))],
@@ -128,12 +141,23 @@ def cells(outcome: Outcome) -> list[Cell]:
         )
         for values, trials in gathered.values()
     ]
+    return _at_last_look(found, looks(outcome.sweep.max_seeds)) if found and outcome.sweep.max_seeds else found
+
+
+def _at_last_look(gathered: list[Cell], looked: Sequence[int]) -> list[Cell]:
+    """The cells of a race when it was last looked at; as they are before the first look."""
+    a_seed, asked = gathered[0].a_seed, max(cell.trials for cell in gathered)
+    last = max((seeds * a_seed for seeds in looked if seeds * a_seed < asked), default=0)
+    unfinished = any(cell.trials > last and {"not run", "interrupted"} & set(cell.troubles) for cell in gathered)
+    return [cell.first(last) if last and unfinished and cell.trials > last else cell for cell in gathered]
 
 
 def repeated(gathered: Sequence[Cell]) -> str:
     """How many trials the cells have at most, in words; empty if that is one, or there is no cell."""
     most = max(gathered, key=lambda cell: cell.trials, default=None)
-    return most.repeated if most is not None and most.trials > 1 else ""
+    if most is None or most.trials < 2:
+        return ""
+    return most.repeated if all(cell.trials == most.trials for cell in gathered) else f"up to {most.repeated}"
 
 
 def shared(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
@@ -151,16 +175,23 @@ def shared(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
 
 
 def winner(sweep: Plan, gathered: Sequence[Cell]) -> Cell | None:
-    """The ranked cell with the best mean of the monitored metric; the first of equals; None if none is ranked."""
+    """The ranked cell with the best mean of the monitored metric; the first of equals; None if none is ranked.
+
+    Of a race it is one of those that stayed to the end.
+    """
     first = next(iter(ranking(sweep, gathered)), None)
     return first if first is not None and _ranked(sweep, first) else None
 
 
 def ranking(sweep: Plan, gathered: Sequence[Cell]) -> list[Cell]:
-    """The ranked cells from the best to the worst, equals in their order, and behind them the others."""
+    """The ranked cells from the best to the worst, equals in their order, and behind them the others.
+
+    Those that left a race before its end were behind others then: they stand behind those that stayed.
+    """
     sign = sweep.objective.sign
     ranked = [cell for cell in gathered if _ranked(sweep, cell)]
-    ranked.sort(key=lambda cell: -sign * cell.mean(sweep.monitor))
+    most = max((cell.trials for cell in ranked), default=0)
+    ranked.sort(key=lambda cell: (cell.trials < most, -sign * cell.mean(sweep.monitor)))
     return [*ranked, *(cell for cell in gathered if not _ranked(sweep, cell))]
 
 

@@ -152,16 +152,20 @@ class SweepRun:
         """Whether no further trial should start."""
         return self.stop() or (self.fail_fast and self.failed) or bool(self.unlogged)
 
-    def _choose(self, chooser: Chooser) -> Iterator[Trial]:
-        """Yields the chooser's trials, skipping those in the ledger or already running."""
-        for trial in chooser:
-            self.trials.setdefault(trial.key, trial)
-            result = self.results.get(trial.key) or self._known(trial)
-            if result is not None and result.settled:
-                self.results[trial.key] = result
-                chooser.settle(trial, result)
-            elif trial.key not in self.running:
-                yield trial
+    def _choose(self, chooser: Chooser) -> Iterator[Trial | None]:
+        """Yields the chooser's trials, skipping those in the ledger or already running; None while it waits."""
+        for batch in chooser:
+            for trial in batch:
+                self.trials.setdefault(trial.key, trial)
+            for trial in batch:
+                result = self.results.get(trial.key) or self._known(trial)
+                if result is not None and result.settled:
+                    self.results[trial.key] = result
+                    chooser.settle(trial, result)
+                elif trial.key not in self.running:
+                    yield trial
+            if not batch:
+                yield None
 
     def _known(self, trial: Trial) -> TrialResult | None:
         """The result that the ledger has of a trial; a LedgerError if its record cannot be that trial's."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from nnhp_torch.core.looks import chance_of_deciding, looks
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.significance import LEVEL, AgainstBest, against_best, more_seeds
 from nnhp_torch.core.summary import Cell, ranking, winner
@@ -25,10 +26,11 @@ class Verdict:
         seeds: how many trials it was judged by: its seeds, times the values of the replicates.
         gap: how far its mean is behind the best's, 0 or more, in the metric's own unit.
         low, high: simultaneous 95% interval of that (below 0: ahead of the best); NaN with one seed.
-        p: adjusted for picking the best of all; NaN with one seed.
+        p: adjusted for picking the best of all, and for the looks of a race; NaN with one seed.
         behind: in how many of the seeds it is behind the best.
         same: whether all its curves are the best's to the last digit.
         more: of an undecided cell, about how many more seeds would decide; None if nobody can say.
+        chance: of an undecided cell in a race, that it is decided by its last look.
     """
 
     cell: Cell
@@ -41,6 +43,7 @@ class Verdict:
     behind: int = 0
     same: bool = False
     more: int | None = None
+    chance: float = 0.0
 
 
 def verdicts(sweep: Plan, gathered: Sequence[Cell]) -> list[Verdict]:
@@ -48,7 +51,8 @@ def verdicts(sweep: Plan, gathered: Sequence[Cell]) -> list[Verdict]:
 
     Those that are called worse or as good are right at once, but for one sweep in twenty: the intervals of all cells'
     differences from the best hold together (against_best), and exclude 0 for those that are worse. What lies within
-    `sweep.matters` of the best either way is as good, also if it is told from it.
+    `sweep.matters` of the best either way is as good, also if it is told from it. In a race each cell is judged at
+    every look that it was there at, on the seeds that all had then, and keeps the last of these verdicts.
 
     Args:
         sweep: names the metric, its direction and the smallest difference that matters.
@@ -58,28 +62,60 @@ def verdicts(sweep: Plan, gathered: Sequence[Cell]) -> list[Verdict]:
         >>> [(verdict.cell.label, verdict.kind) for verdict in verdicts(SWEEP, cells(outcome))]
         [('lr=0.1', 'worse'), ('lr=0.01', 'best'), ('lr=0.001', 'undecided')]
     """
-    best = winner(sweep, gathered)
-    if best is None:
-        return [Verdict(cell, "unranked") for cell in gathered]
-    ranked = [best, *(cell for cell in ranking(sweep, gathered) if cell.ranked and cell is not best)]
-    known = dict(zip((cell.label for cell in ranked), _judged(sweep, ranked), strict=True))
-    return [known.get(cell.label) or Verdict(cell, "unranked") for cell in gathered]
+    found: dict[int, Verdict] = {}  # place → verdict at the last look that the cell was there at
+    for there in _looks(sweep, gathered):
+        left = [v.cell for place, v in found.items() if v.kind == "undecided" and place not in there]
+        found |= _judged(sweep, there, left)
+    ranked = {place: verdict for place, verdict in found.items() if gathered[place].ranked}
+    return [replace(ranked.get(place) or Verdict(cell, "unranked"), cell=cell) for place, cell in enumerate(gathered)]
 
 
-def _judged(sweep: Plan, ranked: Sequence[Cell]) -> list[Verdict]:
-    """Judge cells whose first is the best."""
+def _looks(sweep: Plan, gathered: Sequence[Cell]) -> Iterator[dict[int, Cell]]:
+    """The cells by their places; of a race at each look those that were still there, as they were then."""
+    if sweep.max_seeds is None:
+        yield dict(enumerate(gathered))
+        return
+    for seeds in looks(sweep.max_seeds):
+        there = {
+            place: cell.first(seeds * cell.a_seed)
+            for place, cell in enumerate(gathered)
+            if cell.trials >= seeds * cell.a_seed
+        }
+        if there:
+            yield there
+
+
+def _judged(sweep: Plan, there: Mapping[int, Cell], left: Sequence[Cell]) -> dict[int, Verdict]:
+    """The verdicts at one look on the cells that are ranked, by their places.
+
+    Each look has the same share of the level: together they are at most wrong as often as it says, however they hang
+    together (Bonferroni).
+
+    Args:
+        left: cells that left the race undecided. Those that are there were picked from them too.
+    """
     objective = sweep.objective
-    values = [[objective.sign * value for value in cell.values_of(objective.metric)] for cell in ranked]
-    seeds = len(values[0])
-    if seeds > 1 and len(ranked) > 1:
-        found = against_best(values)
+    best = winner(sweep, list(there.values()))
+    if best is None:
+        return {}
+    ranked = [best, *(cell for cell in ranking(sweep, list(there.values())) if cell.ranked and cell is not best)]
+
+    def values(cell: Cell) -> list[float]:
+        return [objective.sign * value for value in cell.values_of(objective.metric)]
+
+    rows = [values(cell) for cell in ranked]
+    if len(rows[0]) > 1 and len(rows) > 1:
+        share = 1 if sweep.max_seeds is None else len(looks(sweep.max_seeds))
+        found = against_best(rows, LEVEL / share, left=[values(cell) for cell in left])
+        found = replace(found, p=[min(1.0, share * p) for p in found.p])
     else:
-        gaps = [sum(values[0]) - sum(row) for row in values]
+        gaps = [sum(rows[0]) - sum(row) for row in rows]
         found = AgainstBest([math.nan] * len(gaps), gaps, [math.nan] * len(gaps), math.nan)
-    return [
-        _verdict(sweep, ranked, place, sum(b > v for b, v in zip(values[0], row, strict=True)), found)
-        for place, row in enumerate(values)
-    ]
+    judged = {
+        id(cell): _verdict(sweep, ranked, place, sum(b > v for b, v in zip(rows[0], row, strict=True)), found)
+        for place, (cell, row) in enumerate(zip(ranked, rows, strict=True))
+    }
+    return {place: judged[id(cell)] for place, cell in there.items() if id(cell) in judged}
 
 
 def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, behind: int, found: AgainstBest) -> Verdict:
@@ -96,7 +132,9 @@ def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, behind: int, found
     kind: Kind = "worse" if p < LEVEL else "undecided"
     if same or (matters is not None and gap + reach <= matters):
         kind = "as good"
-    more = None
+    more, chance = None, 0.0
     if kind == "undecided" and seeds > 1:
-        more = more_seeds(gap, found.error[place], found.critical, seeds, matters)
-    return Verdict(cell, kind, seeds, gap, low, gap + reach, p, behind, same, more)
+        seen = (gap, found.error[place], found.critical, seeds)
+        more = more_seeds(*seen, matters)
+        chance = chance_of_deciding(*seen, cell.a_seed * (sweep.max_seeds or 0), matters)
+    return Verdict(cell, kind, seeds, gap, low, gap + reach, p, behind, same, more, chance)

@@ -54,17 +54,19 @@ class ProgressReport(SweepCallback):
         seeds = {trial.config.seed for trial in outcome.trials}
         several = {**outcome.replicates, "seed": seeds}
         self.repeated = [name for name, values in several.items() if len(values) > 1]
-        self.total, self.ended = outcome.left, 0
+        self.total, self.ended, self.up_to = outcome.left, 0, up_to(outcome)
         self.digits = len(str(self.total))
         if not self.total:
             return
         kept = len(outcome.trials) - len(missing)
         known = f", {kept} more are in the ledger already" if kept else ""
-        self.out.print(Text.assemble((outcome.sweep.name, "bold"), f": {count(self.total, 'trial')} to run{known}"))
+        self.out.print(
+            Text.assemble((outcome.sweep.name, "bold"), f": {self.up_to}{count(self.total, 'trial')} to run{known}")
+        )
         if self.out.is_terminal:
             epochs = sum(trial.config.max_epochs for trial in missing)
             epochs += outcome.unchosen * outcome.sweep.base.max_epochs
-            self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=f"0/{self.total} trials", left="")
+            self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=self._trials(), left="")
             self.live.start()
 
     def on_trial_start(self, trial: Trial) -> None:
@@ -85,7 +87,7 @@ class ProgressReport(SweepCallback):
         self._advance(trial, trial.config.max_epochs)
         mark, colour = MARKS[result.status]
         line = Text(f"{mark} ", style=colour)
-        line.append(f"{self.ended:>{self.digits}}/{self.total}  ", style="dim")
+        line.append(f"{self.ended:>{self.digits}}/{self.up_to}{self.total}  ", style="dim")
         line.append(self._title(trial), style="bold" if result.status == "completed" else colour)
         if result.status == "completed":
             line.append(f"  {self.monitor}={result.final(self.monitor):.4f}")
@@ -107,11 +109,14 @@ class ProgressReport(SweepCallback):
     def _advance(self, trial: Trial, epoch: int) -> None:
         self.epochs[trial.key] = epoch
         if self.task is not None:
-            done, trials = sum(self.epochs.values()), f"{self.ended}/{self.total} trials"
+            done = sum(self.epochs.values())
             total = self.bar.tasks[self.task].total or done
             seconds = time.monotonic() - self.start
             left = remaining(seconds, done - self.before, total - self.before)
-            self.bar.update(self.task, completed=done, trials=trials, left=left)
+            self.bar.update(self.task, completed=done, trials=self._trials(), left=left and self.up_to + left)
+
+    def _trials(self) -> str:
+        return f"{self.ended}/{self.up_to}{self.total} trials"
 
     def _render(self) -> Group:
         lines = [
@@ -139,6 +144,11 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def up_to(outcome: Outcome) -> str:
+    """The words before the number of trials that are left, if a race may end before."""
+    return "up to " if outcome.unchosen and outcome.sweep.max_seeds is not None else ""
 
 
 def last_line(reason: str) -> str:

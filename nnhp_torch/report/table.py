@@ -26,9 +26,9 @@ from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.csv import write_results, write_verdicts
 from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.pictures import why_undrawn
-from nnhp_torch.report.progress import count, last_line
+from nnhp_torch.report.progress import count, last_line, up_to
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import answer, claim, interval, of_jumps, why_no_winner
+from nnhp_torch.report.words import answer, claim, interval, of_jumps, spent, why_no_winner
 
 MOST_ROWS = 24  # of a table; of more cells it has the
 ENDS = 10  # best and as many of the worst
@@ -122,8 +122,9 @@ class TableReport(SweepCallback):
                 soft_wrap=True,
             )
         if outcome.interrupted:
-            left = f" {count(outcome.left, 'trial')} left. The same command goes on from the last finished epoch."
-            self.out.print(Text.assemble(("Interrupted:", TERMINAL["warning"]), left))
+            left = f" {up_to(outcome)}{count(outcome.left, 'trial')} left."
+            again = " The same command goes on from the last finished epoch."
+            self.out.print(Text.assemble(("Interrupted:", TERMINAL["warning"]), left, again))
 
     def _say_winner(self, outcome: Outcome, gathered: list[Cell], best: Cell | None) -> None:
         sweep = outcome.sweep
@@ -139,6 +140,8 @@ class TableReport(SweepCallback):
         if best is not None and (sentence := self.doubts(outcome, gathered)):
             self.out.print(Text(sentence))
         if best is not None and (sentence := claim(sweep, gathered)):
+            self.out.print(Text(sentence))
+        if sentence := spent(outcome, gathered):
             self.out.print(Text(sentence))
 
     def _say_nothing_ran(self, outcome: Outcome) -> None:
@@ -230,6 +233,7 @@ def columns(sweep: Plan, gathered: list[Cell], found: Sequence[Verdict]) -> dict
     test, train = twin(sweep, "test", gathered), of_training(sweep, gathered)
     several = any(cell.trials > 1 for cell in gathered)
     named = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
+    named["seeds"] = [str(cell.trials // cell.a_seed) if sweep.max_seeds else "" for cell in gathered]
     for name in filter(None, (sweep.monitor, test, train)):
         named[name] = [cell.text(name) for cell in gathered]
     named["best" if several else "best (epoch)"] = [_best_epoch(cell, sweep, several) for cell in gathered]

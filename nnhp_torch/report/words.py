@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from nnhp_torch.core.looks import looks
 from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.significance import LEVEL
@@ -97,18 +99,20 @@ def _answer(sweep: Plan, best: Verdict, others: Sequence[Verdict], kinds: dict[s
     if len(undecided) == len(others):
         largest = amount(max(verdict.gap for verdict in others), objective)
         what = f"any other cell: {best.cell.repeated} are too few for {largest}, the largest difference"
-    return f"{equals}Cannot be told from {what}. {_more(undecided)}"
+    return f"{equals}Cannot be told from {what}. {_more(sweep, undecided)}"
 
 
-def _more(undecided: Sequence[Verdict]) -> str:
+def _more(sweep: Plan, undecided: Sequence[Verdict]) -> str:
     """How many more seeds would decide."""
     needed = [verdict.more for verdict in undecided]
     if None in needed:
         return "More seeds than anybody would run are needed to decide all of that."
-    a_seed = math.prod(map(len, undecided[0].cell.replicates.values()))  # trials
+    a_seed = undecided[0].cell.a_seed
     most = max(math.ceil(number / a_seed) for number in needed if number is not None)
     seeds = "1 more seed" if most == 1 else f"{most} more seeds"
-    return f"About {seeds} would decide (--seeds {undecided[0].seeds // a_seed + most})."
+    in_all = max(verdict.seeds + (verdict.more or 0) for verdict in undecided) / a_seed
+    flag = f"--seeds {'auto --max_seeds ' if sweep.max_seeds else ''}{math.ceil(in_all)}"
+    return f"About {seeds} would decide ({flag})."
 
 
 def _named(found: Sequence[Verdict], objective: Objective) -> str:
@@ -132,11 +136,29 @@ def _test(sweep: Plan, best: Verdict, others: Sequence[Verdict]) -> str:
     if matters is not None:
         within = f"as good means within {amount(matters, sweep.objective)} (--matters {matters:g})"
     picked = f"corrected for picking the best of {len(others) + 1}, {LEVEL:.0%} level"
-    return f"({best.cell.repeated}, paired, {picked}; {within})"
+    seeds = best.cell.repeated
+    if sweep.max_seeds is not None:
+        seeds = f"up to {seeds} where they decide"
+        picked += f" over {len(looks(sweep.max_seeds))} looks"
+    return f"({seeds}, paired, {picked}; {within})"
+
+
+def spent(outcome: Outcome, gathered: Sequence[Cell]) -> str:
+    """The trials that a race has cost once it has ended, beside those of all seeds; empty of any other sweep."""
+    most = outcome.sweep.max_seeds
+    if most is None or outcome.left:
+        return ""
+    every = sum(most * cell.a_seed for cell in gathered)
+    return (
+        f"Seeds where they decide: {len(outcome.ordered)} trials; {most} seeds of every cell would have been {every}."
+    )
 
 
 def claim(sweep: Plan, gathered: Sequence[Cell]) -> str:
-    """The sweep's own claim about its cells, once all have completed or diverged."""
+    """The sweep's own claim about its cells, once all have completed or diverged; of a race, by the seeds of all."""
+    if sweep.max_seeds is not None:
+        common = min((cell.trials for cell in gathered), default=0)
+        gathered = [cell.first(common) for cell in gathered]
     ended = all(cell.ranked or set(cell.troubles) <= {"diverged"} for cell in gathered)
     return sweep.verdict(gathered) if sweep.verdict is not None and ended else ""
 

@@ -46,11 +46,11 @@ class InProcess:
         self.build = build
         self.runtime = runtime
 
-    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+    def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         with environment_of_one(self.runtime.environment), isolated():
             self._run(trials, listener)
 
-    def _run(self, trials: Iterator[Trial], listener: Listener) -> None:
+    def _run(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         from lightning.pytorch.utilities import rank_zero_only
         from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -68,7 +68,7 @@ class InProcess:
                 raise SIGTERMException  # the trial ends here as interrupted, and goes on from here when run again
             return reason
 
-        for index, trial in enumerate(trials):
+        for index, trial in enumerate(filter(None, trials)):
             if listener.stopping():
                 return
             if index == 0:
@@ -115,7 +115,7 @@ class Workers:
             if log.is_file() and log.stat().st_size == 0:
                 log.unlink()
 
-    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+    def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         try:
             first = next(trials, None)
             if first is None:
@@ -146,7 +146,7 @@ class Workers:
                     return True
         return False
 
-    def _run(self, trials: Iterator[Trial], listener: Listener) -> None:
+    def _run(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         """Keeps every worker busy until the trials have run out and each has ended."""
         exhausted = False
         while not (exhausted and all(slot.trial is None for slot in self._slots)):
@@ -161,13 +161,16 @@ class Workers:
                 elif isinstance(message, Died):
                     self._replace(slot)
 
-    def _fill(self, trials: Iterator[Trial], listener: Listener) -> bool:
-        """Gives each idle worker a trial; whether there may be more."""
+    def _fill(self, trials: Iterator[Trial | None], listener: Listener) -> bool:
+        """Gives each idle worker a trial, as far as there is one now; whether there may be more."""
         for slot in self._slots:
             if slot.trial is None:
-                trial = next(trials, None)
-                if trial is None:
+                try:
+                    trial = next(trials)
+                except StopIteration:
                     return False
+                if trial is None:
+                    return True
                 listener.started(trial)
                 slot.run(trial)
         return True

@@ -59,7 +59,7 @@ class RayTasks:
         self.jobs = jobs
         self.threads = threads
 
-    def __call__(self, trials: Iterator[Trial], listener: Listener) -> None:
+    def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         first = next(trials, None)
         if first is None:
             return
@@ -88,13 +88,13 @@ class RayTasks:
             raise error
         return True
 
-    def _run(self, trials: Iterator[Trial], listener: Listener) -> None:
+    def _run(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         board = ray.remote(Board).options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here).remote()
         train = ray.remote(_train).options(**self.needs, max_retries=RETRIES, retry_exceptions=[NodeLeaves])
         running: dict[Any, Trial] = {}
         questions = board.questions.remote()
-        waiting: Iterator[Trial | None] = itertools.chain(trials, itertools.repeat(None))
+        waiting = itertools.chain(trials, itertools.repeat(None))
         while not listener.stopping():
             while len(running) < self.ask(self._room) and (trial := next(waiting)) is not None:
                 listener.started(trial)

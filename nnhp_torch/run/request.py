@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from nnhp_torch.core.grid import Sweep, check_count
-from nnhp_torch.core.plan import Plan, check_matters
+from nnhp_torch.core.plan import Plan, check_matters, check_max_seeds
 from nnhp_torch.run.local import cores
 from nnhp_torch.run.runtime import Keep, Runtime
 
@@ -20,6 +20,7 @@ PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64
 FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 
 FIRST_SEED = 123
+MAX_SEEDS = 20  # of a cell, with --seeds auto
 
 P = TypeVar("P", bound=Plan)
 
@@ -55,9 +56,15 @@ class Request:
     )
     strategy: str = field(default="auto", metadata=said("how several devices work together: ddp, …", TRAINING))
     precision: str | int = field(default="32-true", metadata=said("32-true, bf16-mixed, 16-mixed, …", TRAINING))
-    seeds: int | list[int] = field(
+    seeds: int | list[int] | Literal["auto"] = field(
         default=1,
-        metadata=said(f"trials per cell: 5 means seeds {FIRST_SEED} to {FIRST_SEED + 4}; '[1, 7]' means those two"),
+        metadata=said(
+            f"trials per cell: 5 means seeds {FIRST_SEED} to {FIRST_SEED + 4}; '[1, 7]' means those two; "
+            "auto adds seeds where they decide something"
+        ),
+    )
+    max_seeds: int | None = field(
+        default=None, metadata=said(f"with --seeds auto, how many a cell has at most; default: {MAX_SEEDS}")
     )
     jobs: int | Literal["auto"] = field(
         default="auto",
@@ -88,7 +95,8 @@ class Request:
 
     def judged(self, sweep: P) -> P:
         """The sweep with what is asked for of how its cells are judged."""
-        return sweep if self.matters is None else replace(sweep, matters=self.matters)
+        most = len(self.each_seed) if self.seeds == "auto" else None
+        return replace(sweep, matters=sweep.matters if self.matters is None else self.matters, max_seeds=most)
 
     def __post_init__(self) -> None:
         check_matters(self.matters)
@@ -119,10 +127,18 @@ class Request:
 
     def _check_seeds(self) -> None:
         given: Any = self.seeds
+        if given == "auto":
+            check_max_seeds(self.max_seeds)
+            check_count(self.max_seeds or MAX_SEEDS)
+            return
+        if self.max_seeds is not None:
+            raise ValueError("max_seeds is for --seeds auto")
         if type(given) is int or _are_whole(given):
             check_count(given if type(given) is int else len(given))
         if not _is_whole(given, 1) and not (_are_whole(given) and len(set(given)) == len(given)):
-            raise ValueError(f"seeds must be a number of at least 1, or a list of different seeds from 0, not {given}")
+            raise ValueError(
+                f"seeds must be a number of at least 1, a list of different seeds from 0, or auto, not {given}"
+            )
 
     def _check_ray(self) -> None:
         if find_spec("ray") is None:
@@ -138,8 +154,9 @@ class Request:
 
     @property
     def each_seed(self) -> list[int]:
-        """The seeds of each cell."""
-        return list(range(FIRST_SEED, FIRST_SEED + self.seeds) if isinstance(self.seeds, int) else self.seeds)
+        """The seeds of each cell; with auto those that it may get."""
+        number = (self.max_seeds or MAX_SEEDS) if self.seeds == "auto" else self.seeds
+        return list(range(FIRST_SEED, FIRST_SEED + number) if isinstance(number, int) else number)
 
     @property
     def full_precision(self) -> str:

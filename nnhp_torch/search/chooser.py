@@ -103,14 +103,14 @@ class OptunaChooser(SweepCallback):
             return 0
         return max(0, self.trials - len(self.study.get_trials(deepcopy=False)))
 
-    def __iter__(self) -> Iterator[Trial]:
+    def __iter__(self) -> Iterator[Sequence[Trial]]:
         while self.study is not None and self.remaining():
             number = len(self.study.get_trials(deepcopy=False))
             self.study.sampler = self._sampler(number)
             asked = self.study.ask()
             trial = self._trial(number, asked)
             self._open.setdefault(trial.key, []).append(asked)
-            yield trial
+            yield [trial]
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Reports the epoch to the study, which may find that the trial should end here."""

@@ -17,6 +17,7 @@ from conftest import HERE, TinyConfig, completed, environment
 
 import nnhp_torch
 from nnhp_torch import ResultStore, Sweep, SweepCallback
+from nnhp_torch.cli.report import main as report_main
 from nnhp_torch.core.origin import name_of
 from nnhp_torch.run.local import is_importable
 from nnhp_torch.run.request import Request
@@ -297,6 +298,72 @@ def test_over_repeats_each_cell_in_table_figure_and_ledger_and_goes_on_where_it_
     ]
     assert (folder / "figure.png").exists()
     assert len(list(folder.glob("lr=*/events.out.tfevents.*"))) == 12
+
+
+def test_a_race_has_its_cells_seeds_in_table_csv_page_and_figure_and_goes_on_where_it_was_stopped(
+    tmp_path, capsys, quick
+):
+    sweep = dataclasses.replace(SWEEP, axes={"lr": [0.1, 0.0001, 0.01]})
+    flags = ["--seeds", "auto", "--max_seeds", "6"]
+
+    class Stop(SweepCallback):
+        def on_trial_end(self, trial, result):
+            if (trial.label, trial.config.seed) == ("lr=0.1", 126):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    assert here(sweep, tmp_path, *flags, callbacks=[Stop()]) == 128 + signal.SIGTERM
+    out = " ".join(capsys.readouterr().out.split())
+    assert "tiny: up to 18 trials to run" in out
+    assert re.search(r"Interrupted: up to \d+ trials left", out)
+    assert here(sweep, tmp_path, *flags) == 0
+    out = capsys.readouterr().out
+    folder = tmp_path / "tiny"
+    with open(folder / "verdicts.csv", newline="") as file:
+        rows = {row["lr"]: row for row in csv.DictReader(file)}
+    assert rows["0.0001"]["verdict"] == "worse"
+    trials = {lr: int(row["trials"]) for lr, row in rows.items()}
+    total = sum(trials.values())
+    assert 9 < total < 18
+    assert (folder / "results.jsonl").read_bytes().count(b"\n") == total
+    said = f"{total} trials; 6 seeds of every cell would have been 18"
+    page = (folder / "report.html").read_text()
+    for text in (out, page):
+        assert said in " ".join(text.split())
+    assert re.search(r"lr +seeds +val_acc", out)
+    assert (folder / "figure.png").exists()
+    assert here(sweep, tmp_path, *flags) == 0
+    assert f"Nothing to run: all {total} trials" in " ".join(capsys.readouterr().out.split())
+    assert report_main([str(folder)]) == 0
+    assert said in (folder / "report.html").read_text()
+    assert here(sweep, tmp_path / "workers", *flags, "--jobs", "2") == 0
+    alone, beside = (ResultStore(path).results() for path in (folder, tmp_path / "workers" / "tiny"))
+    assert {key: r.history for key, r in alone.items()} == {key: r.history for key, r in beside.items()}
+
+
+def test_a_dry_run_of_a_race_lists_what_is_chosen_and_how_many_more_there_may_be(command):
+    _, out, _ = command("--seeds", "auto", "--dry_run", expect=0)
+    assert "6 of 6 trials would run, and then up to 34 more" in out
+    assert not (command.folder / "lightning_logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ["--seeds", "auto", "--max_seeds", "1"],
+            "max_seeds must be more than the 3 seeds that every cell gets, not 1",
+        ),
+        (["--max_seeds", "10"], "max_seeds is for --seeds auto"),
+        (["--seeds", "some"], "seeds"),
+        (["--matters", "-1"], "matters must be a difference above 0, such as 0.002, not -1"),
+        (["--over.lr", "[0.1]"], "lr is an axis and a replicate"),
+    ],
+)
+def test_seeds_and_replicates_that_make_no_sense_are_refused_in_one_line(command, flags, said):
+    _, _, err = command(*flags, expect=2)
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert not list(command.folder.iterdir())
 
 
 def test_a_log_dir_that_cannot_be_written_is_refused_before_training(command):

@@ -49,6 +49,14 @@ def test_a_build_that_workers_cannot_import_runs_in_this_process_and_it_says_so(
     assert "Runs in this process, because" in capsys.readouterr().out
 
 
+def test_a_race_runs_from_python_too(small):
+    outcome = small.run(seeds="auto", max_seeds=4, jobs=0, accelerator="cpu")
+    assert outcome.successful
+    assert 6 <= len(outcome.ordered) <= 8
+    assert "seeds" in str(outcome.table())
+    assert outcome.best.trial in outcome.trials
+
+
 def test_callbacks_of_ones_own_are_told(small):
     heard = []
 

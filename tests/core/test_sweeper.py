@@ -314,7 +314,7 @@ class Chooses:
 
     def __iter__(self):
         while self.later:
-            yield self.later.pop(0)
+            yield [self.later.pop(0)]
 
     def settle(self, trial, result):
         self.told.append((trial.name, result.status))

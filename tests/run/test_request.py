@@ -14,11 +14,15 @@ from nnhp_torch.run.request import Request
     ("settings", "said"),
     [
         ({"seeds": 0}, "seeds must be a number of at least 1"),
-        ({"seeds": []}, "a list of different seeds from 0, not \\[\\]"),
+        ({"seeds": []}, r"a list of different seeds from 0, or auto, not \[\]"),
         ({"seeds": [1, 1]}, "list of different seeds"),
         ({"seeds": "123"}, "seeds must be a number"),
         ({"seeds": True}, "seeds must be a number"),
         ({"seeds": MOST_TRIALS + 1}, "a sweep has at most"),
+        ({"seeds": "auto", "max_seeds": 1}, "max_seeds must be more than the 3 seeds that every cell gets, not 1"),
+        ({"seeds": "auto", "max_seeds": True}, "max_seeds must be more than the 3"),
+        ({"seeds": "auto", "max_seeds": MOST_TRIALS + 1}, "a sweep has at most"),
+        ({"seeds": 5, "max_seeds": 10}, "max_seeds is for --seeds auto"),
         ({"jobs": -1}, "jobs must be auto or a number of at least 0, not -1"),
         ({"jobs": "two"}, "jobs must be auto or a number of at least 0, not two"),
         ({"jobs": 0, "devices": 2}, "processes of its own"),
@@ -40,6 +44,8 @@ def test_what_makes_no_sense_is_refused_when_it_is_asked_for(settings, said):
 def test_seeds_are_counted_from_the_first_or_are_those_that_are_named():
     assert Request(seeds=2).each_seed == [123, 124]
     assert Request(seeds=(7, 1)).each_seed == [7, 1]
+    assert Request(seeds="auto").each_seed == list(range(123, 143))
+    assert Request(seeds="auto", max_seeds=4).each_seed == list(range(123, 127))
 
 
 def test_a_short_precision_is_trainers_full_one():

@@ -83,6 +83,7 @@ class Part:
             "mode": sweep.objective.mode,
             "about": sweep.about,
             "command": self.command,
+            "max_seeds": sweep.max_seeds,
             "replicates": list(self.outcome.replicates),
             "guessing": dict(getattr(sweep.base, "guessing", {})),
             "importances": dict(self.importances),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from nnhp_torch.core.grid import defaults
-from nnhp_torch.core.summary import twin
+from nnhp_torch.core.summary import repeated, twin
 from nnhp_torch.report.csv import table_of as csv_table
 from nnhp_torch.report.look import CELLS
 from nnhp_torch.report.page import svg
@@ -15,8 +15,8 @@ from nnhp_torch.report.page.part import WIDE, Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, space
 from nnhp_torch.report.page.tables import in_words, scroll, spaced, table_of, table_of_cells
-from nnhp_torch.report.progress import count, duration
-from nnhp_torch.report.words import answer, claim, why_no_winner
+from nnhp_torch.report.progress import count, duration, up_to
+from nnhp_torch.report.words import answer, claim, spent, why_no_winner
 
 ROWS = 1_000  # of the table of trials
 
@@ -25,13 +25,15 @@ def head(part: Part) -> list[Html]:
     """The lead: how far the sweep is, the answer, its subject."""
     said = []
     if part.running or part.outcome.interrupted:
-        left = f"{count(part.outcome.left, 'trial')} to come"
+        left = f"{up_to(part.outcome)}{count(part.outcome.left, 'trial')} to come"
         now = f"{datetime.now(timezone.utc):%H:%M:%S} UTC"
         what = f"Running: {left} at {now}; loaded anew, the page has more." if part.running else f"Interrupted: {left}."
         said.append(tag("p", what, class_="running"))
     sentence = claim(part.sweep, part.gathered)
     about = " ".join(part.sweep.about.strip().split("\n\n")[0].split())
-    return [*said, lead(part), *(tag("p", text, class_="soft") for text in (*sentence.split("\n"), about) if text)]
+    cost = spent(part.outcome, part.gathered)
+    soft = (*sentence.split("\n"), cost, about)
+    return [*said, lead(part), *(tag("p", text, class_="soft") for text in soft if text)]
 
 
 def lead(part: Part) -> Html:
@@ -57,9 +59,9 @@ def facts(part: Part) -> Html:
     ended = sum(result.settled for result in results)
     total = len(part.outcome.trials) + part.outcome.unchosen
     numbers = {"cells": str(len(part.gathered))}
-    numbers |= {"in each": part.gathered[0].repeated} if part.several else {}
+    numbers |= {"in each": repeated(part.gathered)} if part.several else {}
     numbers |= {
-        "trials": str(total) if ended == total else f"{ended} of {total}",
+        "trials": str(total) if ended == total else f"{ended} of {up_to(part.outcome)}{total}",
         "epochs": f"{sum(result.epochs for result in results):,}",
         "trained for": duration(sum(result.seconds for result in results)),
     }

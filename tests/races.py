@@ -1,0 +1,105 @@
+"""What a race (`--seeds auto`) claims, and what it costs, by simulation: `python tests/races.py 300`.
+
+How often it says of equal cells that any is worse, though it looks again and again; and, on the article's seven sweeps
+drawn anew from what the reference study has of them, what it finds beside ten seeds of every cell, for how many trials.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from false_claims import CELLS, EQUAL, Values
+
+from nnhp_torch.core.looks import chance_of_deciding, looks
+from nnhp_torch.core.race import CHANCE
+from nnhp_torch.core.significance import LEVEL, against_best
+
+MOST, MATTERS = 20, 0.001
+DECIDED = ("worse", "as good")
+
+
+def judge(
+    values: Values, level: float, left: Sequence[Sequence[float]] = (), most: int = 0, draws: int = 399, seed: int = 0
+) -> list[tuple[str, float]]:
+    """The verdict on each row, and the chance that it is decided if it is undecided."""
+    order = np.argsort(-values.mean(axis=1), kind="stable")
+    found = against_best(values[order].tolist(), level, draws, seed, left)
+    kinds = [("best", 0.0)] * len(values)
+    for rank, row in enumerate(order[1:], 1):
+        gap, error = found.gap[rank], found.error[rank]
+        chance = chance_of_deciding(gap, error, found.critical, values.shape[1], most, MATTERS)
+        kind = "worse" if found.p[rank] < level else "undecided"
+        kinds[row] = ("as good" if gap + found.critical * error <= MATTERS else kind, chance)
+    return kinds
+
+
+def race(values: Values, draws: int = 399, seed: int | None = None) -> tuple[list[str], list[int]]:
+    """Each row's last verdict in a race, and how many of its values that took; a row a cell, a column a seed."""
+    most = values.shape[1]
+    there, kinds, seeds = list(range(len(values))), [""] * len(values), [0] * len(values)
+    for looked in looks(most):
+        left = [
+            values[c][: seeds[c]].tolist() for c in range(len(values)) if c not in there and kinds[c] == "undecided"
+        ]
+        chosen = int(1e9 * abs(values[0][looked - 1])) % 2**32 if seed is None else seed
+        found = judge(values[there][:, :looked], LEVEL / len(looks(most)), left, most, draws, chosen)
+        for cell, (kind, _) in zip(there, found, strict=True):
+            kinds[cell], seeds[cell] = kind, looked
+        hope = [kind == "undecided" and chance >= CHANCE for kind, chance in found]
+        if not any(hope):
+            break
+        there = [c for c, (kind, _), h in zip(there, found, hope, strict=True) if h or kind in ("best", "as good")]
+    return kinds, seeds
+
+
+def false_claims(name: str, cells: int, sweeps: int) -> tuple[float, float]:
+    """The share of races of equal cells in which any is said to be worse, and the seeds of a cell on average."""
+    random = np.random.default_rng([cells, MOST])
+    raced = [race(EQUAL[name](cells, MOST, random)) for _ in range(sweeps)]
+    return statistics.fmean("worse" in kinds for kinds, _ in raced), statistics.fmean(np.mean(s) for _, s in raced)
+
+
+def beside_ten(means: Values, spreads: Values, sweeps: int) -> dict[str, float]:
+    """What races of such cells cost and find, beside ten seeds of every cell, on average."""
+    random = np.random.default_rng(len(means))
+    drawn = means[:, None] + spreads[:, None] * random.standard_normal((sweeps, len(means), MOST))
+    raced = [race(values) for values in drawn]
+    fixed = [[kind for kind, _ in judge(values[:, :10], LEVEL)] for values in drawn]
+    pairs = [list(zip(f, r, strict=True)) for f, (r, _) in zip(fixed, raced, strict=True)]
+    return {
+        "trials": statistics.fmean(sum(seeds) for _, seeds in raced),
+        "decided": statistics.fmean(sum(r in DECIDED for r in kinds) for kinds, _ in raced),
+        "decided by ten": statistics.fmean(sum(f in DECIDED for f in kinds) for kinds in fixed),
+        "of these": statistics.fmean(sum(f in DECIDED and r in DECIDED for f, r in pair) for pair in pairs),
+    }
+
+
+def main() -> None:
+    from sweeps._base import CHAIN
+    from sweeps.reference import cells, outcome
+
+    sweeps = int(sys.argv[1]) if sys.argv[1:] else 300
+    limit = LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / sweeps)
+    print(f"Seven sweeps drawn {sweeps} times; ten seeds of every cell, and a race to at most {MOST}")
+    print("| sweep | trials of ten seeds | of the race | decided by ten | by the race | by both |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name in CHAIN:
+        values = np.array([cell.values_of("val_accuracy") for cell in cells(outcome(name))])
+        found = beside_ten(values.mean(axis=1), values.std(axis=1, ddof=1), sweeps)
+        numbers = [found[what] for what in ("decided by ten", "decided", "of these")]
+        texts = " | ".join(f"{number:.1f}" for number in numbers)
+        print(f"| {name} | {10 * len(values)} | {found['trials']:.0f} | {texts} |", flush=True)
+    print(f"\nFalse claims in {sweeps} races of equal cells; at most {limit:.1%} is {LEVEL:.0%} and two errors")
+    print("| cells are | cells | false claims | seeds of a cell |\n| --- | --- | --- | --- |")
+    for name in EQUAL:
+        for number in CELLS:
+            share, seeds = false_claims(name, number, sweeps)
+            print(f"| {name} | {number} | {share:.1%}{' **too many**' * (share > limit)} | {seeds:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
