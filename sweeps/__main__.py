@@ -16,6 +16,7 @@ from typing import Any, Literal
 from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
+from nnhp_torch.cli.check import check
 from nnhp_torch.cli.options import add_environment, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line, undrawn, whole_command
@@ -43,6 +44,9 @@ def study(args: Any, command: str) -> int:
     for name in names:
         sweep = dataclasses.replace(load(name, carried, flags), replicates=repeated)
         out.rule(Text(name, style="bold"))
+        if args.check:
+            status = max(status, check(Run, sweep, read(sweep, args), f"python -m sweeps.{name}"))
+            continue
         run = Run(sweep, read(sweep, args), f"python -m sweeps.{name}")
         if args.dry_run:
             run.list_trials()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
+from nnhp_torch.cli.check import check
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
@@ -44,7 +45,10 @@ def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence
     add_sweep_options(parser, sweep)
     args = parser.parse_args(argv)
     try:
-        run = kind_of_run(sweep)(changed(sweep, args), read(sweep, args), command, callbacks)
+        sweep = changed(sweep, args)
+        if args.check:
+            raise SystemExit(check(kind_of_run(sweep), sweep, read(sweep, args), command))
+        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())

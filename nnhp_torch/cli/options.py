@@ -44,6 +44,11 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
     for name, (hint, default, help) in top.items():
         groups[TRAINING].add_argument(f"--{name}", type=hint, default=default, help=help)
     parser.add_argument("--dry_run", action="store_true", help="list the trials and do nothing")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="train a few epochs of the first cell twice, once stopped and resumed, and compare the digits",
+    )
 
 
 def add_sweep_options(parser: ArgumentParser, sweep: Plan) -> None:

@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> NoReturn:
         sweep, theirs = sweep_of(asked)
         told = {word.partition("=")[0] for word in asked.rest}
         argv = [*asked.rest, *(f"--{name}={value}" for name, value in theirs.items() if f"--{name}" not in told)]
-        if not asked.monitor:
+        if not asked.monitor and "--check" not in asked.rest:
             raise ValueError(_ask(sweep, argv))
     except (ValueError, SweepError) as error:
         parser.error(str(error))

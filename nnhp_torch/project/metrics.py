@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.cli.check import OneTrial
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.objective import Objective, direction
 from nnhp_torch.core.origin import maker
-from nnhp_torch.core.result import TrialResult
 from nnhp_torch.run.local import InProcess
 from nnhp_torch.run.request import Request
 
@@ -27,11 +27,11 @@ def metrics_of(sweep: Sweep, request: Request) -> set[str]:
         return known
     store.folder.mkdir(parents=True, exist_ok=True)
     first = sweep.trials(request.each_seed[:1], request.full_precision, request.threads)[0]
-    listener = _FirstEpochs(getattr(sweep.base, "trainer.check_val_every_n_epoch") or 1)
+    listener = OneTrial(end=getattr(sweep.base, "trainer.check_val_every_n_epoch") or 1)
     with store.lock():
-        InProcess(sweep.build, request.runtime(sweep))(iter([first]), listener)
-    if listener.failure:
-        raise ValueError(f"the first trial failed: {listener.failure}")
+        listener.listen(InProcess(sweep.build, request.runtime(sweep)), first)
+    if listener.result is not None and listener.result.status == "failed":
+        raise ValueError(f"the first trial failed: {listener.result.reason.strip().splitlines()[-1]}")
     return listener.metrics
 
 
@@ -41,28 +41,3 @@ def question(metrics: Iterable[str]) -> str:
         return "the model logs no metric: without one, such as self.log('val_loss', loss), no cell can be ranked"
     told = {"max": "more is better", "min": "less is better", None: "give --mode max or min beside it"}
     return f"what ranks the cells? Give --monitor: {'; '.join(f'{name} ({told[direction(name)]})' for name in names)}"
-
-
-class _FirstEpochs:
-    """Listens to one trial and ends it once it has been validated."""
-
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-        self.metrics: set[str] = set()
-        self.failure = ""
-        self._seen = 0
-
-    def started(self, trial: Trial) -> None:
-        """It is the only one."""
-
-    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
-        self.metrics |= set(metrics)
-        self._seen = epoch
-
-    def ended(self, trial: Trial, result: TrialResult) -> None:
-        self.metrics |= set(result.history)
-        if result.status == "failed":
-            self.failure = result.reason.strip().splitlines()[-1]
-
-    def stopping(self) -> bool:
-        return self._seen >= self.epochs

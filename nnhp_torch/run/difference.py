@@ -24,8 +24,8 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The first difference between things of the same names and all that is in them, in words; empty if there is none.
 
     Example:
-        >>> difference({"net": Net(epochs=80)}, {"net": Net(epochs=160)})
-        'net.epochs is 160 instead of 80'
+        >>> difference({"module": [80, "relu"]}, {"module": [160, "relu"]})
+        'module.0 is 160 instead of 80'
     """
     stack = [(name, one[name], other[name]) for name in one][::-1]
     met: dict[tuple[int, int], Any] = {}  # with the things themselves, or others might get their ids

@@ -1,0 +1,174 @@
+"""`--check`: whether a trial that is stopped and resumed comes to the digits of one that is not, on this machine."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.text import Text
+
+from nnhp_torch.cli.run import Run
+from nnhp_torch.core.errors import SweepError, WrongUsage
+from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.keeping import LAST, checkpoint_folder
+from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.origin import name_of
+from nnhp_torch.core.plan import Plan, change
+from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.roles import Launch
+from nnhp_torch.run.request import Request
+
+EPOCHS = 3
+
+
+def check(kind: Callable[..., Run], plan: Plan, request: Request, command: str) -> int:
+    """Trains the first cell's first epochs twice, once stopped and resumed, and says whether the digits are the same.
+
+    Nothing is written into the sweep's folder.
+
+    Args:
+        kind: what runs the plan: Run, or what a search has.
+
+    Returns:
+        The exit status: 0 if they are, 1 if they are not or the trial fails, 130 after Ctrl-C.
+
+    Raises:
+        ValueError: the trial cannot be trained for so few epochs, or not on this machine.
+    """
+    if request.cluster:
+        raise ValueError("--check is made on this machine: leave out --launcher ray")
+    with TemporaryDirectory(prefix="nnhp-check-") as folder:
+        run = kind(plan, replace(request, log_dir=folder, jobs=min(request.workers, 1)), command)
+        trial = _first(run)
+        run.out.print(
+            f"Trains {EPOCHS} epochs of {trial.label or 'the base'} twice: at once, and stopped after the first."
+        )
+        try:
+            equal, words = _compare(run.launch(), trial, run.store.folder)
+        except WrongUsage as error:
+            raise ValueError(str(error)) from error
+        except SweepError as error:
+            equal, words = False, str(error)
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+    run.out.print(Text(words), soft_wrap=True)
+    return 0 if equal else 1
+
+
+def _first(run: Run) -> Trial:
+    """The sweep's first trial, or a search's base, with few epochs."""
+    request, plan = run.request, run.sweep
+    seeded = change(plan.base, {"seed": request.each_seed[0]})
+    base = Trial(plan.name, seeded, {}, "", request.full_precision, request.threads, name_of(plan.build))
+    trial = next(iter(run.trials), base)
+    return replace(trial, config=change(trial.config, {"max_epochs": EPOCHS}))
+
+
+def _compare(launch: Launch, trial: Trial, folder: Path) -> tuple[bool, str]:
+    """Whether the digits are the same, and the answer in words."""
+    folder.mkdir()
+    whole, stopped = replace(trial, name="whole"), replace(trial, name="stopped")
+    listeners = [OneTrial(), OneTrial(end=1), OneTrial()]
+    for one, listener in zip((whole, stopped, stopped), listeners, strict=True):
+        listener.listen(launch, one)
+    uninterrupted, _, resumed = (listener.result for listener in listeners)
+    for result in filter(None, (uninterrupted, resumed)):
+        if result.status == "failed":
+            return False, f"The trial failed: {result.reason.strip().splitlines()[-1]}"
+    assert uninterrupted is not None
+    assert resumed is not None
+    notes = "".join(f"\nIts note: {note}" for note in resumed.notes)
+    if listeners[2].heard[:1] == [1]:
+        return False, f"Cannot be compared: the trial did not go on, it began anew.{notes}"
+    if found := departure(uninterrupted, resumed):
+        return False, f"{found}{notes}"
+    if different := _different_weights(*(checkpoint_folder(folder, one.name) / LAST for one in (whole, stopped))):
+        return False, f"Resumed differs from uninterrupted: not in its metrics' 7 digits, but in {different}.{notes}"
+    metrics = len(uninterrupted.history) + len(uninterrupted.test)
+    return True, f"Resumed equals uninterrupted: {metrics} metrics to all 7 digits, the weights to the last bit.{notes}"
+
+
+def departure(uninterrupted: TrialResult, resumed: TrialResult) -> str:
+    """Say which metric departs first, in which epoch, and to how many digits the two agree; empty if none does."""
+    for number, (place, one, other) in enumerate(_places(uninterrupted, resumed), 1):
+        for name in sorted({**one, **other}, key=_is_measured_later):
+            a, b = one.get(name, math.nan), other.get(name, math.nan)
+            if a != b and not (math.isnan(a) and math.isnan(b)):
+                where = f"{name} departs first, {place}: {a} and {b} resumed ({_digits(a, b)} digits agree)."
+                if number == 1:
+                    return f"Two trainings with the same seed differ before any stop: {where}"
+                return f"Resumed differs from uninterrupted: {where}"
+    return ""
+
+
+def _is_measured_later(name: str) -> bool:
+    """Puts the metrics of training first: they are measured before an epoch's validation."""
+    return Objective(name, "max").split != "train"
+
+
+def _places(*results: TrialResult) -> Iterator[tuple[str, Mapping[str, float], Mapping[str, float]]]:
+    """The metrics of both, epoch by epoch and of the test."""
+    for epoch in range(max(result.epochs for result in results)):
+        one, other = ({n: curve[epoch] for n, curve in r.history.items() if epoch < len(curve)} for r in results)
+        yield f"in epoch {epoch + 1}", one, other
+    yield "in the test", results[0].test, results[1].test
+
+
+def _digits(a: float, b: float) -> int:
+    """How many significant digits of two numbers agree."""
+    largest = max(abs(a), abs(b))
+    return max(0, math.floor(-math.log10(abs(a - b) / largest))) if math.isfinite(a - b) else 0
+
+
+def _different_weights(*checkpoints: Path) -> str:
+    """The first of the weights that are not the same in two checkpoints; empty if there is none."""
+    import torch
+
+    one, other = (torch.load(path, map_location="cpu", weights_only=True)["state_dict"] for path in checkpoints)
+    bits = ({name: w.contiguous().flatten().view(torch.uint8) for name, w in of.items()} for of in (one, other))
+    one, other = bits
+    return next((name for name in one if not torch.equal(one[name], other[name])), "")
+
+
+class Enough(BaseException):
+    """Ends a launcher as abruptly as a kill: its workers, or the trial in this process."""
+
+
+class OneTrial:
+    """Listens to a single trial.
+
+    Args:
+        end: the epoch (from 1) after which it is killed. Default: never.
+    """
+
+    def __init__(self, end: int | None = None) -> None:
+        self.end = end
+        self.heard: list[int] = []
+        self.metrics: set[str] = set()
+        self.result: TrialResult | None = None
+
+    def listen(self, launch: Launch, trial: Trial) -> None:
+        """Runs the trial, until its end or its kill."""
+        with suppress(Enough):
+            launch(iter([trial]), self)
+
+    def started(self, trial: Trial) -> None:
+        """It is the only one."""
+
+    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.heard.append(epoch)
+        self.metrics |= set(metrics)
+        if epoch == self.end:
+            raise Enough
+
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        self.metrics |= set(result.history)
+        self.result = result
+
+    def stopping(self) -> bool:
+        return False
