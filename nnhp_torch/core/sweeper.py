@@ -109,7 +109,8 @@ class SweepRun:
             self._tell("on_sweep_start", before)
             if before.left:
                 further = self._choose(self.chooser) if self.chooser else ()
-                self.launch(map(self.longer, itertools.chain(before.missing, further)), self)
+                trials = itertools.chain(before.missing, further)
+                self.launch((trial and self.longer(trial) for trial in trials), self)
         finally:
             try:
                 _each(partial(self._cut_off, trial) for trial in list(self.running.values()))

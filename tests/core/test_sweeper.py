@@ -351,3 +351,28 @@ def test_a_search_never_hears_of_a_record_that_is_not_its_trials(sweep, store):
         with pytest.raises(LedgerError, match=r"line 1: .*it is of the sweep 'other'"):
             Sweeper(FakeLaunch(), store).run(sweep, [], chooser=chooser)
         assert chooser.told == []
+
+
+class Waiting:
+    """A chooser that has nothing to choose yet."""
+
+    def open(self, known):
+        return ()
+
+    def remaining(self):
+        return 1
+
+    def __iter__(self):
+        yield ()
+
+    def settle(self, trial, result):
+        """Learns nothing."""
+
+
+def test_a_chooser_may_wait_where_the_ledger_has_fewer_epochs_of_each_trial(sweep, store):
+    Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
+    heard = []
+    more = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, max_epochs=5))
+    Sweeper(lambda trials, listener: heard.extend(trials), store).run(more, more.trials(), chooser=Waiting())
+    assert len(heard) == 5
+    assert heard[-1] is None
