@@ -35,6 +35,13 @@ def test_what_is_not_finite_is_written_as_null_and_read_as_nan(sweep):
         dataclasses.replace(result, config={"lr": math.nan}).to_json()
 
 
+def test_a_record_may_hold_nothing_but_what_a_result_must_have(sweep):
+    needed = ("key", "sweep", "name", "config", "cell", "status")
+    whole = completed(sweep.trials()[0])
+    record = {"schema": 1} | {name: getattr(whole, name) for name in needed}
+    assert TrialResult.from_json(json.dumps(record)).status == "completed"
+
+
 def test_the_latest_record_of_a_key_counts(sweep, store):
     trial = sweep.trials()[0]
     store.append(dataclasses.replace(completed(trial), status="failed"))

@@ -171,6 +171,11 @@ def test_of_a_complete_sweep_nothing_is_left(sweep):
     assert not Outcome(sweep, trials).interrupted
 
 
+def test_an_outcome_has_its_sweeps_replicates(sweep):
+    repeated = dataclasses.replace(sweep, axes={"lr": [0.1]}, replicates={"width": [4, 6]})
+    assert list(Outcome(repeated, repeated.trials()).replicates["width"]) == [4, 6]
+
+
 def test_only_the_trials_asked_for_are_reported(sweep, store):
     Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[1, 2]))
     outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=[2]))
