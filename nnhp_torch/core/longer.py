@@ -71,6 +71,6 @@ class Longer:
 
 @cache
 def _changed(sources: tuple[tuple[str, str], ...]) -> str:
-    """What of these sources has changed, in words; thousands of trials have the same."""
+    """Name the sources that have changed, in words; thousands of trials have the same."""
     modules = changed([dict(sources)])
     return f"the source of {', '.join(modules)} has changed" if modules else ""
