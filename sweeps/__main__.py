@@ -24,7 +24,7 @@ from nnhp_torch.core.grid import Sweep
 from nnhp_torch.report import overview
 from nnhp_torch.report.page.callback import NAME, write_several
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.pictures import publish
+from nnhp_torch.report.pictures import last_epoch, publish
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
@@ -92,7 +92,8 @@ def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
     out.rule(Text("the study", style="bold"))
     out.print(overview.table(findings))
     write_several(folder / NAME, "The study", [Part(f.outcome, whole_command()) for f in findings])
-    publish(lambda: glance.draw(findings), folder / "overview.png", "study", run="figure")
+    step = max(last_epoch(f.outcome) for f in findings)
+    publish(lambda: glance.draw(findings), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
     out.print(f"Curves   tensorboard --logdir {folder.parent}", soft_wrap=True, markup=False)

@@ -111,6 +111,14 @@ def test_training_and_validation_share_a_chart(board):
     assert charts == {name: [f"^{name}/(train|validation)$"] for name in ("accuracy", "loss")}
 
 
+def test_the_answer_and_the_table_are_under_text(board):
+    assert _get(f"{board}data/plugin/text/tags") == {"tiny/figure": ["tiny/verdict"], "other/figure": ["other/verdict"]}
+    (shown,) = _get(f"{board}data/plugin/text/text?run=other/figure&tag=other/verdict")
+    assert shown["step"] == 2
+    assert "<table>" in shown["text"]
+    assert "← winner" in shown["text"]
+
+
 def test_the_figure_is_under_images(board, logs):
     assert set(_get(f"{board}data/plugin/images/tags")) == {"tiny/figure", "other/figure"}
     (image,) = _get(f"{board}data/plugin/images/images?run=tiny/figure&tag=tiny&sample=0")
@@ -180,3 +188,11 @@ def test_a_browser_shows_the_figures(browser, board, logs):
         return sorted(browser.execute_script(natural, img) for img in images) == sorted(sizes)
 
     _until(shown)
+
+
+def test_a_browser_shows_the_two_curves_of_each_trial_in_one_chart_per_metric(browser, board):
+    elements = _show(browser, board, "custom_scalars")
+    both = f"Matches ({2 * len(RUNS + OTHERS)})"
+    _until(lambda: len(elements("tf-custom-scalar-multi-line-chart", both)) == 2)
+    titles = [found.get_attribute("textContent").split()[0] for found in elements("tf-custom-scalar-multi-line-chart")]
+    assert sorted(titles) == ["accuracy", "loss"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 from nnhp_torch.core.files import replacing
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.summary import Cell, cells
+from nnhp_torch.core.summary import cells
+from nnhp_torch.report import board
+from nnhp_torch.report.markdown import in_markdown
+from nnhp_torch.report.words import why_undrawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 class FigureReport(SweepCallback):
-    """`figure.png`, and the same picture under Images in TensorBoard (run `figure`)."""
+    """`figure.png`, and in TensorBoard (run `figure`) the same picture under Images, verdict and table under Text."""
 
     writes = True
 
@@ -37,17 +39,24 @@ class FigureReport(SweepCallback):
         else:
             from nnhp_torch.report import figures  # and NumPy with it, which --help need not wait for
 
-            publish(lambda: figures.draw(outcome, gathered), self.path, outcome.sweep.name)
+            words = in_markdown(outcome, gathered)
+            publish(
+                lambda: figures.draw(outcome, gathered),
+                self.path,
+                outcome.sweep.name,
+                step=last_epoch(outcome),
+                words=words,
+            )
 
 
-def why_undrawn(gathered: Sequence[Cell]) -> str:
-    """Why there is no figure of these cells; empty if there is one."""
-    if not any(result.history for cell in gathered for result in cell.results):
-        return "none, because no trial has finished an epoch"
-    return ""
+def last_epoch(outcome: Outcome) -> int:
+    """The last epoch of the longest trial."""
+    return max((result.epochs for result in outcome.results.values()), default=0)
 
 
-def publish(draw: Callable[[], Figure], path: Path, tag: str, run: str | None = None) -> None:
+def publish(
+    draw: Callable[[], Figure], path: Path, tag: str, run: str | None = None, *, step: int = 0, words: str = ""
+) -> None:
     """Draws a picture and puts it into a file and under TensorBoard's Images; Ctrl-C ends that at once.
 
     Args:
@@ -55,10 +64,12 @@ def publish(draw: Callable[[], Figure], path: Path, tag: str, run: str | None = 
         path: a PNG's.
         tag: what TensorBoard calls the picture.
         run: TensorBoard's run, a folder beside the file; default: called like the file.
+        step: the epoch at which TensorBoard has it.
+        words: what stands under Text there, in Markdown; empty: nothing.
     """
     with _ctrl_c_raises(), plain_text():
         save(draw(), path)
-        write_image(_run(path, run), tag, path.read_bytes())
+        board.write(_run(path, run), tag, path.read_bytes(), step, words)
 
 
 @contextmanager
@@ -86,43 +97,11 @@ def save(figure: Figure, path: Path) -> None:
 def withdraw(path: Path, run: str | None = None) -> None:
     """Removes a picture that shows an earlier state, from its file and from TensorBoard; the ledger has its numbers."""
     path.unlink(missing_ok=True)
-    for old in _images(_run(path, run)):
-        old.unlink()
-
-
-def write_image(folder: Path, tag: str, png: bytes) -> None:
-    """Puts a PNG under TensorBoard's Images, in place of the one that was there.
-
-    Written with TensorBoard's own protocol buffers: torch's SummaryWriter would cost this process the import of torch.
-    """
-    import struct
-
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    width, height = struct.unpack(">II", png[16:24])  # the PNG header's first two fields
-    old = _images(folder)
-    image = Summary.Image(encoded_image_string=png, height=height, width=width, colorspace=4)
-    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
-    now = time.time()
-    folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f"events.out.tfevents.{now:017.6f}"
-    with replacing(new) as written, open(written, "wb") as file:
-        for event in (Event(wall_time=now, file_version="brain.Event:2"), Event(wall_time=now, summary=summary)):
-            RecordWriter(file).write(event.SerializeToString())
-    for path in old:
-        path.unlink()
+    board.clear(_run(path, run))
 
 
 def _run(path: Path, run: str | None) -> Path:
     return path.with_name(run or path.stem)
-
-
-def _images(folder: Path) -> list[Path]:
-    """TensorBoard's files of a run, and what a kill has left half written; none that a symbolic link leads to."""
-    names = "events.out.tfevents.*"
-    return [] if folder.is_symlink() else [*folder.glob(names), *folder.glob(f".{names}.tmp")]
 
 
 @contextmanager

@@ -25,10 +25,9 @@ from nnhp_torch.core.verdict import Verdict, verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.csv import write_results, write_verdicts
 from nnhp_torch.report.look import TERMINAL
-from nnhp_torch.report.pictures import why_undrawn
 from nnhp_torch.report.progress import count, last_line, up_to
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import answer, claim, interval, of_jumps, spent, why_no_winner
+from nnhp_torch.report.words import answer, claim, interval, of_jumps, spent, why_no_winner, why_undrawn
 
 MOST_ROWS = 24  # of a table; of more cells it has the
 ENDS = 10  # best and as many of the worst

@@ -178,3 +178,10 @@ def same_in_words(sweep: Plan, gathered: Sequence[Cell]) -> str:
     if (in_words := getattr(sweep.base, "in_words", None)) is not None:
         return str(in_words(without=vars(sweep.base).keys() - same.keys()))
     return ", ".join(f"{name}={value}" for name, value in same.items())
+
+
+def why_undrawn(gathered: Sequence[Cell]) -> str:
+    """Why there is no figure of these cells; empty if there is one."""
+    if not any(result.history for cell in gathered for result in cell.results):
+        return "none, because no trial has finished an epoch"
+    return ""

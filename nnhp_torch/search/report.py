@@ -13,7 +13,8 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import Cell, cells, ranking, winner
 from nnhp_torch.report.look import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
-from nnhp_torch.report.pictures import publish, withdraw
+from nnhp_torch.report.markdown import in_markdown
+from nnhp_torch.report.pictures import last_epoch, publish, withdraw
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.search.chooser import OptunaChooser
 
@@ -79,7 +80,11 @@ class SearchFigures(SweepCallback):
                 drawn["importance"] = lambda: importance(shares, outcome.sweep.monitor, completed)
         for name in ("figure", "history", "importance"):
             path = self.folder / f"{name}.png"
-            publish(drawn[name], path, outcome.sweep.name) if name in drawn else withdraw(path)
+            if name in drawn:
+                words = in_markdown(outcome, cells(outcome)) if name == "figure" else ""
+                publish(drawn[name], path, outcome.sweep.name, step=last_epoch(outcome), words=words)
+            else:
+                withdraw(path)
 
 
 def curves(outcome: Outcome) -> Figure:

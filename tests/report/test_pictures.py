@@ -6,14 +6,14 @@ import os
 import signal
 
 import pytest
-from conftest import FakeLaunch
+from conftest import FakeLaunch, completed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report import figures
-from nnhp_torch.report.pictures import FigureReport, write_image
+from nnhp_torch.report import board, figures
+from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal
 
@@ -22,8 +22,8 @@ def test_an_image_replaces_the_one_before_it(tmp_path):
     png = bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000002000000010802000000"
     )  # the header of a picture two pixels wide and one high
-    write_image(tmp_path / "figure", "tiny", png)
-    write_image(tmp_path / "figure", "tiny", png)
+    board.write(tmp_path / "figure", "tiny", png)
+    board.write(tmp_path / "figure", "tiny", png)
     events = EventAccumulator(str(tmp_path / "figure")).Reload()
     (image,) = events.Images("tiny")
     assert (image.width, image.height, image.encoded_image_string) == (2, 1, png)
@@ -35,7 +35,7 @@ def test_a_picture_that_a_symbolic_link_has_put_elsewhere_is_not_removed(tmp_pat
     elsewhere.mkdir()
     (elsewhere / "events.out.tfevents.1").touch()
     (tmp_path / "figure").symlink_to(elsewhere)
-    write_image(tmp_path / "figure", "tiny", bytes(24))
+    board.write(tmp_path / "figure", "tiny", bytes(24))
     assert (elsewhere / "events.out.tfevents.1").exists()
 
 
@@ -43,7 +43,7 @@ def test_what_a_kill_has_left_of_a_picture_is_removed_with_the_next_one(tmp_path
     left = tmp_path / "figure" / ".events.out.tfevents.0000000001.tmp"
     left.parent.mkdir()
     left.touch()
-    write_image(left.parent, "tiny", bytes.fromhex("89504e470d0a1a0a0000000d4948445200000002000000010802000000"))
+    board.write(left.parent, "tiny", bytes.fromhex("89504e470d0a1a0a0000000d4948445200000002000000010802000000"))
     assert not left.exists()
 
 
@@ -62,6 +62,22 @@ def test_a_sweep_of_any_size_has_its_figure_and_the_table_names_it(sweep, store)
     many = dataclasses.replace(sweep, axes={"lr": [round(0.01 * i, 2) for i in range(1, 32)]})
     assert f"Figure   {store.folder / 'figure.png'}" in _run(many, store, FakeLaunch())
     assert _pictures(store) == ["events", "figure"]
+
+
+def test_tensorboard_has_the_answer_and_the_table_with_the_figure_at_the_last_epoch(sweep, store):
+    spelled = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01], "width": [4, "a|b*"]})
+    ends = {trial.label: completed(trial, 0.9 - i / 100) for i, trial in enumerate(spelled.trials())}
+    _run(spelled, store, FakeLaunch(ends))
+    events = EventAccumulator(str(store.folder / "figure")).Reload()
+    (image,), (text,) = events.Images("tiny"), events.Tensors("tiny/verdict")
+    assert image.step == text.step == 3
+    assert events.SummaryMetadata("tiny/verdict").plugin_data.plugin_name == "text"
+    (said,) = text.tensor_proto.string_val
+    lines = said.decode().splitlines()
+    assert lines[0] == r"lr=0.1, width=4 leads: val\_acc=0.9000."
+    assert lines[2].startswith("Is it the best? Cannot be told from one seed")
+    assert lines[-6].startswith(r"| lr | width | val\_acc |")
+    assert lines[-3].startswith(r"| 0.1 | a\|b\* | 0.9000 |")
 
 
 def test_where_no_epoch_ends_no_picture_is_named_or_left(sweep, store):
