@@ -96,7 +96,8 @@ def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
     publish(lambda: glance.draw(findings), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
-    out.print(f"Curves   tensorboard --logdir {folder.parent}", soft_wrap=True, markup=False)
+    one = folder.parent / findings[0].outcome.sweep.name  # of very many runs TensorBoard shows none at first
+    out.print(f"Curves   tensorboard --logdir {one}, or another sweep's folder", soft_wrap=True, markup=False)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from nnhp_torch.report.terminal import Terminal, open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
-TOLD = ("about", "replicates", "guessing", "max_seeds")  # what only an earlier page knows, whatever the metric
+TOLD = ("about", "order", "replicates", "guessing", "max_seeds")  # what only an earlier page knows, whatever the metric
 
 
 def main(argv: Sequence[str] | None = None) -> int:

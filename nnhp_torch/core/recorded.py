@@ -54,6 +54,7 @@ def recorded(
     replicates: Sequence[str] = (),
     guessing: Mapping[str, float] | None = None,
     max_seeds: int | None = None,
+    order: Mapping[str, Sequence[Any]] | None = None,
 ) -> Outcome:
     """The outcome that a folder's ledger holds, of all the trials in it.
 
@@ -66,6 +67,7 @@ def recorded(
         about: what the sweep is about. replicates: settings whose values repeat each cell. guessing: metric → what is
             reached without having learned.
         max_seeds: of a race, as it was asked for: each cell has the seeds that the race chose for it.
+        order: axis → its values as the sweep had them; default: numbers by their size, others as they were met.
 
     Raises:
         LedgerError: there is no ledger, it is damaged, or no trial has logged the monitor.
@@ -79,7 +81,7 @@ def recorded(
     if names and not standing(monitor, names):
         raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
     base, axes = _configuration(results, guessing or {}), _axes(results, replicates)
-    met = _different(_some(result, axes) for result in results)
+    met = _in_order(_different(_some(result, axes) for result in results), order or {})
     repeats = _different(_some(result, (*replicates, "seed")) for result in results)
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
         repeats.sort(key=lambda repeat: repeat["seed"])
@@ -132,6 +134,17 @@ def _axes(results: Sequence[TrialResult], replicates: Sequence[str]) -> list[str
     known = (*swept, *replicates, "seed")
     others = dict.fromkeys(name for result in results for name in result.config if name not in known)
     return [*swept, *(name for name in others if len(_different(r.config.get(name) for r in results)) > 1)]
+
+
+def _in_order(cells: list[dict[str, Any]], order: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The cells as a grid has them: a ledger has them as their trials ended."""
+    places: dict[str, list[str]] = {}
+    for axis in cells[0]:
+        met = _different(cell[axis] for cell in cells)
+        if axis not in order and all(isinstance(value, (int, float)) for value in met):
+            met.sort()
+        places[axis] = list(map(repr, [*order.get(axis, ()), *met]))
+    return sorted(cells, key=lambda cell: [places[axis].index(repr(value)) for axis, value in cell.items()])
 
 
 def _some(result: TrialResult, names: Sequence[str]) -> dict[str, Any]:

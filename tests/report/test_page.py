@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import math
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page.axis import axis_of
 from nnhp_torch.report.page.callback import PageReport
@@ -172,6 +175,36 @@ def test_a_ledger_alone_gives_the_same_page_again(sweep, store, capsys):
     report([str(store.folder), "--monitor", "val_loss"])
     assert "validation loss" in path.read_text()
     assert "the same in all 4, to the last digit: lr, width changes nothing here" in path.read_text()
+
+
+def test_a_ledger_alone_gives_the_cells_in_the_order_of_the_grid_whichever_ended_first(sweep, store):
+    swept = dataclasses.replace(sweep, axes={"lr": [0.3, 0.1, 0.2]})
+    trials = swept.trials()
+    Sweeper(FakeLaunch(), store).run(swept, [trials[i] for i in (2, 0, 1)])
+
+    def shown():
+        report([str(store.folder)])
+        return [row[0] for row in Elements((store.folder / "report.html").read_text()).tables[0][1:]]
+
+    assert shown() == ["0.1", "0.2", "0.3"]
+    Sweeper(FakeLaunch(), store, [PageReport(store.folder)]).run(swept, trials)
+    assert shown() == ["0.3", "0.1", "0.2"], "which the sweep's own page knows"
+
+
+def test_the_band_behind_the_rings_of_a_cell_is_its_verdicts_interval(sweep, store):
+    swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]})
+    accuracies = {0.1: (0.97, 0.98, 0.975), 0.2: (0.90, 0.91, 0.90)}
+    trials = swept.trials(seeds=[0, 1, 2])
+    for trial in trials:
+        store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
+    outcome = Sweeper(FakeLaunch(), store, [PageReport(store.folder)]).run(swept, trials)
+    text = (store.folder / "report.html").read_text()
+    _, verdict = verdicts(swept, cells(outcome))
+    axis = axis_of(swept.objective, (value for values in accuracies.values() for value in values))
+    low, high = sorted(1000 * axis.place(0.975 - behind) for behind in (verdict.low, verdict.high))
+    assert text.count('class="interval"') == 1, "the best has none"
+    assert f'<path d="M{low:.0f} 500H{high:.0f}" class="interval">' in text
+    assert "a band how far from the best's mean it may be" in unescape(text)
 
 
 def test_a_cell_of_which_a_seed_is_missing_in_the_ledger_is_not_ranked(sweep, store):

@@ -84,6 +84,7 @@ class Part:
             "about": sweep.about,
             "command": self.command,
             "max_seeds": sweep.max_seeds,
+            "order": {axis: values for axis, values in sweep.axes.items() if isinstance(values, (list, tuple))},
             "replicates": list(self.outcome.replicates),
             "guessing": dict(getattr(sweep.base, "guessing", {})),
             "importances": dict(self.importances),

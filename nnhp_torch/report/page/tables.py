@@ -29,7 +29,11 @@ def table_of_cells(part: Part) -> Html:
             said += f" of the best {len(part.shown)}; results.csv has all {len(part.gathered)}"
         frames.append(tag("details", tag("summary", said), scroll(_cells(part, rest), f"{label}, the others")))
     title = f"The best {FIRST}, with the final weights" if rest else "With the final weights"
-    return tag("section", tag("h2", title), *frames)
+    note = Html("")
+    if any(math.isfinite(verdict.low) and verdict.kind != "best" for verdict in part.verdicts):
+        said = "A line is the mean of the rings, a band how far from the best's mean it may be."
+        note = tag("p", said, class_="soft")
+    return tag("section", tag("h2", title), note, *frames)
 
 
 def _cells(part: Part, gathered: list[Cell]) -> Html:
@@ -58,9 +62,13 @@ def _cells(part: Part, gathered: list[Cell]) -> Html:
 
 
 def _strip(part: Part, cell: Cell, axis: Axis, look: str) -> Html:
-    mean, spread = cell.mean(part.sweep.monitor), cell.spread(part.sweep.monitor)
-    aside = None if math.isnan(spread) else (mean - spread, mean + spread)
-    return svg.strip(cell.values_of(part.sweep.monitor), axis, look, aside)
+    """The cell's values, and behind them its verdict's interval, seen from the best's mean."""
+    monitor, aside = part.sweep.monitor, None
+    if part.best is not None and cell is not part.best:
+        (found,) = (verdict for verdict in part.verdicts if verdict.cell is cell)
+        best, sign = part.best.mean(monitor), part.sweep.objective.sign
+        aside = (best - sign * found.low, best - sign * found.high)
+    return svg.strip(cell.values_of(monitor), axis, look, aside)
 
 
 def in_words(column: str, sweep: Plan) -> str:
