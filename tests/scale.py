@@ -29,6 +29,7 @@ from nnhp_torch.report import figures
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.page.callback import PageReport, write
 from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.pictures import save
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import CsvReport, TableReport
 from nnhp_torch.run.local import Workers
@@ -134,6 +135,14 @@ def study(folder: Path, trials: int) -> None:
         )
 
 
+def seen(folder: Path, outcome: Outcome) -> None:
+    """Page and figure of a sweep with one cell per trial."""
+    count, page, figure = len(outcome.trials), folder / "report.html", folder / "figure.png"
+    timed(f"the page of {count} cells", lambda: write(page, Part(outcome)))
+    timed("    their figure", lambda: save(figures.draw(outcome, cells(outcome)), figure))
+    print(f"    {page.stat().st_size / 1000:.0f} and {figure.stat().st_size / 1000:.0f} kB")
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -146,13 +155,8 @@ def main() -> None:
             study(root / "study", 400)
         if find_spec("ray"):
             cluster(root / "ray", 200)
-        few = dataclasses.replace(outcome, trials=outcome.trials[:200])
-        page = root / "report.html"
-        for shown in (few, outcome):
-            timed(f"the page of {len(shown.trials)} trials", lambda of=shown: write(page, Part(of)))
-            print(f"    {page.stat().st_size / 1000:.0f} kB")
-        gathered = cells(few)[:200]
-        timed("the figure of 200 cells", lambda: figures.save(figures.draw(few, gathered), root / "figure.png"))
+        for count in (200, 300, 1_000, 10_000):
+            seen(root, dataclasses.replace(outcome, trials=outcome.trials[:count]))
 
 
 if __name__ == "__main__":
