@@ -109,7 +109,7 @@ class TableReport(SweepCallback):
         for result in outcome.ordered:
             if result.status in WRONG:
                 line = Text(f"{result.name} {result.status}:", style=TERMINAL["bad"])
-                self.out.print(line.append(f" {last_line(result.reason)}", style="default"), soft_wrap=True)
+                self.out.print(line.append(f" {last_line(result.reason)}", style="default"))
             for note in result.notes:
                 self.out.print(Text(f"{result.name} {note}", style=TERMINAL["warning"]))
         if any("Traceback" in result.reason for result in outcome.ordered):
@@ -154,7 +154,7 @@ class TableReport(SweepCallback):
             f"made {made.started[:10]}{where} with {versions}. "
         )
         again = " runs them anew and keeps the old folder."
-        self.out.print(Text.assemble(known, ("--fresh", "bold"), again), soft_wrap=True)
+        self.out.print(Text.assemble(known, ("--fresh", "bold"), again))
 
     def _say_where(self, outcome: Outcome, gathered: list[Cell]) -> None:
         folder = self.store.folder

@@ -236,6 +236,10 @@ def test_a_terminal_breaks_no_word_and_a_file_no_line(sweep, store):
     lines = out.file.getvalue().splitlines()
     (first,) = [number for number, line in enumerate(lines) if line.startswith("Is it the best?")]
     assert " ".join(line.strip() for line in lines[first : first + 2]) == sentence
+    first, last = (next(n for n, line in enumerate(lines) if line.startswith(word)) for word in ("Nothing", "Page"))
+    again = [line.rstrip() for line in lines[first:last]]
+    assert max(map(len, again)) <= 60
+    assert "on a CPU with torch 2.0. --fresh runs them anew and keeps the old folder." in " ".join(again)
 
 
 def test_the_weights_say_whose_seed_they_are_if_there_are_several(sweep, store):
