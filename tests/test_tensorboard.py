@@ -192,7 +192,9 @@ def test_a_browser_shows_the_figures(browser, board, logs):
 
 def test_a_browser_shows_the_two_curves_of_each_trial_in_one_chart_per_metric(browser, board):
     elements = _show(browser, board, "custom_scalars")
-    both = f"Matches ({2 * len(RUNS + OTHERS)})"
-    _until(lambda: len(elements("tf-custom-scalar-multi-line-chart", both)) == 2)
-    titles = [found.get_attribute("textContent").split()[0] for found in elements("tf-custom-scalar-multi-line-chart")]
-    assert sorted(titles) == ["accuracy", "loss"]
+    _until(lambda: len(elements("#matches-list", f"(tiny/{RUNS[0]})")) == 2)
+    for metric, chart in zip(("accuracy", "loss"), elements("#matches-list"), strict=True):
+        named = chart.get_attribute("textContent")
+        for run in RUNS:
+            assert f"{metric}/train (tiny/{run})" in named
+            assert f"{metric}/validation (tiny/{run})" in named

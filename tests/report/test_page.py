@@ -213,7 +213,7 @@ def test_a_cell_of_which_a_seed_is_missing_in_the_ledger_is_not_ranked(sweep, st
     Sweeper(launch, store).run(sweep, [*sweep.trials(seeds=[1]), *sweep.trials(seeds=[2])[1:]])
     report([str(store.folder)])
     text = (store.folder / "report.html").read_text()
-    assert "<strong>lr=0.1, width=8</strong> leads" in text
+    assert "<strong>lr=0.01, width=4</strong> leads" in text
     assert "1 not run" in text
 
 
