@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
-from sweeps._base import DATA, FINAL, judged
+from sweeps._base import DATA, FINAL
+from sweeps._claims import judged
 
 
 def verdict(cells: Sequence[Cell]) -> str:

@@ -6,6 +6,7 @@ small batch therefore gets further, and each of its epochs costs more time. The 
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, before
+from sweeps._claims import small_batches_regularize
 
 SWEEP = Sweep(
     name="batch_size",
@@ -14,6 +15,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    verdict=small_batches_regularize,
 )
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ where units are missing, and better on those it has not seen. It is laid on ever
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, before, regularizes
+from sweeps._base import DATA, before
+from sweeps._claims import regularizes
 
 SWEEP = Sweep(
     name="dropout",

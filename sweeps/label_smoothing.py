@@ -8,7 +8,8 @@ architecture") introduced it with.
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, FINAL, regularizes
+from sweeps._base import DATA, FINAL
+from sweeps._claims import regularizes
 
 SWEEP = Sweep(
     name="label_smoothing",

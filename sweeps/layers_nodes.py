@@ -6,6 +6,7 @@ tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 1
 
 from nnhp_torch import Sweep, TrialConfig, main
 from sweeps._base import DATA
+from sweeps._claims import overfits
 
 SWEEP = Sweep(
     name="layers_nodes",
@@ -14,6 +15,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    verdict=overfits,
 )
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ article tries four powers of ten. (How the rate may fall during training is the 
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, before
+from sweeps._claims import fastest
 
 SWEEP = Sweep(
     name="learning_rate",
@@ -14,6 +15,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    verdict=fastest,
 )
 
 if __name__ == "__main__":

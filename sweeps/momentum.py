@@ -5,8 +5,18 @@ steps, 0.1 hardly more than the last. (The article's own code passes it to an op
 sweep could show nothing: `--protocol printed` shows that.)
 """
 
-from nnhp_torch import Sweep, main
+from collections.abc import Sequence
+
+from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, before
+from sweeps._claims import faster
+
+
+def verdict(cells: Sequence[Cell]) -> str:
+    """Whether training is faster with more momentum than the least there is."""
+    least, *more = sorted(cells, key=lambda cell: cell.values["momentum"] or 0)
+    return faster(f"more momentum than {least.values['momentum']}", least, more)
+
 
 SWEEP = Sweep(
     name="momentum",
@@ -15,6 +25,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    verdict=verdict,
 )
 
 if __name__ == "__main__":

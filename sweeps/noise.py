@@ -7,7 +7,8 @@ from 0 to 1; evaluation is without noise.
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, FINAL, regularizes
+from sweeps._base import DATA, FINAL
+from sweeps._claims import regularizes
 
 SWEEP = Sweep(
     name="noise",

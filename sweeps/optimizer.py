@@ -6,6 +6,7 @@ at the same learning rate is therefore much slower. All four follow Keras's rule
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, before
+from sweeps._claims import smoothest
 
 SWEEP = Sweep(
     name="optimizer",
@@ -14,6 +15,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    verdict=smoothest,
 )
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 runs what is missing of it (all sweeps with five seeds; three of them also under the article's protocol and as printed,
 to be held against Keras; the seven once more in bf16-mixed), then writes the study's table and figure, leaves one
-seed's curves, and puts the findings into the page of its folder.
+seed's curves, and puts the findings into the page of its folder and into that of the sweeps.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report import overview
 from nnhp_torch.report.table import console
 from sweeps.__main__ import load, report
+from sweeps._article import SMALL, claims_table
 from sweeps._base import CHAIN, OTHERS
 
 FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"
 EVIDENCE = Path("evidence")  # apart from the runs, which a TensorBoard over all of them would show as well
+CLAIMS_PAGE = Path("sweeps") / "README.md"
 MONITOR = "val_accuracy"
 
 SEEDS = [123, 124, 125, 126, 127]
@@ -57,6 +59,8 @@ def commands() -> Iterator[list[str]]:
         for name in names:
             (chosen,) = ([f"--{flag}", value] for flag, value in flags.items())
             yield ["-m", f"sweeps.{name}", "--seeds", str(len(SEEDS)), *chosen, "--log_dir", str(EVIDENCE / variant)]
+    for folder, options in SMALL.items():
+        yield ["-m", f"sweeps.{folder.name}", *options.split(), "--log_dir", str(folder.parent)]
 
 
 def folder_of(name: str, variant: str = "") -> Path:
@@ -170,10 +174,6 @@ def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
             chosen = (f.chosen.label, f.chosen.text(f.monitor)) if f.chosen else ("–", "")
             cells_of_row = (f"`{f.outcome.sweep.name}`", *chosen, f.best.label, f.best.text(f.monitor))
             lines.append(f"| {' | '.join((*cells_of_row, '; '.join(alike) or 'nothing'))} |")
-    lines += ["", "What sweeps say of the claims that go with them (of one seed, except for `dropout`):", ""]
-    for f in found:
-        if f.outcome.sweep.verdict is not None and (sentence := f.outcome.sweep.verdict(f.gathered)):
-            lines.append(f"- `{f.outcome.sweep.name}`: {sentence}".replace("\n", "  \n  "))
     lines += ["", "Keras's own accuracy on the test images lies within half a point of the mean here, or within three "]
     lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"
     for protocol in PROTOCOLS.values():
@@ -206,11 +206,20 @@ def main() -> None:
     report(found, FOLDER / "study", console())
     tidy(FOLDER)
     tidy(EVIDENCE)
-    text = PAGE.read_text()
-    for name, part in {"findings": markdown(found, comparisons()), "precisions": precision_table(precisions())}.items():
-        text = with_block(text, name, part)
-    with replacing(PAGE) as written:
-        written.write_text(text)
+    write_pages(found)
+
+
+def write_pages(found: list[overview.Finding]) -> None:
+    """Puts what was found into the pages."""
+    parts = {
+        "findings": (PAGE, markdown(found, comparisons())),
+        "precisions": (PAGE, precision_table(precisions())),
+        "claims": (CLAIMS_PAGE, claims_table(found)),
+    }
+    for name, (page, part) in parts.items():
+        text = with_block(page.read_text(), name, part)
+        with replacing(page) as written:
+            written.write_text(text)
 
 
 def block(text: str, name: str) -> str:

@@ -7,6 +7,7 @@ first.
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, before
+from sweeps._claims import drives_to_zero
 
 SWEEP = Sweep(
     name="weight_regularization",
@@ -15,6 +16,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    verdict=drives_to_zero,
 )
 
 if __name__ == "__main__":

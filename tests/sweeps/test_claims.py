@@ -11,8 +11,17 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell, cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.table import TableReport
-from sweeps import activity_regularization, batch_norm, dropout, early_stopping, gradient_clipping
-from sweeps._base import judged
+from sweeps import (
+    _claims,
+    activity_regularization,
+    batch_norm,
+    dropout,
+    early_stopping,
+    gradient_clipping,
+    momentum,
+    weight_regularization,
+)
+from sweeps._claims import judged
 
 
 @pytest.mark.parametrize(
@@ -84,6 +93,83 @@ def test_batch_norm_must_gain_at_the_higher_rate_and_more_than_at_the_lower(stor
 
 def test_of_one_seed_batch_norm_is_not_said_to_let_a_network_do_anything(store):
     assert "Cannot be told from one seed: +1.00" in _verdict(batch_norm.SWEEP, store, [[0.90], [0.91], [0.5], [0.95]])
+
+
+def _cells(sweep, axis, histories):
+    """Cells of one axis with these histories, a metric's curve a seed: value → [{metric: curve}]."""
+    result = completed(sweep.trials()[0], 0.9)
+    return [
+        Cell({axis: value}, [dataclasses.replace(result, history=history) for history in of_seeds], len(of_seeds))
+        for value, of_seeds in histories.items()
+    ]
+
+
+def _rising(epochs, by, noise=0.0):
+    return [0.5 + by * epoch + noise for epoch in range(epochs)]
+
+
+@pytest.mark.parametrize(
+    ("slopes", "said"),
+    [
+        ([-0.001, -0.0012, -0.0011], "Yes: over the last quarter of the epochs val_accuracy falls in 1 of 2 cells"),
+        ([0.001, 0.0012, 0.0011], "No, the opposite: over the last quarter of the epochs val_accuracy falls in 0 of 2"),
+        ([-0.001], "Cannot be told from one seed: over the last quarter"),
+    ],
+)
+def test_a_network_overfits_if_validation_falls_late_while_training_rises(sweep, slopes, said):
+    bad = [{"val_accuracy": _rising(40, slope), "train_accuracy": _rising(40, 0.002)} for slope in slopes]
+    good = [{"val_accuracy": _rising(40, 0.01 + slope), "train_accuracy": _rising(40, 0.002)} for slope in slopes]
+    answer = _claims.overfits(_cells(sweep, "n_nodes", {64: good, 128: bad}))
+    assert answer.startswith(f"Does validation fall while training rises? {said}")
+    assert "in n_nodes=128" in answer
+
+
+def test_the_smoothest_optimizer_is_the_one_whose_validation_falls_least_often_after_epoch_10(sweep):
+    early = {"val_accuracy": [0.9, 0.1] * 5 + [0.9] * 10}  # what falls before does not count
+    rough = {"val_accuracy": [0.9, 0.8985] * 10}  # falls of 0.0015 at the epochs 10, 12, … 20
+    flat = {"val_accuracy": [0.9, 0.8995] * 10}  # none of them is of more than 0.001
+    said = _claims.smoothest(_cells(sweep, "optimizer", {"a": [rough, rough], "b": [early, early], "c": [flat, flat]}))
+    assert said.startswith("Which is smoothest? optimizer=b and optimizer=c. Falls of more than 0.1 points")
+    assert "optimizer=a 6.0, ends at 0.898" in said
+
+
+def test_a_small_batch_regularizes_if_training_is_less_far_above_validation(sweep):
+    def of(gap):
+        return [{"val_accuracy": [0.9 + n / 1000], "train_accuracy": [0.9 + n / 999 + gap]} for n in range(4)]
+
+    said = _claims.small_batches_regularize(_cells(sweep, "batch_size", {30_000: of(0.05), 2_000: of(0.03)}))
+    assert said.startswith("Does a small batch regularize? Yes: training accuracy (running mean) minus val_accuracy")
+    assert "3.00 at 2000, 5.00 at 30000" in said
+
+
+def test_the_fastest_rate_is_the_first_at_90_percent_and_one_that_never_gets_there_is_called_so(sweep):
+    def at(epoch):
+        return {"val_accuracy": [0.5] * (epoch - 1) + [0.95] * (12 - epoch)}
+
+    never = {"val_accuracy": [0.5] * 11}
+    cells = {
+        0.1: [never] * 3,
+        0.01: [at(2), at(3), at(2)],
+        0.001: [at(7), at(9), at(8)],
+        0.0001: [never, never, at(11)],
+    }
+    said = _claims.fastest(_cells(sweep, "lr", cells))
+    assert said.startswith("Is lr=0.01 the fastest? Yes: epochs to val_accuracy 0.9: lr=0.1 never; lr=0.01 2.3; ")
+    assert "lr=0.001 8.0; lr=0.0001 in 1 of 3 runs." in said
+    assert said.endswith("corrected for the best of 3)")
+    slower = momentum.SWEEP.verdict(_cells(sweep, "momentum", {0.9: cells[0.001], 0.1: cells[0.01]}))
+    assert slower.startswith("Is training faster with more momentum than 0.1 (momentum=0.9)? No, the opposite: epochs")
+
+
+def test_l1_and_l2_are_compared_at_the_same_strength_by_the_share_of_weights_near_zero(store):
+    labels = [trial.label for trial in weight_regularization.SWEEP.trials()]
+    shares = {label: 0.07 if "l1" in label else 0.01 for label in labels}
+    accuracies = [[0.9] * 3] * len(labels)
+    assert _verdict(weight_regularization.SWEEP, store, accuracies) == "", "as in a ledger from before it was logged"
+    sizes = dict.fromkeys(labels, 0.05)
+    said = _verdict(weight_regularization.SWEEP, store, accuracies, weight_sparsity=shares, weight_size=sizes)
+    assert said.splitlines()[0].startswith("Does l1 drive more weights to zero than l2, at 0.1?")
+    assert "l1 7.1% of penalized weights below 0.001, mean size 0.0510; l2 1.1%" in said
 
 
 def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):

@@ -8,10 +8,14 @@ import pytest
 from report import Line, heading, table
 
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.recorded import recorded
 from nnhp_torch.core.summary import Cell
+from nnhp_torch.core.verdict import verdicts
 from sweeps import reference
+from sweeps._article import CLAIMS, FIRST_PAGE, PRINTED, claims_table
 from sweeps._base import CHAIN, OTHERS
 from sweeps.reference import (
+    CLAIMS_PAGE,
     COMPARED,
     EVIDENCE,
     FOLDER,
@@ -79,15 +83,50 @@ def test_the_benchmarks_page_is_what_was_measured():
     assert {heading(row["machine"]) in shown for row in measured} == {True}
 
 
-def test_the_readmes_first_table_is_that_of_the_first_seed():
+def test_the_readmes_first_table_is_that_of_its_ledger():
     table = (ROOT / "README.md").read_text().split("batch_size  val_acc")[1].split("Winner")[0].splitlines()[1:]
-    found = outcome("batch_size", root=ROOT)
+    found = recorded(ROOT / FIRST_PAGE, "val_accuracy")
+    metrics = ("val_accuracy", "test_accuracy", "trained_accuracy")
+    by_size = sorted(found.ordered, key=lambda result: result.cell["batch_size"])
     expected = [
-        [str(r.cell["batch_size"]), *(f"{r.final(m):.4f}" for m in ("val_accuracy", "test_accuracy", "train_accuracy"))]
-        for r in found.ordered
-        if r.config["seed"] == SEEDS[0]
+        [str(r.cell["batch_size"]), *(f"{r.final(m):.4f}" for m in metrics), "{:.4f} ({})".format(*r.best(metrics[0]))]
+        for r in by_size
     ]
-    assert [line.split()[:4] for line in table] == expected
+    assert [[*line.split()[:4], " ".join(line.split()[4:6])] for line in table] == expected
+
+
+def test_the_momentum_sweep_as_printed_changes_nothing_as_the_first_page_says():
+    results = recorded(ROOT / PRINTED, "val_accuracy").ordered
+    assert sorted(r.cell["momentum"] for r in results) == [0.1, 0.5, 0.9, 0.99]
+    assert len({str((r.history, r.test, r.trained)) for r in results}) == 1
+    assert "**changes nothing: the same in all 4**" in (ROOT / "README.md").read_text()
+
+
+def test_the_page_of_the_sweeps_answers_each_claim_from_the_ledgers():
+    text = (ROOT / CLAIMS_PAGE).read_text()
+    found = findings(ROOT)
+    assert block(text, "claims") == claims_table(found, ROOT)
+    judged = {f.outcome.sweep.name for f in found if f.outcome.sweep.verdict is not None}
+    assert judged == {*CLAIMS}
+    assert {*CHAIN} <= judged, "each of the article's seven has its answer"
+
+
+def test_what_the_pages_say_in_words_holds_for_the_ledgers():
+    page = " ".join((ROOT / PAGE).read_text().split())
+    found = {f.outcome.sweep.name: f for f in findings(ROOT)}
+    kinds = [v.kind for name in CHAIN for v in verdicts(found[name].outcome.sweep, found[name].gathered)]
+    behind = [kind for kind in kinds if kind != "best"]
+    assert f"{len(behind) - behind.count('worse')} of the {len(behind)} cells behind a winner cannot" in page
+    stable = [(full, mixed) for _, full, mixed, _ in precisions(ROOT) if max(map(_spread, (full, mixed))) < 0.004]
+    assert len(stable) > 15
+    assert "Where training is stable, the means differ by less than a tenth of a point." in page
+    assert max(abs(full.mean("val_accuracy") - mixed.mean("val_accuracy")) for full, mixed in stable) < 0.001
+    losses = {cell.label: cell.mean("val_accuracy") for cell in found["loss"].gathered}
+    assert abs(losses["loss=cross_entropy"] - losses["loss=kl_divergence"]) > 0.003, "one loss under two names"
+
+
+def _spread(cell):
+    return cell.spread("val_accuracy")
 
 
 def test_keras_lies_within_half_a_point_or_three_standard_deviations():
@@ -134,5 +173,17 @@ def test_the_page_of_the_sweeps_says_what_the_search_and_the_other_seeds_gave():
     searched = [r for r in ResultStore(ROOT / FOLDER / "search").results().values() if r.status == "completed"]
     best = sorted(searched, key=lambda result: -result.final("val_accuracy"))[:2]
     assert [repr(result.cell) for result in best] == list(chosen)[:2]
+    first = [result.final("val_accuracy") for result in best]
+    again = [Cell(results[0].cell, results, 3).mean("val_accuracy") for results in chosen.values()]
+    with open(ROOT / EVIDENCE / "chain" / "study.csv", newline="") as file:
+        chain = [float(row["winner_accuracy"]) for row in csv.DictReader(file)]
+    lost = sorted(100 * (a - b) for a, b in zip([*first, chain[-1], max(chain)], again, strict=True))
+    assert [f"{points:.1f}" for points in (lost[1], lost[-1])] == ["0.2", "0.4"]
+    assert lost[0] < 0.05
+    assert "they lose 0.2 to 0.4 points, the search's second nothing" in page
+    seeds = zip(*(sorted(results, key=lambda r: r.config["seed"]) for results in chosen.values()), strict=True)
+    for of_seed in seeds:
+        a, b, c, d = (result.final("val_accuracy") for result in of_seed)
+        assert min(a, b) > max(c, d), "both of the search's are ahead with each of the seeds"
     for result in best:
         assert f"| {result.final('val_accuracy'):.4f} | {result.final('test_accuracy'):.4f} |" in page

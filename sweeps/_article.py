@@ -1,0 +1,71 @@
+"""What the article says of its hyperparameters, and what its sweeps have measured here, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nnhp_torch.core.grid import departures
+from nnhp_torch.core.names import label
+from nnhp_torch.core.recorded import recorded
+from nnhp_torch.core.summary import cells
+from nnhp_torch.core.verdict import verdicts
+from nnhp_torch.report.overview import Finding
+from nnhp_torch.report.words import why_no_winner
+from sweeps.__main__ import load
+from sweeps._claims import drives_to_zero
+
+# Sweep → what is said of its hyperparameter; the last two are not the article's.
+CLAIMS = {
+    "layers_nodes": "More layers and units represent more, and overfit: validation falls while training rises.",
+    "optimizer": "Optimizers differ in how smoothly they train.",
+    "batch_size": "Small batches are noisy, which regularizes.",
+    "learning_rate": "Too high a rate never settles, too low a one has not arrived in the end.",
+    "momentum": "Momentum makes training faster: 0.5, 0.9 and 0.99 are usual.",
+    "weight_regularization": "l1 drives weights to zero, l2 makes them small.",
+    "dropout": "Dropout prevents overfitting.",
+    "early_stopping": "Training may end when validation has stopped rising.",
+    "batch_norm": "Training is faster, and bears higher learning rates.",
+    "activity_regularization": "A price on activity makes it sparse.",
+    "noise": "Noise on the images regularizes.",
+    "label_smoothing": "(Not the article's.) Smoothed labels regularize.",
+    "gradient_clipping": "(Not the article's.) Clipping lets a network train at higher learning rates.",
+}
+PRINTED = Path("evidence") / "printed" / "momentum"
+PENALTIES = Path("evidence") / "ten_epochs" / "weight_regularization"
+FIRST_PAGE = Path("evidence") / "first_page" / "batch_size"
+# Small runs behind single sentences → the flags that they have.
+SMALL = {
+    PRINTED: "--protocol printed --max_epochs 5",
+    PENALTIES: "--grid.reg [0.001] --max_epochs 10 --seeds 3",
+    FIRST_PAGE: "",
+}
+
+
+def claims_table(found: list[Finding], root: Path = Path()) -> str:
+    """A row a claim: what is said, what the ledgers say, and where they lie; `root` is the project's folder."""
+    lines = ["| said | measured here | evidence |", "| --- | --- | --- |"]
+    lines += [f"| {said} | {measured} | {link} |".replace("\n", "<br>") for said, measured, link in _rows(found, root)]
+    return "\n".join([*lines, ""])
+
+
+def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str]]:
+    for f in found:
+        sweep = f.outcome.sweep
+        measured = sweep.verdict(f.gathered) if sweep.verdict is not None else ""
+        if measured:
+            other = label(departures(sweep.base, load(sweep.name, {}, {}).base))
+            remarks = ", ".join(filter(None, [f.gathered[0].repeated, other]))
+            yield CLAIMS[sweep.name], measured, f"[{sweep.name}](../lightning_logs/reference/{sweep.name}) ({remarks})"
+        if sweep.name == "momentum":
+            printed = recorded(root / PRINTED, sweep.monitor)
+            same = why_no_winner(printed.sweep, verdicts(printed.sweep, cells(printed)))
+            yield (
+                "The same, in the article's own code.",
+                same.capitalize(),
+                f"[as printed](../{PRINTED}) (5 epochs, 1 seed)",
+            )
+        if sweep.name == "weight_regularization":
+            gathered = cells(recorded(root / PENALTIES, sweep.monitor))
+            link = f"[ten epochs](../{PENALTIES}) ({gathered[0].repeated})"
+            yield CLAIMS[sweep.name], drives_to_zero(gathered), link
