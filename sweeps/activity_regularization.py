@@ -33,6 +33,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    shows=["val_sparsity"],
     verdict=verdict,
 )
 

@@ -16,6 +16,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    shows=["weight_sparsity", "weight_size"],
     verdict=drives_to_zero,
 )
 

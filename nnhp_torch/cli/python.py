@@ -88,7 +88,9 @@ class Finished(Outcome):
         except ImportError:
             raise ImportError("frame() needs pandas: pip install pandas; results.csv has the same rows") from None
         sweep = self.sweep
-        table = table_of(self.ordered, sweep.monitor, sweep.objective.mode, defaults(sweep.base), self.replicates)
+        table = table_of(
+            self.ordered, sweep.monitor, sweep.objective.mode, defaults(sweep.base), self.replicates, sweep.shows
+        )
         written = io.StringIO()
         csv.writer(written).writerows([table[0], *table[1]])
         written.seek(0)

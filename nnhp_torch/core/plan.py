@@ -38,12 +38,13 @@ class Plan:
             a tenth of a point of an accuracy (0.001); for other metrics none, and then no cell is called as good.
         max_seeds: of a race (`--seeds auto`), how many seeds a cell has at most, which says when it is looked at.
             Default: it is no race.
+        shows: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
         environment: flag → variable that the trials read in their environment, also on another machine:
             `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
 
     Raises:
         ValueError: an axis is unknown; the monitor's name does not tell its direction; `matters` is not above 0; or
-            `max_seeds` is not more than those that every cell of a race gets.
+            `max_seeds` is not more than those that every cell of a race gets; or `shows` is a text.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Plan:
     verdict: Callable[[Sequence[Any]], str] | None = None
     matters: float | None = field(default=None, kw_only=True)
     max_seeds: int | None = field(default=None, kw_only=True)
+    shows: Sequence[str] = field(default=(), kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -72,6 +74,8 @@ class Plan:
         Objective.of(self.monitor, self.mode)
         check_matters(self.matters)
         check_max_seeds(self.max_seeds)
+        if isinstance(self.shows, str):
+            raise ValueError(f"shows must be a list of metrics, such as [{self.shows!r}], not {self.shows!r}")
 
     def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
         """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""

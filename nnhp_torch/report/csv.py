@@ -10,7 +10,7 @@ from typing import Any
 
 from nnhp_torch.core.files import replacing
 from nnhp_torch.core.names import is_number, is_plain, text, visible
-from nnhp_torch.core.objective import Mode, Objective
+from nnhp_torch.core.objective import Mode, Objective, standing
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult, logged
 from nnhp_torch.core.verdict import Verdict
@@ -29,9 +29,10 @@ def write_results(
     mode: Mode = "max",
     defaults: Mapping[str, Any] | None = None,
     replicates: Iterable[str] = (),
+    shows: Iterable[str] = (),
 ) -> None:
     """Writes a row a trial: the swept values, replicates, seed, status and the final accuracies."""
-    write_rows(path, *table_of(results, monitor, mode, defaults, replicates))
+    write_rows(path, *table_of(results, monitor, mode, defaults, replicates, shows))
 
 
 def table_of(
@@ -40,6 +41,7 @@ def table_of(
     mode: Mode = "max",
     defaults: Mapping[str, Any] | None = None,
     replicates: Iterable[str] = (),
+    shows: Iterable[str] = (),
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The head and the rows of `results.csv`.
 
@@ -50,11 +52,14 @@ def table_of(
     Args:
         defaults: of the configuration's fields, by which values of another type are told apart.
         replicates: fields whose values repeat each cell.
+        shows: further metrics.
     """
     objective = Objective(monitor, mode)
     names = logged(results)
     train, trained, test = (objective.twin(split, names) for split in ("train", "trained", "test"))
-    finals = list(filter(None, (train, trained, monitor, test)))
+    finals = list(
+        dict.fromkeys(filter(None, (train, trained, monitor, test, *(n for n in shows if standing(n, names)))))
+    )
     axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
     usual = defaults or {}
     fixed = ("seed", "status", "epochs", *finals, f"best_{monitor}", "best_epoch", "seconds", "reason")

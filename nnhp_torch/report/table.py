@@ -54,7 +54,7 @@ class CsvReport(SweepCallback):
             sweep = outcome.sweep
             path, mode = self.folder / "results.csv", sweep.objective.mode
             usual = defaults(sweep.base)
-            write_results(path, outcome.ordered, sweep.monitor, mode, usual, list(outcome.replicates))
+            write_results(path, outcome.ordered, sweep.monitor, mode, usual, list(outcome.replicates), sweep.shows)
             self._write_verdicts(sweep, cells(outcome))
 
     def _write_verdicts(self, sweep: Plan, gathered: list[Cell]) -> None:
@@ -233,7 +233,7 @@ def columns(sweep: Plan, gathered: list[Cell], found: Sequence[Verdict]) -> dict
     several = any(cell.trials > 1 for cell in gathered)
     named = {axis: [cell.texts[axis] for cell in gathered] for axis in sweep.axes}
     named["seeds"] = [str(cell.trials // cell.a_seed) if sweep.max_seeds else "" for cell in gathered]
-    for name in filter(None, (sweep.monitor, test, train)):
+    for name in filter(None, (sweep.monitor, test, train, *sweep.shows)):
         named[name] = [cell.text(name) for cell in gathered]
     named["best" if several else "best (epoch)"] = [_best_epoch(cell, sweep, several) for cell in gathered]
     named["s/trial" if several else "seconds"] = [_seconds(cell) for cell in gathered]

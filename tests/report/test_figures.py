@@ -33,6 +33,16 @@ def test_the_picture_of_all_cells_stands_above_a_panel_for_each(sweep):
     assert len(below.axes) == sweep.size
 
 
+def test_further_metrics_that_a_sweep_shows_have_a_picture_below_with_a_place_for_each_cell(sweep):
+    shown = dataclasses.replace(sweep, shows=["train_accuracy", "val_unheard"])
+    *_, last = _draw(_outcome(shown, seeds=(1, 2))).subfigs
+    (axes,) = last.axes
+    assert axes.get_title() == "train accuracy"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.1\n4", "0.1\n8", "0.01\n4", "0.01\n8"]
+    assert len(axes.lines[0].get_xdata()) == 2, "a ring per trial"
+    assert axes.lines[1].get_ydata()[0] == sum(axes.lines[0].get_ydata()) / 2
+
+
 def test_the_head_says_what_was_the_same_in_all_cells(sweep):
     one = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
     assert _texts(_draw(_outcome(one, seeds=(1, 2)))) == [

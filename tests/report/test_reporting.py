@@ -50,6 +50,24 @@ def test_training_is_compared_as_scored_at_the_end_if_every_trial_has_that(sweep
     assert ("0.9700" in rows[0]) == (column == "trained_acc")
 
 
+def test_further_metrics_of_a_sweep_are_shown_in_table_and_csv_if_they_are_logged(sweep, store, tmp_path):
+    shown = dataclasses.replace(sweep, shows=["val_sparsity", "val_unheard"])
+    results = {
+        trial.label: dataclasses.replace(completed(trial, 0.9), history={"val_accuracy": [0.9], "val_sparsity": [0.42]})
+        for trial in shown.trials()
+    }
+    out = _console()
+    callbacks = [TableReport(out, store, "python -m sweeps.tiny"), CsvReport(tmp_path)]
+    Sweeper(FakeLaunch(results), store, callbacks).run(shown, shown.trials())
+    assert "val_sparsity" in out.file.getvalue()
+    assert "0.4200" in out.file.getvalue()
+    head, first, *_ = (tmp_path / "results.csv").read_text().splitlines()
+    assert dict(zip(head.split(","), first.split(","), strict=True))["val_sparsity"] == "0.42"
+    assert "val_unheard" not in head + out.file.getvalue()
+    with pytest.raises(ValueError, match="shows must be a list of metrics"):
+        dataclasses.replace(sweep, shows="val_sparsity")
+
+
 def test_where_all_trials_fail_no_winner_is_claimed(sweep, store):
     text = _report(
         sweep,
