@@ -1,4 +1,4 @@
-"""What the article says of its hyperparameters, and what its sweeps have measured here, as one table."""
+"""The claims of the article, and what its sweeps have measured here, as one table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How what is said of a hyperparameter is judged by the cells of its sweep: each verdict is computed from the ledger.
+"""Verdicts on what is said of a hyperparameter, each computed from the cells of its sweep.
 
 A verdict answers first, then gives the number, then the test; it is empty if the cells cannot tell.
 """
