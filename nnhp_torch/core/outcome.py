@@ -26,6 +26,7 @@ class Outcome:
         remarks: what a reader must know of where the results come from, before the table.
         read_only: whether nothing can be written where the ledger is.
         known: key → result of all that the ledger had before this run, also of trials that were not asked for.
+        earlier: trials of other cells that earlier calls have run on the same base and seeds; `results` has theirs too.
 
     Example:
         >>> len(outcome.ordered), outcome.left, outcome.successful
@@ -42,11 +43,17 @@ class Outcome:
     remarks: Sequence[str] = ()
     read_only: bool = False
     known: Mapping[str, TrialResult] = field(default_factory=dict)
+    earlier: Sequence[Trial] = ()
 
     @property
     def replicates(self) -> Mapping[str, Sequence[Any]]:
         """Field → the values that repeat each cell beside the seeds; a search has none."""
         return self.sweep.replicates if isinstance(self.sweep, Sweep) else {}
+
+    @property
+    def shown(self) -> list[Trial]:
+        """The trials that reports show: those that were asked for, and behind them those of earlier calls."""
+        return [*self.trials, *self.earlier]
 
     @property
     def left(self) -> int:

@@ -41,6 +41,7 @@ class Plan:
         shows: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
         environment: flag → variable that the trials read in their environment, also on another machine:
             `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
+        then: what to do next, said at the end.
 
     Raises:
         ValueError: an axis is unknown; the monitor's name does not tell its direction; `matters` is not above 0; or
@@ -59,6 +60,7 @@ class Plan:
     max_seeds: int | None = field(default=None, kw_only=True)
     shows: Sequence[str] = field(default=(), kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    then: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):

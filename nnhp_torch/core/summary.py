@@ -29,6 +29,7 @@ class Cell:
         trials: how many were asked for.
         defaults: of the configuration's fields, by which values of another type are told apart.
         replicates: the sweep's: field → values that repeat the cell.
+        earlier: whether only earlier calls have asked for it; it counts as any other.
 
     Example:
         >>> cell = cells(outcome)[1]
@@ -41,6 +42,7 @@ class Cell:
     trials: int
     defaults: Mapping[str, Any] = field(default_factory=dict)
     replicates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    earlier: bool = False
 
     @property
     def a_seed(self) -> int:
@@ -123,14 +125,15 @@ class Cell:
 
 
 def cells(outcome: Outcome) -> list[Cell]:
-    """The cells that the trials are of, in the order of their first trials: a grid's own.
+    """The cells that the trials are of, in the order of their first trials; behind them those of earlier calls.
 
     Of a race without the trials since its last look, as long as some of them are missing: they would compare nothing.
     """
     gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {}
-    for trial in outcome.trials:
+    for trial in outcome.shown:
         gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
     usual = defaults(outcome.sweep.base)
+    earlier = {trial.key for trial in outcome.earlier}
     found = [
         Cell(
             values,
@@ -138,6 +141,7 @@ def cells(outcome: Outcome) -> list[Cell]:
             len(trials),
             usual,
             outcome.replicates,
+            trials[0].key in earlier,
         )
         for values, trials in gathered.values()
     ]

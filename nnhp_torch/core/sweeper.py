@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from nnhp_torch.core.earlier import earlier_trials
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore, known_results
@@ -93,7 +94,8 @@ class SweepRun:
         self.known = self.store.results(maker(sweep.build, sweep.base))
         chosen = chooser.open(self._known) if chooser else ()
         self.trials = {trial.key: trial for trial in (*trials, *chosen)}
-        self.results = known_results(self.store, self.known, self.trials.values())
+        self.earlier = earlier_trials(sweep, list(trials), self.known)
+        self.results = known_results(self.store, self.known, [*self.trials.values(), *self.earlier])
         self.longer = Longer(self.store.folder, self.known)
         self.running: dict[str, Trial] = {}
         self.ran: list[str] = []
@@ -184,6 +186,7 @@ class SweepRun:
             unchosen=unchosen,
             read_only=self.store.read_only,
             known=self.known,
+            earlier=self.earlier,
             **rest,
         )
         return replace(outcome, interrupted=interrupted and bool(outcome.left))

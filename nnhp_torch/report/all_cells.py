@@ -76,7 +76,7 @@ def places(gathered: Sequence[Cell]) -> list[Place]:
 def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale) -> None:
     """Left: a curve per cell, a thin one per seed. Right, on the same axis: a ring per seed, and their median."""
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
-    shown = places(gathered)
+    shown = [replace(p, colour=LIGHT_GREY) if p.cell.earlier else p for p in places(gathered)]
     run = "run" if any(len(values) > 1 for cell in gathered[:1] for values in cell.replicates.values()) else "seed"
     several = bool(repeated(gathered))
     for axes in (left, right):
@@ -205,7 +205,7 @@ def _name_places(axes: Axes, shown: Sequence[Place], best: Cell | None) -> None:
 def _legend(figure: FigureBase, shown: Sequence[Place], marked_only: Sequence[Place]) -> None:
     from matplotlib.lines import Line2D
 
-    groups = {place.group: place for place in shown}
+    groups = {place.group: place for place in shown if not place.cell.earlier}
     styles: dict[str, dict[str, Any]] = {
         name: {"color": place.colour, "linewidth": 2} for name, place in groups.items()
     }
@@ -220,6 +220,8 @@ def _legend(figure: FigureBase, shown: Sequence[Place], marked_only: Sequence[Pl
             grey = replace(place, colour=GREY)
             marker = "s" if place in marked_only else ""
             styles[f"{last}={place.tick}"] = grey.mark | {"linestyle": grey.dash, "marker": marker}
+    if any(place.cell.earlier for place in shown):
+        styles["earlier calls"] = {"color": LIGHT_GREY, "linewidth": 2}
     longest, together = max(map(len, styles)), sum(8 + len(name) for name in styles)
     columns = len(styles) if together <= LEGEND else max(1, LEGEND // (8 + longest))
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]

@@ -78,7 +78,7 @@ def winning_trial(outcome: Outcome) -> Trial | None:
     leader = best.completed[0]
     for result in best.completed[1:]:
         leader = result if _better(result, leader, outcome.sweep) else leader
-    return next(trial for trial in outcome.trials if trial.key == leader.key)
+    return next(trial for trial in outcome.shown if trial.key == leader.key)
 
 
 def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:

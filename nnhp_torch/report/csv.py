@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ def write_results(
     defaults: Mapping[str, Any] | None = None,
     replicates: Iterable[str] = (),
     shows: Iterable[str] = (),
+    earlier: Collection[str] = (),
 ) -> None:
     """Writes a row a trial: the swept values, replicates, seed, status and the final accuracies."""
-    write_rows(path, *table_of(results, monitor, mode, defaults, replicates, shows))
+    write_rows(path, *table_of(results, monitor, mode, defaults, replicates, shows, earlier))
 
 
 def table_of(
@@ -42,6 +43,7 @@ def table_of(
     defaults: Mapping[str, Any] | None = None,
     replicates: Iterable[str] = (),
     shows: Iterable[str] = (),
+    earlier: Collection[str] = (),
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The head and the rows of `results.csv`.
 
@@ -53,6 +55,7 @@ def table_of(
         defaults: of the configuration's fields, by which values of another type are told apart.
         replicates: fields whose values repeat each cell.
         shows: further metrics.
+        earlier: keys of the results of earlier calls; if there are any, a last column tells them from this call's.
     """
     objective = Objective(monitor, mode)
     names = logged(results)
@@ -80,9 +83,10 @@ def table_of(
                 epoch or "",
                 round(result.seconds, 2),
                 result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
+                *(["earlier" if result.key in earlier else "this"] if earlier else []),
             )
         )
-    return [*columns, *fixed], rows
+    return [*columns, *fixed, *(["call"] if earlier else [])], rows
 
 
 def write_verdicts(path: Path, sweep: Plan, found: Sequence[Verdict]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, repeated, twin, winner
-from nnhp_torch.report.look import LABEL, LEGEND, TITLE, TRAIN, VALIDATION, tidy
+from nnhp_torch.report.look import LABEL, LEGEND, LIGHT_GREY, TITLE, TRAIN, VALIDATION, tidy
 from nnhp_torch.report.scale import Array, frame
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Panel:
     title: str
     curves: Mapping[str, Series]  # name in the legend → curve
     best: bool
+    earlier: bool = False  # of an earlier call, and pale
 
 
 def series(cell: Cell, metric: str) -> Series:
@@ -64,8 +65,10 @@ def panels(sweep: Plan, gathered: Sequence[Cell]) -> list[Panel]:
     made = []
     for cell in gathered:
         value = f"{short}={cell.text(monitor)}" if cell.completed else ""
-        title = "  ".join(filter(None, [cell.label, value, f"({cell.trouble})" if cell.trouble else ""]))
-        made.append(Panel(title, {name: series(cell, metric) for name, metric in shown.items()}, cell is best))
+        asides = [f"({aside})" for aside in (cell.trouble, "earlier" if cell.earlier else "") if aside]
+        title = "  ".join(filter(None, [cell.label, value, *asides]))
+        curves = {name: series(cell, metric) for name, metric in shown.items()}
+        made.append(Panel(title, curves, cell is best, cell.earlier))
     return made
 
 
@@ -132,19 +135,20 @@ def shape(gathered: Sequence[Cell]) -> tuple[int, int]:
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
+    pale = 0.4 if panel.earlier else 1.0
     for name, curve in panel.curves.items():
         if not len(curve.mean):
             continue
         style = TRAIN if name == LEGEND["train"] else VALIDATION
         epochs = np.arange(1, len(curve.mean) + 1)
         marker = "o" if len(epochs) < 10 else None
-        axes.plot(epochs, curve.mean, label=name, linewidth=1.6, marker=marker, markersize=3.5, **style)
+        axes.plot(epochs, curve.mean, label=name, linewidth=1.6, marker=marker, markersize=3.5, alpha=pale, **style)
         if np.any(curve.high > curve.low):
-            axes.fill_between(epochs, curve.low, curve.high, color=style["color"], alpha=0.18, linewidth=0)
+            axes.fill_between(epochs, curve.low, curve.high, color=style["color"], alpha=0.18 * pale, linewidth=0)
     axes.set_title(
         panel.title,
         fontsize=LABEL,
         fontweight="bold" if panel.best else "normal",
-        color="black" if panel.best else "#333333",
+        color="black" if panel.best else LIGHT_GREY if panel.earlier else "#333333",
     )
     tidy(axes)

@@ -54,7 +54,9 @@ class CsvReport(SweepCallback):
             sweep = outcome.sweep
             path, mode = self.folder / "results.csv", sweep.objective.mode
             usual = defaults(sweep.base)
-            write_results(path, outcome.ordered, sweep.monitor, mode, usual, list(outcome.replicates), sweep.shows)
+            earlier = [trial.key for trial in outcome.earlier]
+            results = [*outcome.ordered, *(outcome.results[key] for key in earlier)]
+            write_results(path, results, sweep.monitor, mode, usual, list(outcome.replicates), sweep.shows, earlier)
             self._write_verdicts(sweep, cells(outcome))
 
     def _write_verdicts(self, sweep: Plan, gathered: list[Cell]) -> None:
@@ -88,6 +90,8 @@ class TableReport(SweepCallback):
         for remark in outcome.remarks:
             self.out.print(Text(remark, style=TERMINAL["warning"]))
         self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
+        if outcome.earlier:
+            self.out.print(Text("earlier: of earlier calls, on the same base and with the same seeds", style="dim"))
         self._say_troubles(outcome)
         self._say_winner(outcome, gathered, best)
         if not outcome.ran and not outcome.left:
@@ -134,7 +138,7 @@ class TableReport(SweepCallback):
             equals = [verdict.cell.label for verdict in found if verdict.cell is best or verdict.gap == 0]
             test = best.text(twin(sweep, "test", gathered))
             beside = f" (test {test})" if test and len(equals) == 1 else ""
-            value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}"
+            value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}{', of an earlier call' * best.earlier}"
             self.out.print(Text.assemble("Winner: ", (" and ".join(equals), "bold"), value))
         if best is not None and (sentence := self.doubts(outcome, gathered)):
             self.out.print(Text(sentence))
@@ -171,6 +175,8 @@ class TableReport(SweepCallback):
         lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
+        if outcome.sweep.then and not outcome.left:
+            self.out.print(Text(outcome.sweep.then))
 
 
 def _whose(outcome: Outcome) -> str:
@@ -213,7 +219,7 @@ def table(sweep: Plan, gathered: list[Cell], best: Cell | None, width: int = 120
     for number, (cell, *row) in enumerate(zip(rows, *named.values(), strict=True)):
         if left and number == ENDS:
             made.add_row(*([""] * (len(named) - 1)), f"… {count(left, 'more cell')}", style="dim")
-        made.add_row(*row, style="bold" if cell is best else "")
+        made.add_row(*row, style="bold" if cell is best else "dim" if cell.earlier else "")
     return made
 
 
@@ -253,10 +259,11 @@ def _standing(verdict: Verdict, crowned: bool) -> str:
     Args:
         crowned: whether the best is called the winner.
     """
-    if verdict.kind == "best" and crowned:
-        return "← winner"
     troubles = ", ".join(f"{n} {what}" for what, n in verdict.cell.troubles.items())
-    return troubles or ("" if math.isnan(verdict.p) or not crowned else verdict.kind)
+    said = troubles or ("" if math.isnan(verdict.p) or not crowned else verdict.kind)
+    if verdict.kind == "best" and crowned:
+        said = "← winner"
+    return ", ".join(filter(None, (said, "earlier" if verdict.cell.earlier else "")))
 
 
 def _best_epoch(cell: Cell, sweep: Plan, several: bool) -> str:

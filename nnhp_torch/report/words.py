@@ -155,7 +155,11 @@ def spent(outcome: Outcome, gathered: Sequence[Cell]) -> str:
 
 
 def claim(sweep: Plan, gathered: Sequence[Cell]) -> str:
-    """The sweep's own claim about its cells, once all have completed or diverged; of a race, by the seeds of all."""
+    """The sweep's own claim about the cells that were asked for, once all have completed or diverged.
+
+    Of a race by the seeds that all cells have.
+    """
+    gathered = [cell for cell in gathered if not cell.earlier]
     if sweep.max_seeds is not None:
         common = min((cell.trials for cell in gathered), default=0)
         gathered = [cell.first(common) for cell in gathered]

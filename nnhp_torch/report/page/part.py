@@ -70,9 +70,12 @@ class Part:
 
     @cached_property
     def looks(self) -> list[str]:
-        """For each cell that is shown the class of its lines: a colour each if few, else the winner's alone."""
+        """For each cell that is shown the class of its lines: a colour each if few, else the winner's alone.
+
+        Those of earlier calls are grey.
+        """
         if len(self.shown) <= len(CELLS):
-            return [f"c{place}" for place in range(len(self.shown))]
+            return ["other" if cell.earlier else f"c{place}" for place, cell in enumerate(self.shown)]
         return ["best" if cell is self.best else "other" for cell in self.shown]
 
     def known(self) -> dict[str, object]:

@@ -105,7 +105,9 @@ def trials(part: Part) -> Html:
     """Every trial, as in results.csv."""
     sweep = part.sweep
     usual, replicates = defaults(sweep.base), list(part.outcome.replicates)
-    header, rows = csv_table(part.outcome.ordered, sweep.monitor, sweep.objective.mode, usual, replicates)
+    earlier = [trial.key for trial in part.outcome.earlier]
+    results = [*part.outcome.ordered, *(part.outcome.results[key] for key in earlier)]
+    header, rows = csv_table(results, sweep.monitor, sweep.objective.mode, usual, replicates, earlier)
     heads = [tag("th", name, scope="col") for name in header]
     lines = [tag("tr", *(tag("td", value) for value in row)) for row in rows[:ROWS]]
     said = f"The {len(rows)} trials, as in results.csv" if len(rows) <= ROWS else f"The first {ROWS} of {len(rows)}"
