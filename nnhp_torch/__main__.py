@@ -1,19 +1,45 @@
 """`python -m nnhp_torch`: a sweep over somebody's project, the pages of ledgers, or one trial by hand."""
 
 import sys
+from difflib import get_close_matches
+
+PROG = "python -m nnhp_torch"
+
+COMMANDS = {
+    "fit": "Trains one network, on MNIST or on a data module of yours, and keeps its weights.",
+    "validate": "Scores saved weights on the validation images.",
+    "test": "Scores saved weights on the test images.",
+    "predict": "Lets saved weights read images, your own drawings of digits among them.",
+    "sweep": "Tries settings of a project of yours, a LightningCLI or plain classes; none of its files is changed.",
+    "report": "Makes the pages of sweeps that were run before, from their folders alone.",
+}
+
+OVERVIEW = f"""usage: {PROG} COMMAND [--option value …]
+
+{"".join(f"  {name:<10}{about}{chr(10)}" for name, about in COMMANDS.items())}
+`{PROG} COMMAND --help` lists the options of a command. The sweeps over the hyperparameters of the
+article have commands of their own, such as `python -m sweeps.batch_size`; `python -m sweeps` runs them all."""
 
 
 def main() -> None:
     """Hands over to the command; only what that needs is imported."""
-    command, rest = sys.argv[1:2], sys.argv[2:]
-    if command == ["sweep"]:
+    command, rest = next(iter(sys.argv[1:]), ""), sys.argv[2:]
+    if command in ("", "-h", "--help"):
+        print(OVERVIEW, file=sys.stdout if command else sys.stderr)
+        raise SystemExit(0 if command else 2)
+    if command == "sweep":
         from nnhp_torch.project.command import main as sweep
 
         sweep(rest)
-    if command == ["report"]:
+    if command == "report":
         from nnhp_torch.cli.report import main as report
 
         raise SystemExit(report(rest))
+    if command not in COMMANDS and not command.startswith("-"):
+        near = get_close_matches(command, COMMANDS, n=1)
+        hint = f": did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+        print(f"{PROG}: there is no command {command!r}{hint} (--help says what they do)", file=sys.stderr)
+        raise SystemExit(2)
     from nnhp_torch.by_hand import main as by_hand
 
     by_hand()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import warnings
 from itertools import count
 from pathlib import Path
@@ -12,27 +14,70 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from torch import Tensor
 
+from nnhp_torch.cli.parser import HelpFormatter, Spoken
+from nnhp_torch.core.files import replacing
 from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
 from nnhp_torch.mnist.digits import DigitImages as DigitImages  # imported, so that --data knows both by these names
+from nnhp_torch.mnist.digits import sheet
 from nnhp_torch.network.module import MLPClassifier
 from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.worker import quiet_lightning
 
 LOGS = "lightning_logs"
+SEEN = Path(LOGS) / "seen.png"
+PROG = "python -m nnhp_torch"
+LAST = "lightning_logs/fit/version_0/checkpoints/last.ckpt"
+
+# What --help has above the options, instead of the first words of their classes' texts.
+TITLES = {
+    "model": "the network and how it is trained",
+    "data": "the data",
+    "trainer": "Lightning's Trainer",
+    "ckpt_path": "saved weights",
+}
+
+SUBCOMMANDS = {
+    "fit": (
+        "--model.dropout 0.2 --trainer.max_epochs 5",
+        "Trains one network, on MNIST unless --data names other data.",
+    ),
+    "validate": (f"--ckpt_path {LAST}", "Scores saved weights on the validation images."),
+    "test": (f"--ckpt_path {LAST}", "Scores saved weights on the test images."),
+    "predict": (
+        f"--ckpt_path {LAST} --data DigitImages --data.folder my_digits",
+        "Lets saved weights read images, your own drawings of digits among them.",
+    ),
+}
 
 
-class Parser(LightningArgumentParser):
-    """Says what an argument of a configuration that was saved some time ago is called now."""
+class TrialParser(Spoken, LightningArgumentParser):
+    """Lightning's parser, whose --help begins with the network and the data, and whose refusals are a line."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"prog": PROG, "formatter_class": HelpFormatter, **settings})
+
+    def known(self) -> dict[str, str]:
+        return super().known() | {f"--data.{name}": "" for name in inspect.signature(MNISTDataModule).parameters}
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        if "'protocol' is not accepted" in message:
+        if "'protocol' is not accepted" in message:  # in a configuration that was saved some time ago
             message = "data.init_args.protocol is called split now: rename it in the saved configuration"
         super().error(message, ex)
+
+    def place(self, group: Any) -> int:
+        return super().place(group) + (2 if group.title == TITLES["trainer"] else 0)
 
 
 class OneTrial(LightningCLI):
     """LightningCLI whose fits can be repeated, and which says so if a checkpoint and a flag disagree."""
+
+    def _prepare_subcommand_parser(self, *args: Any, **settings: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(*args, **settings)
+        for group in parser._action_groups:
+            of = next((action.dest.partition(".")[0] for action in group._group_actions), "")
+            group.title = TITLES.get(of, group.title)
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.set_defaults(
@@ -112,10 +157,14 @@ class PrintEpochs(L.Callback):
 
 
 class PrintPredictions(L.Callback):
-    """A line per image: its name or number, the digit, and the probability that the network gives it."""
+    """A line per image: its name or number, and the two digits that the network finds likeliest, with how likely.
+
+    Of a person's own pictures it also shows what the network saw of them.
+    """
 
     def __init__(self) -> None:
         self.numbers = count()
+        self.captions: list[str] = []
 
     def on_predict_batch_end(
         self,
@@ -127,10 +176,28 @@ class PrintPredictions(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         names = getattr(trainer.datamodule, "names", None)  # type: ignore[attr-defined]
-        probabilities, digits = outputs.max(1)
-        for probability, digit in zip(probabilities.tolist(), digits.tolist(), strict=True):
+        for chances, digits in zip(*(part.tolist() for part in outputs.topk(2)), strict=True):
             number = next(self.numbers)
-            print(f"{names[number] if names else number}\t{digit}\t{probability:.1%}")
+            name = names[number] if names else number
+            (digit, other), (chance, less) = digits, chances
+            print(f"{name}\t{digit}\t{chance:.1%}\tor {other}\t{less:.1%}")
+            self.captions.append(f"{name}\n{digit} {chance:.0%}, or {other} {less:.0%}")
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        pictures = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(pictures, DigitImages) and trainer.is_global_zero:
+            SEEN.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(SEEN) as written:
+                sheet(pictures.images, self.captions).save(written, "png")
+            print(f"Seen     {SEEN}, the pixels that the network saw")
+            for why in pictures.refused:
+                print(f"{PROG} predict: {why}", file=sys.stderr)
+
+
+def _texts(name: str, told: tuple[str, str]) -> dict[str, str]:
+    """What --help begins with."""
+    example, about = told
+    return {"usage": f"{PROG} {name} [--option value …]", "description": f"{about}\n\nExample: {PROG} {name} {example}"}
 
 
 def main() -> None:
@@ -139,15 +206,17 @@ def main() -> None:
     # Said of every checkpoint that is loaded, because the new run has a folder of its own.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")
     prefer_onednn()
+    warnings.filterwarnings("ignore", message="left out: ")  # said at the end
     checkpoint = ModelCheckpoint(filename="last", enable_version_counter=False)
-    OneTrial(
+    trial = OneTrial(
         MLPClassifier,
         L.LightningDataModule,
         subclass_mode_data=True,
-        parser_class=Parser,
         save_config_callback=SaveConfig,
         seed_everything_default=123,
         auto_configure_optimizers=False,
+        parser_class=TrialParser,
+        parser_kwargs={"prog": PROG} | {name: _texts(name, about) for name, about in SUBCOMMANDS.items()},
         load_from_checkpoint_support=False,  # the module keeps its own hyperparameters
         trainer_defaults={
             "max_epochs": 40,
@@ -162,3 +231,5 @@ def main() -> None:
             "callbacks": [PrintEpochs(), PrintPredictions(), checkpoint],
         },
     )
+    if getattr(trial.datamodule, "refused", ()):
+        raise SystemExit(1)

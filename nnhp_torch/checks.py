@@ -37,12 +37,17 @@ def number(
     """Refuse what is no finite number, or one out of its bounds: at least `least`, above `above`, below `below`."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not (value >= least and above < value < below):  # type: ignore[operator]
-        bounds = [
-            f"at least {least:g}" if least > -float("inf") else "",
-            f"above {above:g}" if above > -float("inf") else "",
-            f"below {below:g}" if below < float("inf") else "",
-        ]
-        raise ValueError(f"{name} must be a number {' and '.join(filter(None, bounds))}, not {value!r}")
+        raise ValueError(f"{name} must be a number {bounds(least, above, below)}, not {value!r}")
+
+
+def bounds(least: float = -float("inf"), above: float = -float("inf"), below: float = float("inf")) -> str:
+    """Bounds in words: `at least 0 and below 1`."""
+    said = [
+        f"at least {least:g}" if least > -float("inf") else "",
+        f"above {above:g}" if above > -float("inf") else "",
+        f"below {below:g}" if below < float("inf") else "",
+    ]
+    return " and ".join(filter(None, said))
 
 
 def not_negative(*values: float) -> bool:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.check import check
-from nnhp_torch.cli.options import add_environment, add_options, add_replicates, own_flags, read, replicates
+from nnhp_torch.cli.options import add_environment, add_list, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line, undrawn, whole_command
 from nnhp_torch.core.grid import Sweep
@@ -27,6 +27,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.pictures import last_epoch, publish
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
+from sweeps import unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 
 
@@ -55,7 +56,8 @@ def study(args: Any, command: str) -> int:
         if code >= 128 or run.outcome is None:
             return code
         status = max(status, code)
-        found = overview.finding(run.outcome, CHAIN.get(name))
+        # Of what was asked for: what is carried on depends on the command alone.
+        found = overview.finding(dataclasses.replace(run.outcome, earlier=()), CHAIN.get(name))
         findings.append(found)
         if args.carry == "winner" and name in CHAIN and found.best is not None:
             carried |= found.best.values
@@ -80,7 +82,7 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
     sweep: Sweep = import_module(f"sweeps.{name}").SWEEP
     article = dataclasses.asdict(FINAL if name in OTHERS else sweep.base)
     changes = {key: value for key, value in carried.items() if getattr(sweep.base, key) == article[key]}
-    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **changes, **flags))
+    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **changes, **flags), then="")
 
 
 def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
@@ -109,20 +111,20 @@ def main() -> None:
     settings = {
         field.name: (hints[field.name], None, field.metadata["help"]) for field in dataclasses.fields(TrialConfig)
     }
+    group = parser.add_argument_group("the study")
+    group.add_argument(
+        "--carry", type=Literal["article", "winner"], default="article", help="what the next sweep starts from"
+    )
+    add_list(group, "--only", str, default=[], help="run these sweeps alone: --only dropout noise")
+    add_list(group, "--skip", str, default=[], help="leave these sweeps out")
     add_options(parser, {name: (hints[name] | None, *settings[name][1:]) for name in own_flags(TrialConfig)})
     add_environment(parser, DATA)
     add_replicates(parser, settings, {})
-    group = parser.add_argument_group("the study")
-    group.add_argument(
-        "--carry", type=Literal["article", "winner"], default="article", help="what the next one starts from"
-    )
-    group.add_argument("--only", type=list[str], default=[], help="run these sweeps alone: '[dropout, noise]'")
-    group.add_argument("--skip", type=list[str], default=[], help="leave these sweeps out")
     args = parser.parse_args()
     try:
         for name in (*args.only, *args.skip):
             if name not in (*CHAIN, *OTHERS):
-                raise ValueError(f"no sweep is called {name!r}; there are {', '.join((*CHAIN, *OTHERS))}")
+                raise ValueError(unknown(name, (*CHAIN, *OTHERS)))
         raise SystemExit(study(args, command))
     except ValueError as error:
         parser.error(str(error))

@@ -35,6 +35,16 @@ def before(sweep: str | None) -> TrialConfig:
     return TrialConfig(**chosen, max_epochs=80)
 
 
+def after(sweep: str) -> str:
+    """What the article does next, after one of its sweeps."""
+    names = list(CHAIN)
+    chosen = ", ".join(f"{name}={value}" for name, value in CHAIN[sweep].items())
+    if sweep == names[-1]:
+        return "This is the article's last grid. `python -m sweeps` also has what it only describes."
+    following = names[names.index(sweep) + 1]
+    return f"Next: the article chooses {chosen} and goes on with python -m sweeps.{following}"
+
+
 # The base of the hyperparameters that the article describes without a grid: its choices, but with Adam's own beta1. The
 # 0.1 that it chose makes training jump by points, whatever is swept; `--base.momentum 0.1` brings it back.
 FINAL = dataclasses.replace(before(None), momentum=None)

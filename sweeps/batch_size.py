@@ -5,7 +5,7 @@ small batch therefore gets further, and each of its epochs costs more time. The 
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, before
+from sweeps._base import DATA, after, before
 from sweeps._claims import small_batches_regularize
 
 SWEEP = Sweep(
@@ -16,6 +16,7 @@ SWEEP = Sweep(
     environment=DATA,
     about=__doc__,
     verdict=small_batches_regularize,
+    then=after("batch_size"),
 )
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ where units are missing, and better on those it has not seen. It is laid on ever
 from functools import partial
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, before
+from sweeps._base import DATA, after, before
 from sweeps._claims import regularizes
 
 SWEEP = Sweep(
@@ -17,6 +17,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
+    then=after("dropout"),
     verdict=partial(regularizes, "dropout"),
 )
 

@@ -5,7 +5,7 @@ tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 1
 """
 
 from nnhp_torch import Sweep, TrialConfig, main
-from sweeps._base import DATA
+from sweeps._base import DATA, after
 from sweeps._claims import overfits
 
 SWEEP = Sweep(
@@ -16,6 +16,7 @@ SWEEP = Sweep(
     environment=DATA,
     about=__doc__,
     verdict=overfits,
+    then=after("layers_nodes"),
 )
 
 if __name__ == "__main__":

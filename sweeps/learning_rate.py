@@ -5,7 +5,7 @@ article tries four powers of ten. (How the rate may fall during training is the 
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, before
+from sweeps._base import DATA, after, before
 from sweeps._claims import fastest
 
 SWEEP = Sweep(
@@ -16,6 +16,7 @@ SWEEP = Sweep(
     environment=DATA,
     about=__doc__,
     verdict=fastest,
+    then=after("learning_rate"),
 )
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ sweep could show nothing: `--protocol printed` shows that.)
 from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, main
-from sweeps._base import DATA, before
+from sweeps._base import DATA, after, before
 from sweeps._claims import faster
 
 
@@ -26,6 +26,7 @@ SWEEP = Sweep(
     environment=DATA,
     about=__doc__,
     verdict=verdict,
+    then=after("momentum"),
 )
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ at the same learning rate is therefore much slower. All four follow Keras's rule
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, before
+from sweeps._base import DATA, after, before
 from sweeps._claims import smoothest
 
 SWEEP = Sweep(
@@ -16,6 +16,7 @@ SWEEP = Sweep(
     environment=DATA,
     about=__doc__,
     verdict=smoothest,
+    then=after("optimizer"),
 )
 
 if __name__ == "__main__":

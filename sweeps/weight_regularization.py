@@ -6,7 +6,7 @@ first.
 """
 
 from nnhp_torch import Sweep, main
-from sweeps._base import DATA, before
+from sweeps._base import DATA, after, before
 from sweeps._claims import drives_to_zero
 
 SWEEP = Sweep(
@@ -18,6 +18,7 @@ SWEEP = Sweep(
     about=__doc__,
     shows=["weight_sparsity", "weight_size"],
     verdict=drives_to_zero,
+    then=after("weight_regularization"),
 )
 
 if __name__ == "__main__":

@@ -32,11 +32,11 @@ def _setting(default: Any, help: str, check: Callable[[str, Any], None], flag: b
 
 
 def _number(default: float | None, help: str, **bounds: Any) -> Any:
-    return _setting(default, help, partial(checks.number, **bounds))
+    return _setting(default, f"{help}; {checks.bounds(**bounds)}", partial(checks.number, **bounds))
 
 
 def _whole(default: int | None, help: str, least: int) -> Any:
-    return _setting(default, help, partial(checks.whole, least=least))
+    return _setting(default, f"{help}; at least {least}", partial(checks.whole, least=least))
 
 
 def _choice(default: Any, help: str, choices: tuple[Any, ...], flag: bool = False) -> Any:
@@ -68,28 +68,37 @@ class TrialConfig:
 
     n_layers: int = _whole(2, "hidden layers after the first one, which is always there", least=0)
     n_nodes: int = _whole(128, "units in every hidden layer", least=1)
-    activation: str = _named("relu", "activation of the hidden layers")
+    activation: str = _named(
+        "relu", "activation of the hidden layers: relu, sigmoid, tanh, linear, gelu, silu, leaky_relu or elu"
+    )
     optimizer: str = _named("Adam", "Adam, Adagrad, RMSprop, SGD (Keras's rules) or torch.optim.<Name>")
     batch_size: int = _whole(30_000, "images per optimizer step, over all devices", least=1)
     lr: float = _number(0.01, "learning rate", above=0)
-    lr_decay: str = _named("constant", "how the learning rate falls during training")
+    lr_decay: str = _named(
+        "constant", "how the learning rate falls during training: constant, step, exponential or cosine"
+    )
     momentum: float | None = _number(
         None, "beta1 of Adam, momentum of SGD and RMSprop; null: Keras's default", least=0, below=1
     )
     loss: str = _named("cross_entropy", "cross_entropy, kl_divergence or mse (on the probabilities)")
     label_smoothing: float = _number(0.0, "share of each label spread evenly over all classes", least=0, below=1)
     reg_type: str = _named("l2", "weight penalty, l1 or l2, on every hidden layer but the first")
-    reg: float = _number(0.0, "strength of the weight penalty", least=0)
+    reg: float = _number(0.0, "strength of the weight penalty (regularization, weight decay)", least=0)
     activity_reg_type: str = _named("l1", "activity penalty, l1 or l2, on every hidden layer's output")
     activity_reg: float = _number(0.0, "strength of the activity penalty", least=0)
     dropout: float = _number(0.0, "share of units dropped in every hidden layer but the first", least=0, below=1)
     batch_norm: bool = _choice(False, "batch normalization after each hidden layer's activation", (True, False))
     gradient_clip: float | None = _number(None, "largest norm of a step's gradient; null: no bound", above=0)
-    weight_constraint: str = _named("none", "constraint on the kernels after every optimizer step")
+    weight_constraint: str = _named(
+        "none",
+        "constraint on the weights after every optimizer step: none, max_norm, unit_norm, min_max_norm or non_neg",
+    )
     noise: float = _number(
         0.0, "standard deviation of the Gaussian noise on the training images (pixels in 0..1)", least=0
     )
-    patience: int | None = _whole(None, "epochs without a better val_accuracy before stopping; null: never", least=0)
+    patience: int | None = _whole(
+        None, "early stopping after so many epochs without a better val_accuracy; null: never", least=0
+    )
     restore_best: bool = _choice(
         False, "go back to the weights of the best epoch when the training ends", (True, False)
     )

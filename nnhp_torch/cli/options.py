@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
+from nnhp_torch.cli.parser import VALUES
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.plan import Plan, change
-from nnhp_torch.run.request import TRAINING, Request
+from nnhp_torch.run.request import RUNNING, TRAINING, Request
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Range, Search
 
@@ -32,15 +33,12 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
         top: settings of the configuration that have a flag of their own.
         of: whose fields are flags.
     """
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
     hints = typing.get_type_hints(of)
-    groups: dict[str, Any] = {}
+    groups = {title: parser.add_argument_group(title) for title in (RUNNING, TRAINING)}
     for field in _flags(of):
-        title = field.metadata["group"]
-        if title not in groups:
-            groups[title] = parser.add_argument_group(title)
         of_type = {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
-        groups[title].add_argument(f"--{field.name}", default=field.default, help=field.metadata["help"], **of_type)
+        group = groups.setdefault(field.metadata["group"], groups[RUNNING])
+        group.add_argument(f"--{field.name}", default=field.default, help=field.metadata["help"], **of_type)
     for name, (hint, default, help) in top.items():
         groups[TRAINING].add_argument(f"--{name}", type=hint, default=default, help=help)
     parser.add_argument("--dry_run", action="store_true", help="list the trials and do nothing")
@@ -49,23 +47,36 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
         action="store_true",
         help="train a few epochs of the first cell twice, once stopped and resumed, and compare the digits",
     )
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
 
 
 def add_sweep_options(parser: ArgumentParser, sweep: Plan) -> None:
     """The options of every sweep, and the values of this one: `--grid.*` and `--base.*`."""
     settings = _settings(sweep)
+    axes = {name: axis for name, axis in sweep.axes.items() if name in settings}
+    said = (
+        "--grid.NAME VALUE … tries these values alone; --grid.NAME+ VALUE tries one more beside those that stand here."
+    )
+    if isinstance(sweep, Search):
+        said = "--grid.NAME with two values gives the ends of a range; where words stand here, it gives the choices."
+    grid = parser.add_argument_group("what varies", said)
+    for name, axis in axes.items():
+        hint, _, help = settings[name]
+        values = axis.ends if isinstance(axis, Range) else list(axis)
+        add_list(grid, f"--grid.{name}", hint, default=values, help=help)
     add_options(parser, {name: settings[name] for name in own_flags(type(sweep.base))}, kind(sweep))
-    grid = parser.add_argument_group("the grid: values to try")
-    base = parser.add_argument_group("the base: what stays the same in every trial")
-    for name, (hint, default, help) in settings.items():
-        if (axis := sweep.axes.get(name)) is not None:
-            values = axis.ends if isinstance(axis, Range) else list(axis)
-            grid.add_argument(f"--grid.{name}", type=list[hint], default=values, help=help)  # type: ignore[valid-type]
-        elif name not in (*own_flags(type(sweep.base)), "seed"):
-            base.add_argument(f"--base.{name}", type=hint, default=default, help=help)
-    add_environment(parser, sweep.environment)
     if isinstance(sweep, Sweep):
         add_replicates(parser, settings, sweep.replicates)
+    base = parser.add_argument_group("what stays the same in every trial")
+    for name, (hint, default, help) in settings.items():
+        if name not in (*sweep.axes, *own_flags(type(sweep.base)), "seed"):
+            base.add_argument(f"--base.{name}", type=hint, default=default, help=help)
+    add_environment(parser, sweep.environment)
+
+
+def add_list(group: Any, option: str, of: Any, **settings: Any) -> None:
+    """An option that takes one value or several."""
+    group.add_argument(option, type=list[of], metavar=VALUES, **settings)
 
 
 def own_flags(config: type) -> list[str]:
@@ -82,12 +93,14 @@ def add_environment(parser: ArgumentParser, environment: Mapping[str, str]) -> N
 
 def add_replicates(parser: ArgumentParser, settings: Settings, declared: Mapping[str, Sequence[Any]]) -> None:
     """`--over.*` for every setting; --help lists those that the sweep declares."""
-    about = "--over.NAME '[…]', of any setting that is no axis: each of its values is run with each of the seeds"
-    over = parser.add_argument_group("what repeats each cell, as seeds do", about)
+    over = parser.add_argument_group(
+        "what repeats each combination of values, as seeds do",
+        "--over.NAME VALUE …, of any setting that does not vary: each of its values is run with each of the seeds.",
+    )
     for name, (hint, _, help) in settings.items():
         values = list(declared[name]) if name in declared else None
         shown = argparse.SUPPRESS if values is None else help
-        over.add_argument(f"--over.{name}", type=list[hint], default=values, help=shown)  # type: ignore[valid-type]
+        add_list(over, f"--over.{name}", hint, default=values, help=shown)
 
 
 def replicates(args: Namespace) -> dict[str, list[Any]]:

@@ -2,28 +2,130 @@
 
 from __future__ import annotations
 
+import argparse
+import itertools
+import json
+import re
 import sys
 import typing
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, get_loader, set_loader
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, get_loader, set_loader
 
+from nnhp_torch.cli.refusal import in_words
 from nnhp_torch.report.terminal import Terminal
 
 MOST_VALUES = 1_000_000  # that a YAML may stand for, its aliases written out
 
 
-class Parser(ArgumentParser):
-    """Refuses in one line (argparse would print the whole usage), and takes no abbreviation (`--base.lr`)."""
+VALUES = "VALUE …"  # how --help shows an option that takes a list
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, parser_mode="bounded_yaml", **settings)
+
+class HelpFormatter(DefaultHelpFormatter):
+    """Help for people: paragraphs as they were written, defaults, and no types of Python."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(prog, **{"max_help_position": 32, **settings})  # type: ignore[no-untyped-call]
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(super(HelpFormatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return "VALUE"
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        said, usual = action.help or "", action.default
+        unexplained = usual in (None, [], "", argparse.SUPPRESS) and "null" not in said
+        if not action.option_strings or action.nargs == 0 or unexplained or isinstance(usual, Namespace):
+            return said
+        default = f"(default: {_typed(usual)})"
+        return said if default in said else f"{said} {default}"
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """Leaves `--grid.lr+` to the group's text: it stands beside each `--grid.lr`."""
+        shown = super()._format_action_invocation(action)
+        return re.sub(r", --\S+\+ .*", "", shown)
+
+
+def _typed(value: Any) -> str:
+    """A value as one would type it: `true`, `null`, `0.1 0.01`."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_typed, value))
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+class Spoken(ArgumentParser):
+    """Refuses in one line (argparse would print the whole usage), and says what a wrong name may stand for."""
 
     def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
-        line = " ".join(str(message).split())
-        Terminal(sys.stderr).print(f"{self.prog}: {line} (--help lists the options)", soft_wrap=True)
+        line = in_words(str(message), self.known())
+        command = self.prog.replace(" [options]", "")
+        Terminal(sys.stderr).print(f"{command}: {line} (--help lists the options)", soft_wrap=True)
         raise SystemExit(2)
+
+    def known(self) -> dict[str, str]:
+        """Option → its help text."""
+        return {
+            option: action.help or ""
+            for action in self._actions
+            for option in action.option_strings
+            if action.help != argparse.SUPPRESS and option.startswith("--") and not option.endswith("+")
+        }
+
+    def place(self, group: Any) -> int:
+        """Where --help has a group, among others of the same number in their order: what every command has is last."""
+        return int(group is self._optionals)
+
+    def format_help(self, *formatter: Any) -> str:
+        self._action_groups = sorted(self._action_groups, key=self.place)
+        return super().format_help(*formatter)
+
+
+class Parser(Spoken):
+    """Takes no abbreviation (`--base.lr`), and the values of a list also without brackets (`--grid.lr 0.1 0.01`)."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, parser_mode="bounded_yaml", formatter_class=HelpFormatter, **settings)
+
+    def parse_args(self, args: Sequence[str] | None = None, *more: Any, **settings: Any) -> Any:  # type: ignore[override]
+        lists = {option for action in self._actions if action.metavar == VALUES for option in action.option_strings}
+        words = listed(sys.argv[1:] if args is None else args, lists.__contains__)
+        return super().parse_args(words, *more, **settings)
+
+
+def listed(words: Sequence[str], takes_list: Callable[[str], bool]) -> list[str]:
+    """A command line on which an option that takes a list has all its values in one word, in the form of YAML.
+
+    >>> listed(["--grid.lr", "0.1", "0.01", "--seeds", "5"], lambda option: option.startswith("--grid."))
+    ['--grid.lr', '[0.1, 0.01]', '--seeds', '5']
+    """
+    joined: list[str] = []
+    left = list(words)
+    while left:
+        option, equals, value = left.pop(0).partition("=")
+        if not takes_list(option):
+            joined.append(option + equals + value)
+        elif equals:
+            joined.append(f"{option}={_list([value])}")
+        else:
+            values = list(itertools.takewhile(_is_value, left))
+            del left[: len(values)]
+            joined += [option, _list(values)] if values else [option]
+    return joined
+
+
+def _is_value(word: str) -> bool:
+    """Whether a word is no option; a number may be below 0."""
+    return not re.match(r"-[^\d.]", word)
+
+
+def _list(values: Sequence[str]) -> str:
+    """Words as a list of YAML: they are one, with a shell's spaces in it, or each is a value."""
+    if values[0].startswith("["):
+        return " ".join(values)
+    return f"[{', '.join(value.strip(', ') for value in values)}]"
 
 
 def load_bounded(text: str) -> Any:

@@ -27,7 +27,8 @@ TOLD = ("about", "order", "replicates", "guessing", "max_seeds")  # what only an
 def main(argv: Sequence[str] | None = None) -> int:
     """Makes each folder's report.html anew, and of several folders one page over all; returns the exit status."""
     open_standard_streams()
-    parser = Parser(prog="python -m nnhp_torch report", description=__doc__)
+    about = "Makes each folder's report.html anew, and of several folders one page over all, from their ledgers alone."
+    parser = Parser(prog="python -m nnhp_torch report", description=about)
     parser.add_argument("folders", type=str, nargs="+", help="folders of sweeps or searches, with their results.jsonl")
     parser.add_argument("--monitor", type=str | None, default=None, help=f"what ranks the cells; {USUAL} if unknown")
     parser.add_argument("--mode", type=Literal["max", "min"] | None, default=None, help="which is better; by its name")

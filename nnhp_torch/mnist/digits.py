@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 SIDE, INNER = 28, 20  # pixels of an MNIST image, and of the box that its digit fits
 FAINT = 0.2  # share of the darkest stroke below which a pixel counts as paper
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+COLUMNS, ENLARGED, GAP, TEXT = 5, 5, 12, 30  # of a sheet: images side by side; times, and pixels
+
+Grey = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 class DigitImages(L.LightningDataModule):
     """Pictures of single digits in a folder, to predict: each file in the order of the names.
 
-    A batch is images float32 in [0, 1] of shape (n, 1, 28, 28), as MNISTDataModule gives.
+    A batch is images float32 in [0, 1] of shape (n, 1, 28, 28), as MNISTDataModule gives. A file on which no digit can
+    be read is left out with a warning.
 
     Args:
-        folder: holds PNG, JPEG or other image files, one digit in each, dark on light or light on dark.
+        folder: holds PNG, JPEG or other image files, one digit in each, dark on light or light on dark; or one file.
+
+    Attributes:
+        names: of the files that are read; images: they themselves, in the same order.
+        refused: why the others are not read, a sentence each.
 
     Raises:
-        ValueError: there is no picture in the folder, or nothing on one of them.
+        ValueError: there is no such folder, no picture in it, or none on which there is a digit.
 
     Example:
         >>> pictures = DigitImages("photos")
@@ -36,14 +46,53 @@ class DigitImages(L.LightningDataModule):
 
     def __init__(self, folder: str) -> None:
         super().__init__()
-        paths = sorted(path for path in Path(folder).expanduser().glob("*") if path.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise ValueError(f"there is no picture ({', '.join(SUFFIXES)}) in the folder {folder}")
-        self.names = [path.name for path in paths]
-        self.images = torch.stack([read_digit(path) for path in paths]).unsqueeze(1) / 255  # (n, 1, 28, 28)
+        self.refused: list[str] = []
+        read = {}
+        for path in _pictures(Path(folder).expanduser()):
+            try:
+                read[path.name] = read_digit(path)
+            except ValueError as error:
+                self.refused.append(str(error))
+        if not read:
+            raise ValueError("; ".join(self.refused))
+        for why in self.refused:
+            warnings.warn(f"left out: {why}", stacklevel=2)
+        self.names = list(read)
+        self.images = torch.stack(list(read.values())).unsqueeze(1) / 255  # (n, 1, 28, 28)
 
     def predict_dataloader(self) -> DataLoader[Tensor]:
         return DataLoader(self.images, batch_size=len(self.images))  # type: ignore[arg-type]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The picture files of a folder, by name; a file alone is itself."""
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise ValueError(f"there is no picture ({', '.join(SUFFIXES)}) in the folder {folder}")
+    return paths
+
+
+def sheet(images: Tensor, captions: Sequence[str]) -> Image.Image:
+    """One picture of all images, enlarged and with a caption below each.
+
+    Args:
+        images: in [0, 1], of shape (n, 1, 28, 28).
+        captions: a line or several for each.
+    """
+    columns = min(len(captions), COLUMNS)
+    width, height = SIDE * ENLARGED + GAP, SIDE * ENLARGED + GAP + TEXT
+    page = Image.new("L", (columns * width + GAP, -(-len(captions) // columns) * height + GAP), "white")
+    draw = ImageDraw.Draw(page)
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        left, top = GAP + place % columns * width, GAP + place // columns * height
+        pixels = Image.fromarray((255 * image.squeeze(0)).round().to(torch.uint8).numpy())
+        page.paste(pixels.resize((SIDE * ENLARGED,) * 2, Image.Resampling.NEAREST), (left, top))
+        draw.multiline_text((left, top + SIDE * ENLARGED + 3), caption, fill="black")
+    return page
 
 
 def read_digit(path: Path) -> Tensor:
@@ -57,11 +106,10 @@ def read_digit(path: Path) -> Tensor:
     """
     try:
         with Image.open(path) as file:
-            rgba = file.convert("RGBA")
-    except UnidentifiedImageError:
-        raise ValueError(f"{path} is no picture") from None
-    paper = Image.new("RGBA", rgba.size, "white")  # behind what is transparent
-    ink = strokes(np.asarray(Image.alpha_composite(paper, rgba).convert("L"), dtype=np.float64))
+            grey = _grey(ImageOps.exif_transpose(file))
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: Pillow's, of a broken PNG
+        raise ValueError(f"{path} is no picture that can be read") from None
+    ink = strokes(grey)
     if not ink.any():
         raise ValueError(f"there is nothing on {path}: all its pixels are alike")
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
@@ -78,9 +126,17 @@ def read_digit(path: Path) -> Tensor:
     return torch.from_numpy(image)
 
 
-def strokes(
-    grey: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _grey(picture: Image.Image) -> Grey:
+    """Its grey values, of whatever depth they are; what is transparent shows white paper."""
+    if picture.mode[0] in "IF":  # 16 bits and more, which Pillow would cut off at 255
+        return np.asarray(picture, dtype=np.float64)
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.asarray(picture.convert("RGB").convert("L"), dtype=np.float64)
+
+
+def strokes(grey: Grey) -> Grey:
     """How much ink is on each pixel, 0 to 1: the distance from the paper's grey, which is the median of the rim's."""
     rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = np.abs(grey - np.median(rim))
@@ -89,7 +145,7 @@ def strokes(
     return np.where(ink < FAINT, 0.0, ink)
 
 
-def centre_of_mass(image: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float]:
+def centre_of_mass(image: Grey) -> tuple[float, float]:
     """Row and column, from 0, in pixels."""
     rows, columns = (np.arange(side) for side in image.shape)
     total = image.sum()

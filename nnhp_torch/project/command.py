@@ -11,7 +11,7 @@ import yaml
 
 from nnhp_torch.cli import options
 from nnhp_torch.cli.main import main as main_of_sweep
-from nnhp_torch.cli.parser import Parser, load_bounded
+from nnhp_torch.cli.parser import Parser, listed, load_bounded
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.project.asked import Asked, question_of, source_of, sweep_of
@@ -49,7 +49,7 @@ def read(argv: Sequence[str]) -> Asked:
     """Raises ValueError if something is missing or cannot be read."""
     own = _Own(prog=PROG, add_help=False, allow_abbrev=False)
     add_own_options(own)
-    given, rest = own.parse_known_args(_joined(argv))
+    given, rest = own.parse_known_args(_joined(listed(argv, _takes_list)))
     keys: dict[str, dict[str, str]] = {"grid": {}, "over": {}, "base": {}}
     for option in [option for option in rest if re.match(r"--(grid|over|base)\.", option)]:
         rest.remove(option)
@@ -83,7 +83,11 @@ def add_own_options(parser: Any) -> None:
 def _parser() -> Parser:
     """Says what there is; what is read of it, is read in two steps."""
     usage = f"{PROG} --cli train.py [-c train.yaml] --grid.KEY '[value, value]' [--base.KEY value] --monitor METRIC"
-    parser = Parser(prog=PROG, usage=usage, description=__doc__)
+    about = (
+        "Tries settings of a project of yours; none of its files is changed. Beside these options it takes those of "
+        "every sweep, such as --seeds, --jobs, --accelerator and --dry_run."
+    )
+    parser = Parser(prog=PROG, usage=usage, description=about)
     add_own_options(parser)
     group = parser.add_argument_group("its keys, as its YAML has them: model.lr, trainer.max_epochs")
     group.add_argument("--grid.KEY", help="a list of values to try; several make their product")
@@ -95,6 +99,10 @@ def _parser() -> Parser:
 class _Own(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
+
+
+def _takes_list(option: str) -> bool:
+    return option.startswith(("--grid.", "--over."))
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

@@ -59,7 +59,8 @@ class Request:
     seeds: int | list[int] | Literal["auto"] = field(
         default=1,
         metadata=said(
-            f"trials per cell: 5 means seeds {FIRST_SEED} to {FIRST_SEED + 4}; '[1, 7]' means those two; "
+            "how often each combination of values is trained, each time with another seed: "
+            f"5 means seeds {FIRST_SEED} to {FIRST_SEED + 4}; '[1, 7]' means those two; "
             "auto adds seeds where they decide something"
         ),
     )
@@ -68,9 +69,7 @@ class Request:
     )
     jobs: int | Literal["auto"] = field(
         default="auto",
-        metadata=said(
-            "trials side by side, in processes of their own; 0 runs them in this process; auto: one per core"
-        ),
+        metadata=said("trials side by side, in worker processes; 0 runs them in this process; auto: one per core"),
     )
     launcher: Literal["local", "ray"] = field(
         default="local", metadata=said("this machine, or a Ray cluster that is there")
@@ -82,8 +81,8 @@ class Request:
     matters: float | None = field(
         default=None,
         metadata=said(
-            "the smallest difference of the monitor that matters: cells within it of the best are as good; default: "
-            "the sweep's own, else 0.001 (a tenth of a point) of an accuracy"
+            "the smallest difference that matters: what lies within it of the best is as good; default: the sweep's "
+            "own, else 0.001 (a tenth of a point) of an accuracy"
         ),
     )
     log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))

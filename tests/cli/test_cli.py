@@ -86,6 +86,19 @@ def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_n
     assert (folder / "results.jsonl").read_bytes() == before
 
 
+def test_what_to_do_next_is_said_at_the_end_once_all_has_ended(sweep, tmp_path, capsys):
+    sweep = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]}, then="Next: the width.")
+
+    class Stop(SweepCallback):
+        def on_trial_end(self, trial, result):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    here(sweep, tmp_path, "--max_epochs", "1", callbacks=[Stop()])
+    assert "Next: the width." not in capsys.readouterr().out
+    here(sweep, tmp_path, "--max_epochs", "1")
+    assert capsys.readouterr().out.splitlines()[-1] == "Next: the width."
+
+
 def test_fresh_runs_anew_and_keeps_the_old_folder(command, sweep):
     flags = ("--jobs", "0", "--accelerator", "cpu", "--max_epochs", "1", "--grid.lr", "[0.1]")
     earlier = ResultStore(command.folder / "lightning_logs" / "tiny")

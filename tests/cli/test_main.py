@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image, ImageDraw
 
 from nnhp_torch.__main__ import main
 
@@ -100,7 +101,31 @@ def test_predictions_are_a_line_per_image(run):
     run("fit", "--trainer.max_epochs", "1")
     lines = run("predict", "--ckpt_path", str(FIT / "version_0" / "checkpoints" / "last.ckpt")).splitlines()
     assert [line.split("\t")[0] for line in lines] == [str(i) for i in range(30)]
-    assert all(0 <= int(line.split("\t")[1]) <= 9 and line.endswith("%") for line in lines)
+    for _, digit, chance, other, less in (line.split("\t") for line in lines):
+        assert {int(digit), int(other.removeprefix("or "))} < set(range(10))
+        assert float(chance.rstrip("%")) >= float(less.rstrip("%"))
+
+
+def test_of_ones_own_pictures_it_shows_what_the_network_saw_and_names_those_that_it_could_not_read(run, capsys):
+    run("fit", "--trainer.max_epochs", "1")
+    made = ["--ckpt_path", str(FIT / "version_0" / "checkpoints" / "last.ckpt")]
+    Path("mine").mkdir()
+    picture = Image.new("L", (60, 60), "white")
+    ImageDraw.Draw(picture).line([(30, 10), (30, 50)], fill="black", width=5)
+    picture.save("mine/one.png")
+    asked = ["predict", *made, "--data", "DigitImages", "--data.folder", "mine"]
+    line, seen = run(*asked).splitlines()
+    assert line.startswith("one.png\t")
+    assert seen.startswith("Seen     lightning_logs/seen.png")
+    with Image.open("lightning_logs/seen.png") as sheet:
+        assert sheet.width > 28
+    Path("mine/bad.png").write_text("text")
+    with pytest.raises(SystemExit) as raised:
+        run(*asked)
+    out, err = capsys.readouterr()
+    assert raised.value.code == 1
+    assert out.startswith("one.png\t")
+    assert err == "python -m nnhp_torch predict: mine/bad.png is no picture that can be read\n"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +136,7 @@ def test_predictions_are_a_line_per_image(run):
         (["validate", "--ckpt_path", "none.ckpt"], "there is no checkpoint at none.ckpt"),
         (["predict"], "--ckpt_path is needed: without it predict would use random weights"),
         (["fit", "--data", "DigitImages", "--data.folder", "."], "there is no picture"),
+        (["fit", "--data", "DigitImages", "--data.folder", "never"], "nnhp_torch: there is no folder never ("),
     ],
 )
 def test_a_wrong_value_is_refused_with_exit_status_2(run, capsys, flags, said):

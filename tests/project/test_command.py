@@ -201,7 +201,7 @@ REFUSED = {
     "no key is called 'dropout'": ["--grid.dropout", "[2, 3]"],
     "model.width should be int, not 'wide'": ["--grid.model.width", "[2, wide]"],
     "model.lr should be float, not 'fast'": ["--grid.model.width", "[2]", "--base.model.lr", "fast"],
-    "--grid.model.width needs a list": ["--grid.model.width", "2"],
+    "--grid.model.width needs a list": ["--grid.model.width", "[]"],
     "trainer.fast_dev_run cannot be True": ["--grid.model.width", "[2]", "--base.trainer.fast_dev_run", "true"],
     "ckpt_path cannot be set": ["--grid.model.width", "[2]", "--base.ckpt_path", "some.ckpt"],
     "trainer.max_steps cannot be 7": ["--grid.trainer.max_steps", "[7]"],
@@ -209,7 +209,7 @@ REFUSED = {
     "seed_everything is not an axis": ["--grid.seed_everything", "[1, 2]"],
     "there is nothing to vary": [],
     "never.yaml": ["--grid.model.width", "[2]", "-c", "never.yaml"],
-    "unrecognized arguments: --jbos 2": ["--grid.model.width", "[2]", "--jbos", "2"],
+    "there is no --jbos: did you mean --jobs?": ["--grid.model.width", "[2]", "--jbos", "2"],
 }
 
 

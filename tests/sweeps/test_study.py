@@ -97,7 +97,7 @@ def test_the_study_runs_sums_up_and_goes_on_where_it_was(study, tmp_path):
 
 def test_a_wrong_name_is_refused_before_anything_is_run(study, tmp_path):
     _, err = study("--only", "[batchsize]", "--log_dir", str(tmp_path), expect=2)
-    assert "no sweep is called 'batchsize'; there are layers_nodes, " in err
+    assert "no sweep is called 'batchsize'; did you mean batch_size? There are layers_nodes, " in err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 

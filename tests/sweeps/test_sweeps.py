@@ -1,12 +1,16 @@
 """Every sweep: its grid is the article's, its values reach the network, and it runs."""
 
 import importlib
+import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import sweeps
 from nnhp_torch.cli import main as cli
+from sweeps.__main__ import CHAIN, load
 
 FILES = {path.stem for path in Path(sweeps.__file__).parent.glob("*.py") if not path.stem.startswith("_")}
 NAMES = sorted(FILES - {"search", "reference"})  # which are no grids
@@ -43,8 +47,8 @@ def test_the_batch_sizes_and_their_base_are_the_articles():
         (["--grid.batch_size", "[2000"], "grid.batch_size"),
         (["--grid.batch_size", "[50001]"], "batch_size must be at most 50000, the training images"),
         (["--protocol", "article", "--grid.batch_size", "[60001]"], "batch_size must be at most 60000"),
-        (["--grid.lr", "[0.1]"], "grid.lr"),
-        (["--base.batch_size", "5"], "base.batch_size"),
+        (["--grid.lr", "[0.1]"], "lr does not vary here: --base.lr"),
+        (["--base.batch_size", "5"], "batch_size is what varies here: --grid.batch_size"),
         (["--base.lr", "0"], "lr must be a number above 0, not 0"),
         (["--base.lr", ".nan"], "lr must be a number above 0, not nan"),
         (["--base.lr", ".inf"], "lr must be a number above 0"),
@@ -93,3 +97,19 @@ def test_the_batch_size_sweep_runs_on_real_mnist(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "Winner: batch_size=5000 with val_accuracy=0.8" in out or "val_accuracy=0.9" in out
     assert (tmp_path / "batch_size" / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("command", ["sweeps.batchsize", "sweeps.batchsize.more"])
+def test_a_module_that_is_no_sweep_is_answered_with_the_nearest_name(command):
+    done = subprocess.run([sys.executable, "-m", command, "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "did you mean batch_size? There are activation, " in done.stderr
+
+
+def test_each_of_the_articles_sweeps_says_which_comes_next():
+    for name, following in itertools.pairwise(CHAIN):
+        said = importlib.import_module(f"sweeps.{name}").SWEEP.then
+        assert said.endswith(f"python -m sweeps.{following}")
+        assert all(f"{setting}={value}" in said for setting, value in CHAIN[name].items())
+    assert "the article's last grid" in importlib.import_module(f"sweeps.{following}").SWEEP.then
+    assert load("dropout", {}, {}).then == "", "the study goes on by itself"

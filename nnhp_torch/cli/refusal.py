@@ -1,0 +1,85 @@
+"""What a parser refuses, in words: which option, what it needs, and what was meant by one that there is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+
+ALIKE = 0.7  # names that share so much of their letters are taken for one another
+FAR = 0.6  # and those that share less, for nothing
+
+WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "NoneType": "null"}
+
+
+def in_words(message: str, known: Mapping[str, str]) -> str:
+    """A parser's message in one line that needs no Python.
+
+    Args:
+        message: what argparse or jsonargparse says.
+        known: option → its help text.
+
+    Example:
+        >>> in_words("unrecognized arguments: --epochs 3", {"--max_epochs": "epochs"})
+        'there is no --epochs: did you mean --max_epochs?'
+    """
+    line = " ".join(message.split())
+    if found := re.search(r"unrecognized arguments: (\S+)", line):
+        given = found[1].partition("=")[0]
+        return meant(given, known) if given.startswith("--") else f"{found[1]} belongs to no option"
+    if found := re.search(r"Option '(\S+)' is not accepted", line):
+        return meant(f"--{found[1]}", known)
+    if found := re.search(r"argument (--[^/:]+)\S*: expected one argument", line):
+        return f"{found[1]} needs a value"
+    if found := re.search(r"Errors: - (?!Expected)(.+?)\.? - Expected", line):  # raised where the value was used
+        return found[1]
+    if found := re.search(r'Parser key "(\S+?)":.*(?:Got value|Given value): (.*)', line):
+        needed = [
+            _kind(of) for of in re.findall(r"Expected a (<class '\w+'>|list\[\w+\]|typing\.Literal\[.*?\])", line)
+        ]
+        if needed:
+            return f"--{found[1]} needs {' or '.join(dict.fromkeys(needed))}, not {found[2]}"
+    return line
+
+
+def _kind(of: str) -> str:
+    """A type as people call it."""
+    if of.startswith("typing.Literal"):
+        return "one of " + ", ".join(re.findall(r"'(\w+)'", of))
+    name = of.removeprefix("<class '").removesuffix("'>")
+    return WORDS.get(name, "a list")
+
+
+def meant(given: str, known: Mapping[str, str]) -> str:
+    """Says that there is no such option, and which one it may stand for: by its name, else by its help text.
+
+    Args:
+        given: as it was typed, `--base.lr`.
+        known: option → its help text.
+    """
+    group, _, name = given.removeprefix("--").rpartition(".")
+    words = re.sub("[-_]", " ", name.lower())
+    mentioned = re.compile(rf"\b{re.escape(words.removesuffix('s'))}s?\b")
+    names = {option: option.removeprefix("--").rpartition(".")[2] for option in known}
+
+    def likeness(option: str) -> tuple[float, bool]:
+        said, alike = known[option].lower(), SequenceMatcher(None, names[option].lower(), name.lower()).ratio()
+        signs = {
+            5.0: names[option] == name,
+            4.0: said.partition(";")[0] == words,
+            3.0: said.startswith(f"{words} "),
+            2 + alike: alike >= ALIKE,
+            2.0: mentioned.search(said),
+            alike: alike >= FAR,
+        }
+        same_group = option.startswith(f"--{group}.")
+        return max((likely for likely, sign in signs.items() if sign), default=0.0), same_group
+
+    nearest = max(known, key=likeness, default="")
+    if not nearest or not likeness(nearest)[0]:
+        return f"there is no {given}"
+    if names[nearest] == name and (group, nearest) == ("base", f"--grid.{name}"):
+        return f"{name} is what varies here: {nearest} gives its values"
+    if names[nearest] == name and (group, nearest) == ("grid", f"--base.{name}"):
+        return f"{name} does not vary here: {nearest} gives its value in every trial"
+    return f"there is no {given}: did you mean {nearest}?"
