@@ -195,7 +195,7 @@ class PrintPredictions(L.Callback):
 
 
 def _texts(name: str, told: tuple[str, str]) -> dict[str, str]:
-    """What --help begins with."""
+    """The usage and the text that --help begins with."""
     example, about = told
     return {"usage": f"{PROG} {name} [--option value …]", "description": f"{about}\n\nExample: {PROG} {name} {example}"}
 

@@ -36,7 +36,7 @@ def before(sweep: str | None) -> TrialConfig:
 
 
 def after(sweep: str) -> str:
-    """What the article does next, after one of its sweeps."""
+    """The sentence about what the article does after one of its sweeps."""
     names = list(CHAIN)
     chosen = ", ".join(f"{name}={value}" for name, value in CHAIN[sweep].items())
     if sweep == names[-1]:

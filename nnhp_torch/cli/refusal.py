@@ -1,4 +1,4 @@
-"""What a parser refuses, in words: which option, what it needs, and what was meant by one that there is not."""
+"""A parser's refusals in words: which option, what it needs, and what was meant by one that there is not."""
 
 from __future__ import annotations
 
