@@ -7,6 +7,7 @@ import shlex
 from typing import Any, Optional
 
 from lightning.pytorch.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.project.loading import NoProject, load
 
@@ -18,12 +19,18 @@ FACTORIES = {
 
 
 def fit_classes(source: str) -> None:
-    """Fits what `--model package.Net --data package.Data` names, on arguments from its own LightningCLI."""
+    """Fits what `--model package.Net --data package.Data` names, on arguments from its own LightningCLI.
+
+    Raises:
+        NoProject: there is no such class, or nothing to train on.
+    """
     named = dict(zip(*[iter(shlex.split(source))] * 2, strict=True))
     model, data = (_find(named[flag]) if flag in named else None for flag in ("--model", "--data"))
     _expect_factories(model)
     # Its hyperparameters are what it is given, as if it were made by hand, not the configuration of that.
     cli = LightningCLI(model, data, run=False, save_config_callback=None, load_from_checkpoint_support=False)
+    if data is None and not is_overridden("train_dataloader", cli.model):
+        raise NoProject(f"{model.__name__} has no train_dataloader of its own: name its LightningDataModule by --data")
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
 
 

@@ -231,6 +231,7 @@ NO_PROJECT = {
     "trains without a LightningCLI": ["--cli", "foreign:by_hand"],
     "ckpt_path cannot be set": ["--cli", "foreign:from_a_checkpoint", "--max_epochs", "2"],
     "there is no class foreign.Nte": ["--model", "foreign.Nte"],
+    "Net has no train_dataloader of its own: name its": ["--model", "foreign.Net", "--max_epochs", "2"],
     "a project is named by --cli, or by its classes": [],
     "foreign:never never calls Trainer.fit": ["--cli", "foreign:never", "--max_epochs", "2"],
     "for how many epochs?": ["--cli", "foreign:with_loaders"],
