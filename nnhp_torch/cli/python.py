@@ -23,6 +23,7 @@ from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.csv import table_of
+from nnhp_torch.report.drawing import plain_text
 from nnhp_torch.report.table import columns, table
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.worker import end_if_imported
@@ -72,10 +73,11 @@ class Finished(Outcome):
         return Shown(out.file.getvalue().rstrip(), columns(self.sweep, gathered, found))  # type: ignore[attr-defined]
 
     def figure(self) -> Figure:
-        """The picture of all cells, a matplotlib figure."""
+        """The picture of all cells: a matplotlib figure, which Jupyter shows."""
         from nnhp_torch.report import figures
 
-        return figures.draw(self, cells(self))
+        with plain_text():
+            return figures.draw(self, cells(self))
 
     def frame(self) -> Any:
         """A row per trial, as in results.csv: a pandas DataFrame.

@@ -115,6 +115,7 @@ class Run:
     def execute(self) -> int:
         """Runs the sweep as the command line does: what goes wrong is said in a line; returns the exit status."""
         folder = self.store.folder
+        self.interrupt.leaves = True
         try:
             outcome = self.perform()
         except WrongUsage as error:
@@ -192,10 +193,14 @@ def _status(outcome: Outcome, interrupt: _Interrupt) -> int:
 
 
 class _Interrupt:
-    """Ctrl-C or SIGTERM asks for a tidy end; a second one ends at once."""
+    """Ctrl-C or SIGTERM asks for a tidy end; a second one ends at once.
+
+    That ends the process, if a command line started it (`leaves`); else the call, because a notebook has more to lose.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.leaves = False
         self._before: dict[int, Any] = {}
 
     def requested(self) -> bool:
@@ -213,6 +218,8 @@ class _Interrupt:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
+            if not self.leaves:
+                raise KeyboardInterrupt
             if os.isatty(1):
                 os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides
             os._exit(128 + number)  # workers see that their parent is gone, and end

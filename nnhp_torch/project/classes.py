@@ -25,7 +25,7 @@ def fit_classes(source: str) -> None:
         NoProject: there is no such class, or nothing to train on.
     """
     named = dict(zip(*[iter(shlex.split(source))] * 2, strict=True))
-    model, data = (_find(named[flag]) if flag in named else None for flag in ("--model", "--data"))
+    model, data = _find(named["--model"]), _find(named["--data"]) if "--data" in named else None
     _expect_factories(model)
     # Its hyperparameters are what it is given, as if it were made by hand, not the configuration of that.
     cli = LightningCLI(model, data, run=False, save_config_callback=None, load_from_checkpoint_support=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, repeated
 from nnhp_torch.report import all_cells, further, large, panels
+from nnhp_torch.report.drawing import figure_class
 from nnhp_torch.report.look import DPI, GREY, LABEL, WIDTH
 from nnhp_torch.report.scale import Scale
 from nnhp_torch.report.words import same_in_words
@@ -25,15 +26,13 @@ HEIGHT = 4.6  # of the picture of all cells, in inches
 
 def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
     """The picture of all cells above the article's panels, one for each cell; of many cells a picture that has room."""
-    from matplotlib.figure import Figure
-
     sweep, few = outcome.sweep, len(gathered) <= MOST
     below = textwrap.wrap(subtitle(sweep, gathered), LETTERS)
     heights = [0.42 + 0.17 * len(below), HEIGHT if few else large.height(gathered)]
     heights += [0.4 + 2.2 * panels.shape(gathered)[0]] if few else []
     metrics = further.shown(sweep, gathered) if few else []
     heights += [further.HEIGHT] * bool(metrics)
-    figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
+    figure = figure_class()(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
     head, above, *beneath = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     head.text(0.008, 1 - 0.12 / heights[0], sweep.name.replace("_", " "), fontsize=15, fontweight="bold", va="top")
     head.text(0.008, 0.02, "\n".join(below), fontsize=LABEL, color=GREY, va="bottom")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnhp_torch.core.files import replacing
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells
 from nnhp_torch.report import board
+from nnhp_torch.report.drawing import plain_text, png
 from nnhp_torch.report.markdown import in_markdown
 from nnhp_torch.report.words import why_undrawn
 
@@ -72,26 +72,11 @@ def publish(
         board.write(_run(path, run), tag, path.read_bytes(), step, words)
 
 
-@contextmanager
-def plain_text() -> Iterator[None]:
-    """Draws a label's dollar signs as such, and what the font lacks as a box without a word about it."""
-    import matplotlib
-
-    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        yield
-
-
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG of 256 colours, a third of the size, and replaces the old one in one step."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()  # once: savefig draws all of it twice, to lay the panels out
-    drawn = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
+    """Writes a PNG, and replaces the old one in one step."""
+    drawn = png(figure)
     with replacing(path) as replacement:
-        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(replacement, "png", optimize=True)
+        replacement.write_bytes(drawn)
 
 
 def withdraw(path: Path, run: str | None = None) -> None:

@@ -17,6 +17,8 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.report.look import BLUE, TERMINAL
+from nnhp_torch.report.notebook import NotebookLive
+from nnhp_torch.report.terminal import in_notebook
 
 # Words beside the colours, so that nothing depends on seeing them.
 MARKS = {
@@ -29,7 +31,7 @@ MARKS = {
 
 
 class ProgressReport(SweepCallback):
-    """One bar for the whole sweep and a line per running trial; plain lines if there is no terminal."""
+    """One bar for the whole sweep and a line per running trial, in a terminal or a notebook; else plain lines."""
 
     def __init__(self, out: Console) -> None:
         self.out = out
@@ -46,7 +48,11 @@ class ProgressReport(SweepCallback):
         self.start = time.monotonic()
         self.before = 0  # epochs that the time since `start` has not seen: the first one, and those of earlier runs
         self.task: TaskID | None = None
-        self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
+        self.live: Live | NotebookLive | None = None
+        if in_notebook():
+            self.live = NotebookLive(self._render)
+        elif out.is_terminal:
+            self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
 
     def on_sweep_start(self, outcome: Outcome) -> None:
         missing = outcome.missing
@@ -63,7 +69,7 @@ class ProgressReport(SweepCallback):
         self.out.print(
             Text.assemble((outcome.sweep.name, "bold"), f": {self.up_to}{count(self.total, 'trial')} to run{known}")
         )
-        if self.out.is_terminal:
+        if self.live:
             epochs = sum(trial.config.max_epochs for trial in missing)
             epochs += outcome.unchosen * outcome.sweep.base.max_epochs
             self.task = self.bar.add_task(outcome.sweep.name, total=epochs, trials=self._trials(), left="")
@@ -71,6 +77,7 @@ class ProgressReport(SweepCallback):
 
     def on_trial_start(self, trial: Trial) -> None:
         self.running[trial.key] = (trial, 0, "starting")
+        self._refresh()
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
         value = metrics.get(standing(self.monitor, metrics))
@@ -99,7 +106,13 @@ class ProgressReport(SweepCallback):
             self.out.print(Text(f"  {note}", style=TERMINAL["warning"]))
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        self.live.stop()
+        if self.live:
+            self.live.stop()
+
+    def _refresh(self) -> None:
+        """Shows what has happened where nothing else asks for it eight times a second."""
+        if isinstance(self.live, NotebookLive):
+            self.live.refresh()
 
     def _title(self, trial: Trial) -> str:
         """Its cell, and which of the cell's trials it is, if there are several."""
@@ -114,6 +127,7 @@ class ProgressReport(SweepCallback):
             seconds = time.monotonic() - self.start
             left = remaining(seconds, done - self.before, total - self.before)
             self.bar.update(self.task, completed=done, trials=self._trials(), left=left and self.up_to + left)
+            self._refresh()
 
     def _trials(self) -> str:
         return f"{self.ended}/{self.up_to}{self.total} trials"

@@ -27,7 +27,15 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in letters), error.end
 
 
+NOTEBOOK = 100  # letters that a cell's output has room for, as most people see it
+
 codecs.register_error("nnhp_torch.spell", _spell)
+
+
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 class Terminal(Console):
@@ -43,14 +51,15 @@ class Terminal(Console):
             markup=False,
             emoji=False,
             highlight=False,
-            **settings,
+            # In a notebook too it is plain text, although Jupyter asks for colours: they would be letters elsewhere.
+            **{"force_jupyter": False, "force_terminal": False if in_notebook() else None, **settings},
         )
         if not self.is_terminal and "COLUMNS" not in os.environ and "width" not in settings:
-            self.width = 120
+            self.width = NOTEBOOK if in_notebook() else 120
 
     def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
         """Prints; text stays on one line if it is piped into a file, in which people search by lines."""
-        if soft_wrap is None and not self.is_terminal:
+        if soft_wrap is None and not self.is_terminal and not in_notebook():
             soft_wrap = all(isinstance(part, (str, Text)) for part in objects)
         super().print(*objects, soft_wrap=soft_wrap, **settings)
 

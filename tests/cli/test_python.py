@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import signal
 import sys
 
 import pytest
@@ -66,6 +67,17 @@ def test_callbacks_of_ones_own_are_told(small):
 
     small.run(jobs=0, accelerator="cpu", callbacks=[Listening()])
     assert heard == [("lr=0.1", 1), ("lr=0.1", 2), ("lr=0.001", 1), ("lr=0.001", 2)]
+
+
+def test_a_second_ctrl_c_ends_the_call_and_not_the_process_which_may_be_a_notebooks(small):
+    class Impatient(SweepCallback):
+        def on_epoch_end(self, trial, epoch, metrics):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    outcome = small.run(jobs=0, accelerator="cpu", callbacks=[Impatient()])
+    assert outcome.interrupted
+    assert small.run(jobs=0, accelerator="cpu").successful
 
 
 @pytest.mark.parametrize(
