@@ -27,11 +27,12 @@ from nnhp_torch.core.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import figures
 from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport, write
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.pictures import save
 from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.table import CsvReport, TableReport
+from nnhp_torch.report.table import TableReport
 from nnhp_torch.run.local import Workers
 from nnhp_torch.run.runtime import Runtime
 

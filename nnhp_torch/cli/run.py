@@ -26,10 +26,11 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.table import CsvReport, TableReport, console
+from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.local import InProcess, Workers, is_importable
 from nnhp_torch.run.request import Request

@@ -9,11 +9,41 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.files import replacing
+from nnhp_torch.core.grid import defaults
 from nnhp_torch.core.names import is_number, is_plain, text, visible
 from nnhp_torch.core.objective import Mode, Objective, standing
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult, logged
-from nnhp_torch.core.verdict import Verdict
+from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.summary import Cell, cells
+from nnhp_torch.core.verdict import Verdict, verdicts
+
+
+class CsvReport(SweepCallback):
+    """`results.csv`: a row a trial; `verdicts.csv`: a row a cell, once cells have several trials."""
+
+    writes = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        if outcome.results:
+            sweep = outcome.sweep
+            path, mode = self.folder / "results.csv", sweep.objective.mode
+            usual = defaults(sweep.base)
+            earlier = [trial.key for trial in outcome.earlier]
+            results = [*outcome.ordered, *(outcome.results[key] for key in earlier)]
+            write_results(path, results, sweep.monitor, mode, usual, list(outcome.replicates), sweep.shows, earlier)
+            self._write_verdicts(sweep, cells(outcome))
+
+    def _write_verdicts(self, sweep: Plan, gathered: list[Cell]) -> None:
+        path = self.folder / "verdicts.csv"
+        if any(cell.trials > 1 for cell in gathered):
+            write_verdicts(path, sweep, verdicts(sweep, gathered))
+        else:
+            path.unlink(missing_ok=True)  # it would show an earlier state
 
 
 def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> None:

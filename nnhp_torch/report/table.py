@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nnhp_torch.core.grid import defaults
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.names import label
 from nnhp_torch.core.outcome import Outcome
@@ -23,7 +21,6 @@ from nnhp_torch.core.steadiness import jumping
 from nnhp_torch.core.summary import Cell, cells, of_training, ranking, twin, winner
 from nnhp_torch.core.verdict import Verdict, verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
-from nnhp_torch.report.csv import write_results, write_verdicts
 from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.progress import count, last_line, up_to
 from nnhp_torch.report.terminal import Terminal
@@ -39,32 +36,6 @@ if TYPE_CHECKING:
 def console() -> Console:
     """Standard output."""
     return Terminal()
-
-
-class CsvReport(SweepCallback):
-    """`results.csv`: a row a trial; `verdicts.csv`: a row a cell, once cells have several trials."""
-
-    writes = True
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_sweep_end(self, outcome: Outcome) -> None:
-        if outcome.results:
-            sweep = outcome.sweep
-            path, mode = self.folder / "results.csv", sweep.objective.mode
-            usual = defaults(sweep.base)
-            earlier = [trial.key for trial in outcome.earlier]
-            results = [*outcome.ordered, *(outcome.results[key] for key in earlier)]
-            write_results(path, results, sweep.monitor, mode, usual, list(outcome.replicates), sweep.shows, earlier)
-            self._write_verdicts(sweep, cells(outcome))
-
-    def _write_verdicts(self, sweep: Plan, gathered: list[Cell]) -> None:
-        path = self.folder / "verdicts.csv"
-        if any(cell.trials > 1 for cell in gathered):
-            write_verdicts(path, sweep, verdicts(sweep, gathered))
-        else:
-            path.unlink(missing_ok=True)  # it would show an earlier state
 
 
 class TableReport(SweepCallback):

@@ -8,8 +8,7 @@ from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import overview
-from nnhp_torch.report.csv import write_results
-from nnhp_torch.report.table import CsvReport
+from nnhp_torch.report.csv import CsvReport, write_results
 from nnhp_torch.report.terminal import Terminal
 
 

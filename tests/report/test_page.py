@@ -18,11 +18,11 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.core.verdict import verdicts
+from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page.axis import axis_of
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.markup import tag
-from nnhp_torch.report.table import CsvReport
 
 HOSTILE = "<script>alert(1)</script></style><img src=x onerror=alert(2)>\"onload='alert(3)'\x1b[2J"
 

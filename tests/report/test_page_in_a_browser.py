@@ -13,8 +13,8 @@ from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.table import CsvReport
 
 NARROW, WIDE = 390, 1280
 LAST_TABLE = """
