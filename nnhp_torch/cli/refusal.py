@@ -38,14 +38,17 @@ def in_words(message: str, known: Mapping[str, str]) -> str:
             _kind(of) for of in re.findall(r"Expected a (<class '\w+'>|list\[\w+\]|typing\.Literal\[.*?\])", line)
         ]
         if needed:
-            return f"--{found[1]} needs {' or '.join(dict.fromkeys(needed))}, not {found[2]}"
+            *first, last = dict.fromkeys(needed)
+            kinds = f"{', '.join(first)} or {last}" if first else last
+            return f"--{found[1]} needs {kinds}, not {found[2]}"
     return line
 
 
 def _kind(of: str) -> str:
     """A type as people call it."""
     if of.startswith("typing.Literal"):
-        return "one of " + ", ".join(re.findall(r"'(\w+)'", of))
+        words = re.findall(r"'(\w+)'", of)
+        return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
     name = of.removeprefix("<class '").removesuffix("'>")
     return WORDS.get(name, "a list")
 

@@ -50,7 +50,10 @@ def _cells(sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResul
     base = base_of(vars(sweep.base))
     met = {repr(dict(trial.cell)) for trial in trials}
     for result in known.values():
-        cell = {axis: result.config.get(axis, usual[axis]) for axis in sweep.axes}
+        settings = {**usual, **result.cell, **result.config}
+        if not settings.keys() >= sweep.axes.keys():  # a project's, at which its code has a default of its own
+            continue
+        cell = {axis: settings[axis] for axis in sweep.axes}
         if repr(cell) not in met and base_of(result.config) == base:
             met.add(repr(cell))
             yield cell

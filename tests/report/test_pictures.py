@@ -82,7 +82,7 @@ def test_tensorboard_has_the_answer_and_the_table_with_the_figure_at_the_last_ep
 
 def test_where_no_epoch_ends_no_picture_is_named_or_left(sweep, store):
     _run(sweep, store, FakeLaunch())
-    other = dataclasses.replace(sweep, axes={"lr": [0.5]})
+    other = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, max_epochs=4), axes={"lr": [0.5]})
     failed = FakeLaunch({trial.label: TrialResult.of(trial, "failed", "no") for trial in other.trials()})
     assert "Figure   none, because no trial has finished an epoch" in _run(other, store, failed)
     assert _pictures(store) == []

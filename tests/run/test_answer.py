@@ -99,7 +99,7 @@ def test_the_same_module_and_data_give_the_same_result_in_whatever_form_build_an
         (Setup(net(), toy.ToyData(), trainer={"precision": 16}), "give it on the command line, as --precision"),
         (Setup(net(), toy.ToyData(), trainer={"gradient_clip": 1}), "it may set accumulate_grad_batches"),
         (Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": torch.tensor(3)}), "a plain value here, not Tensor"),
-        (Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": math.inf}), "should be finite, for the ledger"),
+        (Setup(net(), toy.ToyData(), trainer={"gradient_clip_val": math.inf}), "should be finite, so that the ledger"),
     ],
 )
 def test_any_other_answer_is_refused_in_a_sentence(answer, sentence):

@@ -314,7 +314,7 @@ def main(*args):
         (["--grid.dropout", "[0.5, 1.5]"], "dropout must be a number at least 0 and below 1"),
         (["--grid.momentum", "[null, 0.9]"], "a range needs its lower end"),
         (["--grid.optimizer", "[Adam, sgd]"], "did you mean SGD?"),
-        (["--base.lr", "0.1"], "base.lr"),
+        (["--base.lr", "0.1"], "lr is what varies here: --grid.lr"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
