@@ -22,9 +22,10 @@ from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
+from nnhp_torch.report.columns import columns
 from nnhp_torch.report.csv import table_of
 from nnhp_torch.report.drawing import plain_text
-from nnhp_torch.report.table import columns, table
+from nnhp_torch.report.table import table
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.worker import end_if_imported
 

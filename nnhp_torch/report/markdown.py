@@ -8,7 +8,8 @@ from nnhp_torch.core.names import visible
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, ranking, winner
 from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report.table import MOST_ROWS, columns, short
+from nnhp_torch.report.columns import columns, short
+from nnhp_torch.report.table import MOST_ROWS
 from nnhp_torch.report.words import answer, claim, why_no_winner
 
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import logging
-import signal
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, wait
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -22,13 +15,12 @@ from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
 from nnhp_torch.run.board import Board, answers
+from nnhp_torch.run.cluster import Head, connected, last_line
 from nnhp_torch.run.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.worker import attempt, get_ready, prepare
 
-PATIENCE = 20  # seconds for which the cluster's head may not answer
 RETRIES = 3  # of a trial whose node or process goes away
-T = TypeVar("T")
 
 
 class RayTasks:
@@ -63,7 +55,7 @@ class RayTasks:
         first = next(trials, None)
         if first is None:
             return
-        with _connected(self.address):
+        with connected(self.address):
             self.ask = Head().ask
             self.needs = self._needs()
             if self._prepared(first, listener):
@@ -82,7 +74,7 @@ class RayTasks:
         except ClusterLost:
             raise
         except Exception as failure:  # the node cannot even load the task
-            reason = _last_line(failure)
+            reason = last_line(failure)
             raise PreparationError(f"no trial can run there: {reason}. Every node needs this package") from failure
         if error is not None:
             raise error
@@ -140,44 +132,6 @@ class RayTasks:
         return max(1, int(room))
 
 
-class Head:
-    """Asks Ray, and notices when the cluster's head goes away meanwhile.
-
-    Ray itself waits for its head for a minute, inside of whatever call it is in, and then ends this process.
-    """
-
-    def __init__(self) -> None:
-        self.address = ray.get_runtime_context().gcs_address
-        self.answered = time.monotonic()
-
-    def ask(self, call: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Returns what `call` returns.
-
-        Raises:
-            ClusterLost: the head has not answered for `PATIENCE` seconds.
-        """
-        answer: Future[T] = Future()
-        threading.Thread(target=_fulfil, args=(answer, call, args, options), daemon=True).start()
-        while True:
-            if _answers_at(self.address):
-                self.answered = time.monotonic()
-            elif time.monotonic() - self.answered > PATIENCE:
-                raise ClusterLost(
-                    f"the head of the Ray cluster at {self.address} has gone. Start one and run the same "
-                    "command again: what has ended is in the ledger, and each trial goes on from its checkpoint "
-                    "on a shared disk."
-                )
-            if wait([answer], timeout=0.5).done:
-                return answer.result()
-
-
-def _fulfil(answer: Future[T], call: Callable[..., T], args: Any, options: Any) -> None:
-    try:
-        answer.set_result(call(*args, **options))
-    except BaseException as error:  # it is raised where the answer is awaited
-        answer.set_exception(error)
-
-
 class NodeLeaves(RuntimeError):
     """The trial's process was asked to end while the sweep goes on: the trial is for another node."""
 
@@ -219,54 +173,7 @@ def _result(task: Any, trial: Trial) -> TrialResult:
     try:
         result: TrialResult | OSError = ray.get(task)
     except RayError as error:
-        return TrialResult.of(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {_last_line(error)}")
+        return TrialResult.of(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {last_line(error)}")
     if isinstance(result, OSError):
         raise result  # a full disk, which the next trial would find full as well
     return result
-
-
-def _last_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip().rstrip(".") if lines else type(error).__name__
-
-
-def _answers_at(address: str) -> bool:
-    try:
-        _knock(address)
-    except OSError:
-        return False
-    return True
-
-
-def _knock(address: str) -> None:
-    """An OSError if nothing listens at `host:port`, which Ray would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-
-
-@contextlib.contextmanager
-def _connected(address: str) -> Iterator[None]:
-    """A connection to the cluster, which is closed again unless it was there before.
-
-    Raises:
-        WrongUsage: no cluster answers.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        _knock(address)
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except Exception as error:
-        raise WrongUsage(f"no Ray cluster answers at {address}: {_last_line(error)}") from error
-    finally:
-        if in_main_thread:  # Ray has put its own handler in place of the sweep's
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        ray.shutdown()  # ends this driver's tasks

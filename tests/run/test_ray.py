@@ -182,15 +182,15 @@ import time
 from conftest import TinyConfig
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
-from nnhp_torch.run import ray
+from nnhp_torch.run import cluster, ray
 
-ray.PATIENCE = 4
+cluster.PATIENCE = 4
 
 
 # The head goes away at the worst moment: when it is just to be asked something.
 def room(self, room=ray.RayTasks._room):
     head = ray.ray.get_runtime_context().gcs_address
-    while os.path.exists(sys.argv[0] + ".kill") and ray._answers_at(head):
+    while os.path.exists(sys.argv[0] + ".kill") and cluster.answers_at(head):
         time.sleep(0.1)
     return room(self)
 

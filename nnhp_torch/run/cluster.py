@@ -1,0 +1,107 @@
+"""A connection to a Ray cluster, and a watch on its head while Ray is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
+
+import ray
+
+from nnhp_torch.core.errors import ClusterLost, WrongUsage
+
+PATIENCE = 20  # seconds for which the cluster's head may not answer
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[None]:
+    """A connection to the cluster, which is closed again unless it was there before.
+
+    Raises:
+        WrongUsage: no cluster answers.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _knock(address)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except Exception as error:
+        raise WrongUsage(f"no Ray cluster answers at {address}: {last_line(error)}") from error
+    finally:
+        if in_main_thread:  # Ray has put its own handler in place of the sweep's
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        ray.shutdown()  # ends this driver's tasks
+
+
+class Head:
+    """Asks Ray, and notices when the cluster's head goes away meanwhile.
+
+    Ray itself waits for its head for a minute, inside of whatever call it is in, and then ends this process.
+    """
+
+    def __init__(self) -> None:
+        self.address = ray.get_runtime_context().gcs_address
+        self.answered = time.monotonic()
+
+    def ask(self, call: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Returns what `call` returns.
+
+        Raises:
+            ClusterLost: the head has not answered for `PATIENCE` seconds.
+        """
+        answer: Future[T] = Future()
+        threading.Thread(target=_fulfil, args=(answer, call, args, options), daemon=True).start()
+        while True:
+            if answers_at(self.address):
+                self.answered = time.monotonic()
+            elif time.monotonic() - self.answered > PATIENCE:
+                raise ClusterLost(
+                    f"the head of the Ray cluster at {self.address} has gone. Start one and run the same "
+                    "command again: what has ended is in the ledger, and each trial goes on from its checkpoint "
+                    "on a shared disk."
+                )
+            if wait([answer], timeout=0.5).done:
+                return answer.result()
+
+
+def _fulfil(answer: Future[T], call: Callable[..., T], args: Any, options: Any) -> None:
+    try:
+        answer.set_result(call(*args, **options))
+    except BaseException as error:  # it is raised where the answer is awaited
+        answer.set_exception(error)
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of an error: what is wrong."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip().rstrip(".") if lines else type(error).__name__
+
+
+def answers_at(address: str) -> bool:
+    """Whether anything listens there."""
+    try:
+        _knock(address)
+    except OSError:
+        return False
+    return True
+
+
+def _knock(address: str) -> None:
+    """An OSError if nothing listens at `host:port`, which Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
