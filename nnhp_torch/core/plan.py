@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from nnhp_torch.core.looks import FIRST
 from nnhp_torch.core.objective import Mode, Objective
@@ -47,6 +47,8 @@ class Plan:
         ValueError: an axis is unknown; the monitor's name does not tell its direction; `matters` is not above 0; or
             `max_seeds` is not more than those that every cell of a race gets; or `shows` is a text.
     """
+
+    drawn: ClassVar[bool] = False  # whether cells are drawn while it runs, each with one seed
 
     name: str
     base: Any

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.grid import Sweep, Trial
@@ -44,6 +44,13 @@ class RecordedSweep(Sweep):
     def cells(self) -> Iterator[dict[str, Primitive]]:
         """The swept values of each cell, in the order in which they were first met."""
         yield from map(dict, self.met)
+
+
+@dataclass(frozen=True)
+class RecordedSearch(RecordedSweep):
+    """The same of a search, whose trials are called by their number and their key."""
+
+    drawn: ClassVar[bool] = True
 
 
 def recorded(
@@ -85,7 +92,9 @@ def recorded(
     repeats = _different(_some(result, (*replicates, "seed")) for result in results)
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
         repeats.sort(key=lambda repeat: repeat["seed"])
-    sweep = RecordedSweep(
+    drawn = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
+    kind = RecordedSearch if drawn else RecordedSweep
+    sweep = kind(
         results[0].sweep,
         base(),
         {axis: _different(cell[axis] for cell in met) for axis in axes},

@@ -82,7 +82,10 @@ def _of_one_seed(sweep: Plan, best: Verdict, others: Sequence[Verdict], known: I
     lead = f"ahead of {nearest.cell.label} by {amount(nearest.gap, objective)}"
     if not nearest.gap:
         lead = f"equal to {'; '.join(verdict.cell.label for verdict in others if not verdict.gap)}"
-    return f"Is it the best? Cannot be told from one seed: {lead}.\n{noise} --seeds 5 decides more."
+    more = "--seeds 5 decides more."
+    if sweep.drawn:
+        more = "Part of its lead is luck: --confirm 5 runs the best five on other seeds."
+    return f"Is it the best? Cannot be told from one seed: {lead}.\n{noise} {more}"
 
 
 def _answer(sweep: Plan, best: Verdict, others: Sequence[Verdict], kinds: dict[str, list[Verdict]]) -> str:

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from nnhp_torch.core.grid import SEMANTICS, Trial, departures
 from nnhp_torch.core.origin import name_of
@@ -81,6 +81,8 @@ class Search(Plan):
     Example:
         >>> search = Search("joint", Settings(), {"lr": Range(1e-4, 1e-1, log=True), "width": [32, 64]}, build)
     """
+
+    drawn: ClassVar[bool] = True
 
     axes: Mapping[str, Range | Sequence[Primitive]]
     unless: Mapping[str, tuple[str, Primitive]] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import FakeLaunch, completed
+from conftest import FakeLaunch, TinyConfig, completed
 
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.grid import Sweep
@@ -23,6 +23,7 @@ from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page.axis import axis_of
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.markup import tag
+from nnhp_torch.search.space import Range, Search
 
 HOSTILE = "<script>alert(1)</script></style><img src=x onerror=alert(2)>\"onload='alert(3)'\x1b[2J"
 
@@ -175,6 +176,19 @@ def test_a_ledger_alone_gives_the_same_page_again(sweep, store, capsys):
     report([str(store.folder), "--monitor", "val_loss"])
     assert "validation loss" in path.read_text()
     assert "the same in all 4, to the last digit: lr, width changes nothing here" in path.read_text()
+
+
+def test_a_searchs_page_says_that_it_is_one_and_advises_to_confirm_from_its_ledger_alone_too(store):
+    search = Search("joint", TinyConfig(), {"lr": Range(0.01, 0.1)}, build="toy:build")
+    for number, lr in enumerate([0.02, 0.05]):
+        trial = search.trial(number, {"lr": lr}, 123, "32-true", 1)
+        store.append(completed(trial, 0.9 + lr))
+    report([str(store.folder)])
+    text = unescape((store.folder / "report.html").read_text())
+    assert "A joint search over lr" in text
+    assert "--confirm 5 runs the best five on other seeds" in text
+    assert "--seeds 5" not in text
+    assert "How to make it again" not in text, "nobody has noted the command"
 
 
 def test_a_ledger_alone_gives_the_cells_in_the_order_of_the_grid_whichever_ended_first(sweep, store):

@@ -121,7 +121,8 @@ def kicker(part: Part) -> str:
     days = sorted(result.started[:10] for result in part.outcome.ordered if result.started)
     axes = list(part.sweep.axes)
     of = ", ".join(axes) if len(axes) <= WIDE else f"{len(axes)} settings"
-    return " · ".join(filter(None, (f"A sweep of {of}", days[-1] if days else "")))
+    kind = "A joint search over" if part.sweep.drawn else "A sweep of"
+    return " · ".join(filter(None, (f"{kind} {of}", days[-1] if days else "")))
 
 
 def _write(path: Path, title: str, body: Sequence[Html], known: Mapping[str, object]) -> None:

@@ -82,17 +82,13 @@ def made(outcome: Outcome, command: str) -> Html:
                     digests[name].append(digest)
         facts[fact] = join(*(tag("div", f"{name} ", tag("code", ", ".join(of))) for name, of in digests.items()))
     shown = [tag("dt", name) + tag("dd", value) for name, value in facts.items() if value]
-    again = [
-        tag("p", "The same command goes on where the sweep was stopped, and trains nothing if nothing is missing.")
-    ]
-    if command:
-        again = [tag("pre", tag("code", command)), *again]
+    goes_on = "The same command goes on where the sweep was stopped, and trains nothing if nothing is missing."
+    again = [tag("h3", "How to make it again"), tag("pre", tag("code", command)), tag("p", goes_on)]
     return tag(
         "section",
         tag("h2", "How this was made"),
         tag("dl", *map(Html, shown), class_="made"),
-        tag("h3", "How to make it again"),
-        *again,
+        *(again if command else ()),
     )
 
 
