@@ -79,7 +79,7 @@ def _compare(launch: Launch, trial: Trial, folder: Path) -> tuple[bool, str]:
     uninterrupted, _, resumed = (listener.result for listener in listeners)
     for result in filter(None, (uninterrupted, resumed)):
         if result.status == "failed":
-            return False, f"The trial failed: {result.reason.strip().splitlines()[-1]}"
+            return False, f"The trial failed: {result.error}"
     assert uninterrupted is not None
     assert resumed is not None
     notes = "".join(f"\nIts note: {note}" for note in resumed.notes)

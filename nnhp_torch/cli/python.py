@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.cli.options import kind, own_flags
 from nnhp_torch.core.files import replacing
-from nnhp_torch.core.grid import Trial, defaults
+from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
@@ -23,7 +23,7 @@ from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.columns import columns
-from nnhp_torch.report.csv import table_of
+from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.drawing import plain_text
 from nnhp_torch.report.table import table
 from nnhp_torch.report.terminal import Terminal
@@ -90,12 +90,9 @@ class Finished(Outcome):
             import pandas
         except ImportError:
             raise ImportError("frame() needs pandas: pip install pandas; results.csv has the same rows") from None
-        sweep = self.sweep
-        table = table_of(
-            self.ordered, sweep.monitor, sweep.objective.mode, defaults(sweep.base), self.replicates, sweep.shows
-        )
+        head, rows = results_table(self)
         written = io.StringIO()
-        csv.writer(written).writerows([table[0], *table[1]])
+        csv.writer(written).writerows([head, *rows])
         written.seek(0)
         # By way of the text, so that pandas finds the columns' types; an axis value "none" is no missing one.
         return pandas.read_csv(written, keep_default_na=False, na_values=["", "nan"])

@@ -97,9 +97,11 @@ class Objective:
         told = set(_words(self.metric))
         low, high = (0.0, 1.0) if told & set(SHARES.split()) else (0.0 if self.mode == "min" else -math.inf, math.inf)
         seen = [value for value in values if math.isfinite(value)]
-        return low if min(seen, default=low) >= low else -math.inf, high if max(
-            seen, default=high
-        ) <= high else math.inf
+        if min(seen, default=low) < low:
+            low = -math.inf
+        if max(seen, default=high) > high:
+            high = math.inf
+        return low, high
 
     def over(self, split: Split) -> str:
         """The usual name of the same metric over other data; its own if it does not tell what it is taken over."""

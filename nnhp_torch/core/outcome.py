@@ -56,6 +56,11 @@ class Outcome:
         return [*self.trials, *self.earlier]
 
     @property
+    def shown_results(self) -> list[TrialResult]:
+        """The results there are of the trials that reports show, in their order."""
+        return [result for trial in self.shown if (result := self.results.get(trial.key))]
+
+    @property
     def left(self) -> int:
         """How many trials a further run would start."""
         return len(self.missing) + self.unchosen

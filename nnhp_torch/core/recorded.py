@@ -115,7 +115,7 @@ def recorded(
             trials.append(RecordedTrial(sweep.name, base(**{**cell, **repeat}), cell, name, recorded=key))
     known = {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results}
     chosen = trials if max_seeds is None else Race(sweep, trials).open(lambda trial: known.get(trial.key))
-    return Outcome(sweep, chosen, known)
+    return Outcome(sweep, chosen, known, known=known)
 
 
 class _Settings:

@@ -77,6 +77,12 @@ class TrialResult:
         )
 
     @property
+    def error(self) -> str:
+        """The last line of the reason: of a traceback, the error itself."""
+        lines = self.reason.strip().splitlines()
+        return lines[-1] if lines else ""
+
+    @property
     def settled(self) -> bool:
         """Whether there is nothing left to run."""
         return self.status in SETTLED

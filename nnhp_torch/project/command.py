@@ -61,7 +61,7 @@ def read(argv: Sequence[str]) -> Asked:
     source, name = source_of(given.cli or "", given.model or "", given.data or "", given.name or "")
     if given.max_epochs:
         keys["base"]["trainer.max_epochs"] = given.max_epochs
-    axes, over = ({key: _values(key, text) for key, text in keys[kind].items()} for kind in ("grid", "over"))
+    axes, over = ({k: _values(f"--{kind}.{k}", text) for k, text in keys[kind].items()} for kind in ("grid", "over"))
     return Asked(source, given.config, axes, over, keys["base"], given.monitor, given.mode, name, rest)
 
 
@@ -116,11 +116,11 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def _values(key: str, text: str) -> list[Any]:
+def _values(option: str, text: str) -> list[Any]:
     try:
         values = load_bounded(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"--grid.{key} cannot be read: {error}") from error
+        raise ValueError(f"{option} cannot be read: {error}") from error
     if not isinstance(values, list) or not values:
-        raise ValueError(f"--grid.{key} needs a list with at least one value, such as '[0.1, 0.01]', not {text!r}")
+        raise ValueError(f"{option} needs a list with at least one value, such as '[0.1, 0.01]', not {text!r}")
     return values

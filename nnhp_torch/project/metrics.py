@@ -31,7 +31,7 @@ def metrics_of(sweep: Sweep, request: Request) -> set[str]:
     with store.lock():
         listener.listen(InProcess(sweep.build, request.runtime(sweep)), first)
     if listener.result is not None and listener.result.status == "failed":
-        raise ValueError(f"the first trial failed: {listener.result.reason.strip().splitlines()[-1]}")
+        raise ValueError(f"the first trial failed: {listener.result.error}")
     return listener.metrics
 
 

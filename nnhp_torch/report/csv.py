@@ -30,13 +30,8 @@ class CsvReport(SweepCallback):
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if outcome.results:
-            sweep = outcome.sweep
-            path, mode = self.folder / "results.csv", sweep.objective.mode
-            usual = defaults(sweep.base)
-            earlier = [trial.key for trial in outcome.earlier]
-            results = [*outcome.ordered, *(outcome.results[key] for key in earlier)]
-            write_results(path, results, sweep.monitor, mode, usual, list(outcome.replicates), sweep.shows, earlier)
-            self._write_verdicts(sweep, cells(outcome))
+            write_rows(self.folder / "results.csv", *results_table(outcome))
+            self._write_verdicts(outcome.sweep, cells(outcome))
 
     def _write_verdicts(self, sweep: Plan, gathered: list[Cell]) -> None:
         path = self.folder / "verdicts.csv"
@@ -52,22 +47,23 @@ def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]])
         csv.writer(file).writerows(map(_harmless, row) for row in (header, *rows))
 
 
-def write_results(
-    path: Path,
-    results: Sequence[TrialResult],
-    monitor: str = "val_accuracy",
-    mode: Mode = "max",
-    defaults: Mapping[str, Any] | None = None,
-    replicates: Iterable[str] = (),
-    shows: Iterable[str] = (),
-    earlier: Collection[str] = (),
-) -> None:
-    """Writes a row a trial: the swept values, replicates, seed, status and the final accuracies."""
-    write_rows(path, *table_of(results, monitor, mode, defaults, replicates, shows, earlier))
+def results_table(outcome: Outcome) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The head and the rows of `results.csv`, which the page and the data frame have as well."""
+    sweep = outcome.sweep
+    return trials_table(
+        outcome.shown_results,
+        monitor=sweep.monitor,
+        mode=sweep.objective.mode,
+        defaults=defaults(sweep.base),
+        replicates=list(outcome.replicates),
+        shows=sweep.shows,
+        earlier=[trial.key for trial in outcome.earlier],
+    )
 
 
-def table_of(
+def trials_table(
     results: Sequence[TrialResult],
+    *,
     monitor: str = "val_accuracy",
     mode: Mode = "max",
     defaults: Mapping[str, Any] | None = None,
@@ -75,7 +71,7 @@ def table_of(
     shows: Iterable[str] = (),
     earlier: Collection[str] = (),
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The head and the rows of `results.csv`.
+    """A head, and a row a trial: the swept values, replicates, seed, status and the final accuracies.
 
     An axis that is called like one of the fixed columns (`seed`, `status`, `epochs`, `seconds`, `reason`, `best_epoch`
     or a metric) has `grid.` before its name, as on the command line: `grid.epochs` is the swept value, `epochs` how
@@ -112,7 +108,7 @@ def table_of(
                 _digits(best),
                 epoch or "",
                 round(result.seconds, 2),
-                result.reason.strip().splitlines()[-1] if result.reason.strip() else "",
+                result.error,
                 *(["earlier" if result.key in earlier else "this"] if earlier else []),
             )
         )

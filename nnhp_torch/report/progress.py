@@ -100,7 +100,7 @@ class ProgressReport(SweepCallback):
             line.append(f"  {self.monitor}={result.final(self.monitor):.4f}")
             line.append(f"  {count(result.epochs, 'epoch')}, {result.seconds:.1f} s", style="dim")
         else:
-            line.append(f"  {result.status}: {last_line(result.reason)}", style=colour)
+            line.append(f"  {result.status}: {result.error}", style=colour)
         self.out.print(line)
         for note in result.notes:
             self.out.print(Text(f"  {note}", style=TERMINAL["warning"]))
@@ -163,11 +163,6 @@ def duration(seconds: float) -> str:
 def up_to(outcome: Outcome) -> str:
     """The words before the number of trials that are left, if a race may end before."""
     return "up to " if outcome.unchosen and outcome.sweep.max_seeds is not None else ""
-
-
-def last_line(reason: str) -> str:
-    """The last line of a traceback: the error itself."""
-    return reason.strip().splitlines()[-1] if reason.strip() else ""
 
 
 def count(number: int, noun: str) -> str:

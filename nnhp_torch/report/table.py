@@ -21,7 +21,7 @@ from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.columns import BEHIND, LESS, columns, short
 from nnhp_torch.report.look import TERMINAL
-from nnhp_torch.report.progress import count, last_line, up_to
+from nnhp_torch.report.progress import count, up_to
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.words import answer, claim, of_jumps, spent, why_no_winner, why_undrawn
 
@@ -83,7 +83,7 @@ class TableReport(SweepCallback):
         for result in outcome.ordered:
             if result.status in WRONG:
                 line = Text(f"{result.name} {result.status}:", style=TERMINAL["bad"])
-                self.out.print(line.append(f" {last_line(result.reason)}", style="default"))
+                self.out.print(line.append(f" {result.error}", style="default"))
             for note in result.notes:
                 self.out.print(Text(f"{result.name} {note}", style=TERMINAL["warning"]))
         if any("Traceback" in result.reason for result in outcome.ordered):

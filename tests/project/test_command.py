@@ -202,6 +202,7 @@ REFUSED = {
     "model.width should be int, not 'wide'": ["--grid.model.width", "[2, wide]"],
     "model.lr should be float, not 'fast'": ["--grid.model.width", "[2]", "--base.model.lr", "fast"],
     "--grid.model.width needs a list": ["--grid.model.width", "[]"],
+    "--over.model.width needs a list": ["--over.model.width", "[]"],
     "trainer.fast_dev_run cannot be True": ["--grid.model.width", "[2]", "--base.trainer.fast_dev_run", "true"],
     "ckpt_path cannot be set": ["--grid.model.width", "[2]", "--base.ckpt_path", "some.ckpt"],
     "trainer.max_steps cannot be 7": ["--grid.trainer.max_steps", "[7]"],

@@ -8,7 +8,7 @@ from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import overview
-from nnhp_torch.report.csv import CsvReport, write_results
+from nnhp_torch.report.csv import CsvReport, trials_table, write_rows
 from nnhp_torch.report.terminal import Terminal
 
 
@@ -17,7 +17,7 @@ def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
     failed = dataclasses.replace(
         completed(bad), status="failed", reason="Traceback\nValueError: no", history={}, test={}
     )
-    write_results(tmp_path / "results.csv", [completed(good), failed])
+    write_rows(tmp_path / "results.csv", *trials_table([completed(good), failed]))
     first, second = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
     assert first == {
         "lr": "0.1",
@@ -40,7 +40,7 @@ def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
     results = [
         dataclasses.replace(completed(sweep.trials()[0]), cell={"kind": kind}) for kind in ("1", 1, "none", None)
     ]
-    write_results(tmp_path / "results.csv", results, defaults={"kind": "none"})
+    write_rows(tmp_path / "results.csv", *trials_table(results, defaults={"kind": "none"}))
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert [row["kind"] for row in rows] == ["1", "1 (int)", "none", "none (NoneType)"]
 
@@ -48,7 +48,7 @@ def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
 def test_the_csv_is_utf_8_and_harmless_and_an_axis_called_like_a_fixed_column_has_one_of_its_own(sweep, tmp_path):
     result = completed(sweep.trials()[0])
     cell = {"epochs": -0.5, "act": "=1+1", "other": "é\udc80"}
-    write_results(tmp_path / "results.csv", [dataclasses.replace(result, cell=cell)])
+    write_rows(tmp_path / "results.csv", *trials_table([dataclasses.replace(result, cell=cell)]))
     (row,) = csv.DictReader((tmp_path / "results.csv").read_text(encoding="utf-8").splitlines())
     assert (row["grid.epochs"], row["epochs"], row["act"], row["other"]) == ("-0.5", "3", "'=1+1", "é\\udc80")
 

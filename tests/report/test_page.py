@@ -75,6 +75,21 @@ def test_every_number_of_its_last_table_is_that_of_the_csv(sweep, store):
     assert len(found.tables[-1]) == 9
 
 
+def test_its_last_table_has_the_further_metrics_and_the_cells_of_earlier_calls_as_the_csv_has(sweep, store):
+    wide = dataclasses.replace(sweep, axes={"lr": [0.1]}, shows=["val_loss"])
+    _run(dataclasses.replace(wide, axes={"lr": [0.01]}), store)
+    (head, *rows) = Elements(_run(wide, store)).tables[-1]
+    assert [head, *rows] == _rows(store)
+    assert [row[head.index("call")] for row in rows] == ["this", "earlier"]
+    assert [row[head.index("val_loss")] for row in rows] == ["0.6", "0.6"]
+
+
+def test_it_says_by_how_much_one_seed_moves_as_the_terminal_does(sweep, store):
+    for trial in sweep.trials(seeds=(1, 2, 3)):
+        store.append(completed(trial, 0.9 + trial.config.seed / 100 + trial.config.lr / 10))
+    assert "One seed moves a cell by 1.00 points (standard deviation, from the ledger)" in _run(sweep, store, seeds=(1,))
+
+
 def test_what_a_ledger_says_is_text_wherever_it_stands(tmp_path):
     @dataclasses.dataclass(frozen=True)
     class Hostile:

@@ -11,7 +11,7 @@ from nnhp_torch.core.names import text
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.report.page.markup import Html, join, tag
-from nnhp_torch.report.progress import count, last_line
+from nnhp_torch.report.progress import count
 
 NAMED = 12  # trials that a group of the same end names
 BAD = ("failed", "diverged")
@@ -23,7 +23,7 @@ def troubles(outcome: Outcome) -> Html:
     for result in outcome.ordered:
         if result.status != "completed":
             # A pruner's reason names an epoch and a value, so that each has its own: they are told together.
-            why = "" if result.status == "pruned" else last_line(result.reason)
+            why = "" if result.status == "pruned" else result.error
             groups.setdefault((result.status, why), []).append(result)
         for note in result.notes:
             groups.setdefault(("with a note", note), []).append(result)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from nnhp_torch.core.grid import defaults
 from nnhp_torch.core.summary import repeated, twin
-from nnhp_torch.report.csv import table_of as csv_table
+from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.look import CELLS
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import axis_of_curves
@@ -49,7 +48,7 @@ def lead(part: Part) -> Html:
         found = tag("strong", f"The best of {len(part.gathered)}")
         lead = tag("p", found, f" reaches {value}.", class_="lead")
         lead = Html(lead + tag("p", part.best.label))
-    sentences = answer(part.sweep, part.verdicts, part.outcome.results.values()).split("\n")
+    sentences = answer(part.sweep, part.verdicts, part.outcome.known.values()).split("\n")
     return Html(lead + "".join(tag("p", sentence, class_="answer") for sentence in sentences if sentence))
 
 
@@ -103,11 +102,7 @@ def picture(part: Part) -> Html:
 
 def trials(part: Part) -> Html:
     """Every trial, as in results.csv."""
-    sweep = part.sweep
-    usual, replicates = defaults(sweep.base), list(part.outcome.replicates)
-    earlier = [trial.key for trial in part.outcome.earlier]
-    results = [*part.outcome.ordered, *(part.outcome.results[key] for key in earlier)]
-    header, rows = csv_table(results, sweep.monitor, sweep.objective.mode, usual, replicates, earlier)
+    header, rows = results_table(part.outcome)
     heads = [tag("th", name, scope="col") for name in header]
     lines = [tag("tr", *(tag("td", value) for value in row)) for row in rows[:ROWS]]
     said = f"The {len(rows)} trials, as in results.csv" if len(rows) <= ROWS else f"The first {ROWS} of {len(rows)}"
