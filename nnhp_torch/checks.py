@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def choice(name: str, value: object, choices: Iterable[object], also: str = "") -> None:
+def choice(name: str, value: object, choices: Iterable[object], *, also: str = "") -> None:
     """Refuse a value that is none of the choices, with the nearest of them.
 
     Args:

@@ -12,7 +12,7 @@ from nnhp_torch import checks
 
 
 def folds(
-    dataset: Dataset[Any], count: int, fold: int, seed: int = 0, labels: Sequence[Any] | None = None
+    dataset: Dataset[Any], count: int, fold: int, *, seed: int = 0, labels: Sequence[Any] | None = None
 ) -> tuple[Subset[Any], Subset[Any]]:
     """Splits a dataset into parts that share each class evenly, and holds one of them out.
 

@@ -46,7 +46,7 @@ def study(args: Any, command: str) -> int:
         sweep = dataclasses.replace(load(name, carried, flags), replicates=repeated)
         out.rule(Text(name, style="bold"))
         if args.check:
-            status = max(status, check(Run, sweep, read(sweep, args), f"python -m sweeps.{name}"))
+            status = max(status, check(Run, sweep, read(sweep, args), command=f"python -m sweeps.{name}"))
             continue
         run = Run(sweep, read(sweep, args), f"python -m sweeps.{name}")
         if args.dry_run:

@@ -17,7 +17,7 @@ FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next
 SETTLED = 10  # after so many epochs
 
 
-def judged(question: str, number: str, after: Sequence[float], before: Sequence[float], of: int = 1) -> str:
+def judged(question: str, number: str, after: Sequence[float], *, before: Sequence[float], of: int = 1) -> str:
     """The answer to a question, the number behind it, and how that was tested, in lines.
 
     Args:
@@ -61,7 +61,7 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
         f"{_points(before, after)} of val_accuracy from {least.label} to {best.label}, the best of {len(more)}; "
         f"training accuracy{measured} minus val_accuracy: {above[0]:+.1f}, then {above[1]:+.1f} points"
     )
-    return judged(f"Does {what} help on images not seen?", number, after, before, len(more))
+    return judged(f"Does {what} help on images not seen?", number, after, before=before, of=len(more))
 
 
 def training_accuracy(cells: Sequence[Cell]) -> str:
@@ -99,7 +99,7 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     # It must gain at the higher rate, and more than it does at the lower one.
     needed = low if statistics.fmean(low) > 0 else [0.0] * len(low)
     number = f"{_points(*changes[0])} of val_accuracy at lr={rates[0]}, {_points(*changes[1])} at lr={rates[-1]}"
-    return judged(question, number, high, needed)
+    return judged(question, number, high, before=needed)
 
 
 def _points(before: Sequence[float], after: Sequence[float]) -> str:
@@ -121,7 +121,7 @@ def overfits(cells: Sequence[Cell]) -> str:
         f"changes by {-100 * statistics.fmean(down):+.2f} points, training accuracy (running mean) by {100 * up:+.2f}, "
         f"in {most.label}"
     )
-    return judged("Does validation fall while training rises?", number, down, [0.0] * len(down), len(cells))
+    return judged("Does validation fall while training rises?", number, down, before=[0.0] * len(down), of=len(cells))
 
 
 def _late_change(result: TrialResult, metric: str) -> float:
@@ -169,7 +169,7 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
     )
     running = "" if training == "trained_accuracy" else " (running mean)"
     number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {listed}"
-    return judged("Does a small batch regularize?", number, gaps[-1], gaps[0])
+    return judged("Does a small batch regularize?", number, gaps[-1], before=gaps[0])
 
 
 def fastest(cells: Sequence[Cell]) -> str:
@@ -180,10 +180,10 @@ def fastest(cells: Sequence[Cell]) -> str:
     first, second, *_ = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
     number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
     after, before = (list(map(_epochs, cell.completed)) for cell in (second, first))
-    return judged(f"Is {first.label} the fastest?", number, after, before, len(cells) - 1)
+    return judged(f"Is {first.label} the fastest?", number, after, before=before, of=len(cells) - 1)
 
 
-def faster(what: str, slow: Cell, others: Sequence[Cell], metric: str = "val_accuracy") -> str:
+def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:
     """Whether each of some cells reaches an accuracy in fewer epochs than another one does.
 
     Args:
@@ -196,7 +196,9 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], metric: str = "val_acc
         if cell.ranked and slow.ranked:
             number = f"epochs to {metric} {REACHED}: {_listed([slow, cell], metric)}"
             before, after = ([_epochs(result, metric) for result in c.completed] for c in (slow, cell))
-            lines.append(judged(f"Is training faster with {what} ({cell.label})?", number, before, after, len(others)))
+            lines.append(
+                judged(f"Is training faster with {what} ({cell.label})?", number, before, before=after, of=len(others))
+            )
     return "\n".join(lines)
 
 
@@ -232,5 +234,5 @@ def drives_to_zero(cells: Sequence[Cell]) -> str:
             for cell in (l1, l2)
         )
         question = f"Does l1 drive more weights to zero than l2, at {strength:g}?"
-        lines.append(judged(question, number, l1.values_of("weight_sparsity"), l2.values_of("weight_sparsity")))
+        lines.append(judged(question, number, l1.values_of("weight_sparsity"), before=l2.values_of("weight_sparsity")))
     return "\n".join(lines)

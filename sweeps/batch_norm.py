@@ -16,7 +16,7 @@ def verdict(cells: Sequence[Cell]) -> str:
     lowest = min(cell.values["lr"] for cell in cells)
     of_lowest = {cell.values["batch_norm"]: cell for cell in cells if cell.values["lr"] == lowest}
     speed = (
-        faster("batch normalization", of_lowest[False], [of_lowest[True]], "train_accuracy")
+        faster("batch normalization", of_lowest[False], [of_lowest[True]], metric="train_accuracy")
         if len(of_lowest) == 2
         else ""
     )

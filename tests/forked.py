@@ -23,15 +23,15 @@ class Process(ForkServerProcess):
     """Has the environment of its start, as a process that is started anew."""
 
     def start(self) -> None:
-        self._args = (dict(os.environ), self._target, self._args)
+        self._args = (dict(os.environ), self._target, *self._args)
         self._target = _run
         super().start()
 
 
-def _run(environment, target, args):
+def _run(environment, target, *args, **options):
     os.environ.clear()
     os.environ.update(environment)
-    target(*args)
+    target(*args, **options)
 
 
 class Context(ForkServerContext):

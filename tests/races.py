@@ -27,11 +27,11 @@ def judge(
 ) -> list[tuple[str, float]]:
     """The verdict on each row, and the chance that it is decided if it is undecided."""
     order = np.argsort(-values.mean(axis=1), kind="stable")
-    found = against_best(values[order].tolist(), level, draws, seed, left)
+    found = against_best(values[order].tolist(), level, draws, seed=seed, left=left)
     kinds = [("best", 0.0)] * len(values)
     for rank, row in enumerate(order[1:], 1):
         gap, error = found.gap[rank], found.error[rank]
-        chance = chance_of_deciding(gap, error, found.critical, values.shape[1], most, MATTERS)
+        chance = chance_of_deciding(gap, error, found.critical, trials=values.shape[1], most=most, matters=MATTERS)
         kind = "worse" if found.p[rank] < level else "undecided"
         kinds[row] = ("as good" if gap + found.critical * error <= MATTERS else kind, chance)
     return kinds

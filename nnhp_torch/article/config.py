@@ -22,7 +22,7 @@ PRINTED = (
 TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
 
-def _setting(default: Any, help: str, check: Callable[[str, Any], None], flag: bool = False) -> Any:
+def _setting(default: Any, help: str, check: Callable[[str, Any], None], *, flag: bool = False) -> Any:
     """A field with its help text and its check (name, value); None needs none if it is the default.
 
     Args:
@@ -39,8 +39,8 @@ def _whole(default: int | None, help: str, least: int) -> Any:
     return _setting(default, f"{help}; at least {least}", partial(checks.whole, least=least))
 
 
-def _choice(default: Any, help: str, choices: tuple[Any, ...], flag: bool = False) -> Any:
-    return _setting(default, help, partial(checks.choice, choices=choices), flag)
+def _choice(default: Any, help: str, choices: tuple[Any, ...], *, flag: bool = False) -> Any:
+    return _setting(default, help, partial(checks.choice, choices=choices), flag=flag)
 
 
 def _named(default: str, help: str) -> Any:

@@ -33,7 +33,7 @@ def build(config: TrialConfig) -> tuple[Classifier, list[L.Callback]]:
     What the printed code has no place for, a TrialConfig of this protocol refuses. Momentum has no effect in it.
     """
     _pass_over_an_mlps_draws([PIXELS] * (config.n_layers + 1) + [CLASSES])
-    net = PrintedNet(config.n_nodes, config.n_layers, config.activation, config.dropout)
+    net = PrintedNet(config.n_nodes, config.n_layers, config.activation, dropout=config.dropout)
     module = Classifier(
         net,
         CLASSES,
@@ -66,7 +66,7 @@ class PrintedNet(nn.Module):
 
     takes_chunks: ClassVar[bool] = True
 
-    def __init__(self, n_nodes: int, stages: int, activation: str, dropout: float) -> None:
+    def __init__(self, n_nodes: int, stages: int, activation: str, *, dropout: float) -> None:
         super().__init__()
         self.activation = in_place(catalog.resolve("activation", activation)())
         self.dropout = nn.Dropout(dropout)

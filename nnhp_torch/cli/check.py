@@ -26,7 +26,7 @@ from nnhp_torch.run.request import Request
 EPOCHS = 3
 
 
-def check(kind: Callable[..., Run], plan: Plan, request: Request, command: str) -> int:
+def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: str) -> int:
     """Trains the first cell's first epochs twice, once stopped and resumed, and says whether the digits are the same.
 
     Nothing is written into the sweep's folder.

@@ -47,8 +47,8 @@ def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence
     try:
         sweep = changed(sweep, args)
         if args.check:
-            raise SystemExit(check(kind_of_run(sweep), sweep, read(sweep, args), command))
-        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks)
+            raise SystemExit(check(kind_of_run(sweep), sweep, read(sweep, args), command=command))
+        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks=callbacks)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())

@@ -44,7 +44,7 @@ def run(plan: Plan, callbacks: Iterable[SweepCallback], asked: Mapping[str, Any]
         if name not in known:
             raise TypeError(f"run() has no argument {name!r}; there are callbacks, {', '.join(known)}")
     words = ", ".join(f"{name}={value!r}" for name, value in asked.items())
-    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks)
+    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks=callbacks)
     outcome = of.perform()
     return Finished(**{field.name: getattr(outcome, field.name) for field in fields(outcome)}, folder=of.store.folder)
 
@@ -70,7 +70,7 @@ class Finished(Outcome):
         gathered = cells(self)
         found = verdicts(self.sweep, gathered)
         out = Terminal(io.StringIO(), width=WIDTH)
-        out.print(table(self.sweep, gathered, winner(self.sweep, gathered), WIDTH))
+        out.print(table(self.sweep, gathered, winner(self.sweep, gathered), width=WIDTH))
         return Shown(out.file.getvalue().rstrip(), columns(self.sweep, gathered, found))  # type: ignore[attr-defined]
 
     def figure(self) -> Figure:

@@ -49,7 +49,7 @@ class Run:
         ValueError: a value that makes no sense, before anything is done.
     """
 
-    def __init__(self, sweep: Plan, request: Request, command: str, callbacks: Iterable[SweepCallback] = ()) -> None:
+    def __init__(self, sweep: Plan, request: Request, command: str, *, callbacks: Iterable[SweepCallback] = ()) -> None:
         self.sweep = sweep = request.judged(sweep)
         self.request = request
         self.command = command
@@ -100,9 +100,9 @@ class Run:
         """
         self._make_room()
         callbacks = [*self.callbacks(), *self.own_callbacks]
-        sweeper = Sweeper(self.launch(), self.store, callbacks, self.request.fail_fast)
+        sweeper = Sweeper(self.launch(), self.store, callbacks, fail_fast=self.request.fail_fast)
         with self.interrupt:
-            self.outcome = sweeper.run(self.sweep, self.trials, self.interrupt.requested, self.chooser)
+            self.outcome = sweeper.run(self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser)
         return self.outcome
 
     def _make_room(self) -> None:
@@ -143,12 +143,12 @@ class Run:
             from nnhp_torch.run.ray import RayTasks
 
             jobs = None if request.jobs == "auto" else request.jobs
-            return RayTasks(build, self.runtime, request.cluster, jobs, request.threads)
+            return RayTasks(build, self.runtime, request.cluster, jobs=jobs, threads=request.threads)
         if request.workers and (why := self._not_importable()):
             said = f"Runs in this process, because {why} cannot be imported by worker processes"
             self.out.print(said, markup=False, soft_wrap=True)
         elif request.workers:
-            return Workers(build, self.runtime, request.workers, request.threads)
+            return Workers(build, self.runtime, request.workers, threads=request.threads)
         return InProcess(build, self.runtime)
 
     def _not_importable(self) -> str:

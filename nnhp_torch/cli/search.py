@@ -30,20 +30,20 @@ class SearchRun(Run):
     request: SearchRequest
 
     def __init__(
-        self, search: Search, request: SearchRequest, command: str, callbacks: Iterable[SweepCallback] = ()
+        self, search: Search, request: SearchRequest, command: str, *, callbacks: Iterable[SweepCallback] = ()
     ) -> None:
         search = request.named(search)
-        super().__init__(search, request, command, callbacks)
+        super().__init__(search, request, command, callbacks=callbacks)
         self.chooser = self.optuna = OptunaChooser(
             search,
             self.store.folder,
             request.trials,
-            request.sampler,
-            request.pruner,
-            request.each_seed[0],
-            request.full_precision,
-            request.threads,
-            request.budget,
+            sampler=request.sampler,
+            pruner=request.pruner,
+            seed=request.each_seed[0],
+            precision=request.full_precision,
+            threads=request.threads,
+            budget=request.budget,
         )
         self.runtime = dataclasses.replace(self.runtime, test=not request.confirm)
         self.search = search
@@ -57,7 +57,7 @@ class SearchRun(Run):
         if sweep is None:
             return status
         self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
-        return max(status, Run(sweep, self.request.confirming(), self.command, self.own_callbacks).execute())
+        return max(status, Run(sweep, self.request.confirming(), self.command, callbacks=self.own_callbacks).execute())
 
     def list_trials(self) -> int:
         """Prints where trials would be chosen from, and writes nothing."""
@@ -81,7 +81,7 @@ class SearchRun(Run):
             self.optuna,  # the first to hear of an epoch, whatever the others do
             ProgressReport(self.out),
             CheckpointPruning(folder, self.request.keep_checkpoints),
-            SearchTable(self.out, self.store, self.command, self.request.confirm),
+            SearchTable(self.out, self.store, self.command, confirmed=self.request.confirm),
             CsvReport(folder),
             SearchFigures(folder, self.optuna),
             PageReport(folder, whole_command(), self.optuna.importances),

@@ -74,7 +74,7 @@ def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
     return note
 
 
-def remove(folder: Path, checkpoints: Path, identity: Identity, names: tuple[str, ...] = (LAST, BEST)) -> None:
+def remove(folder: Path, checkpoints: Path, identity: Identity, *, names: tuple[str, ...] = (LAST, BEST)) -> None:
     """Removes a trial's own checkpoints; another trial's stay, and so does whatever else lies beside them.
 
     Args:

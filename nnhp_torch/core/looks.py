@@ -21,7 +21,7 @@ def looks(most: int) -> list[int]:
 
 
 def chance_of_deciding(
-    gap: float, error: float, critical: float, trials: int, most: int, matters: float | None = None
+    gap: float, error: float, critical: float, *, trials: int, most: int, matters: float | None = None
 ) -> float:
     """The chance that a cell which is undecided now is told from the best, or as good as it, at the last look.
 

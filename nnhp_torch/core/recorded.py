@@ -57,6 +57,7 @@ def recorded(
     folder: Path,
     monitor: str,
     mode: Mode | None = None,
+    *,
     about: str = "",
     replicates: Sequence[str] = (),
     guessing: Mapping[str, float] | None = None,

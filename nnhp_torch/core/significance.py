@@ -39,7 +39,7 @@ def more_pairs(first: Sequence[float], second: Sequence[float], level: float = L
     from scipy.special import stdtrit
 
     mean, error = _paired(first, second)
-    return more_seeds(abs(mean), error, float(stdtrit(len(first) - 1, 1 - level / 2)), len(first))
+    return more_seeds(abs(mean), error, float(stdtrit(len(first) - 1, 1 - level / 2)), seeds=len(first))
 
 
 def _paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
@@ -51,7 +51,7 @@ def _paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, flo
     return statistics.fmean(differences), spread / math.sqrt(len(differences))
 
 
-def more_seeds(gap: float, error: float, critical: float, seeds: int, matters: float | None = None) -> int | None:
+def more_seeds(gap: float, error: float, critical: float, *, seeds: int, matters: float | None = None) -> int | None:
     """About how many more seeds would decide if mean and spread stayed as they are; None if nobody would run so many.
 
     Args:
@@ -107,6 +107,7 @@ def against_best(
     values: Sequence[Sequence[float]],
     level: float = LEVEL,
     draws: int = DRAWS,
+    *,
     seed: int = 0,
     left: Sequence[Sequence[float]] = (),
 ) -> AgainstBest:
@@ -142,10 +143,10 @@ def against_best(
     rows, step = np.asarray(values, dtype=float), _step([value for row in values for value in row])
     gap, error = _behind_best(_aligned(rows), step)
     others = [float(np.var(row - np.median(rows[:, : len(row)], axis=0), ddof=1)) for row in left]
-    critical = float(np.sort(_largest(rows, step, draws, seed, others))[-_rank(level, draws)])
+    critical = float(np.sort(_largest(rows, step, draws, seed=seed, others=others))[-_rank(level, draws)])
     adjusted, alike, least = np.ones(len(rows)), np.arange(len(rows)), 0.0
     while len(alike) > 1:
-        adjusted[alike] = np.maximum(least, _p_values(rows[alike], step, draws, seed, others))
+        adjusted[alike] = np.maximum(least, _p_values(rows[alike], step, draws, seed=seed, others=others))
         differs = adjusted[alike] < level
         if not differs.any():
             break
@@ -159,11 +160,11 @@ def _rank(level: float, draws: int) -> int:
     return max(1, math.ceil(level * (1 + draws) - 1e-9) - 1)
 
 
-def _p_values(rows: Array, step: float, draws: int, seed: int, others: Sequence[float]) -> Array:
+def _p_values(rows: Array, step: float, draws: int, *, seed: int, others: Sequence[float]) -> Array:
     import numpy as np
 
     seen = _t_against_best(_aligned(rows), step)
-    p_values = _share(seen, _largest(rows, step, draws, seed, others))
+    p_values = _share(seen, _largest(rows, step, draws, seed=seed, others=others))
     if rows.shape[1] == 2:
         places = np.random.RandomState(seed).random_sample((draws, *rows.shape)).argsort(axis=1)
         shuffled = np.take_along_axis(_aligned(rows)[None], places, 1)
@@ -171,7 +172,7 @@ def _p_values(rows: Array, step: float, draws: int, seed: int, others: Sequence[
     return p_values
 
 
-def _largest(rows: Array, step: float, draws: int, seed: int, others: Sequence[float]) -> Array:
+def _largest(rows: Array, step: float, draws: int, *, seed: int, others: Sequence[float]) -> Array:
     """The largest t against the winner of each sweep that is drawn with rows alike but for their spread.
 
     Args:

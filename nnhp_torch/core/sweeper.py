@@ -42,6 +42,7 @@ class Sweeper:
         launch: Launch,
         store: ResultStore,
         callbacks: Iterable[SweepCallback] = (),
+        *,
         fail_fast: bool = False,
     ) -> None:
         self.launch = launch
@@ -54,6 +55,7 @@ class Sweeper:
         sweep: Plan,
         trials: Sequence[Trial],
         stop: Callable[[], bool] = lambda: False,
+        *,
         chooser: Chooser | None = None,
     ) -> Outcome:
         """Runs what is missing and returns everything there is.
@@ -67,7 +69,7 @@ class Sweeper:
             LedgerError: the ledger is damaged or another process is using it.
         """
         with self.store.lock():
-            return SweepRun(self, sweep, trials, stop, chooser).execute()
+            return SweepRun(self, sweep, trials, stop=stop, chooser=chooser).execute()
 
 
 class SweepRun:
@@ -81,6 +83,7 @@ class SweepRun:
         sweeper: Sweeper,
         sweep: Plan,
         trials: Sequence[Trial],
+        *,
         stop: Callable[[], bool],
         chooser: Chooser | None,
     ) -> None:

@@ -112,13 +112,15 @@ def _judged(sweep: Plan, there: Mapping[int, Cell], left: Sequence[Cell]) -> dic
         gaps = [sum(rows[0]) - sum(row) for row in rows]
         found = AgainstBest([math.nan] * len(gaps), gaps, [math.nan] * len(gaps), math.nan)
     judged = {
-        id(cell): _verdict(sweep, ranked, place, sum(b > v for b, v in zip(rows[0], row, strict=True)), found)
+        id(cell): _verdict(
+            sweep, ranked, place, behind=sum(b > v for b, v in zip(rows[0], row, strict=True)), found=found
+        )
         for place, (cell, row) in enumerate(zip(ranked, rows, strict=True))
     }
     return {place: judged[id(cell)] for place, cell in there.items() if id(cell) in judged}
 
 
-def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, behind: int, found: AgainstBest) -> Verdict:
+def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, *, behind: int, found: AgainstBest) -> Verdict:
     """Judge the cell in a place; the first is the best."""
     cell, gap, p = ranked[place], found.gap[place], found.p[place]
     seeds = cell.trials
@@ -134,7 +136,7 @@ def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, behind: int, found
         kind = "as good"
     more, chance = None, 0.0
     if kind == "undecided" and seeds > 1:
-        seen = (gap, found.error[place], found.critical, seeds)
-        more = more_seeds(*seen, matters)
-        chance = chance_of_deciding(*seen, cell.a_seed * (sweep.max_seeds or 0), matters)
+        error, most = found.error[place], cell.a_seed * (sweep.max_seeds or 0)
+        more = more_seeds(gap, error, found.critical, seeds=seeds, matters=matters)
+        chance = chance_of_deciding(gap, error, found.critical, trials=seeds, most=most, matters=matters)
     return Verdict(cell, kind, seeds, gap, low, gap + reach, p, behind, same, more, chance)

@@ -52,6 +52,7 @@ class MNISTDataModule(L.LightningDataModule):
         data_dir: str | None = None,
         batch_size: int = 128,
         split: str = "holdout",
+        *,
         dataset: str = "MNIST",
         seed: int = 123,
         eval_batch_size: int = 10_000,
@@ -153,7 +154,7 @@ class EpochBatches(DistributedSampler[Any]):
         world, rank: number of processes, and which one this is.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int | None = None, world: int = 1, rank: int = 0) -> None:
+    def __init__(self, size: int, batch_size: int, seed: int | None = None, *, world: int = 1, rank: int = 0) -> None:
         if min(size, batch_size) < world:
             raise ValueError(
                 f"{world} processes need at least as many examples in a batch, not {min(size, batch_size)}"
@@ -192,7 +193,8 @@ def _loader(images: Images, batch_size: int, seed: int | None = None) -> DataLoa
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     world = torch.distributed.get_world_size() if distributed else 1
     rank = torch.distributed.get_rank() if distributed else 0
-    sampler = (InOrder if seed is None else EpochBatches)(len(images), min(batch_size, len(images)), seed, world, rank)
+    kind = InOrder if seed is None else EpochBatches
+    sampler = kind(len(images), min(batch_size, len(images)), seed, world=world, rank=rank)
     return DataLoader(images, sampler=sampler, batch_size=None)
 
 

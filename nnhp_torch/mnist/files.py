@@ -93,7 +93,7 @@ def _fetch_missing(dataset: str, data_dir: Path, folder: Path) -> None:
             return
         try:
             for index, content in source(list(missing)):
-                _store(dataset, index, content, folder)
+                _store(dataset, index, content, folder=folder)
                 missing.remove(index)
         except FAILURES as error:
             tried.append(f"  {describe}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
@@ -170,7 +170,7 @@ def _parse(content: bytes) -> Array:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _store(dataset: str, index: int, data: bytes, folder: Path) -> None:
+def _store(dataset: str, index: int, data: bytes, *, folder: Path) -> None:
     """Writes a file that has passed its check; under its name it is whole or not there.
 
     Stays gzipped if only the gzipped file's MD5 is known, so that it can be checked again.

@@ -111,7 +111,7 @@ class Classifier(L.LightningModule):
             f"class_weights must be {num_classes} finite numbers of at least 0, one per class, not {class_weights}",
         )
         catalog.check("lr_decay", lr_decay)
-        make_optimizer(optimizer, [torch.zeros(1, 1)], lr, momentum)  # refuses now what fit would refuse later
+        make_optimizer(optimizer, [torch.zeros(1, 1)], lr, momentum=momentum)  # refuses now what fit would refuse later
 
         self.example_loss = catalog.resolve("loss", loss)
         self.kernel_penalty = catalog.resolve("reg_type", reg_type)
@@ -186,7 +186,7 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         chosen: Any = self.hparams
-        optimizer = make_optimizer(chosen.optimizer, self.parameters(), chosen.lr, chosen.momentum)
+        optimizer = make_optimizer(chosen.optimizer, self.parameters(), chosen.lr, momentum=chosen.momentum)
         if chosen.lr_decay == "constant":
             return optimizer
         return [optimizer], [make_schedule(chosen.lr_decay, optimizer, self.trainer.max_epochs)]

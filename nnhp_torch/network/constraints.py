@@ -27,7 +27,7 @@ def max_norm(w: Tensor, max_value: float = 2.0, dim: Dim = None) -> Tensor:
     Raises:
         ValueError: max_value is negative.
     """
-    return min_max_norm(w, 0.0, max_value, 1.0, dim)
+    return min_max_norm(w, 0.0, max_value, rate=1.0, dim=dim)
 
 
 def unit_norm(w: Tensor, dim: Dim = None) -> Tensor:
@@ -36,7 +36,7 @@ def unit_norm(w: Tensor, dim: Dim = None) -> Tensor:
 
 
 def min_max_norm(
-    w: Tensor, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, dim: Dim = None
+    w: Tensor, min_value: float = 0.0, max_value: float = 1.0, *, rate: float = 1.0, dim: Dim = None
 ) -> Tensor:
     """Norms from min_value to max_value, or only a part of the way there.
 

@@ -39,6 +39,7 @@ class MLP(nn.Module):
         in_features: int = 784,
         num_classes: int = 10,
         hidden_sizes: Sequence[int] = (128, 128, 128),
+        *,
         activation: str = "relu",
         dropout: float | Sequence[float] = 0.0,
         batch_norm: bool = False,
@@ -56,7 +57,7 @@ class MLP(nn.Module):
         act = catalog.resolve("activation", activation)
         self.in_features = in_features
         self.hidden = nn.ModuleList(
-            HiddenLayer(nn.Linear(before, width), act(), BatchNorm(width) if batch_norm else nn.Identity(), p)
+            HiddenLayer(nn.Linear(before, width), act(), BatchNorm(width) if batch_norm else nn.Identity(), dropout=p)
             for before, width, p in zip(widths[:-1], widths[1:], dropouts, strict=True)
         )
         self.output = nn.Linear(widths[-1], num_classes)
@@ -99,7 +100,7 @@ class MLP(nn.Module):
 class HiddenLayer(nn.Module):
     """Linear, activation, normalization, dropout, in the article's order; returns the output and the activation's."""
 
-    def __init__(self, linear: nn.Linear, activation: nn.Module, norm: nn.Module, dropout: float) -> None:
+    def __init__(self, linear: nn.Linear, activation: nn.Module, norm: nn.Module, *, dropout: float) -> None:
         super().__init__()
         self.linear = linear
         self.activation = in_place(activation)

@@ -35,15 +35,15 @@ class MLPClassifier(Classifier):
         in_features: int = 784,
         num_classes: int = 10,
         hidden_sizes: Sequence[int] = (128, 128, 128),
+        *,
         activation: str = "relu",
         dropout: float | Sequence[float] = 0.0,
         batch_norm: bool = False,
-        *,
         reg: float | Sequence[float] = 0.0,
         **settings: Any,
     ) -> None:
         in_features, num_classes = int(in_features), int(num_classes)
         hidden_sizes = [int(width) for width in hidden_sizes]
         dropout = per_layer("dropout", dropout, len(hidden_sizes))
-        net = MLP(in_features, num_classes, hidden_sizes, activation, dropout, batch_norm)
+        net = MLP(in_features, num_classes, hidden_sizes, activation=activation, dropout=dropout, batch_norm=batch_norm)
         super().__init__(net, num_classes, reg=per_layer("reg", reg, len(hidden_sizes)), **settings)

@@ -125,7 +125,7 @@ class RMSprop(KerasOptimizer):
 
     slots = ("v", "u")
 
-    def __init__(self, params: ParamsT, lr: float = 0.001, rho: float = 0.9, momentum: float = 0.0) -> None:
+    def __init__(self, params: ParamsT, lr: float = 0.001, rho: float = 0.9, *, momentum: float = 0.0) -> None:
         super().__init__(params, lr=lr, rho=rho, momentum=momentum)
 
     def update(self, group: dict[str, Any], w: Tensors, g: Tensors, *states: Tensors) -> None:
@@ -161,7 +161,7 @@ class SGD(KerasOptimizer):
         torch._foreach_add_(w, v)
 
 
-def make_optimizer(name: str, params: Iterable[Tensor], lr: float, momentum: float | None = None) -> Optimizer:
+def make_optimizer(name: str, params: Iterable[Tensor], lr: float, *, momentum: float | None = None) -> Optimizer:
     """An optimizer by its name in the catalog.
 
     Args:

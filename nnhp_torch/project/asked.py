@@ -79,7 +79,7 @@ def sweep_of(asked: Asked) -> tuple[Sweep, dict[str, Any]]:
     return sweep, requested(parsed["trainer"], seed)
 
 
-def source_of(cli: str, model: str, data: str, name: str) -> tuple[str, str]:
+def source_of(cli: str, model: str, data: str, *, name: str) -> tuple[str, str]:
     """Name a project from here on, and its sweep."""
     if bool(cli) == bool(model or data):
         raise ValueError("a project is named by --cli, or by its classes, --model and --data")

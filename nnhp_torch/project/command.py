@@ -58,7 +58,7 @@ def read(argv: Sequence[str]) -> Asked:
         if not equals:
             raise ValueError(f"--{kind}.{key} needs a value")
         keys[kind][key] = value
-    source, name = source_of(given.cli or "", given.model or "", given.data or "", given.name or "")
+    source, name = source_of(given.cli or "", given.model or "", given.data or "", name=given.name or "")
     if given.max_epochs:
         keys["base"]["trainer.max_epochs"] = given.max_epochs
     axes, over = ({k: _values(f"--{kind}.{k}", text) for k, text in keys[kind].items()} for kind in ("grid", "over"))

@@ -45,6 +45,7 @@ class Settings:
         cli: str = "",
         seed: int | None = None,
         max_epochs: int | None = None,
+        *,
         aside: Mapping[str, Any] | None = None,
         **theirs: Any,
     ) -> None:
@@ -136,7 +137,7 @@ class Project:
         epochs, seed = (parsed.get(key) for key in OURS)
         theirs = {key: value for key, value in self._departures(parsed).items() if key not in _ELSEWHERE}
         aside = {key: theirs.pop(key) for key in list(theirs) if f"{key}.".startswith("trainer.logger.")}
-        return Settings(self.cli, seed if type(seed) is int else None, epochs, aside, **theirs)
+        return Settings(self.cli, seed if type(seed) is int else None, epochs, aside=aside, **theirs)
 
     def changed(self, settings: Settings, changes: Mapping[str, Any]) -> Settings:
         """A configuration with other values, which their parser checks as it would on the command line.
@@ -152,7 +153,7 @@ class Project:
         text = json.dumps([settings.theirs, changes], sort_keys=True)
         if text not in self._changed:
             self._changed[text] = self._change(settings, arguments(changes)).theirs
-        return Settings(self.cli, settings.seed, settings.max_epochs, settings.aside, **self._changed[text])
+        return Settings(self.cli, settings.seed, settings.max_epochs, aside=settings.aside, **self._changed[text])
 
     def _change(self, settings: Settings, args: list[str]) -> Settings:
         try:

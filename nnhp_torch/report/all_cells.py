@@ -73,7 +73,7 @@ def places(gathered: Sequence[Cell]) -> list[Place]:
     return made
 
 
-def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale) -> None:
+def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], *, scale: Scale) -> None:
     """Left: a curve per cell, a thin one per seed. Right, on the same axis: a ring per seed, and their median."""
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
     shown = [replace(p, colour=LIGHT_GREY) if p.cell.earlier else p for p in places(gathered)]
@@ -85,10 +85,10 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale
     best = winner(sweep, gathered)
     marked_only = [place for place in shown if continued(place.cell, gathered, sweep.monitor)]
     for place in shown:
-        _draw_curves(left, place, sweep.monitor, scale, marked_only=place in marked_only)
-        _draw_end(right, place, sweep.monitor, scale, best=place.cell is best, beside=len(shown) <= len(CELLS))
-    judged = _draw_intervals(right, sweep, shown, scale, best)
-    _join(right, shown, sweep.monitor, scale)
+        _draw_curves(left, place, sweep.monitor, scale=scale, marked_only=place in marked_only)
+        _draw_end(right, place, sweep.monitor, scale=scale, best=place.cell is best, beside=len(shown) <= len(CELLS))
+    judged = _draw_intervals(right, sweep, shown, scale=scale, best=best)
+    _join(right, shown, sweep.monitor, scale=scale)
     scale.name_guessing(right)
     left.set(xlabel="epoch", ylabel=scale.label)
     left.set_xlim(left=0)
@@ -109,7 +109,7 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale
     _legend(figure, shown, marked_only)
 
 
-def _draw_curves(axes: Axes, place: Place, metric: str, scale: Scale, marked_only: bool) -> None:
+def _draw_curves(axes: Axes, place: Place, metric: str, *, scale: Scale, marked_only: bool) -> None:
     runs = [(result, scale.shown(values)) for result in place.cell.results if (values := result.curve(metric))]
     style: dict[str, Any] = {"color": place.colour, "linestyle": place.dash}
     for seed, (result, curve) in enumerate(runs):
@@ -133,7 +133,7 @@ def stopped(result: TrialResult) -> str:
     return "x"
 
 
-def _draw_end(axes: Axes, place: Place, metric: str, scale: Scale, best: bool, beside: bool) -> None:
+def _draw_end(axes: Axes, place: Place, metric: str, *, scale: Scale, best: bool, beside: bool) -> None:
     """A ring per seed and a bar at their median, with its number: `beside` it if there is room, else below the best."""
     ends = scale.shown([value for value in place.cell.values_of(metric) if math.isfinite(value)])
     for seed, end in enumerate(ends):
@@ -165,7 +165,7 @@ def _draw_end(axes: Axes, place: Place, metric: str, scale: Scale, best: bool, b
         )
 
 
-def _draw_intervals(axes: Axes, sweep: Plan, shown: Sequence[Place], scale: Scale, best: Cell | None) -> bool:
+def _draw_intervals(axes: Axes, sweep: Plan, shown: Sequence[Place], *, scale: Scale, best: Cell | None) -> bool:
     """A line at the best's mean, and by each verdict a band: what does not reach the line is worse. Whether any has."""
     found = {verdict.cell.label: verdict for verdict in verdicts(sweep, [place.cell for place in shown])}
     bands = [(p, v) for p in shown if math.isfinite((v := found[p.cell.label]).low) and p.cell is not best]
@@ -181,7 +181,7 @@ def _draw_intervals(axes: Axes, sweep: Plan, shown: Sequence[Place], scale: Scal
     return True
 
 
-def _join(axes: Axes, shown: Sequence[Place], metric: str, scale: Scale) -> None:
+def _join(axes: Axes, shown: Sequence[Place], metric: str, *, scale: Scale) -> None:
     """A line through the medians of each group."""
     for _, group in itertools.groupby(shown, key=lambda place: place.group):
         members = list(group)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 
-def write(folder: Path, tag: str, png: bytes, step: int = 0, words: str = "") -> None:
+def write(folder: Path, tag: str, png: bytes, *, step: int = 0, words: str = "") -> None:
     """Writes a picture and words, in place of those that were there.
 
     Args:

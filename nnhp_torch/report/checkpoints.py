@@ -67,7 +67,7 @@ class CheckpointPruning(SweepCallback):
             self.leaders[cell] = (trial, result)
 
     def _remove(self, trial: Trial, *names: str) -> None:
-        remove(self.folder, checkpoint_folder(self.folder, trial.name), trial.identity, names or (LAST, BEST))
+        remove(self.folder, checkpoint_folder(self.folder, trial.name), trial.identity, names=names or (LAST, BEST))
 
 
 def winning_trial(outcome: Outcome) -> Trial | None:

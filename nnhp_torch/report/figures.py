@@ -36,7 +36,7 @@ def draw(outcome: Outcome, gathered: Sequence[Cell]) -> Figure:
     head, above, *beneath = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     head.text(0.008, 1 - 0.12 / heights[0], sweep.name.replace("_", " "), fontsize=15, fontweight="bold", va="top")
     head.text(0.008, 0.02, "\n".join(below), fontsize=LABEL, color=GREY, va="bottom")
-    (all_cells if few else large).draw(above, sweep, gathered, Scale.of(sweep, gathered))
+    (all_cells if few else large).draw(above, sweep, gathered, scale=Scale.of(sweep, gathered))
     for part in beneath[:1]:
         panels.draw(part, sweep, gathered)
     for part in beneath[1:]:

@@ -51,7 +51,7 @@ def draw(findings: Sequence[Finding]) -> Figure:
             above += _height(found)
             rows = ROW * len(found.gathered)
             place = (left, 1 - (above - NUMBERS) / tallest, (WIDTH / 2 - LABELS - ASIDE) / WIDTH, rows / tallest)
-            _draw_panel(figure.add_axes(place), found, scales[found.monitor], base_value(found, findings))
+            _draw_panel(figure.add_axes(place), found, scales[found.monitor], base=base_value(found, findings))
     figure.text(0.012, 1 - 0.15 / tallest, "The study at a glance", fontsize=15, fontweight="bold", va="top")
     shown = " and ".join(sorted({scale.label for scale in scales.values()}))
     said = (
@@ -82,7 +82,7 @@ def _height(found: Finding) -> float:
     return TITLES + LINE * len(_base(found).splitlines()) + ROW * len(found.gathered) + NUMBERS
 
 
-def _draw_panel(axes: Axes, found: Finding, scale: Scale, base: float) -> None:
+def _draw_panel(axes: Axes, found: Finding, scale: Scale, *, base: float) -> None:
     tidy(axes, numbers="x", size=SMALL)
     scale.dress(axes, x=True)
     if math.isfinite(base):

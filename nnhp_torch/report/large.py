@@ -21,18 +21,18 @@ NUMBERED = 150  # cells of a heat map have room for their number
 TICKS, LETTERS = 20, 80  # along one side, and their letters together if they stand upright
 
 
-def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale) -> None:
+def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], *, scale: Scale) -> None:
     """One axis as a line, a grid of two as a heat map; of any others the best, beside a strip of all."""
     values = {axis: list(dict.fromkeys(cell.texts[axis] for cell in gathered)) for axis in gathered[0].values}
     varied = {axis: texts for axis, texts in values.items() if len(texts) > 1}
     medians = np.array([_median(cell, sweep.monitor, scale) for cell in gathered])
     best = winner(sweep, gathered)
     if len(varied) == 1:
-        _draw_line(figure, sweep, gathered, scale, next(iter(varied)), medians, best)
+        _draw_line(figure, sweep, gathered, scale=scale, axis=next(iter(varied)), medians=medians, best=best)
     elif len(varied) == 2 and math.prod(map(len, varied.values())) == len(gathered):
-        _draw_heat_map(figure, gathered, scale, varied, medians, best)
+        _draw_heat_map(figure, gathered, scale, varied=varied, medians=medians, best=best)
     else:
-        _draw_best(figure, sweep, gathered, scale, list(varied))
+        _draw_best(figure, sweep, gathered, scale=scale, varied=list(varied))
 
 
 def height(gathered: Sequence[Cell]) -> float:
@@ -51,6 +51,7 @@ def _draw_line(
     figure: FigureBase,
     sweep: Plan,
     gathered: Sequence[Cell],
+    *,
     scale: Scale,
     axis: str,
     medians: Array,
@@ -84,7 +85,7 @@ def _draw_line(
     said = "a ring each"
     if spread:
         said += f", median of {spread}" + (", and a band from the least to the greatest" if numeric else "")
-    axes.set_title(f"at the end: {said}{_best(best, gathered, medians, scale)}", fontsize=TITLE, loc="left")
+    axes.set_title(f"at the end: {said}{_best(best, gathered, medians, scale=scale)}", fontsize=TITLE, loc="left")
     axes.set(xlabel=axis, ylabel=scale.label)
     scale.name_guessing(axes)
 
@@ -93,6 +94,7 @@ def _draw_heat_map(
     figure: FigureBase,
     gathered: Sequence[Cell],
     scale: Scale,
+    *,
     varied: dict[str, list[str]],
     medians: Array,
     best: Cell | None,
@@ -131,10 +133,12 @@ def _draw_heat_map(
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, edgecolor="black", **frame))
     bare = "; grey: no result" if np.isnan(medians).any() else ""
     spread = f", median of {repeated(gathered)}" if repeated(gathered) else ""
-    axes.set_title(f"at the end{spread}{_best(best, gathered, medians, scale)}{bare}", fontsize=TITLE, loc="left")
+    axes.set_title(f"at the end{spread}{_best(best, gathered, medians, scale=scale)}{bare}", fontsize=TITLE, loc="left")
 
 
-def _draw_best(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale: Scale, varied: Sequence[str]) -> None:
+def _draw_best(
+    figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], *, scale: Scale, varied: Sequence[str]
+) -> None:
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     ranked = [cell for cell in ranking(sweep, gathered) if cell.ranked and math.isfinite(cell.mean(sweep.monitor))]
     shown = ranked[:SHOWN]
@@ -164,7 +168,7 @@ def _draw_best(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], scale:
     )
 
 
-def _best(best: Cell | None, gathered: Sequence[Cell], medians: Array, scale: Scale) -> str:
+def _best(best: Cell | None, gathered: Sequence[Cell], medians: Array, *, scale: Scale) -> str:
     """The best cell and its value, for a title."""
     found = [median for cell, median in zip(gathered, medians, strict=True) if cell is best]
     return f"; the best, {best.label}: {scale.text(found[0])}" if best is not None else ""

@@ -55,7 +55,7 @@ def last_epoch(outcome: Outcome) -> int:
 
 
 def publish(
-    draw: Callable[[], Figure], path: Path, tag: str, run: str | None = None, *, step: int = 0, words: str = ""
+    draw: Callable[[], Figure], path: Path, tag: str, *, run: str | None = None, step: int = 0, words: str = ""
 ) -> None:
     """Draws a picture and puts it into a file and under TensorBoard's Images; Ctrl-C ends that at once.
 
@@ -69,7 +69,7 @@ def publish(
     """
     with _ctrl_c_raises(), plain_text():
         save(draw(), path)
-        board.write(_run(path, run), tag, path.read_bytes(), step, words)
+        board.write(_run(path, run), tag, path.read_bytes(), step=step, words=words)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -59,7 +59,7 @@ class TableReport(SweepCallback):
         self.out.print()
         for remark in outcome.remarks:
             self.out.print(Text(remark, style=TERMINAL["warning"]))
-        self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, self.out.width))
+        self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, width=self.out.width))
         if outcome.earlier:
             self.out.print(Text("earlier: of earlier calls, on the same base and with the same seeds", style="dim"))
         self._say_troubles(outcome)
@@ -157,7 +157,7 @@ def _whose(outcome: Outcome) -> str:
     return f"of {label(which)}, the best of its cell" if several else ""
 
 
-def table(sweep: Plan, gathered: list[Cell], best: Cell | None, width: int = 120) -> Table:
+def table(sweep: Plan, gathered: list[Cell], best: Cell | None, *, width: int = 120) -> Table:
     """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds per trial.
 
     Where the terminal is narrow, whole columns go, the least telling first; if what is left is still too wide, the

@@ -60,15 +60,15 @@ def answer(sweep: Plan, found: Sequence[Verdict], known: Iterable[TrialResult] =
     if best is None or not others or why_no_winner(sweep, found):
         return ""
     if best.seeds < 2:
-        return _of_one_seed(sweep, best, others, known)
+        return _of_one_seed(sweep, best, others, known=known)
     kinds = {kind: [v for v in others if v.kind == kind] for kind in ("worse", "as good", "undecided")}
-    lines = [f"Is it the best? {_answer(sweep, best, others, kinds)}"]
+    lines = [f"Is it the best? {_answer(sweep, best, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
         lines.append(f"Worse: {_named(kinds['worse'], sweep.objective)}.")
     return "\n".join([*lines, _test(sweep, best, others)])
 
 
-def _of_one_seed(sweep: Plan, best: Verdict, others: Sequence[Verdict], known: Iterable[TrialResult]) -> str:
+def _of_one_seed(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, known: Iterable[TrialResult]) -> str:
     """How far it leads, how far one seed is known to move, and the command that decides."""
     objective, metric = sweep.objective, sweep.monitor
     nearest = min(others, key=lambda verdict: verdict.gap)
@@ -88,7 +88,7 @@ def _of_one_seed(sweep: Plan, best: Verdict, others: Sequence[Verdict], known: I
     return f"Is it the best? Cannot be told from one seed: {lead}.\n{noise} {more}"
 
 
-def _answer(sweep: Plan, best: Verdict, others: Sequence[Verdict], kinds: dict[str, list[Verdict]]) -> str:
+def _answer(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, kinds: dict[str, list[Verdict]]) -> str:
     objective, undecided = sweep.objective, kinds["undecided"]
     if len(kinds["worse"]) == len(others):
         nearest = min(others, key=lambda verdict: verdict.gap)

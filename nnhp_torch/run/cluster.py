@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, TypeVar
 
 import ray
@@ -64,7 +65,7 @@ class Head:
             ClusterLost: the head has not answered for `PATIENCE` seconds.
         """
         answer: Future[T] = Future()
-        threading.Thread(target=_fulfil, args=(answer, call, args, options), daemon=True).start()
+        threading.Thread(target=_fulfil, args=(answer, partial(call, *args, **options)), daemon=True).start()
         while True:
             if answers_at(self.address):
                 self.answered = time.monotonic()
@@ -78,9 +79,9 @@ class Head:
                 return answer.result()
 
 
-def _fulfil(answer: Future[T], call: Callable[..., T], args: Any, options: Any) -> None:
+def _fulfil(answer: Future[T], call: Callable[[], T]) -> None:
     try:
-        answer.set_result(call(*args, **options))
+        answer.set_result(call())
     except BaseException as error:  # it is raised where the answer is awaited
         answer.set_exception(error)
 

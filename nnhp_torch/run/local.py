@@ -74,7 +74,7 @@ class InProcess:
             if index == 0:
                 prepare(build, trial, self.runtime)
             listener.started(trial)
-            result = run_trial(trial, build, self.runtime, partial(on_epoch, trial))
+            result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
             listener.ended(trial, result)
             if result.status == "interrupted" and not listener.stopping():
                 raise KeyboardInterrupt  # Ctrl-C when nobody else listens to it, as in a notebook
@@ -93,7 +93,7 @@ class Workers:
         threads: CPU threads of each process.
     """
 
-    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, jobs: int, threads: int = 1) -> None:
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, jobs: int, *, threads: int = 1) -> None:
         self.build = build
         self.runtime = runtime
         self.threads = threads
@@ -103,7 +103,7 @@ class Workers:
     def start(self, count: int) -> None:
         """Starts workers for at most `count` trials ahead of time, so that they import while the parent goes on."""
         while len(self._slots) < min(self.jobs, count):
-            self._slots.append(Slot(self.build, self.runtime, self.threads, len(self._slots)))
+            self._slots.append(Slot(self.build, self.runtime, self.threads, index=len(self._slots)))
 
     def close(self) -> None:
         """Ends the workers at once; a trial in one of them goes on from its last checkpoint when run again."""
@@ -155,7 +155,7 @@ class Workers:
             exhausted = exhausted or not self._fill(trials, listener)
             for slot, message in self._messages():
                 if slot.trial is not None:
-                    self._heard(slot, slot.trial, message, listener)
+                    self._heard(slot, slot.trial, message, listener=listener)
                 elif exhausted and isinstance(message, Died):
                     self._slots.remove(slot)
                 elif isinstance(message, Died):
@@ -175,7 +175,7 @@ class Workers:
                 slot.run(trial)
         return True
 
-    def _heard(self, slot: Slot, trial: Trial, message: Any, listener: Listener) -> None:
+    def _heard(self, slot: Slot, trial: Trial, message: Any, *, listener: Listener) -> None:
         """Passes on what a worker has said of its trial, or that it has died over it."""
         several = self.runtime.world_size > 1
         match message:
@@ -200,7 +200,7 @@ class Workers:
     def _replace(self, slot: Slot) -> None:
         slot.kill()
         index = self._slots.index(slot)
-        self._slots[index] = Slot(self.build, self.runtime, self.threads, index)
+        self._slots[index] = Slot(self.build, self.runtime, self.threads, index=index)
 
     def _messages(self) -> Iterator[tuple[Slot, Any]]:
         """The workers' messages, after at most a fifth of a second; of a dead one, how it ended.

@@ -42,6 +42,7 @@ class RayTasks:
         build: str | Callable[..., Any],
         runtime: Runtime,
         address: str = "auto",
+        *,
         jobs: int | None = None,
         threads: int = 1,
     ) -> None:
@@ -63,9 +64,7 @@ class RayTasks:
 
     def _prepared(self, first: Trial, listener: Listener) -> bool:
         """Whether the data is at hand on the node that has tried; False if the sweep is to stop."""
-        task = (
-            ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime, self.runtime.environment)
-        )
+        task = ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime)
         while not self.ask(ray.wait, [task], timeout=0.2)[0]:
             if listener.stopping():
                 return False
@@ -90,9 +89,8 @@ class RayTasks:
         while not listener.stopping():
             while len(running) < self.ask(self._room) and (trial := next(waiting)) is not None:
                 listener.started(trial)
-                task = self.ask(
-                    train.remote, trial, self.build, self.runtime, self.threads, self.runtime.environment, board
-                )
+                what = (trial, self.build, self.runtime)
+                task = self.ask(train.remote, *what, threads=self.threads, board=board)
                 running[task] = trial
             if not running:
                 return
@@ -140,8 +138,8 @@ def _train(
     trial: Trial,
     build: str | Callable[..., Any],
     runtime: Runtime,
+    *,
     threads: int,
-    environment: Mapping[str, str],
     board: Any,
 ) -> TrialResult | OSError:
     """A trial, on whatever node."""
@@ -150,19 +148,17 @@ def _train(
         reason: str | None = ray.get(board.ask.remote(trial.key, epoch, dict(metrics)))
         return reason
 
-    with environment_of_one(environment):
+    with environment_of_one(runtime.environment):
         get_ready(threads)
-        result = attempt(trial, build, runtime, on_epoch)
+        result = attempt(trial, build, runtime, on_epoch=on_epoch)
     if isinstance(result, TrialResult) and result.status == "interrupted":
         raise NodeLeaves("the trial's process was asked to end")
     return result
 
 
-def _prepare(
-    build: str | Callable[..., Any], trial: Trial, runtime: Runtime, environment: Mapping[str, str]
-) -> PreparationError | None:
+def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> PreparationError | None:
     try:
-        with environment_of_one(environment):
+        with environment_of_one(runtime.environment):
             prepare(build, trial, runtime)
     except PreparationError as error:
         return error

@@ -46,7 +46,9 @@ class Recorder(Checkpoint):
             ends the training, as pruned.
     """
 
-    def __init__(self, folder: Path, identity: Identity, objective: Objective, on_epoch: OnEpoch | None = None) -> None:
+    def __init__(
+        self, folder: Path, identity: Identity, objective: Objective, *, on_epoch: OnEpoch | None = None
+    ) -> None:
         self.folder = folder
         self.last = folder / LAST
         self.best = folder / BEST

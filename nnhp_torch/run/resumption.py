@@ -83,7 +83,7 @@ def _load_validation_data(trainer: Any, loaded: bool) -> None:
 
 
 def go_on_to_test(
-    trainer: Any, module: L.LightningModule, datamodule: L.LightningDataModule | None, kept: dict[str, Any]
+    trainer: Any, module: L.LightningModule, datamodule: L.LightningDataModule | None, *, kept: dict[str, Any]
 ) -> None:
     """Put the random state back that a fit has left, before its test."""
     if kept:

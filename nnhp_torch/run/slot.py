@@ -23,7 +23,7 @@ from nnhp_torch.run.worker import UNGUARDED, serve
 class Slot:
     """The process (one per rank) that trains one trial at a time, and the connection to its first rank."""
 
-    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, index: int) -> None:
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, *, index: int) -> None:
         self.trial: Trial | None = None
         self.folder = runtime.folder
         context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor threads safely
@@ -32,8 +32,9 @@ class Slot:
         self.connections: list[Connection] = []
         for rank in range(runtime.world_size):
             here, there = context.Pipe()
-            environment = {**runtime.environment, **_environment(threads, rank, runtime.world_size, port)}
-            process = context.Process(target=serve, args=(there, build, runtime, environment, threads, index))
+            environment = {**runtime.environment, **_environment(threads, rank, runtime.world_size, port=port)}
+            options = {"threads": threads, "index": index, "rank": rank}
+            process = context.Process(target=serve, args=(there, build, runtime), kwargs=options)
             with environment_of_one(environment):
                 process.start()
             there.close()
@@ -97,7 +98,7 @@ class Slot:
             connection.close()
 
 
-def _environment(threads: int, rank: int, world_size: int, port: int) -> dict[str, str]:
+def _environment(threads: int, rank: int, world_size: int, *, port: int) -> dict[str, str]:
     environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     if world_size > 1:  # what Lightning reads when its processes are started by somebody else
         environment |= {

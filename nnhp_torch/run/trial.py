@@ -41,7 +41,7 @@ Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.answer
 
 
 @isolated()
-def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | None = None) -> TrialResult:
+def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch | None = None) -> TrialResult:
     """Trains, validates and tests one configuration; goes on from its last finished epoch if there is one.
 
     Args:
@@ -58,10 +58,10 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, on_epoch: OnEpoch | 
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     clock = time.perf_counter()
     folder = checkpoint_folder(runtime.folder, trial.name)
-    recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch)
+    recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch=on_epoch)
     outcome: dict[str, Any] = {}
     try:
-        outcome = _train(trial, build, runtime, recorder)
+        outcome = _train(trial, build, runtime, recorder=recorder)
     except (KeyboardInterrupt, SystemExit) as end:
         outcome = _stopped(end)
     except Exception as error:
@@ -97,7 +97,7 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
     return {"status": "failed", "reason": f"{traceback.format_exc()}the trial's own code called sys.exit({end.code!r})"}
 
 
-def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> dict[str, Any]:
+def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) -> dict[str, Any]:
     """The fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
     lengthening = Lengthening(trial, build, runtime)
@@ -123,7 +123,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         share(trainer, setup.module, recorder.note)
     try:
         fitted = {
-            "fit_seconds": _fit(trainer, setup, recorder, resume),
+            "fit_seconds": _fit(trainer, setup, recorder, resume=resume),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
             "build": _maker(trial, build, setup),
         }
@@ -131,7 +131,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         if ended := _verdict(recorder):
             return {**fitted, **ended}
         logger.epoch = recorder.epochs
-        test = _test(trainer, setup, recorder, runtime.test)
+        test = _test(trainer, setup, recorder, with_test_data=runtime.test)
         trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
         repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
         final = {name: values[-1] for name, values in recorder.history.items()}
@@ -141,12 +141,12 @@ def _train(trial: Trial, build: Build, runtime: Runtime, recorder: Recorder) -> 
         logger.close()
 
 
-def _fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, resume: Mapping[str, Any]) -> float:
+def _fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, resume: Mapping[str, Any]) -> float:
     """Trains what is left to train; returns the seconds that it took."""
     clock = time.perf_counter()
     if recorder.complete:
         setup.module.load_state_dict(resume["state_dict"])
-        go_on_to_test(trainer, setup.module, setup.datamodule, resume.get("random_state", {}))
+        go_on_to_test(trainer, setup.module, setup.datamodule, kept=resume.get("random_state", {}))
     else:
         trainer.fit(setup.module, **setup.fit_data(), ckpt_path=recorder.last if resume else None, weights_only=True)
     return round(time.perf_counter() - clock, 3)
@@ -161,7 +161,7 @@ def _verdict(recorder: Recorder) -> dict[str, Any]:
     return {}
 
 
-def _test(trainer: L.Trainer, setup: Setup, recorder: Recorder, with_test_data: bool) -> dict[str, float]:
+def _test(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, with_test_data: bool) -> dict[str, float]:
     """The final weights' scores: of the test data, and of the validation data if those were not scored since."""
     if recorder.outdated:  # the last batches were not validated, as with check_val_every_n_epoch
         scores = trainer.validate(setup.module, **setup.val_data(), verbose=False)

@@ -45,9 +45,10 @@ def serve(
     connection: Connection,
     build: str | Callable[..., Any],
     runtime: Runtime,
-    environment: dict[str, str],
+    *,
     threads: int,
     index: int,
+    rank: int,
 ) -> None:
     """A worker's life: trials in, epochs and results out, until the parent is gone."""
     multiprocessing.set_start_method(None, force=True)  # a loader starts its workers as it does anywhere, without spawn
@@ -57,7 +58,6 @@ def serve(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(ResultStore(runtime.folder).log)
     get_ready(threads)
-    rank = int(environment.get("LOCAL_RANK", "0"))
     reporting = rank == 0
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
@@ -80,7 +80,7 @@ def serve(
                 _note(traceback.format_exc())
                 connection.send(Prepared(error))
             continue
-        result = attempt(message.trial, build, _on_device(runtime, index), on_epoch)
+        result = attempt(message.trial, build, _on_device(runtime, index), on_epoch=on_epoch)
         if isinstance(result, OSError):
             connection.send(DiskFull(result))
         elif reporting or result.status == "failed":  # the other ranks would wait for one that has failed
@@ -108,13 +108,14 @@ def attempt(
     trial: Trial,
     build: str | Callable[..., Any],
     runtime: Runtime,
+    *,
     on_epoch: Callable[[int, Mapping[str, float]], str | None],
 ) -> TrialResult | OSError:
     """A trial's result, whatever comes of it; an OSError if the disk is full. What went wrong is printed."""
     from nnhp_torch.run.trial import run_trial
 
     try:
-        result = run_trial(trial, import_by_name(build), runtime, on_epoch)
+        result = run_trial(trial, import_by_name(build), runtime, on_epoch=on_epoch)
     except (Exception, SystemExit) as error:  # whatever escapes is the trial's failure, not the process's end
         if isinstance(error, OSError) and disk_full(error):
             _note(f"{trial.name}:\n{traceback.format_exc()}")

@@ -46,6 +46,7 @@ class OptunaChooser(SweepCallback):
         search: Search,
         folder: Path,
         trials: int,
+        *,
         sampler: Sampler = "tpe",
         pruner: Pruner = "hyperband",
         seed: int = 123,
@@ -155,7 +156,9 @@ class OptunaChooser(SweepCallback):
             return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
 
     def _trial(self, number: int, source: Any) -> Trial:
-        trial = self.search.trial(number, self.search.draw(source), self.seed, self.precision, self.threads)
+        trial = self.search.trial(
+            number, self.search.draw(source), self.seed, precision=self.precision, threads=self.threads
+        )
         self._spent.setdefault(trial.key, trial.config.max_epochs)
         return trial
 

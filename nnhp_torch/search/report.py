@@ -36,7 +36,7 @@ class SearchTable(TableReport):
         confirmed: how many of the best run on other seeds next.
     """
 
-    def __init__(self, out: Console, store: ResultStore, command: str, confirmed: int = 0) -> None:
+    def __init__(self, out: Console, store: ResultStore, command: str, *, confirmed: int = 0) -> None:
         super().__init__(out, store, command)
         self.confirmed = confirmed
 

@@ -115,7 +115,7 @@ class Search(Plan):
                 values[name] = float(f"{source.suggest_float(name, axis.low, axis.high, log=axis.log):.3g}")
         return values
 
-    def trial(self, number: int, cell: Mapping[str, Primitive], seed: int, precision: str, threads: int) -> Trial:
+    def trial(self, number: int, cell: Mapping[str, Primitive], seed: int, *, precision: str, threads: int) -> Trial:
         """The trial of a cell, named by its number and the beginning of its key."""
         config = change(self.base, {**cell, "seed": seed})
         unnamed = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))

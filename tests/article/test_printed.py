@@ -138,7 +138,7 @@ def test_every_setting_is_either_the_printed_codes_or_refused():
 def test_the_initial_weights_stand_where_an_mlps_would_have_ended():
     torch.manual_seed(0)
     MLP(784, 10, [784] * 2)
-    expected = PrintedNet(16, 2, "relu", 0.0)
+    expected = PrintedNet(16, 2, "relu", dropout=0.0)
     torch.manual_seed(0)
     net = build(TrialConfig(protocol="printed", n_layers=2, n_nodes=16)).module.net
     assert all(torch.equal(one, two) for one, two in zip(net.parameters(), expected.parameters(), strict=True))

@@ -34,7 +34,7 @@ def train(config: TrialConfig, precision: str = "32-true") -> tuple[Timing, MLP]
     data.setup()
     seed_all(config.seed, -1, 0)
     net = MLP(784, 10, [config.n_nodes] * (1 + config.n_layers))
-    optimizer = make_optimizer(config.optimizer, net.parameters(), config.lr, config.momentum)
+    optimizer = make_optimizer(config.optimizer, net.parameters(), config.lr, momentum=config.momentum)
     batches = EpochBatches(len(data.train), config.batch_size, config.seed)
     evaluation = EpochBatches(len(data.val), data.eval_batch_size)
 

@@ -36,7 +36,7 @@ def run(config: TrialConfig, precision: str = "32-true") -> Timing:
             Trial("benchmark", config, {}, "trial", precision),
             build,
             Runtime(folder, accelerator="cpu"),
-            lambda *_: ends.append(time.perf_counter() - clock),
+            on_epoch=lambda *_: ends.append(time.perf_counter() - clock),
         )
     if not result.settled:
         raise RuntimeError(result.reason)

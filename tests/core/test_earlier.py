@@ -114,7 +114,7 @@ def test_figure_and_page_have_them_in_grey(rates, store):
     outcome = _run(_with(rates, 0.5), store)
     gathered = cells(outcome)
     figure = Figure(figsize=(11, 5), layout="constrained")
-    all_cells.draw(figure, outcome.sweep, gathered, Scale.of(outcome.sweep, gathered))
+    all_cells.draw(figure, outcome.sweep, gathered, scale=Scale.of(outcome.sweep, gathered))
     left, _ = figure.axes
     colours = {line.get_gid(): line.get_color() for line in left.get_lines()}
     assert [colours[f"cell{i}.median"] for i in range(3)] == [CELLS[0], LIGHT_GREY, LIGHT_GREY]

@@ -43,7 +43,7 @@ def test_a_key_that_is_none_names_no_folder(mine):
 def test_what_is_removed_is_ones_own_and_what_else_lies_there_stays(folder, mine):
     remove(folder, mine, THEIRS)
     assert (mine / LAST).exists()
-    remove(folder, mine, MINE, (BEST,))
+    remove(folder, mine, MINE, names=(BEST,))
     assert sorted(path.name for path in mine.iterdir()) == [LAST, "trial.json"]
     (mine / "my own.ckpt").touch()
     remove(folder, mine, MINE)

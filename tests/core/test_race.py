@@ -130,7 +130,7 @@ def test_results_that_come_in_any_order_choose_the_same_trials(rates, store):
 def test_a_race_that_is_stopped_is_shown_as_of_its_last_look(rates, store):
     launch = Training()
     chooser = Race(rates, rates.trials(seeds=range(20)))
-    outcome = Sweeper(launch, store).run(rates, [], lambda: len(launch.ran) == 14, chooser)
+    outcome = Sweeper(launch, store).run(rates, [], lambda: len(launch.ran) == 14, chooser=chooser)
     assert outcome.interrupted
     assert {cell.trials for cell in cells(outcome)} == {3}
     assert [verdict.kind for verdict in verdicts(rates, cells(outcome))] == ["worse", "undecided", "undecided", "best"]
@@ -172,12 +172,12 @@ def test_replicates_are_run_for_each_seed_of_a_race(rates, store):
 
 def test_the_chance_of_a_decision_falls_with_what_is_behind():
     def chance(gap, matters=None):
-        return chance_of_deciding(gap, 0.001, 4.0, 9, 20, matters)
+        return chance_of_deciding(gap, 0.001, 4.0, trials=9, most=20, matters=matters)
 
     assert chance(0.01) > 0.99
     assert chance(0.0) < 0.05 < chance(0.002) < chance(0.003)
     assert chance(0.0, matters=0.01) > 0.99, "it will be as good"
-    assert chance_of_deciding(0.01, 0.001, 4.0, 20, 20) == 0, "there is no further look"
+    assert chance_of_deciding(0.01, 0.001, 4.0, trials=20, most=20) == 0, "there is no further look"
 
 
 @pytest.mark.parametrize(("name", "number"), [("normal", 4), ("normal", 9), ("one of 50 times the spread", 9)])

@@ -135,7 +135,7 @@ def test_the_order_leaves_the_global_generator_alone():
 def test_ranks_share_each_batch_without_overlap_padding_or_an_empty_share(seed, size, batch_size, world):
     shares = [_order(seed, 3, size, batch_size, world=world, rank=rank) for rank in range(world)]
     assert len({len(share) for share in shares}) == 1
-    assert {len(share) for share in shares} == {len(EpochBatches(size, batch_size, seed, world, 0))}
+    assert {len(share) for share in shares} == {len(EpochBatches(size, batch_size, seed, world=world, rank=0))}
     assert all(len(batch) > 0 for share in shares for batch in share)
     assert sorted(torch.cat([torch.cat(share) for share in shares]).tolist()) == list(range(size))
     together = [torch.cat(batches) for batches in zip(*shares, strict=True)]

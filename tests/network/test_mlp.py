@@ -77,7 +77,7 @@ def test_initial_weights_are_keras_s():
     ],
 )
 def test_activations(activation, expected):
-    net = MLP(3, 2, (4,), activation).double()
+    net = MLP(3, 2, (4,), activation=activation).double()
     x = torch.randn(6, 3, dtype=torch.float64)
     z = net.hidden[0].linear(x)
     _, (hidden,) = net(x, return_hidden=True)
@@ -87,7 +87,7 @@ def test_activations(activation, expected):
 
 def test_dropout_of_each_layer():
     torch.manual_seed(0)
-    net = MLP(4, 2, (1000, 1000, 1000), "linear", dropout=(0.0, 0.25, 0.75))
+    net = MLP(4, 2, (1000, 1000, 1000), activation="linear", dropout=(0.0, 0.25, 0.75))
     for layer, share in zip(net.hidden, (0.0, 0.25, 0.75), strict=True):
         dropped, activated = layer(torch.ones(20, layer.linear.in_features))
         assert (dropped == 0).float().mean().item() == pytest.approx(share, abs=0.02)
@@ -133,7 +133,7 @@ def test_batch_norm_stands_after_the_activation_and_before_dropout():
 
 
 def test_copies_and_pickles():
-    net = MLP(3, 2, (4, 4), "linear", batch_norm=True).eval()
+    net = MLP(3, 2, (4, 4), activation="linear", batch_norm=True).eval()
     x = torch.randn(5, 3)
     assert torch.equal(copy.deepcopy(net)(x), net(x))
     assert torch.equal(pickle.loads(pickle.dumps(net))(x), net(x))

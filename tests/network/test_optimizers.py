@@ -63,7 +63,7 @@ def advance(optimizer, w, gradients):
 )
 def test_steps_are_keras_s(name, momentum):
     w = parameter()
-    taken = list(advance(make_optimizer(name, [w], 0.01, momentum), w, GRADIENTS))
+    taken = list(advance(make_optimizer(name, [w], 0.01, momentum=momentum), w, GRADIENTS))
     for got, expected in zip(taken, by_hand(name, [0.01] * 4, momentum), strict=True):
         np.testing.assert_allclose(got - START, expected - START, rtol=1e-12, atol=1e-15)
 
@@ -89,7 +89,7 @@ def test_the_rate_is_inside_the_velocity(name):
     """So a falling rate does not shrink what earlier steps put into it."""
     lrs = [0.1, 0.01, 0.001, 0.0001]
     w = parameter()
-    optimizer = make_optimizer(name, [w], 0.1, 0.9)
+    optimizer = make_optimizer(name, [w], 0.1, momentum=0.9)
     for g, lr, expected in zip(GRADIENTS, lrs, by_hand(name, lrs, 0.9), strict=True):
         optimizer.param_groups[0]["lr"] = lr
         (got,) = advance(optimizer, w, [g])
@@ -147,18 +147,21 @@ def test_hooks_run_once_a_step_and_copies_work():
 
 
 def test_momentum_reaches_the_optimizer():
-    assert make_optimizer("Adam", [parameter()], 0.01, 0.5).param_groups[0]["betas"] == (0.5, 0.999)
+    assert make_optimizer("Adam", [parameter()], 0.01, momentum=0.5).param_groups[0]["betas"] == (0.5, 0.999)
     assert make_optimizer("Adam", [parameter()], 0.01).param_groups[0]["betas"] == (0.9, 0.999)
-    assert make_optimizer("RMSprop", [parameter()], 0.01, 0.5).param_groups[0]["momentum"] == 0.5
+    assert make_optimizer("RMSprop", [parameter()], 0.01, momentum=0.5).param_groups[0]["momentum"] == 0.5
     assert make_optimizer("SGD", [parameter()], 0.01).param_groups[0]["momentum"] == 0
-    assert make_optimizer("torch.optim.NAdam", [parameter()], 0.01, 0.5).param_groups[0]["betas"] == (0.5, 0.999)
-    assert make_optimizer("torch.optim.SGD", [parameter()], 0.01, 0.5).param_groups[0]["momentum"] == 0.5
+    assert make_optimizer("torch.optim.NAdam", [parameter()], 0.01, momentum=0.5).param_groups[0]["betas"] == (
+        0.5,
+        0.999,
+    )
+    assert make_optimizer("torch.optim.SGD", [parameter()], 0.01, momentum=0.5).param_groups[0]["momentum"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["Adagrad", "torch.optim.Adagrad", "torch.optim.LBFGS"])
 def test_momentum_is_refused_where_there_is_none(name):
     with pytest.raises(ValueError, match="has no momentum"):
-        make_optimizer(name, [parameter()], 0.01, 0.9)
+        make_optimizer(name, [parameter()], 0.01, momentum=0.9)
 
 
 @pytest.mark.parametrize("lr", [0.0, -1.0, math.nan, math.inf])
@@ -171,7 +174,7 @@ def test_a_bad_rate_is_refused(lr):
 @pytest.mark.parametrize("name", ["Adam", "SGD", "torch.optim.AdamW"])
 def test_a_bad_momentum_is_refused(name, momentum):
     with pytest.raises(ValueError, match="momentum must be at least 0 and below 1"):
-        make_optimizer(name, [parameter()], 0.01, momentum)
+        make_optimizer(name, [parameter()], 0.01, momentum=momentum)
 
 
 def test_schedules():

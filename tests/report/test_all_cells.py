@@ -28,7 +28,7 @@ def _gathered(sweep, accuracies, seeds=(1,)):
 
 def _drawn(sweep, gathered):
     figure = Figure(figsize=(11, 5), layout="constrained")
-    all_cells.draw(figure, sweep, gathered, Scale.of(sweep, gathered))
+    all_cells.draw(figure, sweep, gathered, scale=Scale.of(sweep, gathered))
     return figure
 
 

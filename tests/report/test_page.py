@@ -87,7 +87,9 @@ def test_its_last_table_has_the_further_metrics_and_the_cells_of_earlier_calls_a
 def test_it_says_by_how_much_one_seed_moves_as_the_terminal_does(sweep, store):
     for trial in sweep.trials(seeds=(1, 2, 3)):
         store.append(completed(trial, 0.9 + trial.config.seed / 100 + trial.config.lr / 10))
-    assert "One seed moves a cell by 1.00 points (standard deviation, from the ledger)" in _run(sweep, store, seeds=(1,))
+    assert "One seed moves a cell by 1.00 points (standard deviation, from the ledger)" in _run(
+        sweep, store, seeds=(1,)
+    )
 
 
 def test_what_a_ledger_says_is_text_wherever_it_stands(tmp_path):
@@ -196,7 +198,7 @@ def test_a_ledger_alone_gives_the_same_page_again(sweep, store, capsys):
 def test_a_searchs_page_says_that_it_is_one_and_advises_to_confirm_from_its_ledger_alone_too(store):
     search = Search("joint", TinyConfig(), {"lr": Range(0.01, 0.1)}, build="toy:build")
     for number, lr in enumerate([0.02, 0.05]):
-        trial = search.trial(number, {"lr": lr}, 123, "32-true", 1)
+        trial = search.trial(number, {"lr": lr}, 123, precision="32-true", threads=1)
         store.append(completed(trial, 0.9 + lr))
     report([str(store.folder)])
     text = unescape((store.folder / "report.html").read_text())

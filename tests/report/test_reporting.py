@@ -105,7 +105,7 @@ def test_the_table_fits_the_terminal_and_cuts_nothing_off(sweep, store, width):
     launch = FakeLaunch({best.label: completed(best, 0.95)})
     gathered = cells(Sweeper(launch, store).run(sweep, sweep.trials(seeds=[1, 2, 3])))
     out = _console(width)
-    out.print(table(sweep, gathered, winner(sweep, gathered), width))
+    out.print(table(sweep, gathered, winner(sweep, gathered), width=width))
     text = out.file.getvalue()
     assert "…" not in text
     assert len(text.splitlines()) == 5
@@ -237,7 +237,7 @@ def test_axes_for_which_there_is_no_room_share_a_column_of_several_lines(sweep, 
     outcome = Sweeper(FakeLaunch(), store).run(sweep, trials)
     gathered = cells(outcome)
     out = _console(34)
-    out.print(table(outcome.sweep, gathered, winner(outcome.sweep, gathered), 34))
+    out.print(table(outcome.sweep, gathered, winner(outcome.sweep, gathered), width=34))
     text = out.file.getvalue()
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 34

@@ -188,7 +188,7 @@ def test_a_checkpoint_made_under_other_settings_of_the_trainer_is_not_gone_on_fr
     def build_limited(config):
         return Setup(*toy.build(config), trainer={"limit_train_batches": 2})
 
-    run_trial(trial, toy.build, runtime, stop)
+    run_trial(trial, toy.build, runtime, on_epoch=stop)
     result = run_trial(trial, build_limited, runtime)
     afresh = run_trial(trial, build_limited, dataclasses.replace(runtime, folder=runtime.folder + "/afresh"))
     assert result.history == afresh.history

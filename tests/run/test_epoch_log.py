@@ -30,7 +30,7 @@ def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None):
         change(module, data)
         return module, data, callbacks
 
-    result = run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor=monitor), on_epoch)
+    result = run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor=monitor), on_epoch=on_epoch)
     assert result.status != "failed", result.reason
     return result
 
@@ -196,7 +196,7 @@ def test_where_batches_came_after_the_last_validation_the_final_weights_are_vali
     runtime = Runtime(str(tmp_path), accelerator="cpu")
     if stopped:
         with pytest.raises(Killed):
-            run_trial(trial, build, runtime, stop)
+            run_trial(trial, build, runtime, on_epoch=stop)
     result = run_trial(trial, build, runtime)
     assert (result.status, result.reason) == ("completed", "")
     for metric in ("accuracy", "loss"):

@@ -156,8 +156,8 @@ def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, sto
     started = []
     start = launchers.Slot.__init__
 
-    def count(slot, *args):
-        start(slot, *args)
+    def count(slot, *args, **options):
+        start(slot, *args, **options)
         started.append(slot)
 
     monkeypatch.setattr(launchers.Slot, "__init__", count)

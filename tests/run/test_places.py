@@ -244,7 +244,7 @@ def test_a_module_and_a_callback_that_count_in_plain_attributes_go_on_counting(t
     whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu") for name in ("whole", "killed"))
     for _ in range(2):
         with pytest.raises(Killed):
-            run_trial(trial, build, killed, stop)
+            run_trial(trial, build, killed, on_epoch=stop)
     resumed, uninterrupted = run_trial(trial, build, killed), run_trial(trial, build, whole)
     assert resumed.status == "completed", resumed.reason
     assert (resumed.history, resumed.test) == (uninterrupted.history, uninterrupted.test)

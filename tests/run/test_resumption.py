@@ -188,7 +188,7 @@ def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: ()
             raise Killed
 
     trial = dataclasses.replace(TRIAL, config=TinyConfig(max_epochs=max_epochs))
-    return run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor="val_accuracy"), on_epoch)
+    return run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor="val_accuracy"), on_epoch=on_epoch)
 
 
 TWICE_AND_BEFORE_THE_TEST = [{"within": 2}, {"after": 3}]
@@ -376,9 +376,9 @@ def test_hyperparameters_that_are_objects_keep_no_trial_from_going_on(tmp_path):
 
     whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu", monitor="val_accuracy") for name in ("a", "b"))
     with pytest.raises(Killed):
-        run_trial(TRIAL, build, killed, stop)
+        run_trial(TRIAL, build, killed, on_epoch=stop)
     heard = []
-    resumed = run_trial(TRIAL, build, killed, lambda epoch, metrics: heard.append(epoch))
+    resumed = run_trial(TRIAL, build, killed, on_epoch=lambda epoch, metrics: heard.append(epoch))
     uninterrupted = run_trial(TRIAL, build, whole)
     assert heard == [3]
     assert (resumed.history, resumed.test) == (uninterrupted.history, uninterrupted.test)

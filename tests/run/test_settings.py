@@ -64,5 +64,5 @@ def test_a_trial_without_promise_ends_at_once_whatever_min_epochs_says_unless_it
         return Setup(Module(0.1, 4), Data(loader, loader), trainer={"min_epochs": 3})
 
     runtime = Runtime(str(tmp_path), accelerator="cpu")
-    result = run_trial(TRIAL, build, runtime, lambda epoch, metrics: "no promise" if epoch == at else None)
+    result = run_trial(TRIAL, build, runtime, on_epoch=lambda epoch, metrics: "no promise" if epoch == at else None)
     assert (result.status, result.epochs) == (status, at)

@@ -51,7 +51,9 @@ def wide(sweep):
 def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime):
     heard = []
     clock = time.perf_counter()
-    result = run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append((epoch, metrics["val_accuracy"])))
+    result = run_trial(
+        trial, toy.build, runtime, on_epoch=lambda epoch, metrics: heard.append((epoch, metrics["val_accuracy"]))
+    )
     assert 0 < result.fit_seconds < result.seconds < time.perf_counter() - clock + 0.001  # which are rounded
     assert (result.status, result.reason) == ("completed", "")
     assert set(result.history) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
@@ -114,7 +116,7 @@ def test_a_trial_that_was_pruned_stays_so_even_if_a_kill_came_before_its_record(
     def prune(epoch, metrics):
         return "no good" if epoch == 2 else None
 
-    first = run_trial(trial, toy.build, runtime, prune)
+    first = run_trial(trial, toy.build, runtime, on_epoch=prune)
     again = run_trial(trial, toy.build, runtime)
     for result in (first, again):
         assert (result.status, result.reason, result.epochs, result.test) == ("pruned", "no good", 2, {})
@@ -142,9 +144,9 @@ def test_a_stopped_trial_goes_on_from_its_last_epoch_to_the_same_digits(trial, r
             raise Killed
 
     with pytest.raises(Killed):
-        run_trial(trial, toy.build, runtime, stop)
+        run_trial(trial, toy.build, runtime, on_epoch=stop)
     heard = []
-    resumed = run_trial(trial, toy.build, runtime, lambda at, metrics: heard.append(at))
+    resumed = run_trial(trial, toy.build, runtime, on_epoch=lambda at, metrics: heard.append(at))
     assert heard == list(range(epoch + 1, 4)), "only the missing epochs are trained"
     assert resumed.history == whole.history
     assert resumed.test == whole.test
@@ -161,7 +163,7 @@ def test_a_trial_that_early_stopping_ended_is_not_trained_on_when_it_resumes(tri
         raise Killed
 
     with pytest.raises(Killed):
-        run_trial(trial, build, runtime, stop)
+        run_trial(trial, build, runtime, on_epoch=stop)
     result = run_trial(trial, build, runtime)
     assert (result.status, result.epochs) == ("completed", 1)
     assert result.test["test_accuracy"] == result.final("val_accuracy")
@@ -191,7 +193,7 @@ def test_what_a_callback_restores_at_the_end_a_resumed_trial_restores_too(trial,
     trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, max_epochs=8))
     elsewhere = dataclasses.replace(runtime, folder=str(tmp_path / "whole"))
     whole = run_trial(trial, _restoring, elsewhere)
-    assert run_trial(trial, _restoring, runtime, stop).status == "interrupted"
+    assert run_trial(trial, _restoring, runtime, on_epoch=stop).status == "interrupted"
     resumed = run_trial(trial, _restoring, runtime)
     if epoch < 8:
         assert (resumed.history, resumed.test, resumed.notes) == (whole.history, whole.test, [])
@@ -285,7 +287,7 @@ def test_a_checkpoint_of_other_semantics_is_another_trials(trial, runtime, monke
     run_trial(trial, toy.build, runtime)
     monkeypatch.setattr(grid, "SEMANTICS", semantics)
     heard = []
-    run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append(epoch))
+    run_trial(trial, toy.build, runtime, on_epoch=lambda epoch, metrics: heard.append(epoch))
     assert heard == ([] if semantics == 1 else [1, 2, 3])
 
 
@@ -376,7 +378,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(trial, runti
     assert (folder / ".last.ckpt.tmp").exists(), "it died in the middle"
     assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
     heard = []
-    resumed = run_trial(trial, toy.build, runtime, lambda epoch, metrics: heard.append(epoch))
+    resumed = run_trial(trial, toy.build, runtime, on_epoch=lambda epoch, metrics: heard.append(epoch))
     assert heard == [2, 3]
     assert resumed.history == run_trial(trial, toy.build, Runtime(str(tmp_path / "whole"), accelerator="cpu")).history
     assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "trial.json"]
@@ -481,7 +483,7 @@ def test_a_checkpoint_of_another_network_is_said_and_how_to_start_anew(trial, ru
         raise Killed
 
     with pytest.raises(Killed):
-        run_trial(trial, toy.build, runtime, stop)
+        run_trial(trial, toy.build, runtime, on_epoch=stop)
     result = run_trial(trial, wider, runtime)
     assert result.status == "failed"
     line = result.reason.splitlines()[-1]
@@ -556,7 +558,7 @@ def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path, 
             raise Killed
 
     with pytest.raises(Killed):
-        run_trial(trial, toy.build, runtime, stop)
+        run_trial(trial, toy.build, runtime, on_epoch=stop)
     run_trial(trial, toy.build, runtime)
     events = _events(tmp_path / trial.name)
     assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3]

@@ -56,7 +56,7 @@ class Scores(FakeLaunch):
 def run(search, store, launch=None, trials=12, stop=None, **settings):
     chooser = OptunaChooser(search, store.folder, trials, **{"pruner": "none", **settings})
     launch = launch or Scores()
-    return Sweeper(launch, store, [chooser]).run(search, [], stop or (lambda: False), chooser)
+    return Sweeper(launch, store, [chooser]).run(search, [], stop or (lambda: False), chooser=chooser)
 
 
 def drawn(outcome):
@@ -235,7 +235,7 @@ def test_a_setting_that_makes_no_sense_beside_another_is_left_at_the_base():
 
     cell = SEARCH.draw(Draw())
     assert cell["momentum"] is None
-    trial = SEARCH.trial(7, cell, 123, "32-true", 1)
+    trial = SEARCH.trial(7, cell, 123, precision="32-true", threads=1)
     assert (trial.config.optimizer, trial.config.lr) == ("Adagrad", 0.1)
     assert trial.name.startswith("0007-")
 

@@ -34,7 +34,7 @@ from sweeps._claims import judged
     ],
 )
 def test_a_claim_is_answered_first_then_comes_the_number_then_the_test(effects, said, test):
-    answer, tested = judged("Do pigs fly?", "so far", effects, [0.0] * len(effects)).splitlines()
+    answer, tested = judged("Do pigs fly?", "so far", effects, before=[0.0] * len(effects)).splitlines()
     assert answer.startswith(f"Do pigs fly? {said}")
     assert tested == f"({test})"
 
@@ -42,8 +42,8 @@ def test_a_claim_is_answered_first_then_comes_the_number_then_the_test(effects, 
 def test_an_answer_that_was_picked_from_several_pays_for_it():
     """Differences of 1, 2 and 3 points over three seeds have p=0.0742; the best of three has three times that."""
     after, before = [0.91, 0.92, 0.93], [0.90, 0.90, 0.90]
-    assert "p=0.074)" in judged("Better?", "so far", after, before)
-    assert "p=0.22, corrected for the best of 3)" in judged("Better?", "so far", after, before, of=3)
+    assert "p=0.074)" in judged("Better?", "so far", after, before=before)
+    assert "p=0.22, corrected for the best of 3)" in judged("Better?", "so far", after, before=before, of=3)
 
 
 def _verdict(sweep, store, accuracies, **changes):

@@ -68,7 +68,7 @@ class PageReport(SweepCallback):
 def write(path: Path, part: Part) -> None:
     """Writes a sweep's page."""
     first = [tag("p", kicker(part), class_="kicker"), tag("h1", _title(part)), *head(part), facts(part)]
-    _write(path, _title(part), [tag("div", *first, *sections(part), data_part=part.sweep.name)], part.known())
+    _write(path, _title(part), [tag("div", *first, *sections(part), data_part=part.sweep.name)], known=part.known())
 
 
 def write_several(path: Path, title: str, parts: Sequence[Part]) -> None:
@@ -84,7 +84,7 @@ def write_several(path: Path, title: str, parts: Sequence[Part]) -> None:
         )
         for number, part in enumerate(parts)
     ]
-    _write(path, title, [tag("h1", title), glance(parts), *bodies], {})
+    _write(path, title, [tag("h1", title), glance(parts), *bodies], known={})
 
 
 def glance(parts: Sequence[Part]) -> Html:
@@ -125,7 +125,7 @@ def kicker(part: Part) -> str:
     return " · ".join(filter(None, (f"{kind} {of}", days[-1] if days else "")))
 
 
-def _write(path: Path, title: str, body: Sequence[Html], known: Mapping[str, object]) -> None:
+def _write(path: Path, title: str, body: Sequence[Html], *, known: Mapping[str, object]) -> None:
     page = document(title, body, known)
     with replacing(path) as written:
         written.write_text(page, encoding="utf-8")

@@ -89,7 +89,7 @@ def picture(part: Part) -> Html:
     axis = axis_of_curves(part.sweep, part.shown)
     few = len(part.shown) <= len(CELLS)
     names = [", ".join(cell.texts.values()) if few else "" for cell in part.shown]
-    drawn = svg.curves(curves, axis, names, part.looks)
+    drawn = svg.curves(curves, axis, names, looks=part.looks)
     title = f"{axis.name.capitalize()} after each epoch"
     several = any(len(seeds) > 1 for seeds in curves)
     caption = "A thin line for each trial, a thick one for a cell's median" if several else "A line for each cell"

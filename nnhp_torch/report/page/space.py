@@ -43,7 +43,7 @@ def _response(part: Part, name: str) -> Html:
     points = [(part.numbers[id(cells[i])], places[i], cells[i].values_of(monitor)) for i in order]
     axis = axis_of(part.sweep.objective, (value for _, _, values in points for value in values))
     looks = ["best" if cells[i] is part.best else "other" for i in order]
-    drawn = svg.response(points, axis, ticks, name, looks)
+    drawn = svg.response(points, axis, ticks, name=name, looks=looks)
     caption = f"What each value of {name} reaches: a dot for each trial, a line through the means; the best is in blue."
     return tag("section", tag("h2", f"Along {name}"), tag("figure", tag("figcaption", caption), drawn))
 
@@ -64,7 +64,7 @@ def _heat(part: Part, downwards: Sequence[str], across: Sequence[str]) -> Html:
         row = [tag("th", down, scope="row")]
         for over in across:
             cell = of[down, over]
-            row.append(_square(cell, cell is part.best, axis, better, monitor))
+            row.append(_square(cell, cell is part.best, axis, better=better, monitor=monitor))
         rows.append(tag("tr", *row))
     above = tag("tr", tag("td", ""), tag("th", second, scope="colgroup", colspan=len(across)))
     heads = tag("tr", tag("th", first, scope="col"), *(tag("th", over, scope="col") for over in across))
@@ -75,7 +75,7 @@ def _heat(part: Part, downwards: Sequence[str], across: Sequence[str]) -> Html:
     return _section(f"{first} and {second} together", caption, table)
 
 
-def _square(cell: Cell, best: bool, axis: Axis, better: int, monitor: str) -> Html:
+def _square(cell: Cell, best: bool, axis: Axis, *, better: int, monitor: str) -> Html:
     mean = cell.mean(monitor)
     if not math.isfinite(mean):
         return tag("td", ", ".join(cell.troubles) or "–", class_="soft", style="--heat:0")
@@ -98,7 +98,7 @@ def _parallel(part: Part, names: Sequence[str]) -> Html:
     axes.append((axis.name, axis.ticks(6)))
     numbers = [part.numbers[id(cell)] for cell in cells]
     looks = [part.looks[number] for number in numbers]
-    drawn = svg.parallel(list(zip(*columns, strict=True)), axes, looks, numbers)
+    drawn = svg.parallel(list(zip(*columns, strict=True)), axes, looks, numbers=numbers)
     caption = f"A line for each of the {len(cells)} cells that have completed, from its settings to what it reached."
     return _section("All settings at once", caption, drawn)
 

@@ -18,7 +18,9 @@ SIZE = 1000
 POINTS = 60_000  # of all curves of a page together, which take some six bytes each
 
 
-def curves(cells: Sequence[Sequence[Sequence[float]]], axis: Axis, names: Sequence[str], looks: Sequence[str]) -> Html:
+def curves(
+    cells: Sequence[Sequence[Sequence[float]]], axis: Axis, names: Sequence[str], *, looks: Sequence[str]
+) -> Html:
     """Draws a metric per epoch: a thin line per seed, a thick one for their median, a square where a run stopped early.
 
     Args:
@@ -69,8 +71,8 @@ def strip(
     values: Sequence[float],
     axis: Axis,
     look: str,
-    interval: tuple[float, float] | None = None,
     *,
+    interval: tuple[float, float] | None = None,
     mean: bool = True,
 ) -> Html:
     """Draws values along an axis: a ring each, a line at their mean, an interval behind them."""
@@ -100,6 +102,7 @@ def response(
     cells: Sequence[tuple[int, float, Sequence[float]]],
     axis: Axis,
     ticks: Sequence[tuple[float, str]],
+    *,
     name: str,
     looks: Sequence[str],
 ) -> Html:
@@ -133,6 +136,7 @@ def parallel(
     rows: Sequence[Sequence[float]],
     axes: Sequence[tuple[str, Sequence[tuple[float, str]]]],
     looks: Sequence[str],
+    *,
     numbers: Sequence[int],
 ) -> Html:
     """Draws a line per cell through its place on each of several axes.

@@ -56,19 +56,19 @@ def _cells(part: Part, gathered: list[Cell]) -> Html:
         look, (first, *others) = part.looks[number], texts
         row = [tag("th", tag("span", first, class_=f"key {look}"), scope="row")]
         row += [tag("td", spaced(text), class_=kind) for text, kind in zip(others, kinds[1:], strict=True)]
-        row.insert(place, tag("td", _strip(part, cell, axis, look), class_="drawn"))
+        row.insert(place, tag("td", _strip(part, cell, axis, look=look), class_="drawn"))
         rows.append(tag("tr", *row, class_="best" if cell is part.best else None, data_cell=number))
     return table_of(heads, rows, sortable=len(rows) > 2)
 
 
-def _strip(part: Part, cell: Cell, axis: Axis, look: str) -> Html:
+def _strip(part: Part, cell: Cell, axis: Axis, *, look: str) -> Html:
     """The cell's values, and behind them its verdict's interval, seen from the best's mean."""
     monitor, aside = part.sweep.monitor, None
     if part.best is not None and cell is not part.best:
         (found,) = (verdict for verdict in part.verdicts if verdict.cell is cell)
         best, sign = part.best.mean(monitor), part.sweep.objective.sign
         aside = (best - sign * found.low, best - sign * found.high)
-    return svg.strip(cell.values_of(monitor), axis, look, aside)
+    return svg.strip(cell.values_of(monitor), axis, look, interval=aside)
 
 
 def in_words(column: str, sweep: Plan) -> str:
