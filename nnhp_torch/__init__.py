@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.grid import Sweep as Sweep
-    from nnhp_torch.core.grid import Trial as Trial
     from nnhp_torch.core.ledger import ResultStore as ResultStore
     from nnhp_torch.core.outcome import Outcome as Outcome
     from nnhp_torch.core.result import TrialResult as TrialResult
     from nnhp_torch.core.roles import SweepCallback as SweepCallback
     from nnhp_torch.core.summary import Cell as Cell
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
+    from nnhp_torch.core.trial import Trial as Trial
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
     from nnhp_torch.mnist.digits import DigitImages as DigitImages
     from nnhp_torch.network.classifier import Classifier as Classifier
@@ -49,7 +49,7 @@ _HOME = {
     "main": "cli.main",
     "sweep": "project.python",
     "Sweep": "core.grid",
-    "Trial": "core.grid",
+    "Trial": "core.trial",
     "Cell": "core.summary",
     "Outcome": "core.outcome",
     "Classifier": "network.classifier",

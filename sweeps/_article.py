@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnhp_torch.core.grid import departures
 from nnhp_torch.core.names import label
 from nnhp_torch.core.recorded import recorded
 from nnhp_torch.core.summary import cells
+from nnhp_torch.core.trial import departures
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.overview import Finding
 from nnhp_torch.report.words import why_no_winner

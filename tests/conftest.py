@@ -15,10 +15,11 @@ import idx
 import pytest
 from forked import quick_workers
 
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.mnist.sources import DATASETS
 from nnhp_torch.run.local import cores
 

@@ -32,6 +32,7 @@ TESTS = {
     "core/outcome": ["core/test_sweeper"],
     "core/result": ["core/test_results"],
     "core/sweeper": ["core/test_sweeper"],
+    "core/trial": ["core/test_grid", "core/test_sweeper"],
     "report/checkpoints": ["report/test_reporting"],
     "run/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
     "run/recorder": ["run/test_trial", "run/test_epoch_log"],

@@ -18,13 +18,14 @@ from pathlib import Path
 from conftest import TinyConfig, completed
 from rich.console import Console
 
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.report import figures
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.csv import CsvReport

@@ -78,7 +78,8 @@ def test_an_example_gives_what_it_says(module, tmp_path, monkeypatch):
     picture = Image.new("L", (28, 28), 255)
     picture.paste(0, (10, 5, 18, 23))
     picture.save(tmp_path / "photos" / "seven.png")
-    theirs = {"Settings": Settings, "build": toy.build, "SWEEP": SWEEP, "outcome": _outcome(), "launch": FakeLaunch()}
+    theirs = {name: getattr(nnhp_torch, name) for name in nnhp_torch.__all__}
+    theirs |= {"Settings": Settings, "build": toy.build, "SWEEP": SWEEP, "outcome": _outcome(), "launch": FakeLaunch()}
     theirs |= {"dataset": toy.ToyData().data, "settings": Settings(), "cells": cells, "torch": torch, "L": L}
     theirs |= {"nnhp_torch": nnhp_torch, "Net": toy.Toy, "Data": toy.ToyData}
     failed, tried = doctest.testmod(importlib.import_module(module), extraglobs=theirs)

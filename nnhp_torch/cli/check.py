@@ -14,13 +14,13 @@ from rich.text import Text
 
 from nnhp_torch.cli.run import Run
 from nnhp_torch.core.errors import SweepError, WrongUsage
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import LAST, checkpoint_folder
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.origin import name_of
 from nnhp_torch.core.plan import Plan, change
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Launch
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.request import Request
 
 EPOCHS = 3

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.cli.options import kind, own_flags
 from nnhp_torch.core.files import replacing
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.columns import columns

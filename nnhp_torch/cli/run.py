@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
 from nnhp_torch.core.files import disk_full, read_only
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore, known_results
 from nnhp_torch.core.origin import maker, name_of
 from nnhp_torch.core.outcome import Outcome
@@ -25,6 +25,7 @@ from nnhp_torch.core.race import Race
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nnhp_torch.core.grid import Sweep, Trial, defaults
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import disagreement
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.trial import Trial, defaults
 
 
 def earlier_trials(sweep: Plan, trials: Sequence[Trial], known: Mapping[str, TrialResult]) -> list[Trial]:

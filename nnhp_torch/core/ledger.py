@@ -13,10 +13,10 @@ from pathlib import Path
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.files import cut_torn_line, must_be_file
-from nnhp_torch.core.grid import Trial, defaults
 from nnhp_torch.core.lock import locked
 from nnhp_torch.core.origin import recorded_maker
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.trial import Trial, defaults
 
 REPORTS = ("results.csv", "figure.png", "report.html")
 

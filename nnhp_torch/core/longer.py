@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder, kept
 from nnhp_torch.core.ledger import disagreement
 from nnhp_torch.core.origin import changed
 from nnhp_torch.core.plan import change
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.status import RANKED
+from nnhp_torch.core.trial import Trial
 
 
 class Longer:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.looks import FIRST, looks
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell, cells
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.core.verdict import Verdict, verdicts
 
 CHANCE = 0.25  # of a decision by the last look, below which a cell gets no more seeds

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.grid import Sweep, Trial
+from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.objective import Mode, standing, unlogged
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Primitive
 from nnhp_torch.core.race import Race
 from nnhp_torch.core.result import TrialResult, logged
+from nnhp_torch.core.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnhp_torch.core import fields
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.objective import Mode, Objective, standing
 from nnhp_torch.core.status import SETTLED, Status
+from nnhp_torch.core.trial import Trial
 
 SCHEMA = 3  # 1 had no notes and no build, 2 no trained
 METRICS = ("history", "test", "trained")  # the fields that hold metrics

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.trial import Trial
 
 
 class Listener(Protocol):

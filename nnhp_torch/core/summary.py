@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nnhp_torch.core.grid import Trial, defaults
 from nnhp_torch.core.looks import looks
 from nnhp_torch.core.names import label, text
 from nnhp_torch.core.objective import Split
@@ -17,6 +16,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult, logged
 from nnhp_torch.core.status import RANKED
+from nnhp_torch.core.trial import Trial, defaults
 
 
 @dataclass(frozen=True)

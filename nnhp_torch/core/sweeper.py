@@ -10,7 +10,6 @@ from typing import Any
 
 from nnhp_torch.core.earlier import earlier_trials
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore, known_results
 from nnhp_torch.core.longer import Longer
 from nnhp_torch.core.objective import standing, unlogged
@@ -20,6 +19,7 @@ from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
 from nnhp_torch.core.status import WRONG
+from nnhp_torch.core.trial import Trial
 
 
 class Sweeper:

@@ -12,9 +12,9 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import Logger
 
 from nnhp_torch.core.errors import WrongUsage
+from nnhp_torch.project.capture import Fit, fit_of
 from nnhp_torch.project.loading import NoProject
 from nnhp_torch.project.parser import SUBCOMMAND, Settings, configuration, fit_parser
-from nnhp_torch.project.source import Fit, fit_of
 from nnhp_torch.project.trainer import departures, refuse
 from nnhp_torch.run.answer import SETTINGS, Setup
 

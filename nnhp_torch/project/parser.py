@@ -13,10 +13,10 @@ import lightning as L
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.keys import OURS, arguments, flat, nested
 from nnhp_torch.project.loading import NoProject
 from nnhp_torch.project.refusal import refusal
-from nnhp_torch.project.source import command_line_of
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
 
 SUBCOMMAND = "fit"

@@ -14,8 +14,8 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell, repeated, winner
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.curves import continued, median_curve
-from nnhp_torch.report.look import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, colours, tidy
 from nnhp_torch.report.scale import Scale
+from nnhp_torch.report.style import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, colours, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import BEST, LAST, checkpoint_folder, kept, remove
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
@@ -12,6 +11,7 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.status import RANKED
 from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.runtime import Keep
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.files import replacing
-from nnhp_torch.core.grid import defaults
 from nnhp_torch.core.names import is_number, is_plain, text, visible
 from nnhp_torch.core.objective import Mode, Objective, standing
 from nnhp_torch.core.outcome import Outcome
@@ -17,6 +16,7 @@ from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult, logged
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import Cell, cells
+from nnhp_torch.core.trial import defaults
 from nnhp_torch.core.verdict import Verdict, verdicts
 
 

@@ -10,8 +10,8 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, repeated
 from nnhp_torch.report import all_cells, further, large, panels
 from nnhp_torch.report.drawing import figure_class
-from nnhp_torch.report.look import DPI, GREY, LABEL, WIDTH
 from nnhp_torch.report.scale import Scale
+from nnhp_torch.report.style import DPI, GREY, LABEL, WIDTH
 from nnhp_torch.report.words import same_in_words
 
 if TYPE_CHECKING:

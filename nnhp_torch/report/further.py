@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.summary import Cell
-from nnhp_torch.report.look import BLUE, GREY, LABEL, SMALL, TITLE, tidy
+from nnhp_torch.report.style import BLUE, GREY, LABEL, SMALL, TITLE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.status import RANKED
 from nnhp_torch.core.summary import Cell
-from nnhp_torch.report.look import BLUE, DPI, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, WIDTH, tidy
 from nnhp_torch.report.overview import Finding
 from nnhp_torch.report.scale import Scale
+from nnhp_torch.report.style import BLUE, DPI, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, WIDTH, tidy
 from nnhp_torch.report.words import same_in_words
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, ranking, repeated, winner
-from nnhp_torch.report.look import BLUE, FAINT, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, tidy
 from nnhp_torch.report.scale import Array, Scale
+from nnhp_torch.report.style import BLUE, FAINT, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase

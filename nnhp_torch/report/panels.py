@@ -11,8 +11,8 @@ import numpy as np
 
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, repeated, twin, winner
-from nnhp_torch.report.look import LABEL, LEGEND, LIGHT_GREY, TITLE, TRAIN, VALIDATION, tidy
 from nnhp_torch.report.scale import Array, frame
+from nnhp_torch.report.style import LABEL, LEGEND, LIGHT_GREY, TITLE, TRAIN, VALIDATION, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

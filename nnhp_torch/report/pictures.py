@@ -13,7 +13,7 @@ from nnhp_torch.core.files import replacing
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import cells
-from nnhp_torch.report import board
+from nnhp_torch.report import tensorboard
 from nnhp_torch.report.drawing import plain_text, png
 from nnhp_torch.report.markdown import in_markdown
 from nnhp_torch.report.words import why_undrawn
@@ -69,7 +69,7 @@ def publish(
     """
     with _ctrl_c_raises(), plain_text():
         save(draw(), path)
-        board.write(_run(path, run), tag, path.read_bytes(), step=step, words=words)
+        tensorboard.write(_run(path, run), tag, path.read_bytes(), step=step, words=words)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -82,7 +82,7 @@ def save(figure: Figure, path: Path) -> None:
 def withdraw(path: Path, run: str | None = None) -> None:
     """Removes a picture that shows an earlier state, from its file and from TensorBoard; the ledger has its numbers."""
     path.unlink(missing_ok=True)
-    board.clear(_run(path, run))
+    tensorboard.clear(_run(path, run))
 
 
 def _run(path: Path, run: str | None) -> Path:

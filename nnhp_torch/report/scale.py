@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnhp_torch.core.objective import Objective
-from nnhp_torch.report.look import GREY, SMALL, WORDS
+from nnhp_torch.report.style import GREY, SMALL, WORDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,8 +20,8 @@ from nnhp_torch.core.summary import Cell, cells, of_training, ranking, twin, win
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
 from nnhp_torch.report.columns import BEHIND, LESS, columns, short
-from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.progress import count, up_to
+from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.words import answer, claim, of_jumps, spent, why_no_winner, why_undrawn
 

@@ -14,16 +14,16 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
 from nnhp_torch.core.status import Status
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.isolation import environment_of_one, isolated
 from nnhp_torch.run.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.slot import Slot
 from nnhp_torch.run.worker import import_by_name, prepare, quiet_lightning
+from nnhp_torch.run.worker_process import Slot
 
 # Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
 

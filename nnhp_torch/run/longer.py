@@ -17,8 +17,8 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from nnhp_torch.core.files import name_too
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import BEST, LAST, TRAINED, checkpoint_folder, claim, kept, owner
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.answer import Setup, setup_of
 from nnhp_torch.run.difference import difference
 from nnhp_torch.run.isolation import isolated

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnhp_torch.core.errors import PreparationError
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Listener
-from nnhp_torch.run.board import Board, answers
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.cluster import Head, connected, last_line
 from nnhp_torch.run.isolation import environment_of_one
+from nnhp_torch.run.ray_board import Board, answers
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.worker import attempt, get_ready, prepare
 

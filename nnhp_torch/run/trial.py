@@ -20,11 +20,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from nnhp_torch.core.files import disk_full
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.keeping import checkpoint_folder
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.origin import sources
 from nnhp_torch.core.result import TrialResult, made_by
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.answer import Setup, setup_of
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.run.devices import share

@@ -21,9 +21,9 @@ from typing import Any
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.files import disk_full, must_be_file
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.isolation import isolated
 from nnhp_torch.run.messages import DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.runtime import Runtime

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnhp_torch.core.files import cut_torn_line
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.objective import standing
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Search
 

@@ -12,9 +12,9 @@ from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.roles import SweepCallback
 from nnhp_torch.core.summary import Cell, cells, ranking, winner
-from nnhp_torch.report.look import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
 from nnhp_torch.report.markdown import in_markdown
 from nnhp_torch.report.pictures import last_epoch, publish, withdraw
+from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.search.chooser import OptunaChooser
 

@@ -13,7 +13,7 @@ from timing import Timing
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
-from nnhp_torch.core.grid import Trial
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial import run_trial

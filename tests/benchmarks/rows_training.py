@@ -19,8 +19,8 @@ from options import Options
 from processes import interleaved, process
 from report import Line, ratios
 
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.local import Workers, cores
 from nnhp_torch.run.runtime import Runtime
 

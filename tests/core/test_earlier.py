@@ -13,9 +13,9 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report import all_cells, panels
 from nnhp_torch.report.csv import CsvReport
-from nnhp_torch.report.look import CELLS, LIGHT_GREY
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.scale import Scale
+from nnhp_torch.report.style import CELLS, LIGHT_GREY
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal
 

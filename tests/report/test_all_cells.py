@@ -12,8 +12,8 @@ from nnhp_torch.core.summary import Cell
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report import all_cells
 from nnhp_torch.report.curves import median_curve
-from nnhp_torch.report.look import BLUE, CELLS, ORANGE
 from nnhp_torch.report.scale import Scale
+from nnhp_torch.report.style import BLUE, CELLS, ORANGE
 
 
 def _gathered(sweep, accuracies, seeds=(1,)):

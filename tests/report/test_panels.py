@@ -13,7 +13,7 @@ from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report import panels
-from nnhp_torch.report.look import LEGEND
+from nnhp_torch.report.style import LEGEND
 
 CURVES = ([0.2, 0.4], [0.4, 0.8])
 UNEQUAL = ([0.2, 0.4, 0.6], [0.4])

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report import board, figures
+from nnhp_torch.report import figures, tensorboard
 from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal
@@ -22,8 +22,8 @@ def test_an_image_replaces_the_one_before_it(tmp_path):
     png = bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000002000000010802000000"
     )  # the header of a picture two pixels wide and one high
-    board.write(tmp_path / "figure", "tiny", png)
-    board.write(tmp_path / "figure", "tiny", png)
+    tensorboard.write(tmp_path / "figure", "tiny", png)
+    tensorboard.write(tmp_path / "figure", "tiny", png)
     events = EventAccumulator(str(tmp_path / "figure")).Reload()
     (image,) = events.Images("tiny")
     assert (image.width, image.height, image.encoded_image_string) == (2, 1, png)
@@ -35,7 +35,7 @@ def test_a_picture_that_a_symbolic_link_has_put_elsewhere_is_not_removed(tmp_pat
     elsewhere.mkdir()
     (elsewhere / "events.out.tfevents.1").touch()
     (tmp_path / "figure").symlink_to(elsewhere)
-    board.write(tmp_path / "figure", "tiny", bytes(24))
+    tensorboard.write(tmp_path / "figure", "tiny", bytes(24))
     assert (elsewhere / "events.out.tfevents.1").exists()
 
 
@@ -43,7 +43,7 @@ def test_what_a_kill_has_left_of_a_picture_is_removed_with_the_next_one(tmp_path
     left = tmp_path / "figure" / ".events.out.tfevents.0000000001.tmp"
     left.parent.mkdir()
     left.touch()
-    board.write(left.parent, "tiny", bytes.fromhex("89504e470d0a1a0a0000000d4948445200000002000000010802000000"))
+    tensorboard.write(left.parent, "tiny", bytes.fromhex("89504e470d0a1a0a0000000d4948445200000002000000010802000000"))
     assert not left.exists()
 
 

@@ -14,8 +14,8 @@ from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
 from nnhp_torch.report.csv import CsvReport
-from nnhp_torch.report.look import TERMINAL
 from nnhp_torch.report.progress import ProgressReport
+from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.table import TableReport, table
 from nnhp_torch.report.terminal import Terminal
 

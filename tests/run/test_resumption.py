@@ -396,5 +396,5 @@ def test_a_trial_that_must_start_over_says_why(tmp_path):
         run(tmp_path, LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
     (note,) = run(tmp_path, LOADERS["shuffle"]).notes
     assert note == (
-        "started over: its checkpoint cannot be read (nnhp_torch.core.grid.Trial in it would have to be executed)"
+        "started over: its checkpoint cannot be read (nnhp_torch.core.trial.Trial in it would have to be executed)"
     )

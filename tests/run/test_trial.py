@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 
 from nnhp_torch.callbacks import RestoreBestWeights
-from nnhp_torch.core import grid
+from nnhp_torch.core import trial as identity
 from nnhp_torch.core.keeping import claim
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.run.answer import Setup
@@ -285,7 +285,7 @@ def test_checkpoints_of_another_trial_under_the_same_name_are_set_aside_and_said
 @pytest.mark.parametrize("semantics", [1, 2])
 def test_a_checkpoint_of_other_semantics_is_another_trials(trial, runtime, monkeypatch, semantics):
     run_trial(trial, toy.build, runtime)
-    monkeypatch.setattr(grid, "SEMANTICS", semantics)
+    monkeypatch.setattr(identity, "SEMANTICS", semantics)
     heard = []
     run_trial(trial, toy.build, runtime, on_epoch=lambda epoch, metrics: heard.append(epoch))
     assert heard == ([] if semantics == 1 else [1, 2, 3])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.objective import Objective
-from nnhp_torch.report.look import WORDS
+from nnhp_torch.report.style import WORDS
 
 if TYPE_CHECKING:
     from nnhp_torch.core.plan import Plan

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from importlib.resources import files
 from typing import Any
 
-from nnhp_torch.report import look
+from nnhp_torch.report import style
 from nnhp_torch.report.page.markup import Html, join, tag
 
 # Whatever a page's texts might say, a browser loads nothing for it.
@@ -55,8 +55,8 @@ def known_of(page: str) -> dict[str, Any]:
 
 def colours() -> str:
     """The colours of all pictures as a style sheet's, in a lighter shade if the paper is dark."""
-    light = {f"c{i}": colour for i, colour in enumerate(look.CELLS)}
-    lines = [":root{", f"--accent:{look.BLUE};--quiet:{look.LIGHT_GREY};"]
+    light = {f"c{i}": colour for i, colour in enumerate(style.CELLS)}
+    lines = [":root{", f"--accent:{style.BLUE};--quiet:{style.LIGHT_GREY};"]
     lines += [f"--{name}:{colour};" for name, colour in light.items()]
     lines.append("}@media (prefers-color-scheme: dark){:root{--quiet:#5a626c;")
     lines += [f"--{name}:color-mix(in oklab,{colour},white 40%);" for name, colour in light.items()]

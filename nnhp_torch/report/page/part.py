@@ -10,7 +10,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, cells, ranking, winner
 from nnhp_torch.core.verdict import Verdict, verdicts
-from nnhp_torch.report.look import CELLS
+from nnhp_torch.report.style import CELLS
 
 SHOWN = 300  # cells of a page; of more the best
 WIDE = 4  # axes from which on there is room for little else

@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 
 from nnhp_torch.core.summary import repeated, twin
 from nnhp_torch.report.csv import results_table
-from nnhp_torch.report.look import CELLS
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import axis_of_curves
 from nnhp_torch.report.page.markup import Html, tag
@@ -15,6 +14,7 @@ from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, space
 from nnhp_torch.report.page.tables import in_words, scroll, spaced, table_of, table_of_cells
 from nnhp_torch.report.progress import count, duration, up_to
+from nnhp_torch.report.style import CELLS
 from nnhp_torch.report.words import answer, claim, spent, why_no_winner
 
 ROWS = 1_000  # of the table of trials

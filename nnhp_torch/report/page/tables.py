@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, of_training
 from nnhp_torch.report.columns import LESS, columns
-from nnhp_torch.report.look import WORDS
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import Axis, axis_of
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import WIDE, Part
+from nnhp_torch.report.style import WORDS
 
 FIRST = 20  # cells that are seen without opening the rest
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.trial import Trial
 from nnhp_torch.run.isolation import environment_of_one
 from nnhp_torch.run.messages import Run
 from nnhp_torch.run.runtime import Runtime

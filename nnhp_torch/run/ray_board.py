@@ -6,8 +6,8 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 
-from nnhp_torch.core.grid import Trial
 from nnhp_torch.core.roles import Listener
+from nnhp_torch.core.trial import Trial
 
 Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key, the epoch, the metrics
 
