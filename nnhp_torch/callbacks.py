@@ -100,6 +100,7 @@ class WeightConstraint(HookCallback):
 
     Example:
         >>> trainer = L.Trainer(callbacks=[WeightConstraint("max_norm", max_value=3.0)], logger=False)
+        >>> bounded = WeightConstraint(lambda w: w.clamp(-1, 1), pattern=r"^head\\.")  # of your own
     """
 
     def __init__(

@@ -66,7 +66,11 @@ class Finished(Outcome):
     folder: Path = Path()
 
     def table(self) -> Shown:
-        """The table that a sweep ends with: text in a terminal, a table in Jupyter."""
+        """The table that a sweep ends with: text in a terminal, a table in Jupyter.
+
+        Example:
+            >>> print(outcome.table())
+        """
         gathered = cells(self)
         found = verdicts(self.sweep, gathered)
         out = Terminal(io.StringIO(), width=WIDTH)
@@ -74,7 +78,11 @@ class Finished(Outcome):
         return Shown(out.file.getvalue().rstrip(), columns(self.sweep, gathered, found))  # type: ignore[attr-defined]
 
     def figure(self) -> Figure:
-        """The picture of all cells: a matplotlib figure, which Jupyter shows."""
+        """The picture of all cells: a matplotlib figure, which Jupyter shows.
+
+        Example:
+            >>> outcome.figure().savefig("rates.png")
+        """
         from nnhp_torch.report import figures
 
         with plain_text():
@@ -85,6 +93,9 @@ class Finished(Outcome):
 
         Raises:
             ImportError: pandas is not installed.
+
+        Example:
+            >>> outcome.frame().groupby("lr")["val_accuracy"].mean()
         """
         try:
             import pandas
@@ -121,6 +132,10 @@ class Best:
         trial: which one; result: what it reached.
         build: what makes its module.
         checkpoint: its weights; None if they were not kept.
+
+    Example:
+        >>> outcome.best.trial.label, outcome.best.result.final("val_accuracy")
+        ('lr=0.01', 0.97)
     """
 
     trial: Trial
@@ -138,6 +153,10 @@ class Best:
 
         Raises:
             FileNotFoundError: its checkpoint was not kept, or is gone.
+
+        Example:
+            >>> model = outcome.best.load()
+            >>> logits = model(images)
         """
         from nnhp_torch.run.weights import load
 
@@ -150,6 +169,9 @@ class Best:
 
         A project with a LightningCLI takes the file as `fit --config`; a sweep's own command line, as `--config`: this
         cell alone.
+
+        Example:
+            >>> outcome.best.save_config("winner.yaml")  # then: python train.py fit --config winner.yaml
         """
         of_project = getattr(type(self.trial.config), "cli_config", None)
         text = of_project(self.trial.config) if callable(of_project) else self._options()

@@ -68,7 +68,12 @@ class Sweep(Plan):
         return math.prod(map(len, self.axes.values()))
 
     def cells(self) -> Iterator[dict[str, Primitive]]:
-        """The swept values of each cell, in order."""
+        """The swept values of each cell, in order.
+
+        Example:
+            >>> list(SWEEP.cells())
+            [{'lr': 0.1}, {'lr': 0.01}, {'lr': 0.001}]
+        """
         yield from _product(self.axes)
 
     def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
@@ -78,6 +83,10 @@ class Sweep(Plan):
             seeds: default: the base's own seed.
             precision: Trainer's precision, in full.
             threads: CPU threads per trial.
+
+        Example:
+            >>> [(trial.config.seed, trial.label) for trial in SWEEP.trials(seeds=[1, 2])][2:4]
+            [(1, 'lr=0.001'), (2, 'lr=0.1')]
         """
         trials = []
         chosen = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)

@@ -115,6 +115,9 @@ class ResultStore:
 
         Raises:
             LedgerError: a sweep is running in it.
+
+        Example:
+            >>> aside = ResultStore("lightning_logs/rates").set_aside()  # such as lightning_logs/rates.20261128-201500
         """
         if not self.folder.exists():
             return None

@@ -73,7 +73,14 @@ class SweepCallback:
         """Called when a trial has begun."""
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
-        """Called after each epoch (from 1) and its validation; a returned reason ends the trial here, as `pruned`."""
+        """Called after each epoch (from 1) and its validation; a returned reason ends the trial here, as `pruned`.
+
+        Example:
+            >>> class Impatient(SweepCallback):
+            ...     def on_epoch_end(self, trial, epoch, metrics):
+            ...         if epoch == 3 and metrics["val_accuracy"] < 0.5:
+            ...             return "below 0.5 after three epochs"
+        """
 
     def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
         """Called when a trial has ended, in whatever way."""

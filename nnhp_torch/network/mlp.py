@@ -83,6 +83,11 @@ class MLP(nn.Module):
 
         Raises:
             ValueError: the examples have another number of features.
+
+        Example:
+            >>> logits, hidden = MLP(784, 10, (64, 32))(torch.zeros(5, 1, 28, 28), return_hidden=True)
+            >>> [tuple(of_layer.shape) for of_layer in hidden]
+            [(5, 64), (5, 32)]
         """
         x = x.flatten(1)  # (batch, in_features)
         if x.shape[1] != self.in_features:
