@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their nets are tiny
 
@@ -30,6 +31,21 @@ LONG = 240  # seconds that nothing healthy takes, on however loaded a machine: f
 def environment() -> dict[str, str]:
     """For a process that a test starts: it finds the package beside these tests, and the toys among them."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(package): of an extra of pyproject.toml; skipped if it is not installed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a package that is not there; `pytest -m needs` runs what the extras add."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.needs("selenium"))
+        for mark in item.iter_markers("needs"):
+            if find_spec(mark.args[0]) is None:
+                item.add_marker(pytest.mark.skip(reason=f"needs {mark.args[0]}, which an extra installs"))
 
 
 # What the tests of a file share takes long to make: with -n they run in one process.

@@ -1,7 +1,6 @@
 """`--check` says whether resumed equals uninterrupted here, to which digit, and which metric departs first."""
 
 import os
-from importlib.util import find_spec
 
 import pytest
 import toy
@@ -87,7 +86,7 @@ def test_in_worker_processes_too(checked, quick):
     assert checked(plan("toy:build"), "--jobs", "2")[0] == 0
 
 
-@pytest.mark.skipif(find_spec("optuna") is None, reason="a search needs Optuna")
+@pytest.mark.needs("optuna")
 def test_of_a_search_too(checked):
     status, out = checked(Search("tiny", TinyConfig(), {"lr": Range(0.01, 0.1)}, build))
     assert (status, out.splitlines()[-1]) == (0, EQUAL)

@@ -4,7 +4,6 @@ import dataclasses
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 
 import pytest
 from conftest import TinyConfig, environment
@@ -18,7 +17,6 @@ from nnhp_torch.run import request
 from nnhp_torch.run.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 
-needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install '.[ray]'")
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 STORE = 100 * 2**20  # bytes of shared memory per node
@@ -41,6 +39,15 @@ def cluster():
         made.shutdown()
 
 
+@pytest.fixture(scope="module")
+def connection(cluster):
+    """A connection that is there already: tests that share it share the nodes' processes, too."""
+    from nnhp_torch.run.cluster import connected
+
+    with connected(cluster.address):
+        yield
+
+
 def run(sweep, store, launch, callbacks=()):
     return Sweeper(launch, store, callbacks).run(sweep, sweep.trials())
 
@@ -60,7 +67,7 @@ def digits(outcome):
     return [(result.name, result.status, result.history, result.test) for result in outcome.ordered]
 
 
-@needs_ray
+@pytest.mark.needs("ray")
 def test_a_cluster_gives_the_same_ledger_as_this_machine(cluster, sweep, store, tmp_path):
     heard = []
 
@@ -79,8 +86,8 @@ def test_a_cluster_gives_the_same_ledger_as_this_machine(cluster, sweep, store, 
     assert not run(sweep, store, on_ray(cluster, store.folder)).ran, "and what is in the ledger is not run again"
 
 
-@needs_ray
-def test_a_callback_prunes_a_trial_on_a_node(cluster, sweep, store):
+@pytest.mark.needs("ray")
+def test_a_callback_prunes_a_trial_on_a_node(cluster, connection, sweep, store):
     class Strict(SweepCallback):
         def on_epoch_end(self, trial, epoch, metrics):
             return "no good" if epoch == 2 and trial.config.width == 4 else None
@@ -89,22 +96,22 @@ def test_a_callback_prunes_a_trial_on_a_node(cluster, sweep, store):
     assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)] * 2
 
 
-@needs_ray
-def test_a_trial_that_raises_fails_alone(cluster, sweep, store):
+@pytest.mark.needs("ray")
+def test_a_trial_that_raises_fails_alone(cluster, connection, sweep, store):
     outcome = run(sweep, store, on_ray(cluster, store.folder, "toy:build_raising"))
     assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
     assert "my own callback" in outcome.ordered[1].reason
 
 
-@needs_ray
-def test_a_process_that_is_killed_is_replaced_and_its_trial_goes_on(cluster, sweep, store, tmp_path):
+@pytest.mark.needs("ray")
+def test_a_process_that_is_killed_is_replaced_and_its_trial_goes_on(cluster, connection, sweep, store, tmp_path):
     outcome = run(sweep, store, on_ray(cluster, store.folder, "toy:build_killed_once"))
     assert outcome.successful
     assert digits(outcome) == digits(here(sweep, tmp_path / "here" / "tiny"))
 
 
-@needs_ray
-def test_a_stop_leaves_running_trials_interrupted(cluster, sweep, store):
+@pytest.mark.needs("ray")
+def test_a_stop_leaves_running_trials_interrupted(cluster, connection, sweep, store):
     long = dataclasses.replace(sweep, base=TinyConfig(max_epochs=100_000))
     heard = []
 
@@ -118,21 +125,21 @@ def test_a_stop_leaves_running_trials_interrupted(cluster, sweep, store):
     assert [result.status for result in outcome.ordered] == ["interrupted"] * 2
 
 
-@needs_ray
-def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(cluster, sweep, store):
+@pytest.mark.needs("ray")
+def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(cluster, connection, sweep, store):
     with pytest.raises(PreparationError, match="no data anywhere"):
         run(sweep, store, on_ray(cluster, store.folder, "toy:build_without_data"))
     assert not store.path.exists()
 
 
-@needs_ray
-def test_what_no_node_has_is_refused(cluster, sweep, store):
+@pytest.mark.needs("ray")
+def test_what_no_node_has_is_refused(cluster, connection, sweep, store):
     with pytest.raises(WrongUsage, match="no node of the Ray cluster has 64 CPU and 0 GPU for a trial"):
         run(sweep, store, on_ray(cluster, store.folder, threads=64))
     assert not store.path.exists()
 
 
-@needs_ray
+@pytest.mark.needs("ray")
 def test_from_the_command_line_a_real_sweep_runs_on_the_cluster(cluster, tmp_path):
     command = [sys.executable, "-m", "sweeps.dropout", "--launcher", "ray", "--accelerator", "cpu", "--max_epochs", "1"]
     grid = ["--grid.dropout", "[0.1, 0.5]"]
@@ -151,8 +158,8 @@ def test_from_the_command_line_a_real_sweep_runs_on_the_cluster(cluster, tmp_pat
     assert ray == local
 
 
-@needs_ray
-def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, sweep, store, tmp_path):
+@pytest.mark.needs("ray")
+def test_when_a_node_goes_away_in_mid_sweep_the_ledger_is_the_same(cluster, connection, sweep, store, tmp_path):
     """The last but one of the tests: the cluster has one node less after it."""
     longer = dataclasses.replace(sweep, base=TinyConfig(max_epochs=100))  # so that two run at a time for sure
     running = set()
@@ -200,9 +207,12 @@ main(Sweep("tiny", TinyConfig(), {"max_epochs": [2, 1_000_000]}, build="toy:buil
 """
 
 
-@needs_ray
+@pytest.mark.needs("ray")
 def test_when_the_head_goes_away_the_table_comes_and_how_to_go_on(cluster, store, tmp_path):
     """The last of the tests: there is no cluster after it."""
+    import ray
+
+    ray.shutdown()  # what is connected here would end this process with the cluster
     (tmp_path / "driver.py").write_text(DRIVER)
     flags = ["--launcher", "ray", "--accelerator", "cpu", "--log_dir", str(tmp_path)]
     driver = subprocess.Popen(
@@ -239,14 +249,20 @@ def _wait_for(condition, seconds):
     ("args", "address", "said"),
     [
         (["--launcher", "dask"], "", "launcher"),
-        pytest.param(["--launcher", "ray"], "", "give --ray_address or set RAY_ADDRESS", marks=needs_ray),
-        pytest.param(["--launcher", "ray", "--jobs", "0"], "auto", "jobs must be auto or", marks=needs_ray),
-        pytest.param(["--launcher", "ray", "--devices", "2"], "auto", "each trial has one device", marks=needs_ray),
+        pytest.param(
+            ["--launcher", "ray"], "", "give --ray_address or set RAY_ADDRESS", marks=pytest.mark.needs("ray")
+        ),
+        pytest.param(
+            ["--launcher", "ray", "--jobs", "0"], "auto", "jobs must be auto or", marks=pytest.mark.needs("ray")
+        ),
+        pytest.param(
+            ["--launcher", "ray", "--devices", "2"], "auto", "each trial has one device", marks=pytest.mark.needs("ray")
+        ),
         pytest.param(
             ["--launcher", "ray", "--ray_address", "127.0.0.1:9"],
             "",
             "no Ray cluster answers at 127.0.0.1:9: [Errno 111] Connection refused",
-            marks=needs_ray,
+            marks=pytest.mark.needs("ray"),
         ),
     ],
 )

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import os
 import signal
-from importlib.util import find_spec
 
 import pytest
 from conftest import TinyConfig, completed
@@ -14,8 +13,6 @@ from nnhp_torch import Range, ResultStore, Search, SweepCallback
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.search.confirmation import confirmation
-
-needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs Optuna: pip install '.[search]'")
 
 SEARCH = Search(
     "tiny", TinyConfig(), {"lr": Range(0.001, 1.0, log=True), "width": Range(2, 9)}, build="toy:build", about="About."
@@ -74,7 +71,7 @@ def records(folder):
     ]
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_confirmed_trials_alone_see_the_test_images_and_rank_by_the_other_seeds_alone(tmp_path, capsys):
     flags = ["--confirm", "2", "--confirm_seeds", "2"]
     assert run(tmp_path / "whole", *flags) == 0
@@ -105,7 +102,7 @@ def test_confirmed_trials_alone_see_the_test_images_and_rank_by_the_other_seeds_
     assert (tmp_path / "whole" / "tiny-tpe-none-confirm" / "figure.png").exists()
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_without_confirmation_each_completed_trial_has_its_test(tmp_path, capsys):
     assert run(tmp_path, "--trials", "2") == 0
     assert all(result.test for result in records(tmp_path / "tiny-tpe-none"))
@@ -113,14 +110,14 @@ def test_without_confirmation_each_completed_trial_has_its_test(tmp_path, capsys
     assert "--confirm 5 runs the best five on other seeds" in capsys.readouterr().out
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_a_dry_run_says_what_would_be_confirmed_and_writes_nothing(tmp_path, capsys):
     assert run(tmp_path, "--confirm", "5", "--seeds", "[7]", "--dry_run") == 0
     assert "The best 5 would run with each of the seeds 8 to 10" in " ".join(capsys.readouterr().out.split())
     assert not list(tmp_path.iterdir())
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -8,7 +8,6 @@ import statistics
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -25,8 +24,6 @@ from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.search import request
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.space import Range, Search
-
-needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs Optuna: pip install '.[search]'")
 
 AXES = {"lr": Range(0.001, 1.0, log=True), "width": Range(2, 9)}
 
@@ -63,7 +60,7 @@ def drawn(outcome):
     return [(trial.name, dict(trial.cell)) for trial in outcome.trials]
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_the_same_seed_draws_the_same_trials_and_another_one_others(search, tmp_path):
     first, again, other = (
         run(search, ResultStore(tmp_path / folder), seed=seed) for folder, seed in (("a", 1), ("b", 1), ("c", 2))
@@ -74,7 +71,7 @@ def test_the_same_seed_draws_the_same_trials_and_another_one_others(search, tmp_
     assert {trial.config.seed for trial in other.trials} == {2}
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_values_stay_in_their_ranges_and_whole_ones_whole(search, store):
     outcome = run(search, store, trials=40, sampler="random")
     assert all(0.001 <= trial.config.lr <= 1.0 for trial in outcome.trials)
@@ -83,7 +80,7 @@ def test_values_stay_in_their_ranges_and_whole_ones_whole(search, store):
     assert 10 < small < 30, "half of the magnitudes are below 0.03, where a plain range would have 3 % of the numbers"
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_tpe_learns_where_to_look(search, tmp_path):
     def misses(sampler):
         outcome = run(search, ResultStore(tmp_path / sampler), trials=40, sampler=sampler)
@@ -92,7 +89,7 @@ def test_tpe_learns_where_to_look(search, tmp_path):
     assert misses("tpe") < 0.7 * misses("random")
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_search_that_was_stopped_goes_on_as_if_it_never_was(search, tmp_path, sampler):
     whole = run(search, ResultStore(tmp_path / "whole"), trials=20, sampler=sampler)
@@ -111,7 +108,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_never_was(search, tmp_path, 
     assert finished.ran == []
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_more_trials_go_on_from_those_there_are(search, store):
     few = run(search, store, trials=5)
     launch = Scores()
@@ -120,7 +117,7 @@ def test_more_trials_go_on_from_those_there_are(search, store):
     assert len(launch.ran) == 3
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_a_failed_trial_stays_in_the_search_and_runs_again(search, store):
     class FailsOnce(Scores):
         def __call__(self, trials, listener):
@@ -136,7 +133,7 @@ def test_a_failed_trial_stays_in_the_search_and_runs_again(search, store):
     assert launch.ran == [first.trials[0].name]
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_what_the_ledger_has_is_not_trained_again(store):
     small = Search("tiny", TinyConfig(), {"lr": [0.1, 0.2], "width": [4, 8]}, build="toy:build")
     launch = Scores()
@@ -150,14 +147,14 @@ def test_what_the_ledger_has_is_not_trained_again(store):
     assert len(outcome.ordered) == 6
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_a_budget_of_epochs_is_never_overspent(search, store):
     outcome = run(search, store, trials=100, budget=11)
     assert sum(result.epochs for result in outcome.ordered) == 9, "three epochs each"
     assert outcome.left == 0
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_wherever_a_kill_cut_optunas_journal_the_same_trials_are_drawn(search, tmp_path, sampler):
     """A trial takes several lines, one for each setting: a kill between two leaves it half drawn."""
@@ -173,7 +170,7 @@ def test_wherever_a_kill_cut_optunas_journal_the_same_trials_are_drawn(search, t
         assert drawn(run(search, cut, trials=12, sampler=sampler)) == drawn(whole), f"with {kept} lines"
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_a_line_that_a_crash_tore_from_optunas_journal_is_cut_off(search, store):
     run(search, store, trials=3)
     journal = store.folder / "optuna.journal"
@@ -184,7 +181,7 @@ def test_a_line_that_a_crash_tore_from_optunas_journal_is_cut_off(search, store)
     assert len(run(search, store, trials=6).ordered) == 6
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("pruner", ["hyperband", "median"])
 @pytest.mark.parametrize("launcher", [InProcess, Workers])
@@ -205,7 +202,7 @@ def test_poor_trials_end_early_and_are_never_ranked(search, store, pruner, launc
     assert winner(search, cells(outcome)).completed[0].status == "completed"
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_with_one_job_a_search_with_pruning_gives_the_same_numbers_again(search, tmp_path):
     search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
 
@@ -218,7 +215,7 @@ def test_with_one_job_a_search_with_pruning_gives_the_same_numbers_again(search,
     assert records(tmp_path / "a") == records(tmp_path / "b")
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 def test_a_setting_that_makes_no_sense_beside_another_is_left_at_the_base():
     from sweeps.search import SEARCH
 
@@ -296,7 +293,7 @@ def main(*args):
     return raised.value.code
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -365,7 +362,7 @@ def table(folder):
     return {record["name"]: (record["status"], record["history"], record["test"]) for record in records}, len(records)
 
 
-@needs_optuna
+@pytest.mark.needs("optuna")
 @pytest.mark.usefixtures("quick")
 def test_a_search_killed_again_and_again_ends_with_the_table_of_one_that_was_not(search, tmp_path, monkeypatch):
     search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
