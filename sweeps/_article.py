@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnhp_torch.core.names import label
 from nnhp_torch.core.recorded import recorded
 from nnhp_torch.core.summary import cells
-from nnhp_torch.core.trial import departures
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.overview import Finding
 from nnhp_torch.report.words import why_no_winner
-from sweeps.__main__ import load
 from sweeps._claims import drives_to_zero
 
 # Sweep → what is said of its hyperparameter; the last two are not the article's.
@@ -54,9 +51,8 @@ def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str]]:
         sweep = f.outcome.sweep
         measured = sweep.verdict(f.gathered) if sweep.verdict is not None else ""
         if measured:
-            other = label(departures(sweep.base, load(sweep.name, {}, {}).base))
-            remarks = ", ".join(filter(None, [f.gathered[0].repeated, other]))
-            yield CLAIMS[sweep.name], measured, f"[{sweep.name}](../lightning_logs/reference/{sweep.name}) ({remarks})"
+            link = f"[{sweep.name}](../lightning_logs/reference/{sweep.name}) ({f.gathered[0].repeated})"
+            yield CLAIMS[sweep.name], measured, link
         if sweep.name == "momentum":
             printed = recorded(root / PRINTED, sweep.monitor)
             same = why_no_winner(printed.sweep, verdicts(printed.sweep, cells(printed)))

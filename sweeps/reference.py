@@ -39,9 +39,6 @@ CLAIMS_PAGE = Path("sweeps") / "README.md"
 MONITOR = "val_accuracy"
 
 SEEDS = [123, 124, 125, 126, 127]
-# Seeds and settings of the study; of a sweep that is not run whole, those that there are: fewer, or an earlier one.
-STUDIES: list[tuple[list[int], dict[str, float]]] = [(SEEDS[:count], {}) for count in range(len(SEEDS), 0, -1)]
-STUDIES.append((SEEDS[:1], {"momentum": 0.1}))
 COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
 PROTOCOLS = {"intended": "article", "literal": "printed"}  # Keras's reading → ours
 # What is run once more, and lies in a folder of its name under evidence/ → which sweeps, with which flags.
@@ -72,13 +69,8 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
     """The outcome of a sweep, from its ledgers; `root` is the project's folder."""
     flags = VARIANTS[variant][1] if variant else {}
     results = ResultStore(root / folder_of(name, variant)).results()
-    for seeds, earlier in STUDIES if name in OTHERS else STUDIES[:1]:
-        sweep = load(name, {}, {"protocol": flags.get("protocol", "holdout"), **earlier})
-        if earlier:
-            sweep = dataclasses.replace(sweep, declared=sweep.base)  # its folders are called as they were then
-        trials = sweep.trials(seeds, flags.get("precision", "32-true"))
-        if all(trial.key in results for trial in trials):
-            break
+    sweep = load(name, {}, {"protocol": flags.get("protocol", "holdout")})
+    trials = sweep.trials(SEEDS, flags.get("precision", "32-true"))
     return Outcome(sweep, trials, {trial.key: results[trial.key] for trial in trials if trial.key in results})
 
 

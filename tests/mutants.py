@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -109,18 +111,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100, help="mutants to draw")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time, each in a copy of the project")
     parser.add_argument("--pytest", default=f"{sys.executable} -m pytest", help="the command that runs tests")
     args = parser.parse_args()
     drawn = random.Random(args.seed).sample([site for name in TESTS for site in sites(name)], args.count)
-    alive = 0
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(shutil.copytree(ROOT, f"{folder}/copy", ignore=shutil.ignore_patterns(".*", "__pycache__")))
-        for name, site in drawn:
-            source, change = mutant(name, site)
-            end = killer(copy, name, source, shlex.split(args.pytest))
-            alive += not end
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for job in range(args.jobs):
+            left_out = shutil.ignore_patterns(".*", "__pycache__")
+            copies.put(Path(shutil.copytree(ROOT, f"{folder}/{job}", ignore=left_out)))
+
+        def put_to_the_test(drawn: tuple[str, int]) -> str:
+            source, change = mutant(*drawn)
+            copy = copies.get()
+            end = killer(copy, drawn[0], source, shlex.split(args.pytest))
+            copies.put(copy)
             print(f"{'killed  ' if end else 'SURVIVED'}  {change}  {end}", flush=True)
-    print(f"{args.count - alive} of {args.count} killed (seed {args.seed})")
+            return end
+
+        killed = sum(map(bool, pool.map(put_to_the_test, drawn)))
+    print(f"{killed} of {args.count} killed (seed {args.seed})")
 
 
 if __name__ == "__main__":
