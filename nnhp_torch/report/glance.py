@@ -54,10 +54,12 @@ def draw(findings: Sequence[Finding]) -> Figure:
             _draw_panel(figure.add_axes(place), found, scales[found.monitor], base=base_value(found, findings))
     figure.text(0.012, 1 - 0.15 / tallest, "The study at a glance", fontsize=15, fontweight="bold", va="top")
     shown = " and ".join(sorted({scale.label for scale in scales.values()}))
+    several = all(cell.trials > 1 for found in findings for cell in found.gathered)
+    alone = "" if several else "; pale is one seed alone, which may be luck"
     said = (
         f"{shown[:1].upper()}{shown[1:]} with the final weights. A ring is a seed, a bar the mean of several, bold the "
-        "best; pale is one seed alone, which may be luck.\nA line is what the sweep's own base reaches, dotted what "
-        "guessing does; (chosen) is what the article carries on."
+        f"best{alone}.\nA line is what the sweep's own base reaches, dotted what guessing does; (chosen) is what the "
+        "article carries on."
     )
     figure.text(0.012, 1 - 0.48 / tallest, said, fontsize=LABEL, color=GREY, va="top", linespacing=1.4)
     return figure

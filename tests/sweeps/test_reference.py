@@ -122,7 +122,12 @@ def test_what_the_pages_say_in_words_holds_for_the_ledgers():
     assert "Where training is stable, the means differ by less than a tenth of a point." in page
     assert max(abs(full.mean("val_accuracy") - mixed.mean("val_accuracy")) for full, mixed in stable) < 0.001
     losses = {cell.label: cell.mean("val_accuracy") for cell in found["loss"].gathered}
-    assert abs(losses["loss=cross_entropy"] - losses["loss=kl_divergence"]) > 0.003, "one loss under two names"
+    assert "then end within a hundredth of a point of each other" in page
+    assert abs(losses["loss=cross_entropy"] - losses["loss=kl_divergence"]) < 0.0001, "one loss under two names"
+    plain, normalized = found["batch_norm"].gathered[:2]
+    assert "so that it trains faster and is judged worse" in page
+    assert normalized.mean("train_accuracy") > plain.mean("train_accuracy")
+    assert max(normalized.values_of("val_accuracy")) < min(plain.values_of("val_accuracy"))
 
 
 def _spread(cell):
