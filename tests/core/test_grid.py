@@ -6,6 +6,7 @@ import pytest
 from conftest import TinyConfig
 
 from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.trial import Trial
 
 
 def test_the_grid_is_the_product_of_its_axes_the_last_one_fastest(sweep):
@@ -33,6 +34,11 @@ def test_replicates_repeat_the_grid_beside_the_seeds_and_are_no_cells(sweep):
     assert [dict(trial.replicate) for trial in trials[::2]] == [{"width": 4}, {"width": 6}] * 2
     assert len({trial.name for trial in trials}) == len({trial.key for trial in trials}) == 8
     assert [list(cell) for cell in repeated.cells()] == [["lr"], ["lr"]]
+
+
+def test_a_trial_made_by_hand_has_the_key_of_the_sweeps(sweep):
+    first = sweep.trials()[0]
+    assert Trial(sweep.name, first.config, first.cell, first.name).key == first.key
 
 
 def test_replicates_keep_the_keys_and_the_names_there_are(sweep):

@@ -23,9 +23,11 @@ from tensorboard.summary.writer import event_file_writer
 from nnhp_torch.callbacks import RestoreBestWeights
 from nnhp_torch.core import trial as identity
 from nnhp_torch.core.keeping import claim
+from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.run.answer import Setup
 from nnhp_torch.run.logger import pairs, tag
+from nnhp_torch.run.randomness import seed_all
 from nnhp_torch.run.recorder import Recorder
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.saving import AtomicCheckpointIO
@@ -63,6 +65,31 @@ def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime
     assert result.test["test_accuracy"] == result.final("val_accuracy")
     assert result.hardware["accelerator"] == "cpu"
     assert result.versions["torch"] == torch.__version__
+
+
+def test_the_initial_weights_are_a_function_of_the_seed_alone(trial, runtime):
+    begun = []
+
+    def noting(config):
+        module, *rest = toy.build(config)
+        begun.append({name: w.clone() for name, w in module.state_dict().items()})
+        return module, *rest
+
+    run_trial(trial, noting, runtime)
+    seed_all(trial.config.seed, -1, 0)
+    torch.testing.assert_close(toy.build(trial.config)[0].state_dict(), begun[0], rtol=0, atol=0)
+
+
+def test_before_its_first_epoch_a_trial_has_none(tmp_path):
+    assert Recorder(tmp_path, {}, Objective("val_accuracy", "max")).epochs == 0
+
+
+def test_a_trial_prints_nothing_also_if_its_last_weights_are_scored_once_more(trial, runtime, capsys):
+    def now_and_then(config):
+        return Setup(*toy.build(config), trainer={"check_val_every_n_epoch": 2}, score_training=True)
+
+    assert run_trial(trial, now_and_then, runtime).status == "completed"
+    assert capsys.readouterr().out == ""
 
 
 def test_the_training_data_are_scored_as_the_others_are_if_build_asks_and_nothing_else_changes(
