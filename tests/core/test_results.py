@@ -22,6 +22,7 @@ def test_a_record_comes_back_as_it_was(sweep, store):
     result = completed(sweep.trials()[0])
     store.append(result)
     assert store.results() == {result.key: result}
+    assert json.loads(store.path.read_text())["schema"] == 3, "what reads 3 today must be able to read it"
 
 
 def test_what_is_not_finite_is_written_as_null_and_read_as_nan(sweep):

@@ -92,6 +92,7 @@ def test_a_failed_trial_does_not_end_the_sweep(sweep, store):
     outcome = Sweeper(launch, store).run(sweep, sweep.trials())
     assert len(launch.ran) == 4
     assert not outcome.successful
+    assert not outcome.interrupted, "nobody has stopped it"
     assert [trial.key for trial in outcome.missing] == [bad.key]
 
 

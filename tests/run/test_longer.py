@@ -228,6 +228,18 @@ def test_what_may_depend_on_the_number_of_epochs_starts_over_and_says_why(why, t
     assert note.startswith("started over, although 3 of its epochs were trained before: ")
 
 
+def test_what_was_stopped_before_ends_with_the_same_weights_under_more_epochs(tmp_path):
+    def callbacks():
+        stop = EarlyStopping("val_loss", patience=0, mode="max", min_delta=9.0)
+        return [stop, RestoreBestWeights("val_loss", "max")]  # the first epoch's, and not those that it stops with
+
+    shorter = run(tmp_path, made(callbacks=callbacks), 3)
+    longer = run(tmp_path, made(callbacks=callbacks), 5)
+    assert longer.trained == []
+    assert longer.results[0].test == shorter.results[0].test
+    assert longer.results[0].history == shorter.results[0].history
+
+
 def test_checkpoints_that_were_not_kept_are_told_of_in_one_line_and_the_winners_goes_on(tmp_path):
     sweep = dataclasses.replace(SWEEP, axes={"lr": [0.1, 0.2, 0.3]})
     run(tmp_path, made(), 3, "winner", sweep)

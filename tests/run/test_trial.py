@@ -57,6 +57,7 @@ def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime
         trial, toy.build, runtime, on_epoch=lambda epoch, metrics: heard.append((epoch, metrics["val_accuracy"]))
     )
     assert 0 < result.fit_seconds < result.seconds < time.perf_counter() - clock + 0.001  # which are rounded
+    assert result.fit_seconds == round(result.fit_seconds, 3)
     assert (result.status, result.reason) == ("completed", "")
     assert set(result.history) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
     assert {len(values) for values in result.history.values()} == {3}
@@ -82,6 +83,16 @@ def test_the_initial_weights_are_a_function_of_the_seed_alone(trial, runtime):
 
 def test_before_its_first_epoch_a_trial_has_none(tmp_path):
     assert Recorder(tmp_path, {}, Objective("val_accuracy", "max")).epochs == 0
+
+
+def test_what_an_earlier_checkpoint_does_not_say_is_taken_as_it_was_then(tmp_path):
+    recorder = Recorder(tmp_path, {}, Objective("val_accuracy", "max"))
+    state = recorder.state_dict()
+    for unsaid in ("ended", "stopped", "asked"):
+        del state[unsaid]
+    recorder.load_state_dict(state)
+    assert (recorder.ended, recorder.stopped) == (True, False)
+    assert recorder.asked, "its number of epochs may have mattered"
 
 
 def test_a_trial_prints_nothing_also_if_its_last_weights_are_scored_once_more(trial, runtime, capsys):
