@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-LETTERS = 118  # of titles that fit side by side; longer ones take two lines
+LETTERS = 118  # of titles that fit side by side; longer ones take several lines
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell]) -> None:
     rows, columns = shape(gathered)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     if any(len(panel.title) > LETTERS // columns for panel in shown):
-        shown = [replace(panel, title=panel.title.replace("  ", "\n")) for panel in shown]
+        shown = [replace(panel, title=_in_lines(panel.title, LETTERS // columns)) for panel in shown]
     if (limits := _limits(shown, sweep, gathered)) is not None:
         grid.flat[0].set_ylim(*limits)
     longest = max((len(curve.mean) for panel in shown for curve in panel.curves.values()), default=1)
@@ -110,6 +112,12 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell]) -> None:
     handles, labels = grid.flat[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=LABEL)
+
+
+def _in_lines(title: str, letters: int) -> str:
+    """A title of several lines: what is in it below each other, each broken between words if it is still too long."""
+    parts = [wrap(part, letters, break_long_words=False, break_on_hyphens=False) for part in title.split("  ")]
+    return "\n".join(itertools.chain(*parts))
 
 
 def _limits(shown: Sequence[Panel], sweep: Plan, gathered: Sequence[Cell]) -> tuple[float, float] | None:

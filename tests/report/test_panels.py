@@ -69,6 +69,16 @@ def test_no_title_runs_into_the_next_one(sweep, store):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+def test_a_title_that_is_too_long_for_its_panel_takes_several_lines(sweep, store):
+    long = [int(f"{digit}" * 19) for digit in range(1, 5)]
+    narrow = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01], "width": long})
+    figure = _drawn(_outcome(narrow, store, [completed(trial, 0.96) for trial in narrow.trials()]))
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert figure.axes[0].title.get_text() == "lr=0.1,\nwidth=1111111111111111111\nval_acc=0.9600"
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 def test_titles_are_the_articles_and_say_what_went_wrong(sweep, store):
     trials = sweep.trials()
     results = [completed(trials[0], 0.9613), TrialResult.of(trials[1], "failed", "no"), completed(trials[2], 0.5)]
