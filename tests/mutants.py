@@ -32,12 +32,12 @@ TESTS = {
     "core/ledger": ["core/test_results", "core/test_sweeper", "core/test_disk"],
     "core/lock": ["core/test_results", "core/test_disk"],
     "core/outcome": ["core/test_sweeper"],
-    "core/result": ["core/test_results"],
+    "core/result": ["core/test_results", "core/test_sweeper"],
     "core/sweeper": ["core/test_sweeper"],
     "core/trial": ["core/test_grid", "core/test_sweeper"],
     "report/checkpoints": ["report/test_reporting"],
     "run/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
-    "run/recorder": ["run/test_trial", "run/test_epoch_log"],
+    "run/recorder": ["run/test_trial", "run/test_epoch_log", "run/test_longer"],
     "run/trial": ["run/test_trial", "run/test_answer"],
 }
 

@@ -149,9 +149,10 @@ def test_only_the_checkpoints_asked_for_stay_and_a_failed_trial_keeps_its_own(sw
     assert _left(store) == sorted(left + failed)
 
 
-def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store):
+@pytest.mark.parametrize(("first", "second", "stays"), [(0.9, 0.95, "lr=0.1,seed=2"), (0.95, 0.9, "lr=0.1")])
+def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store, first, second, stays):
     small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
-    accuracies = {"lr=0.1": 0.9, "lr=0.01": 0.8, "lr=0.1,seed=2": 0.95, "lr=0.01,seed=2": 0.99}
+    accuracies = {"lr=0.1": first, "lr=0.01": 0.8, "lr=0.1,seed=2": second, "lr=0.01,seed=2": 0.99}
 
     def launch(trials, listener):
         for trial in trials:
@@ -160,7 +161,7 @@ def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store):
             )
 
     Sweeper(launch, store, [CheckpointPruning(store.folder)]).run(small, small.trials(seeds=[123, 2]))
-    assert _left(store) == ["lr=0.1,seed=2/last.ckpt"], "of the winning cell, though another trial was better"
+    assert _left(store) == [f"{stays}/last.ckpt"], "of the winning cell, though another trial was better"
 
 
 def test_the_weights_that_are_named_are_never_another_trials(sweep, store):
