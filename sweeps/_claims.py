@@ -36,7 +36,7 @@ def judged(question: str, number: str, after: Sequence[float], *, before: Sequen
         more = statistics.fmean(after) > statistics.fmean(before)
         return f"{question} {'Yes' if more else 'No, the opposite'}: {number}.\n{test}"
     missing = more_pairs(after, before, LEVEL / of)
-    needed = f" --seeds {seeds + missing} might decide." if missing else ""
+    needed = f" {seeds + missing} seeds in all might decide (--seeds {seeds + missing})." if missing else ""
     return f"{question} Cannot be told: {number}.{needed}\n{test}"
 
 
@@ -98,7 +98,9 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     low, high = ([on - off for off, on in zip(*change, strict=True)] for change in changes)
     # It must gain at the higher rate, and more than it does at the lower one.
     needed = low if statistics.fmean(low) > 0 else [0.0] * len(low)
+    without, reached = map(statistics.fmean, changes[1])
     number = f"{_points(*changes[0])} of val_accuracy at lr={rates[0]}, {_points(*changes[1])} at lr={rates[-1]}"
+    number += f" ({without:.3f} without, {reached:.3f} with it)"
     return judged(question, number, high, before=needed)
 
 
@@ -144,8 +146,8 @@ def smoothest(cells: Sequence[Cell]) -> str:
         f"{cell.label} {falls[id(cell)]:.1f}, ends at {cell.mean('val_accuracy'):.3f}" for cell in ordered
     )
     return (
-        f"Which is smoothest? {best}. Falls of more than {100 * FALL:.1f} points of val_accuracy, after epoch "
-        f"{SETTLED}, per run: {listed}.\n({cells[0].repeated})"
+        f"Which is smoothest? {best}. Epochs after epoch {SETTLED} in which val_accuracy falls by more than "
+        f"{100 * FALL:.1f} points, per run: {listed}.\n({cells[0].repeated})"
     )
 
 
@@ -195,6 +197,8 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
     for cell in others:
         if cell.ranked and slow.ranked:
             number = f"epochs to {metric} {REACHED}: {_listed([slow, cell], metric)}"
+            if metric != "val_accuracy":
+                number += f"; to val_accuracy {REACHED}: {_listed([slow, cell])}"
             before, after = ([_epochs(result, metric) for result in c.completed] for c in (slow, cell))
             lines.append(
                 judged(f"Is training faster with {what} ({cell.label})?", number, before, before=after, of=len(others))

@@ -26,10 +26,13 @@ def verdict(cells: Sequence[Cell]) -> str:
 
     lines = []
     for (patience, restored), cell in found.items():
-        if not restored and cell is not whole:
-            back = f", {points(best)} with the best weights" if (best := found.get((patience, True))) else ""
-            lines.append(f"patience {patience}: {cell.mean_epochs:.0f} epochs, {points(cell)} of val_accuracy{back}")
-    return "\n".join([f"Early stopping, against {whole.mean_epochs:.0f} epochs ({seeds}):", *lines])
+        if not restored:
+            back = f"{points(best)} with the best weights" if (best := found.get((patience, True))) else ""
+            last = "" if cell is whole else f"{points(cell)} of val_accuracy with the last weights"
+            what = "no patience" if patience is None else f"patience {patience}"
+            lines.append(f"{what}: " + ", ".join(filter(None, [f"{cell.mean_epochs:.0f} epochs", last, back])))
+    head = f"Early stopping, all held against {whole.mean_epochs:.0f} epochs and their last weights ({seeds}):"
+    return "\n".join([head, *lines])
 
 
 SWEEP = Sweep(

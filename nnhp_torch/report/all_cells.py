@@ -103,7 +103,10 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], *, scale: Sc
     if judged:
         note: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "fontsize": SMALL, "color": GREY}
         right.annotate(
-            "a band: how far from the best's mean (the line) it may be", (0, 1), xycoords="axes fraction", **note
+            "a band: where its mean may be, compared with the best's (the line)",
+            (0, 1),
+            xycoords="axes fraction",
+            **note,
         )
     _name_places(right, shown, best)
     _legend(figure, shown, marked_only)

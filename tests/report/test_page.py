@@ -235,7 +235,7 @@ def test_the_band_behind_the_rings_of_a_cell_is_its_verdicts_interval(sweep, sto
     low, high = sorted(1000 * axis.place(0.975 - behind) for behind in (verdict.low, verdict.high))
     assert text.count('class="interval"') == 1, "the best has none"
     assert f'<path d="M{low:.0f} 500H{high:.0f}" class="interval">' in text
-    assert "a band how far from the best's mean it may be" in unescape(text)
+    assert "a band where it may be, compared with the best's mean" in unescape(text)
 
 
 def test_a_cell_of_which_a_seed_is_missing_in_the_ledger_is_not_ranked(sweep, store):

@@ -31,7 +31,7 @@ def table_of_cells(part: Part) -> Html:
     title = f"The best {FIRST}, with the final weights" if rest else "With the final weights"
     note = Html("")
     if any(math.isfinite(verdict.low) and verdict.kind != "best" for verdict in part.verdicts):
-        said = "A line is the mean of the rings, a band how far from the best's mean it may be."
+        said = "A line is the mean of the rings, a band where it may be, compared with the best's mean."
         note = tag("p", said, class_="soft")
     return tag("section", tag("h2", title), note, *frames)
 
