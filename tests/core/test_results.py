@@ -25,6 +25,14 @@ def test_a_record_comes_back_as_it_was(sweep, store):
     assert json.loads(store.path.read_text())["schema"] == 3, "what reads 3 today must be able to read it"
 
 
+def test_of_a_traceback_the_last_line_is_the_error_and_no_record_changes(sweep):
+    failed = TrialResult.of(sweep.trials()[0], "failed", "Traceback\n  in build\nValueError: no\n")
+    assert failed.error == "ValueError: no"
+    assert dataclasses.replace(failed, reason=" \n").error == ""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        failed.status = "completed"
+
+
 def test_what_is_not_finite_is_written_as_null_and_read_as_nan(sweep):
     result = dataclasses.replace(completed(sweep.trials()[0]), history={"val_loss": [1.0, math.inf, math.nan]})
     line = result.to_json()

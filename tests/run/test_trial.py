@@ -85,6 +85,17 @@ def test_before_its_first_epoch_a_trial_has_none(tmp_path):
     assert Recorder(tmp_path, {}, Objective("val_accuracy", "max")).epochs == 0
 
 
+LOOP: dict = {}
+LOOP["again"] = [LOOP]
+
+
+def test_a_script_may_have_a_global_container_that_contains_itself(trial, runtime):
+    def here(config):
+        return toy.build(config)
+
+    assert run_trial(trial, here, runtime).status == "completed"
+
+
 def test_what_an_earlier_checkpoint_does_not_say_is_taken_as_it_was_then(tmp_path):
     recorder = Recorder(tmp_path, {}, Objective("val_accuracy", "max"))
     state = recorder.state_dict()
