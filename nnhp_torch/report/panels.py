@@ -43,13 +43,17 @@ class Panel:
 
 
 def series(cell: Cell, metric: str) -> Series:
-    """The metric's curve over a cell's seeds; shorter runs (early stopping) count as far as they go."""
+    """The metric's curve over a cell's seeds; shorter runs (early stopping) count as far as they go.
+
+    It ends when fewer than half of them are left: their mean would be another cell's, so to speak.
+    """
     curves = [curve for result in cell.results if (curve := result.curve(metric))]
     if not curves:
         return Series(*(np.full(0, math.nan),) * 3)
-    table = np.full((len(curves), max(map(len, curves))), math.nan)  # (seeds, epochs)
+    longest = sorted(map(len, curves))[len(curves) // 2]
+    table = np.full((len(curves), longest), math.nan)  # (seeds, epochs)
     for row, curve in zip(table, curves, strict=True):
-        row[: len(curve)] = curve
+        row[: len(curve)] = curve[:longest]
     count = np.sum(np.isfinite(table), axis=0)
     seen = np.where(np.isfinite(table), table, 0.0)
     mean = np.divide(seen.sum(axis=0), count, out=np.full(len(count), math.nan), where=count > 0)

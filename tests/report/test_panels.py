@@ -56,6 +56,14 @@ def test_runs_of_different_length_count_as_far_as_they_go(sweep, store):
     assert series.low[1:] == pytest.approx(series.high[1:])
 
 
+def test_a_curve_ends_when_fewer_than_half_of_its_seeds_are_left(sweep, store):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    curves = [[0.5] * 2, [0.5] * 3, [0.5] * 4, [0.5] * 5, [0.5, 0.5, 0.5, 0.5, 0.5, 0.1]]
+    results = [_with_history(trial, curve) for trial, curve in zip(one.trials(range(5)), curves, strict=True)]
+    series = panels.series(cells(_outcome(one, store, results, seeds=range(5)))[0], "val_accuracy")
+    assert series.mean == pytest.approx([0.5] * 4), "three of five reach the fourth epoch, two the fifth"
+
+
 def test_no_title_runs_into_the_next_one(sweep, store):
     wide = dataclasses.replace(
         sweep, axes={"lr": [0.1, 0.010000123], "width": [int("1234567890" * 3), int("9876543210" * 3)]}
