@@ -151,7 +151,7 @@ def test_a_build_that_cannot_be_imported_fails_each_trial_once(sweep, store):
 
 
 @pytest.mark.usefixtures("quick")
-def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, store, monkeypatch):
+def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, store, quick, monkeypatch):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]}, base=dataclasses.replace(sweep.base, max_epochs=200))
     started = []
     start = launchers.Slot.__init__

@@ -97,7 +97,11 @@ def _assert_gone(workers):
 
 @pytest.mark.parametrize(
     ("number", "to_all", "status", "jobs"),
-    [(signal.SIGINT, True, 130, 2), (signal.SIGTERM, False, 143, 1), (signal.SIGTERM, True, 143, 1)],
+    [
+        (signal.SIGINT, True, 130, 2),
+        (signal.SIGTERM, False, 143, 1),
+        pytest.param(signal.SIGTERM, True, 143, 1, marks=pytest.mark.slow),
+    ],
     ids=["Ctrl-C", "SIGTERM", "SIGTERM to the group"],
 )
 def test_a_signal_ends_the_sweep_tidily_and_running_trials_are_interrupted(start, number, to_all, status, jobs):
@@ -157,24 +161,27 @@ def _outcome(results):
     return outcome
 
 
-def test_a_sweep_stopped_in_every_way_ends_with_the_digits_of_one_that_was_not(start, tmp_path):
+WAYS = {
+    "everything killed": lambda process: os.killpg(process.pid, signal.SIGKILL),
+    "the parent killed": lambda process: process.kill(),
+    "Ctrl-C": lambda process: os.killpg(process.pid, signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize("ways", [list(WAYS)[:1], pytest.param(list(WAYS), marks=pytest.mark.slow)], ids=" and ".join)
+def test_a_sweep_stopped_in_every_way_ends_with_the_digits_of_one_that_was_not(start, tmp_path, ways):
     epochs = 60
     whole = ResultStore(tmp_path / "whole" / "tiny")
     sweep = Sweep("tiny", TinyConfig(max_epochs=epochs), {"lr": [0.1, 0.01, 0.001]}, build=toy.build)
     Sweeper(InProcess(toy.build, Runtime(str(whole.folder), accelerator="cpu")), whole).run(sweep, sweep.trials())
     generator = random.Random(1)
-    ways = {
-        "everything killed": lambda process: os.killpg(process.pid, signal.SIGKILL),
-        "the parent killed": lambda process: process.kill(),
-        "Ctrl-C": lambda process: os.killpg(process.pid, signal.SIGINT),
-    }
-    for jobs, (way, end) in zip("211", ways.items(), strict=True):
+    for jobs, way in zip("211", ways, strict=False):
         began = time.time()
         process = start("--jobs", jobs, epochs=epochs)
         _wait_for_trials(start.folder, process, since=began)
         time.sleep(generator.uniform(0, 0.2))
         assert process.poll() is None, f"{way} came too late to show anything"
-        end(process)
+        WAYS[way](process)
         process.wait(timeout=LONG)
     process = start("--jobs", "1", epochs=epochs)
     out, _ = process.communicate(timeout=LONG)
