@@ -43,6 +43,7 @@ def test_the_bare_loop_does_a_trials_work(tmp_path, monkeypatch, precision):
         torch.testing.assert_close(checkpoint["state_dict"][f"net.{name}"], weight, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.skipif(not hasattr(torch.backends.mkldnn, "matmul"), reason="torch before 2.9 has no such switch")
 def test_measuring_the_ceiling_leaves_the_matrix_products_of_the_process_as_they_were(monkeypatch):
     backend = torch.backends.mkldnn.matmul
     monkeypatch.setattr(matmul, "SHAPES", ((8, 8, 8),))

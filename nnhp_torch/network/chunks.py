@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules import module as nn_module
 
+HOOKS = ("forward_pre", "forward", "backward_pre", "backward")  # that torch runs at every module, if there are any
 CHUNK = 2_500  # examples whose activations a core's cache can hold, forward and backward
 
 
@@ -39,7 +40,7 @@ def _nothing_can_tell(module: Any, x: Tensor) -> bool:
         and not x.requires_grad
         and next(module.net.buffers(), None) is None  # as of batch normalization, which a forward pass changes
         and not any(map(_is_hooked, module.net.modules()))
-        and not nn_module._has_any_global_hook()  # type: ignore[no-untyped-call]
+        and not any(getattr(nn_module, f"_global_{kind}_hooks") for kind in HOOKS)
         and all(map(_is_plain, module.parameters()))
     )
 

@@ -58,7 +58,7 @@ def isolated() -> Iterator[None]:
             (_log_levels, _set_log_levels),
             (random.getstate, random.setstate),
             (torch.get_default_dtype, torch.set_default_dtype),
-            (torch.get_default_device, _set_default_device),
+            (_default_device, _set_default_device),
             (torch.get_num_threads, torch.set_num_threads),
             (torch.is_grad_enabled, torch.set_grad_enabled),
             (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
@@ -115,6 +115,15 @@ def _log_levels() -> dict[str, int]:
 def _set_log_levels(levels: dict[str, int]) -> None:
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+
+
+def _default_device() -> Any:
+    import torch
+
+    try:
+        return torch.get_default_device()
+    except AttributeError:  # of torch 2.6, once the default has been put back to none
+        return torch.device("cpu")
 
 
 def _set_default_device(device: Any) -> None:
