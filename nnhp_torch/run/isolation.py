@@ -122,7 +122,7 @@ def _default_device() -> Any:
 
     try:
         return torch.get_default_device()
-    except AttributeError:  # of torch 2.6, once the default has been put back to none
+    except AttributeError:  # of torch 2.6, if somebody has put it back to none
         return torch.device("cpu")
 
 
@@ -131,6 +131,10 @@ def _set_default_device(device: Any) -> None:
 
     # No device is the CPU as well, without the cost of looking at every call.
     torch.set_default_device(None if device.type == "cpu" else device)
+    try:
+        torch.get_default_device()
+    except AttributeError:  # torch 2.6 cannot say that there is none
+        torch.set_default_device("cpu")
 
 
 def _determinism() -> tuple[bool, bool]:
