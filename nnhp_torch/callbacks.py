@@ -143,7 +143,8 @@ class WeightSparsity(L.Callback):
     """Logs at each epoch's end `weight_sparsity`, the share of weights that are nearly zero, and `weight_size`.
 
     They show what an l1 penalty does (it drives weights to zero) and what an l2 penalty does (it shrinks them all):
-    weight_size is the mean absolute weight. Biases and a normalization's factors do not count.
+    weight_size is the mean absolute weight. Biases and a normalization's factors do not count. A logger that shows
+    histograms, such as TensorBoard's, has one of the final weights.
 
     Args:
         pattern: regular expression searched in the parameters' names within the LightningModule.
@@ -175,6 +176,12 @@ class WeightSparsity(L.Callback):
         sizes = torch.cat([w.detach().flatten() for w in self.weights]).abs()
         pl_module.log("weight_sparsity", (sizes < self.below).float().mean())
         pl_module.log("weight_size", sizes.mean())
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for logger in trainer.loggers if trainer.is_global_zero else []:
+            draw = getattr(getattr(logger, "experiment", None), "add_histogram", None)
+            if draw is not None:
+                draw("weights", torch.cat([w.detach().flatten().float() for w in self.weights]), trainer.current_epoch)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

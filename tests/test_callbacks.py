@@ -6,6 +6,8 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -372,6 +374,16 @@ def test_the_share_of_weights_near_zero_is_logged_of_the_layers_that_match():
     assert trainer.callback_metrics["weight_size"] == pytest.approx(0.75 * 0.0009 + 0.25 * 0.5)
     trainer = fit(module, [WeightSparsity(r"hidden\.1", below=0.0001)])
     assert trainer.callback_metrics["weight_sparsity"] == 0
+
+
+def test_tensorboard_has_a_histogram_of_the_final_weights_that_match(tmp_path):
+    module = mlp()
+    fit(module, [WeightSparsity(r"hidden\.1")], logger=TensorBoardLogger(tmp_path, "", ""))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    (drawn,) = events.Histograms("weights")
+    final = module.net.hidden[1].linear.weight
+    assert (drawn.step, drawn.histogram_value.num) == (2, final.numel())
+    assert drawn.histogram_value.sum == pytest.approx(final.sum().item(), abs=1e-4)
 
 
 def test_what_weight_sparsity_cannot_do_it_says():
