@@ -2,7 +2,7 @@
 
 l1 (the sum of the absolute weights) drives many weights to zero, l2 (the sum of their squares) keeps all of them
 small. Too high a price, and the network learns nothing but to be cheap. It is laid on every hidden layer but the
-first.
+first; TensorBoard has a histogram of the weights that it is laid on.
 """
 
 from nnhp_torch import Sweep, main
