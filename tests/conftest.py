@@ -140,7 +140,7 @@ def browser():
 
 
 def completed(trial: Trial, accuracy: float = 0.9) -> TrialResult:
-    """What a trial of three epochs might give."""
+    """A result that a trial of three epochs might give."""
     return TrialResult(
         key=trial.key,
         sweep=trial.sweep,

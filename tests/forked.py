@@ -43,7 +43,7 @@ CONTEXT = Context()
 
 @contextmanager
 def quick_workers() -> Iterator[None]:
-    """What would be started anew is forked here."""
+    """Fork here what would be started anew."""
     CONTEXT.set_forkserver_preload(IMPORTED)
     forkserver.ensure_running()
     with mock.patch(

@@ -1,4 +1,4 @@
-"""What a race (`--seeds auto`) claims, and what it costs, by simulation: `python tests/races.py 300`.
+"""Simulate races (`--seeds auto`): what they claim and cost: `python tests/races.py 300`.
 
 How often it says of equal cells that any is worse, though it looks again and again; and, on the article's seven sweeps
 drawn anew from what the reference study has of them, what it finds beside ten seeds of every cell, for how many trials.
@@ -64,7 +64,7 @@ def false_claims(name: str, cells: int, sweeps: int) -> tuple[float, float]:
 
 
 def beside_ten(means: Values, spreads: Values, sweeps: int) -> dict[str, float]:
-    """What races of such cells cost and find, beside ten seeds of every cell, on average."""
+    """The cost and the findings of races of such cells, beside ten seeds of every cell, on average."""
     random = np.random.default_rng(len(means))
     drawn = means[:, None] + spreads[:, None] * random.standard_normal((sweeps, len(means), MOST))
     raced = [race(values) for values in drawn]

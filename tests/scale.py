@@ -1,4 +1,4 @@
-"""What a sweep of very many trials costs beside the training: `python tests/scale.py`, some minutes.
+"""Measure what a sweep of very many trials costs beside the training: `python tests/scale.py`, some minutes.
 
 Trials of one tiny epoch, so that nearly all of their time is the sweeper's, Lightning's and the disk's.
 """

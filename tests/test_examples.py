@@ -31,7 +31,7 @@ EXAMPLES = [
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a reader of the examples would have of their own."""
+    """Settings that a reader of the examples would have of their own."""
 
     lr: float = 0.1
     width: int = 32
@@ -87,7 +87,8 @@ def test_an_example_gives_what_it_says(module, tmp_path, monkeypatch):
     assert failed == 0
 
 
-SOURCES = [path for folder in (ROOT, ROOT.parent / "sweeps") for path in sorted(folder.rglob("*.py"))]
+FOLDERS = (ROOT, ROOT.parent / "sweeps", Path(__file__).parent)
+SOURCES = [path for folder in FOLDERS for path in sorted(folder.rglob("*.py"))]
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 

@@ -1,4 +1,4 @@
-"""What `pip install` of the wheel gives, without the repository."""
+"""The wheel as `pip install` leaves it, without the repository."""
 
 import os
 import subprocess

@@ -45,7 +45,7 @@ class Panel:
 def series(cell: Cell, metric: str) -> Series:
     """The metric's curve over a cell's seeds; shorter runs (early stopping) count as far as they go.
 
-    It ends when fewer than half of them are left: their mean would be another cell's, so to speak.
+    It ends when fewer than half of them are left, because the mean of the few would leave that of all.
     """
     curves = [curve for result in cell.results if (curve := result.curve(metric))]
     if not curves:

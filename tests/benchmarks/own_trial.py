@@ -21,7 +21,7 @@ from nnhp_torch.run.worker import quiet_lightning
 
 
 def start(threads: int = 1) -> None:
-    """What a worker does before its first trial."""
+    """Do what a worker does before its first trial."""
     torch.set_num_threads(threads)
     prefer_onednn()
     quiet_lightning()

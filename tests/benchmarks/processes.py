@@ -36,7 +36,7 @@ def packed(durations: list[float], workers: int) -> list[int]:
 
 
 def busiest(durations: list[float], takes: list[int]) -> float:
-    """What the worker with most to do has to do."""
+    """The work of the worker that has most of it."""
     loads: dict[int, float] = {}
     for duration, worker in zip(durations, takes, strict=True):
         loads[worker] = loads.get(worker, 0.0) + duration

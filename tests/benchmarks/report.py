@@ -1,4 +1,4 @@
-"""What the benchmarks have measured: lines with n, spread and goal, the machine, the table, the JSON."""
+"""The benchmarks' measurements: lines with n, spread and goal, the machine, the table, the JSON."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Line:
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """Of each repetition with itself: what slows the machine for a while slows both sides."""
+    """Compare each repetition with itself: what slows the machine for a while slows both sides."""
     return [a / b for a, b in zip(numerators, denominators, strict=True)]
 
 

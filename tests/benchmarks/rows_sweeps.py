@@ -175,7 +175,7 @@ def _seven_grids(options: Options, folder: str, *flags: str) -> float:
 
 
 def _seconds(module: Sequence[str]) -> float:
-    """Of `python -m …`, from prompt to prompt."""
+    """Time `python -m …`, from prompt to prompt."""
     clock = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", *module], cwd=ROOT, capture_output=True, text=True)
     seconds = time.perf_counter() - clock

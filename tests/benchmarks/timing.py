@@ -22,5 +22,5 @@ class Timing(NamedTuple):
         return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
 
     def whole(self, epochs: int) -> float:
-        """What so many epochs would take."""
+        """The seconds that so many epochs would take."""
         return self.ends[0] + (epochs - 1) * self.per_epoch

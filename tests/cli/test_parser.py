@@ -1,4 +1,4 @@
-"""What --help shows, and how values are given."""
+"""The help that --help shows, and how values are given."""
 
 import dataclasses
 import importlib
@@ -19,7 +19,7 @@ from nnhp_torch.network import catalog
 
 @pytest.fixture
 def shown(capsys, monkeypatch):
-    """What a command prints that ends well."""
+    """The output of a command that ends well."""
 
     def run(sweep, *argv):
         with pytest.raises(SystemExit) as raised:

@@ -1,4 +1,4 @@
-"""What is said of every cell against the best: worse, as good or undecided, and how many more seeds would decide."""
+"""Every cell against the best: worse, as good or undecided, and how many more seeds would decide."""
 
 import dataclasses
 import math

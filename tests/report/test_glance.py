@@ -17,7 +17,7 @@ WIDTHS = Sweep("widths", TinyConfig(lr=0.01), {"width": [8, 16, 32]}, build="toy
 
 
 def _finding(sweep, accuracies, seeds, choice=None):
-    """Of a sweep whose trials reach these accuracies, cell by cell."""
+    """A sweep whose trials reach these accuracies, cell by cell."""
     trials = sweep.trials(seeds)
     known = {
         t.key: completed(t, accuracies[t.cell[next(iter(sweep.axes))]][seeds.index(t.config.seed)]) for t in trials
@@ -27,7 +27,7 @@ def _finding(sweep, accuracies, seeds, choice=None):
 
 @pytest.fixture
 def findings():
-    """Of five seeds, and of one seed on what the first has chosen."""
+    """One of five seeds, and one of one seed on what the first has chosen."""
     rates = {0.1: [0.8, 0.81, 0.79, 0.8, 0.8], 0.01: [0.95, 0.951, 0.949, 0.95, 0.95]}
     first = _finding(RATES, rates, [1, 2, 3, 4, 5], {"lr": 0.01})
     return [first, _finding(WIDTHS, {8: [0.96], 16: [0.5], 32: [0.97]}, [1])]

@@ -29,7 +29,7 @@ HOSTILE = "<script>alert(1)</script></style><img src=x onerror=alert(2)>\"onload
 
 
 class Elements(HTMLParser):
-    """What a page is made of: its elements, their attributes, and the cells of its tables."""
+    """The parts of a page: its elements, their attributes, and the cells of its tables."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

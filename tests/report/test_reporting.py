@@ -1,4 +1,4 @@
-"""What a person reads in the end."""
+"""The lines that a person reads in the end."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""What is said of a sweep's winner: the answer, the numbers, the test."""
+"""The words about a sweep's winner: the answer, the numbers, the test."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What build may answer, and what is said where it answers anything else."""
+"""The answers that build may give, and what is said if it answers anything else."""
 
 import dataclasses
 import math

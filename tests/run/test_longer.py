@@ -73,7 +73,7 @@ class Watch(CheckpointPruning):
 
 @dataclasses.dataclass
 class Ran:
-    """What a run has come to."""
+    """The end of a run."""
 
     outcome: Outcome
     trained: list[int]

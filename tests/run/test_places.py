@@ -68,7 +68,7 @@ class Late(Order):
 
 
 class Flipping(Order):
-    """What it was at the start it is again after an epoch and its first batch."""
+    """Is again what it was at the start after an epoch and its first batch."""
 
     def begin(self):
         self.up = False

@@ -1,4 +1,4 @@
-"""What a run may be asked for: refused in a line, from Python as on the command line."""
+"""The settings of a run: a wrong one is refused in a line, from Python as on the command line."""
 
 import dataclasses
 import typing

@@ -1,4 +1,4 @@
-"""What a sweep says of the claim that goes with it, and when it says that it cannot tell."""
+"""The words of a sweep about the claim that goes with it, also when it cannot tell."""
 
 import dataclasses
 import io
@@ -51,7 +51,7 @@ def test_an_answer_that_was_picked_from_several_pays_for_it():
 
 
 def _verdict(sweep, store, accuracies, **changes):
-    """Of a sweep whose cells have these accuracies by seed, in the order of the grid."""
+    """The verdict of a sweep whose cells have these accuracies by seed, in the order of the grid."""
     trials = sweep.trials(seeds=range(len(accuracies[0])))
     by_cell = dict(zip(dict.fromkeys(trial.label for trial in trials), accuracies, strict=True))
     for trial in trials:
@@ -201,7 +201,7 @@ def test_a_price_on_activity_is_said_to_make_it_sparse_if_the_highest_adds_zeros
 
 
 def _clipping(sweep, seeds):
-    """What is said if SGD diverges at the higher rate without clipping, and reaches 0.9 in all else."""
+    """The words if SGD diverges at the higher rate without clipping, and reaches 0.9 in all else."""
     result = completed(sweep.trials()[0], 0.9)
     diverged = dataclasses.replace(result, status="diverged", history={})
     return gradient_clipping.SWEEP.verdict(
