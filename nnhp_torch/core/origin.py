@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -78,9 +80,16 @@ def changed(recorded: Iterable[Mapping[str, str]]) -> dict[str, int]:
 def digest_of(path: str | None) -> str:
     """Digest of a source without its comments, docstrings, formatting and main block; empty if it cannot be read."""
     try:
-        tree = ast.parse(Path(path or "").read_bytes())
+        found = os.stat(path or "")
+        return _digest(path, found.st_mtime_ns, found.st_size)
     except (OSError, SyntaxError, ValueError):
         return ""
+
+
+@functools.cache
+def _digest(path: str, changed: int, size: int) -> str:
+    """Parsing takes longer than a short trial's epoch, and a worker's trials are made of the same files."""
+    tree = ast.parse(Path(path).read_bytes())
     tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))]
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,25 +76,35 @@ def set_state(generator: Any, state: Any) -> None:
 
 def own_generators() -> dict[str, Any]:
     """The generators in global variables of modules that are not installed, such as the user's script, by path."""
+    # Called in every epoch, among thousands of modules.
+    own = [
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if isinstance(module, types.ModuleType) and _is_own(getattr(module, "__file__", None))
+    ]
     found: dict[int, tuple[str, Any]] = {}
-    for name, module in sorted(sys.modules.items()):
-        if isinstance(module, types.ModuleType) and _is_own(getattr(module, "__file__", None)):
-            for path, thing in _in_container(name, dict(vars(module))):
-                if isinstance(thing, GENERATORS) and not isinstance(thing, random.SystemRandom):
-                    found.setdefault(id(thing), (path, thing))
+    for name, module in sorted(own):
+        for path, generator in _generators_in(name, dict(vars(module))):
+            found.setdefault(id(generator), (path, generator))
     return dict(found.values())
 
 
-def _in_container(path: str, thing: Any, depth: int = 4) -> Iterator[tuple[str, Any]]:
-    """A thing, or if it is a list or a dictionary, what is in it."""
-    if isinstance(thing, (list, tuple)):
-        thing = dict(enumerate(thing)) if len(thing) <= LONG else {}
-    if not isinstance(thing, dict):
-        yield path, thing
-    elif depth and len(thing) <= LONG:
-        for name, inner in thing.items():
-            if not str(name).startswith("__"):
-                yield from _in_container(f"{path}.{name}", inner, depth - 1)
+def _generators_in(path: str, things: Mapping[Any, Any], depth: int = 4) -> Iterator[tuple[str, Any]]:
+    """The generators in a dictionary, and in the lists and dictionaries in it."""
+    for name, thing in things.items():
+        kind: Any = type(thing)
+        if _may_hold(kind) and not str(name).startswith("__"):
+            if issubclass(kind, GENERATORS):
+                yield f"{path}.{name}", thing
+            elif depth > 1 and len(thing) <= LONG:
+                inner = thing if issubclass(kind, dict) else dict(enumerate(thing))
+                yield from _generators_in(f"{path}.{name}", inner, depth - 1)
+
+
+@functools.cache
+def _may_hold(kind: type) -> bool:
+    """Whether things of a type may be generators, or hold some."""
+    return issubclass(kind, (list, tuple, dict, *GENERATORS)) and not issubclass(kind, random.SystemRandom)
 
 
 @functools.cache
