@@ -76,17 +76,22 @@ def set_state(generator: Any, state: Any) -> None:
 
 def own_generators() -> dict[str, Any]:
     """The generators in global variables of modules that are not installed, such as the user's script, by path."""
-    # Called in every epoch, among thousands of modules.
-    own = [
-        (name, module)
-        for name, module in list(sys.modules.items())
-        if isinstance(module, types.ModuleType) and _is_own(getattr(module, "__file__", None))
-    ]
     found: dict[int, tuple[str, Any]] = {}
-    for name, module in sorted(own):
+    for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
         for path, generator in _generators_in(name, dict(vars(module))):
             found.setdefault(id(generator), (path, generator))
     return dict(found.values())
+
+
+@functools.lru_cache(maxsize=1)
+def _own_modules(names: frozenset[str], main: Any) -> list[tuple[str, types.ModuleType]]:
+    """Sought again when another is imported, or when a script takes the place of `__main__`: there are thousands."""
+    modules = [(name, sys.modules.get(name)) for name in sorted(names)]
+    return [
+        (name, module)
+        for name, module in modules
+        if isinstance(module, types.ModuleType) and _is_own(getattr(module, "__file__", None))
+    ]
 
 
 def _generators_in(path: str, things: Mapping[Any, Any], depth: int = 4) -> Iterator[tuple[str, Any]]:
