@@ -14,6 +14,7 @@ from pathlib import Path
 
 import idx
 import pytest
+from forked import LONG as LONG
 from forked import quick_workers
 
 from nnhp_torch.core.grid import Sweep
@@ -25,7 +26,6 @@ from nnhp_torch.mnist.sources import DATASETS
 from nnhp_torch.run.local import cores
 
 HERE = Path(__file__).parent
-LONG = 240  # seconds that nothing healthy takes, on however loaded a machine: for limits that only end what hangs
 
 
 def environment() -> dict[str, str]:

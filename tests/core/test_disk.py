@@ -30,8 +30,10 @@ import contextlib, dataclasses, io, json, os, subprocess, sys
 from pathlib import Path
 import toy, torch
 from conftest import TinyConfig
+from forked import fork_workers
 from nnhp_torch.cli import main as cli
 from nnhp_torch.core.grid import Sweep
+from nnhp_torch.run import trial
 
 DISK = Path("disk")
 LOGS = DISK / "logs" / "tiny"
@@ -84,6 +86,7 @@ def scene(name, widths, jobs, full):
     }
 
 if __name__ == "__main__":
+    fork_workers()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", "disk"], check=True)
     told = [
         scene("checkpoint", [4], "1", "later"),
