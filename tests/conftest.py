@@ -39,7 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what needs a package that is not there; `pytest -m needs` runs what the extras add."""
+    """Skips what needs a package that is not there; `pytest -m needs` runs what the extras add.
+
+    The longest come first: with -n, no process works on alone at the end.
+    """
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in ("benchmarks", "pages", "signals", "study"))
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.needs("selenium"))
@@ -49,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # What the tests of a file share takes long to make: with -n they run in one process.
-TOGETHER = ("test_ddp.py", "test_disk.py", "test_launchers.py", "test_ray.py", "test_tensorboard.py", "test_wheel.py")
+TOGETHER = ("ddp", "disk", "launchers", "notebook", "ray", "tensorboard", "wheel")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -65,7 +69,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return file if file.endswith(TOGETHER) else nodeid
+            return file if Path(file).stem.removeprefix("test_") in TOGETHER else nodeid
 
     return Scheduling(config, log)
 

@@ -159,7 +159,7 @@ class _Clock:
 
 def memory(options: Options) -> Iterator[Line]:
     """A worker over 50 trials of one epoch."""
-    trials, settled = (6, 3) if options.quick else (50, 10)
+    trials, settled = (3, 2) if options.quick else (50, 10)
     config = options.trial(2_000, 1)
     with process(own_trial.start) as worker:
         after, above = worker.submit(own_trial.memory, config, trials).result()

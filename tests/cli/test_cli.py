@@ -69,9 +69,9 @@ def script(tmp_path):
     return run
 
 
-def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_nothing(script):
-    _, out, _ = script("--accelerator", "cpu", "--jobs", "1", expect=0)
-    folder = script.folder / "lightning_logs" / "tiny"
+def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_nothing(command):
+    _, out, _ = command("--accelerator", "cpu", "--jobs", "1", expect=0)
+    folder = command.folder / "lightning_logs" / "tiny"
     assert len((folder / "results.jsonl").read_text().splitlines()) == 2
     assert len((folder / "results.csv").read_text().splitlines()) == 3
     assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
@@ -81,7 +81,7 @@ def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_n
     assert "tensorboard --logdir lightning_logs/tiny" in out
     assert "Lightning" not in out.replace("lightning_logs", ""), "no library chatter"
     before = (folder / "results.jsonl").read_bytes()
-    _, again, _ = script("--accelerator", "cpu", expect=0)
+    _, again, _ = command("--accelerator", "cpu", expect=0)
     assert "Nothing to run: all 2 trials are in lightning_logs/tiny/results.jsonl" in again
     assert (folder / "results.jsonl").read_bytes() == before
 

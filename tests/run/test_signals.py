@@ -95,7 +95,7 @@ def _assert_gone(workers):
     ids=["Ctrl-C", "SIGTERM", "SIGTERM to the group"],
 )
 def test_a_signal_ends_the_sweep_tidily_and_running_trials_are_interrupted(start, number, to_all, status, jobs):
-    process = start("--jobs", str(jobs), quick=False)
+    process = start("--jobs", str(jobs), quick=number != signal.SIGINT)
     _wait_for_trials(start.folder, process, jobs)
     workers = _workers(process)
     os.killpg(process.pid, number) if to_all else process.send_signal(number)

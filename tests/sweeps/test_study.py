@@ -1,7 +1,6 @@
 """`python -m sweeps`: the article's chain, what is carried on, and one summary."""
 
 import csv
-import subprocess
 import sys
 
 import pytest
@@ -90,9 +89,8 @@ def test_the_study_runs_sums_up_and_goes_on_where_it_was(study, tmp_path):
     assert rows["batch_size"]["difference"] == "undecided, one seed"
     assert (tmp_path / "study" / "overview.png").read_bytes().startswith(b"\x89PNG")
     assert list((tmp_path / "loss").glob("loss=mse,batch_size=2000,*")), "the winner's batch size was carried on"
-    again = subprocess.run([sys.executable, "-m", "sweeps", *flags], capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert again.stdout.count("Nothing to run") == 2
+    again, _ = study(*flags)
+    assert again.count("Nothing to run") == 2
 
 
 def test_a_wrong_name_is_refused_before_anything_is_run(study, tmp_path):
