@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The longest come first: with -n, no process works on alone at the end.
     """
-    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in ("benchmarks", "pages", "signals", "study"))
+    items.sort(key=lambda item: _subject(item.path) not in FIRST)
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.needs("selenium"))
@@ -52,8 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs {mark.args[0]}, which an extra installs"))
 
 
+FIRST = ("benchmarks", "pages", "ray", "signals", "study")
+
 # What the tests of a file share takes long to make: with -n they run in one process.
 TOGETHER = ("ddp", "disk", "launchers", "notebook", "ray", "tensorboard", "wheel")
+
+
+def _subject(file: Path) -> str:
+    return file.stem.removeprefix("test_")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,7 +75,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return file if Path(file).stem.removeprefix("test_") in TOGETHER else nodeid
+            return file if _subject(Path(file)) in TOGETHER else nodeid
 
     return Scheduling(config, log)
 

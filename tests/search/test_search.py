@@ -5,13 +5,12 @@ import json
 import math
 import signal
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from conftest import LONG, FakeLaunch, TinyConfig, completed, environment
+from forked import Script
 
 import nnhp_torch
 from nnhp_torch.core.grid import Sweep
@@ -351,9 +350,7 @@ FLAGS = ["--accelerator", "cpu", "--jobs", "1", "--trials", "15"]
 
 
 def start(folder):
-    command = [sys.executable, "search.py", *FLAGS]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment(), start_new_session=True, **pipes)
+    return Script(["search.py", *FLAGS], folder, environment())
 
 
 def table(folder):
