@@ -17,26 +17,29 @@ FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next
 SETTLED = 10  # after so many epochs
 
 
-def judged(question: str, number: str, after: Sequence[float], *, before: Sequence[float], of: int = 1) -> str:
+def judged(
+    question: str, number: str, after: Sequence[float], *, before: Sequence[float], cell: Cell, of: int = 1
+) -> str:
     """The answer to a question, the number behind it, and how that was tested, in lines.
 
     Args:
         question: answered with yes if `after` is more than `before` by more than chance, with no if it is less.
         number: what stands behind the answer.
-        after, before: a value a seed.
+        after, before: a value for each trial of a cell.
+        cell: one of those that are compared; it says how the trials repeat it.
         of: how many comparisons this one was picked from by what it shows.
     """
-    seeds = len(after)
-    if seeds == 1:
+    if len(after) == 1:
         return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
     p = min(1.0, of * paired_t_test(after, before))
     picked = f", corrected for the best of {of}" if of > 1 else ""
-    test = f"({seeds} seeds, paired t-test, p={p:.2g}{picked})"
+    test = f"({cell.repeated}, paired t-test, p={p:.2g}{picked})"
     if p < LEVEL:
         more = statistics.fmean(after) > statistics.fmean(before)
         return f"{question} {'Yes' if more else 'No, the opposite'}: {number}.\n{test}"
     missing = more_pairs(after, before, LEVEL / of)
-    needed = f" {seeds + missing} seeds in all might decide (--seeds {seeds + missing})." if missing else ""
+    seeds = math.ceil((len(after) + (missing or 0)) / cell.a_seed)
+    needed = f" {seeds} seeds in all might decide (--seeds {seeds})." if missing else ""
     return f"{question} Cannot be told: {number}.{needed}\n{test}"
 
 
@@ -61,7 +64,7 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
         f"{_points(before, after)} of val_accuracy from {least.label} to {best.label}, the best of {len(more)}; "
         f"training accuracy{measured} minus val_accuracy: {above[0]:+.1f}, then {above[1]:+.1f} points"
     )
-    return judged(f"Does {what} help on images not seen?", number, after, before=before, of=len(more))
+    return judged(f"Does {what} help on images not seen?", number, after, before=before, cell=best, of=len(more))
 
 
 def training_accuracy(cells: Sequence[Cell]) -> str:
@@ -91,7 +94,8 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
             diverged = cell.troubles["diverged"]
             if diverged < 2:
                 return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
-            return f"{question} Yes: {number}.\n({diverged} of {cell.trials} seeds diverge without it, none with it)"
+            runs = "seeds" if cell.a_seed == 1 else "runs"
+            return f"{question} Yes: {number}.\n({diverged} of {cell.trials} {runs} diverge without it, none with it)"
     if len(rates) < 2:
         return ""
     changes = [(accuracy[lr, False], accuracy[lr, True]) for lr in (rates[0], rates[-1])]
@@ -101,7 +105,7 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     without, reached = map(statistics.fmean, changes[1])
     number = f"{_points(*changes[0])} of val_accuracy at lr={rates[0]}, {_points(*changes[1])} at lr={rates[-1]}"
     number += f" ({without:.3f} without, {reached:.3f} with it)"
-    return judged(question, number, high, before=needed)
+    return judged(question, number, high, before=needed, cell=cells[0])
 
 
 def _points(before: Sequence[float], after: Sequence[float]) -> str:
@@ -123,7 +127,8 @@ def overfits(cells: Sequence[Cell]) -> str:
         f"changes by {-100 * statistics.fmean(down):+.2f} points, training accuracy (running mean) by {100 * up:+.2f}, "
         f"in {most.label}"
     )
-    return judged("Does validation fall while training rises?", number, down, before=[0.0] * len(down), of=len(cells))
+    no_fall = [0.0] * len(down)
+    return judged("Does validation fall while training rises?", number, down, before=no_fall, cell=most, of=len(cells))
 
 
 def _late_change(result: TrialResult, metric: str) -> float:
@@ -171,7 +176,7 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
     )
     running = "" if training == "trained_accuracy" else " (running mean)"
     number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {listed}"
-    return judged("Does a small batch regularize?", number, gaps[-1], before=gaps[0])
+    return judged("Does a small batch regularize?", number, gaps[-1], before=gaps[0], cell=cells[0])
 
 
 def fastest(cells: Sequence[Cell]) -> str:
@@ -182,7 +187,7 @@ def fastest(cells: Sequence[Cell]) -> str:
     first, second, *_ = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
     number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
     after, before = (list(map(_epochs, cell.completed)) for cell in (second, first))
-    return judged(f"Is {first.label} the fastest?", number, after, before=before, of=len(cells) - 1)
+    return judged(f"Is {first.label} the fastest?", number, after, before=before, cell=first, of=len(cells) - 1)
 
 
 def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:
@@ -200,9 +205,8 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
             if metric != "val_accuracy":
                 number += f"; to val_accuracy {REACHED}: {_listed([slow, cell])}"
             before, after = ([_epochs(result, metric) for result in c.completed] for c in (slow, cell))
-            lines.append(
-                judged(f"Is training faster with {what} ({cell.label})?", number, before, before=after, of=len(others))
-            )
+            question = f"Is training faster with {what} ({cell.label})?"
+            lines.append(judged(question, number, before, before=after, cell=cell, of=len(others)))
     return "\n".join(lines)
 
 
@@ -238,5 +242,6 @@ def drives_to_zero(cells: Sequence[Cell]) -> str:
             for cell in (l1, l2)
         )
         question = f"Does l1 drive more weights to zero than l2, at {strength:g}?"
-        lines.append(judged(question, number, l1.values_of("weight_sparsity"), before=l2.values_of("weight_sparsity")))
+        after, before = (cell.values_of("weight_sparsity") for cell in (l1, l2))
+        lines.append(judged(question, number, after, before=before, cell=l1))
     return "\n".join(lines)

@@ -22,7 +22,8 @@ def verdict(cells: Sequence[Cell]) -> str:
         listed = ", ".join(f"{cell.mean('val_sparsity'):.2f}" for cell in of_kind)
         none, *_, most = (cell.values_of("val_sparsity") for cell in of_kind)
         number = f"the share of zeros by strength is {listed}"
-        lines.append(judged(f"Does a price on activity ({kind}) make it sparse?", number, most, before=none, of=2))
+        question = f"Does a price on activity ({kind}) make it sparse?"
+        lines.append(judged(question, number, most, before=none, cell=of_kind[-1], of=2))
     return "\n".join(lines)
 
 

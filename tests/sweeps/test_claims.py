@@ -38,16 +38,27 @@ from sweeps._claims import judged
     ],
 )
 def test_a_claim_is_answered_first_then_comes_the_number_then_the_test(effects, said, test):
-    answer, tested = judged("Do pigs fly?", "so far", effects, before=[0.0] * len(effects)).splitlines()
+    none, cell = [0.0] * len(effects), Cell({}, [], len(effects))
+    answer, tested = judged("Do pigs fly?", "so far", effects, before=none, cell=cell).splitlines()
     assert answer.startswith(f"Do pigs fly? {said}")
     assert tested == f"({test})"
 
 
 def test_an_answer_that_was_picked_from_several_pays_for_it():
     """Differences of 1, 2 and 3 points over three seeds have p=0.0742; the best of three has three times that."""
-    after, before = [0.91, 0.92, 0.93], [0.90, 0.90, 0.90]
-    assert "p=0.074)" in judged("Better?", "so far", after, before=before)
-    assert "p=0.22, corrected for the best of 3)" in judged("Better?", "so far", after, before=before, of=3)
+    after, before, cell = [0.91, 0.92, 0.93], [0.90, 0.90, 0.90], Cell({}, [], 3)
+    assert "p=0.074)" in judged("Better?", "so far", after, before=before, cell=cell)
+    assert "p=0.22, corrected for the best of 3)" in judged("Better?", "so far", after, before=before, cell=cell, of=3)
+
+
+def test_an_answer_over_folds_counts_the_seeds_and_the_folds_and_asks_for_whole_seeds():
+    """A mean of 0.05 and a spread of 0.164: 44 pairs would decide, which are 15 seeds on three folds."""
+    cell = Cell({}, [], 6, replicates={"fold": [0, 1, 2]})
+    answer, tested = judged("Better?", "so far", [0.2, -0.1] * 3, before=[0.0] * 6, cell=cell).splitlines()
+    assert tested == "(2 seeds × 3 values of fold, paired t-test, p=0.49)"
+    assert answer.endswith("15 seeds in all might decide (--seeds 15).")
+    one = dataclasses.replace(cell, trials=3)
+    assert "(1 seed × 3 values of fold, " in judged("Better?", "so far", [0.2, -0.1, 0.1], before=[0.0] * 3, cell=one)
 
 
 def _verdict(sweep, store, accuracies, **changes):
