@@ -60,8 +60,9 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
     above = [100 * (cell.mean(training) - cell.mean("val_accuracy")) for cell in (least, best)]
     measured = "" if training == "trained_accuracy" else f", measured under {what},"
     # The best of several was picked by what it scored: the correction makes up for that.
+    picked = f", the best of {len(more)}" if len(more) > 1 else ""
     number = (
-        f"{_points(before, after)} of val_accuracy from {least.label} to {best.label}, the best of {len(more)}; "
+        f"{_points(before, after)} of val_accuracy from {least.label} to {best.label}{picked}; "
         f"training accuracy{measured} minus val_accuracy: {above[0]:+.1f}, then {above[1]:+.1f} points"
     )
     return judged(f"Does {what} help on images not seen?", number, after, before=before, cell=best, of=len(more))
