@@ -13,7 +13,7 @@ from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell
 
-FAR = 5  # spreads below the median at which a seed has failed; chance alone hardly ever goes there
+FAR = 5  # spreads below the median at which a seed has failed; by chance alone in fewer than 1% of sweeps
 JUMP = 10  # spreads of a steady cell that a curve falls in one epoch when its training jumps
 POOR, NOTHING = 0.6, 0.01  # a share of right answers that guessing may reach, and a gain in it that is none
 
@@ -41,11 +41,18 @@ class Jumps:
 def jumping(sweep: Plan, gathered: Sequence[Cell]) -> list[Jumps]:
     """The cells whose training jumps: a seed fails, or the curve falls far from one epoch to the next.
 
-    Both are measured by the spread of the sweep's steadier cells (the lower quartile).
+    Both are measured by the spread of the sweep's steadier cells: the lower quartile, over what that is where all vary
+    alike (a chi-square's), because of few seeds the smallest spreads are far too small.
     """
+    from scipy.special import chdtri  # the upper tail's inverse
+
     objective = sweep.objective
     ranked = [cell for cell in gathered if cell.ranked and cell.trials > 1]
-    spreads = sorted(s for cell in ranked if math.isfinite(s := cell.spread(objective.metric)))
+    spreads = sorted(
+        spread / math.sqrt(chdtri(cell.trials - 1, 0.75) / (cell.trials - 1))
+        for cell in ranked
+        if math.isfinite(spread := cell.spread(objective.metric))
+    )
     if not spreads:
         return []
     steady = spreads[len(spreads) // 4]

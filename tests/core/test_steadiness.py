@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from conftest import completed
 
@@ -30,6 +31,16 @@ def test_a_seed_far_behind_the_others_has_failed(sweep):
     (found,) = jumping(sweep, [_cell(sweep, STEADY), jumps])
     assert found.cell is jumps
     assert (found.median, found.low, found.high, found.failed) == (0.9543, 0.7346, 0.9594, 1)
+
+
+def test_of_cells_that_vary_alike_hardly_any_is_said_to_jump(sweep):
+    """Of three seeds two often lie close together by chance; by the bare quartile one sweep in four had a jump."""
+    random = np.random.default_rng(0)
+    sweeps = [
+        [_cell(sweep, values, lr=lr) for lr, values in enumerate(0.9 + 0.004 * random.standard_normal((37, 3)), 1)]
+        for _ in range(40)
+    ]
+    assert sum(bool(jumping(sweep, cells)) for cells in sweeps) <= 1
 
 
 def test_a_curve_that_falls_far_in_an_epoch_jumps_though_all_seeds_end_well(sweep):
