@@ -34,7 +34,7 @@ def test_a_seed_far_behind_the_others_has_failed(sweep):
 
 
 def test_of_cells_that_vary_alike_hardly_any_is_said_to_jump(sweep):
-    """Of three seeds two often lie close together by chance; by the bare quartile one sweep in four had a jump."""
+    """By chance two of three seeds often lie close together; by the bare quartile one sweep in four had a jump."""
     random = np.random.default_rng(0)
     sweeps = [
         [_cell(sweep, values, lr=lr) for lr, values in enumerate(0.9 + 0.004 * random.standard_normal((37, 3)), 1)]

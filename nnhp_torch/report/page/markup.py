@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -41,3 +42,13 @@ def join(*children: Any) -> Html:
 def text(value: Any) -> Html:
     """Escapes a text for a page; control characters, which no page may have, become visible."""
     return Html(escape("\n".join(map(visible, str(value).split("\n")))))
+
+
+def prose(sentence: str) -> Html:
+    """Escapes a sentence in which a flag stays on one line with its value: browsers break at hyphens.
+
+    >>> prose("More would decide (--seeds 9).")
+    'More would decide (<span class="flag">--seeds 9</span>).'
+    """
+    parts = re.split(r"(--[a-z_.]+(?: [\w.]+)?)", sentence)
+    return join(*(tag("span", part, class_="flag") if place % 2 else part for place, part in enumerate(parts)))

@@ -8,7 +8,7 @@ from nnhp_torch.core.summary import repeated, twin
 from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import axis_of_curves
-from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.markup import Html, prose, tag
 from nnhp_torch.report.page.part import WIDE, Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, space
@@ -32,7 +32,7 @@ def head(part: Part) -> list[Html]:
     about = " ".join(part.sweep.about.strip().split("\n\n")[0].split())
     cost = spent(part.outcome, part.gathered)
     soft = (*sentence.split("\n"), cost, about)
-    return [*said, lead(part), *(tag("p", text, class_="soft") for text in soft if text)]
+    return [*said, lead(part), *(tag("p", prose(text), class_="soft") for text in soft if text)]
 
 
 def lead(part: Part) -> Html:
@@ -49,7 +49,7 @@ def lead(part: Part) -> Html:
         lead = tag("p", found, f" reaches {value}.", class_="lead")
         lead = Html(lead + tag("p", part.best.label))
     sentences = answer(part.sweep, part.verdicts, part.outcome.known.values()).split("\n")
-    return Html(lead + "".join(tag("p", sentence, class_="answer") for sentence in sentences if sentence))
+    return Html(lead + "".join(tag("p", prose(sentence), class_="answer") for sentence in sentences if sentence))
 
 
 def facts(part: Part) -> Html:
