@@ -24,6 +24,7 @@ from nnhp_torch.core.roles import Listener
 from nnhp_torch.core.trial import Trial
 from nnhp_torch.mnist.sources import DATASETS
 from nnhp_torch.run.local import cores
+from nnhp_torch.run.runtime import Runtime
 
 HERE = Path(__file__).parent
 
@@ -102,6 +103,22 @@ def sweep() -> Sweep:
 @pytest.fixture
 def store(tmp_path) -> ResultStore:
     return ResultStore(tmp_path / "tiny")
+
+
+@pytest.fixture
+def trial(sweep) -> Trial:
+    return sweep.trials()[0]
+
+
+@pytest.fixture
+def wide(sweep) -> Trial:
+    """The trial that the toy's disturbed builds disturb."""
+    return sweep.trials()[1]
+
+
+@pytest.fixture
+def runtime(tmp_path) -> Runtime:
+    return Runtime(str(tmp_path), accelerator="cpu")
 
 
 @pytest.fixture

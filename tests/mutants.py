@@ -37,8 +37,8 @@ TESTS = {
     "core/trial": ["core/test_grid", "core/test_sweeper"],
     "report/checkpoints": ["report/test_reporting"],
     "run/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
-    "run/recorder": ["run/test_trial", "run/test_epoch_log", "run/test_longer"],
-    "run/trial": ["run/test_trial", "run/test_answer", "run/test_longer", "run/test_ddp"],
+    "run/recorder": ["run/test_trial", "run/test_checkpoints", "run/test_epoch_log", "run/test_longer"],
+    "run/trial": ["run/test_trial", "run/test_checkpoints", "run/test_answer", "run/test_longer", "run/test_ddp"],
 }
 
 _PAIRS = [

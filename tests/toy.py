@@ -19,6 +19,10 @@ from conftest import LONG, TinyConfig
 from torch.utils.data import DataLoader, TensorDataset
 
 
+class Killed(BaseException):
+    """Ends a trial as abruptly as one process can do it to itself."""
+
+
 class Toy(L.LightningModule):
     def __init__(self, lr: float, width: int) -> None:
         super().__init__()

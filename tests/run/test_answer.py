@@ -13,7 +13,6 @@ from nnhp_torch.cli.main import main
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
 from nnhp_torch.run.answer import SETTINGS, Setup, WrongAnswer, setup_of
-from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial import run_trial
 
 
@@ -42,16 +41,6 @@ def loaders():
 
 def net():
     return toy.Toy(0.1, 4)
-
-
-@pytest.fixture
-def trial(sweep):
-    return sweep.trials()[0]
-
-
-@pytest.fixture
-def runtime(tmp_path):
-    return Runtime(str(tmp_path), accelerator="cpu")
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,6 @@ from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial import run_trial
 
 
-@pytest.fixture
-def trial(sweep):
-    return sweep.trials()[0]
-
-
-class Killed(BaseException):
-    """Ends a trial as abruptly as one process can do it to itself."""
-
-
 def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None):
     """A trial of the toy's, with what `change` does to its module and its data."""
 
@@ -106,10 +97,10 @@ def test_a_metric_has_a_place_for_every_epoch_and_nothing_in_those_that_did_not_
 
     def stop(epoch, metrics):
         if epoch == 2:
-            raise Killed
+            raise toy.Killed
 
     whole = _run(trial, tmp_path / "whole", change)
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         _run(trial, tmp_path, change, on_epoch=stop)
     for result in (whole, _run(trial, tmp_path, change)):
         assert result.history["second"] == [
@@ -191,11 +182,11 @@ def test_where_batches_came_after_the_last_validation_the_final_weights_are_vali
 
     def stop(epoch, metrics):
         if stopped and epoch == 3:
-            raise Killed
+            raise toy.Killed
 
     runtime = Runtime(str(tmp_path), accelerator="cpu")
     if stopped:
-        with pytest.raises(Killed):
+        with pytest.raises(toy.Killed):
             run_trial(trial, build, runtime, on_epoch=stop)
     result = run_trial(trial, build, runtime)
     assert (result.status, result.reason) == ("completed", "")

@@ -154,17 +154,13 @@ class Module(toy.Toy):
         torch.rand(self.current_epoch + 1)
 
 
-class Killed(BaseException):
-    """Ends a trial as abruptly as one process can do it to itself."""
-
-
 class MidEpoch(L.Callback):
     def __init__(self, epoch):
         self.epoch = epoch
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         if trainer.current_epoch + 1 == self.epoch and batch_idx == 1:
-            raise Killed
+            raise toy.Killed
 
 
 class Reload(L.Callback):
@@ -176,7 +172,7 @@ class Reload(L.Callback):
 
 
 def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: (), max_epochs=3, trainer=()):
-    """The trial's result; Killed right after the checkpoint of an epoch, or in the middle of one."""
+    """The trial's result; killed right after the checkpoint of an epoch, or in the middle of one."""
 
     def build(config):
         disturbed = [] if within is None else [MidEpoch(within)]
@@ -185,7 +181,7 @@ def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: ()
 
     def on_epoch(epoch, metrics):
         if epoch == after:
-            raise Killed
+            raise toy.Killed
 
     trial = dataclasses.replace(TRIAL, config=TinyConfig(max_epochs=max_epochs))
     return run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor="val_accuracy"), on_epoch=on_epoch)
@@ -199,7 +195,7 @@ def check(tmp_path, train, stops=TWICE_AND_BEFORE_THE_TEST, **options):
     whole = run(tmp_path / "whole", train, **options)
     assert whole.status == "completed", whole.reason
     for stop in stops:
-        with pytest.raises(Killed):
+        with pytest.raises(toy.Killed):
             run(tmp_path / "killed", train, **options, **stop)
     resumed = run(tmp_path / "killed", train, **options)
     assert resumed.status == "completed", resumed.reason
@@ -245,7 +241,7 @@ def test_loaders_may_be_made_anew_in_every_epoch(tmp_path, name):
 def test_loaders_that_were_made_anew_some_epochs_before_are_said_to_be_in_doubt(tmp_path):
     def stopped(after):
         options = {"train": LOADERS["shuffle"], "callbacks": lambda: [Reload(2)], "max_epochs": 4}
-        with pytest.raises(Killed):
+        with pytest.raises(toy.Killed):
             run(tmp_path / str(after), after=after, **options)
         return run(tmp_path / str(after), **options)
 
@@ -305,13 +301,13 @@ class Opaque(Noisy):
 def test_a_loader_that_cannot_say_where_it_is_is_said_to_be_in_doubt(tmp_path, train, doubts):
     assert run(tmp_path / "whole", train).notes == []
     for after in (1, 2):
-        with pytest.raises(Killed):
+        with pytest.raises(toy.Killed):
             run(tmp_path / "killed", train, after=after)
     assert run(tmp_path / "killed", train).notes == [f"resumed, may differ: {doubt}" for doubt in doubts]
 
 
 def test_a_checkpoint_from_before_random_state_was_kept_goes_on_with_a_word(tmp_path):
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         run(tmp_path, LOADERS["shuffle"], after=2)
     (last,) = tmp_path.glob("*/checkpoints/last.ckpt")
     checkpoint = torch.load(last, weights_only=True)
@@ -372,10 +368,10 @@ def test_hyperparameters_that_are_objects_keep_no_trial_from_going_on(tmp_path):
 
     def stop(epoch, metrics):
         if epoch == 2:
-            raise Killed
+            raise toy.Killed
 
     whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu", monitor="val_accuracy") for name in ("a", "b"))
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         run_trial(TRIAL, build, killed, on_epoch=stop)
     heard = []
     resumed = run_trial(TRIAL, build, killed, on_epoch=lambda epoch, metrics: heard.append(epoch))
@@ -392,7 +388,7 @@ def test_a_trial_that_must_start_over_says_why(tmp_path):
         def on_save_checkpoint(self, trainer, pl_module, checkpoint):
             checkpoint["mine"] = TRIAL
 
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         run(tmp_path, LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
     (note,) = run(tmp_path, LOADERS["shuffle"]).notes
     assert note == (

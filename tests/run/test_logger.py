@@ -1,0 +1,64 @@
+"""A trial in TensorBoard: its curves, side by side, and its row in the table of settings."""
+
+import dataclasses
+
+import pytest
+import toy
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
+
+from nnhp_torch.run.logger import pairs, tag
+from nnhp_torch.run.trial import run_trial
+
+
+def _events(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    return events.Reload()
+
+
+def test_curves_in_tensorboard_are_over_epochs_from_1(trial, runtime, tmp_path):
+    result = run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    curves = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    assert len(curves) == 4, "the test has no curve"
+    for name, values in result.history.items():
+        assert curves[tag(name)] == [(epoch, pytest.approx(value)) for epoch, value in enumerate(values, 1)]
+
+
+def test_metrics_over_several_data_lie_side_by_side_in_tensorboard():
+    names = ("train_loss", "val_loss", "valid/acc", "lr", "val_loss/dataloader_idx_1")
+    tags = ["loss/train", "loss/validation", "acc/validation", "lr", "loss/dataloader_idx_1/validation"]
+    assert [tag(name) for name in names] == tags
+    assert pairs(tags) == {"loss": "^loss/(train|validation)$"}
+
+
+def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path, monkeypatch):
+    # Files of one second are read in the order of their names, in which a tenth comes before a ninth.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+
+    def stop(at, metrics):
+        if at == 2:
+            raise toy.Killed
+
+    with pytest.raises(toy.Killed):
+        run_trial(trial, toy.build, runtime, on_epoch=stop)
+    run_trial(trial, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("repeated", [(), ("seed",)])
+def test_the_hparams_tab_has_the_swept_values_and_the_test_and_a_seed_if_there_are_several(
+    trial, runtime, tmp_path, repeated
+):
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    result = run_trial(trial, toy.build, dataclasses.replace(runtime, repeated=repeated))
+    events = _events(tmp_path / trial.name)
+    content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    tests = {name.replace("_", "/"): value for name, value in result.test.items()}
+    expected = {"lr": 0.1, "width": 4, **dict.fromkeys(repeated, 123), **tests}
+    assert {name: value.number_value for name, value in start.items()} == expected
+    assert "_hparams_/experiment" not in events.summary_metadata, "TensorBoard would take it for that of all runs"
+    assert "hp_metric" not in events.Tags()["scalars"]
