@@ -64,7 +64,14 @@ def _first(run: Run) -> Trial:
     """The sweep's first trial, or a search's base, with few epochs."""
     request, plan = run.request, run.sweep
     seeded = change(plan.base, {"seed": request.each_seed[0]})
-    base = Trial(plan.name, seeded, {}, "", request.full_precision, request.threads, name_of(plan.build))
+    base = Trial(
+        sweep=plan.name,
+        config=seeded,
+        cell={},
+        precision=request.full_precision,
+        threads=request.threads,
+        build=name_of(plan.build),
+    )
     trial = next(iter(run.trials), base)
     return replace(trial, config=change(trial.config, {"max_epochs": EPOCHS}))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import disagreement
+from nnhp_torch.core.names import distinct
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.trial import Trial, defaults
@@ -49,14 +50,14 @@ def _cells(sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResul
         return json.dumps([settings.get(name, usual[name]) for name in fixed])
 
     base = base_of(vars(sweep.base))
-    met = {repr(dict(trial.cell)) for trial in trials}
+    met = {distinct(trial.cell) for trial in trials}
     for result in known.values():
         settings = {**usual, **result.cell, **result.config}
         if not settings.keys() >= sweep.axes.keys():  # a project's, at which its code has a default of its own
             continue
         cell = {axis: settings[axis] for axis in sweep.axes}
-        if repr(cell) not in met and base_of(result.config) == base:
-            met.add(repr(cell))
+        if distinct(cell) not in met and base_of(result.config) == base:
+            met.add(distinct(cell))
             yield cell
 
 

@@ -93,7 +93,15 @@ class Sweep(Plan):
         check_count(len(chosen) * math.prod(map(len, self.replicates.values())) * self.size)
         for seed, replicate, cell in itertools.product(chosen, _product(self.replicates), self.cells()):
             config = change(self.base, {**cell, **replicate, "seed": seed})
-            trial = Trial(self.name, config, cell, "", precision, threads, name_of(self.build), replicate)
+            trial = Trial(
+                sweep=self.name,
+                config=config,
+                cell=cell,
+                precision=precision,
+                threads=threads,
+                build=name_of(self.build),
+                replicate=replicate,
+            )
             trials.append(dataclasses.replace(trial, name=self._name(trial)))
         return trials
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 LETTERS = 120  # of a folder's name, which file systems limit too: to 255 bytes, most of them
@@ -32,6 +32,20 @@ def text(value: Any, default: Any = None) -> str:
     if is_plain(value, default):
         return visible(_short(value))
     return repr(value) if isinstance(value, float) else f"{visible(_short(value))} ({type(value).__name__})"
+
+
+def distinct(value: Any) -> str:
+    """Text that tells a value, or the values of a cell, from every other; Python's own `==` and sets do not.
+
+    >>> len({1, 1.0, True}), len({distinct(1), distinct(1.0), distinct(True)})
+    (1, 3)
+    """
+    return repr(dict(value) if isinstance(value, Mapping) else value)
+
+
+def once(values: Iterable[Any]) -> list[Any]:
+    """Each value once, in the order in which they come."""
+    return list({distinct(value): value for value in values}.values())
 
 
 def visible(text: str) -> str:

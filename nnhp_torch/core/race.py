@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.looks import FIRST, looks
+from nnhp_torch.core.names import distinct
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.summary import Cell, cells
@@ -34,7 +35,7 @@ class Race:
             self.rounds.setdefault(trial.config.seed, []).append(trial)
         self.looks = looks(sweep.max_seeds or FIRST)
         self.looked = 0  # how many looks have had their trials chosen
-        self.staying = {_cell(trial) for trial in trials}
+        self.staying = {distinct(trial.cell) for trial in trials}
         self.chosen: dict[str, Trial] = {}
         self.results: dict[str, TrialResult] = {}
 
@@ -51,7 +52,7 @@ class Race:
     def remaining(self) -> int:
         """How many may still be chosen: all, if every cell that is in the race stays there."""
         seeds = list(self.rounds)[self._seeds :]
-        return sum(_cell(trial) in self.staying for seed in seeds for trial in self.rounds[seed])
+        return sum(distinct(trial.cell) in self.staying for seed in seeds for trial in self.rounds[seed])
 
     def __iter__(self) -> Iterator[Sequence[Trial]]:
         """The trials of a look together; none while some of the last one are still missing."""
@@ -76,12 +77,12 @@ class Race:
         """Looks at the rounds so far and chooses the trials until the next look; none if the race is over."""
         if self.looked:
             found = verdicts(self.sweep, cells(Outcome(self.sweep, list(self.chosen.values()), self.results)))
-            self.staying = {repr(dict(cell.values)) for cell in staying(found)}
+            self.staying = {distinct(cell.values) for cell in staying(found)}
         seeds = list(self.rounds)[self._seeds : self.looks[self.looked]] if self.staying else []
-        batch = [trial for seed in seeds for trial in self.rounds[seed] if _cell(trial) in self.staying]
+        batch = [trial for seed in seeds for trial in self.rounds[seed] if distinct(trial.cell) in self.staying]
         self.looked += bool(batch)
         self.chosen |= {trial.key: trial for trial in batch}
-        self.staying = {_cell(trial) for trial in batch}
+        self.staying = {distinct(trial.cell) for trial in batch}
         return batch
 
 
@@ -94,7 +95,3 @@ def staying(found: Sequence[Verdict]) -> list[Cell]:
     there = [verdict for verdict in found if verdict.seeds == last and verdict.kind not in ("worse", "unranked")]
     open_ = [verdict for verdict in there if verdict.kind == "undecided" and verdict.chance >= CHANCE]
     return [verdict.cell for verdict in there if verdict.kind != "undecided" or verdict in open_] if open_ else []
-
-
-def _cell(trial: Trial) -> str:
-    return repr(dict(trial.cell))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.names import distinct, once
 from nnhp_torch.core.objective import Mode, standing, unlogged
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Primitive
@@ -90,31 +91,32 @@ def recorded(
     if names and not standing(monitor, names):
         raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
     base, axes = _configuration(results, guessing or {}), _axes(results, replicates)
-    met = _in_order(_different(_some(result, axes) for result in results), order or {})
-    repeats = _different(_some(result, (*replicates, "seed")) for result in results)
+    met = _in_order(once(_some(result, axes) for result in results), order or {})
+    repeats = once(_some(result, (*replicates, "seed")) for result in results)
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
         repeats.sort(key=lambda repeat: repeat["seed"])
     drawn = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
     kind = RecordedSearch if drawn else RecordedSweep
     sweep = kind(
-        results[0].sweep,
-        base(),
-        {axis: _different(cell[axis] for cell in met) for axis in axes},
-        "recorded",
-        about,
-        monitor,
-        mode,
-        replicates={name: _different(repeat[name] for repeat in repeats) for name in replicates},
+        name=results[0].sweep,
+        base=base(),
+        axes={axis: once(cell[axis] for cell in met) for axis in axes},
+        build="recorded",
+        about=about,
+        monitor=monitor,
+        mode=mode,
+        replicates={name: once(repeat[name] for repeat in repeats) for name in replicates},
         max_seeds=max_seeds,
         met=met,
     )
-    of = {repr((_some(result, axes), _some(result, (*replicates, "seed")))): result for result in results}
+    of = {distinct(_some(result, (*axes, *replicates, "seed"))): result for result in results}
     trials: list[Trial] = []
     for repeat in repeats:
         for cell in met:
-            place = repr((cell, repeat))
+            place = distinct({**cell, **repeat})
             name, key = (of[place].name, of[place].key) if place in of else ("", f"missing {place}")
-            trials.append(RecordedTrial(sweep.name, base(**{**cell, **repeat}), cell, name, recorded=key))
+            config = base(**{**cell, **repeat})
+            trials.append(RecordedTrial(sweep=sweep.name, config=config, cell=cell, name=name, recorded=key))
     known = {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results}
     chosen = trials if max_seeds is None else Race(sweep, trials).open(lambda trial: known.get(trial.key))
     return Outcome(sweep, chosen, known, known=known)
@@ -144,25 +146,20 @@ def _axes(results: Sequence[TrialResult], replicates: Sequence[str]) -> list[str
     swept = list(dict.fromkeys(axis for result in results for axis in result.cell))
     known = (*swept, *replicates, "seed")
     others = dict.fromkeys(name for result in results for name in result.config if name not in known)
-    return [*swept, *(name for name in others if len(_different(r.config.get(name) for r in results)) > 1)]
+    return [*swept, *(name for name in others if len(once(r.config.get(name) for r in results)) > 1)]
 
 
 def _in_order(cells: list[dict[str, Any]], order: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """The cells as a grid has them: a ledger has them as their trials ended."""
     places: dict[str, list[str]] = {}
     for axis in cells[0]:
-        met = _different(cell[axis] for cell in cells)
+        met = once(cell[axis] for cell in cells)
         if axis not in order and all(isinstance(value, (int, float)) for value in met):
             met.sort()
-        places[axis] = list(map(repr, [*order.get(axis, ()), *met]))
-    return sorted(cells, key=lambda cell: [places[axis].index(repr(value)) for axis, value in cell.items()])
+        places[axis] = list(map(distinct, [*order.get(axis, ()), *met]))
+    return sorted(cells, key=lambda cell: [places[axis].index(distinct(value)) for axis, value in cell.items()])
 
 
 def _some(result: TrialResult, names: Sequence[str]) -> dict[str, Any]:
     """Some of a record's settings."""
     return {name: result.config.get(name) for name in names}
-
-
-def _different(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in the order in which they come; lists, which no set can hold, too."""
-    return list({repr(value): value for value in values}.values())

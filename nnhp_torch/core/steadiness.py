@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from nnhp_torch.core.names import distinct
 from nnhp_torch.core.objective import Objective
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
@@ -83,17 +84,18 @@ def one_seed_moves(gathered: Sequence[Cell], known: Iterable[TrialResult], metri
     Args:
         gathered: the cells in question. known: all that the ledger has.
     """
-    of_settings: dict[str, list[float]] = {repr(_settings(r)): [] for cell in gathered for r in cell.completed}
+    of_settings: dict[str, list[float]] = {_settings(result): [] for cell in gathered for result in cell.completed}
     for result in known:
-        value = result.final(metric)
-        if result.status == "completed" and math.isfinite(value) and (name := repr(_settings(result))) in of_settings:
-            of_settings[name].append(value)
+        value, settings = result.final(metric), _settings(result)
+        if result.status == "completed" and math.isfinite(value) and settings in of_settings:
+            of_settings[settings].append(value)
     spreads = [statistics.stdev(values) for values in of_settings.values() if len(values) > 1]
     return statistics.median(spreads) if spreads else math.nan
 
 
-def _settings(result: TrialResult) -> list[tuple[str, object]]:
-    return sorted((name, value) for name, value in result.config.items() if name != "seed")
+def _settings(result: TrialResult) -> str:
+    """All that it is configured by, except the seed."""
+    return distinct(dict(sorted((name, value) for name, value in result.config.items() if name != "seed")))
 
 
 def counting_error(cell: Cell, metric: str) -> tuple[int, float]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnhp_torch.core.looks import looks
-from nnhp_torch.core.names import label, text
+from nnhp_torch.core.names import distinct, label, text
 from nnhp_torch.core.objective import Split
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
@@ -141,7 +141,7 @@ def cells(outcome: Outcome) -> list[Cell]:
     """
     gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {}
     for trial in outcome.shown:
-        gathered.setdefault(repr(dict(trial.cell)), (trial.cell, []))[1].append(trial)
+        gathered.setdefault(distinct(trial.cell), (trial.cell, []))[1].append(trial)
     usual = defaults(outcome.sweep.base)
     earlier = {trial.key for trial in outcome.earlier}
     found = [

@@ -41,7 +41,7 @@ class Trial:
     sweep: str
     config: Any
     cell: Mapping[str, Primitive]
-    name: str
+    name: str = ""
     precision: str = "32-true"
     threads: int = 1
     build: str = ""

@@ -125,7 +125,7 @@ def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, *, behind: int, fo
     cell, gap, p = ranked[place], found.gap[place], found.p[place]
     seeds = cell.trials
     if place == 0:
-        return Verdict(cell, "best", seeds, 0.0, 0.0, 0.0, 1.0, same=True)
+        return Verdict(cell, "best", seeds=seeds, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
     reach = found.critical * found.error[place]
     # The test has the last word about 0: later steps find what the intervals of the first may not.
     low = max(gap - reach, 0.0) if p < LEVEL else min(gap - reach, 0.0)
@@ -139,4 +139,5 @@ def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, *, behind: int, fo
         error, most = found.error[place], cell.a_seed * (sweep.max_seeds or 0)
         more = more_seeds(gap, error, found.critical, seeds=seeds, matters=matters)
         chance = chance_of_deciding(gap, error, found.critical, trials=seeds, most=most, matters=matters)
-    return Verdict(cell, kind, seeds, gap, low, gap + reach, p, behind, same, more, chance)
+    interval = {"gap": gap, "low": low, "high": gap + reach, "p": p}
+    return Verdict(cell, kind, seeds=seeds, behind=behind, same=same, more=more, chance=chance, **interval)

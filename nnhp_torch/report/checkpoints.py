@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnhp_torch.core.keeping import BEST, LAST, checkpoint_folder, kept, remove
+from nnhp_torch.core.names import distinct
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
@@ -56,7 +57,7 @@ class CheckpointPruning(SweepCallback):
             self._remove(trial, BEST)
         elif self.keep == "winner":
             # Until the whole sweep has ended any cell may win: the best seed of each keeps its last checkpoint.
-            cell = repr(dict(trial.cell))
+            cell = distinct(trial.cell)
             leader, best = self.leaders.get(cell, (None, None))
             if result.status not in RANKED or (best is not None and not _better(result, best, self.sweep)):
                 self._remove(trial)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.names import once
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Primitive
 from nnhp_torch.core.summary import Cell, cells, ranking
@@ -45,9 +46,7 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | 
     return Confirmation(
         name=f"{search.name}-confirm",
         base=search.base,
-        axes={
-            name: list({repr(cell.values[name]): cell.values[name] for cell in best}.values()) for name in search.axes
-        },
+        axes={name: once(cell.values[name] for cell in best) for name in search.axes},
         build=search.build,
         about=search.about,
         monitor=search.monitor,

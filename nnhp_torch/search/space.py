@@ -118,7 +118,8 @@ class Search(Plan):
     def trial(self, number: int, cell: Mapping[str, Primitive], seed: int, *, precision: str, threads: int) -> Trial:
         """The trial of a cell, named by its number and the beginning of its key."""
         config = change(self.base, {**cell, "seed": seed})
-        unnamed = Trial(self.name, config, cell, "", precision, threads, name_of(self.build))
+        build = name_of(self.build)
+        unnamed = Trial(self.name, config, cell, precision=precision, threads=threads, build=build)
         return dataclasses.replace(unnamed, name=f"{number:04d}-{unnamed.key[:8]}")
 
     def identity(self, *further: Primitive) -> str:
