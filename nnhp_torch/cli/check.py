@@ -63,7 +63,7 @@ def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: st
 def _first(run: Run) -> Trial:
     """The sweep's first trial, or a search's base, with few epochs."""
     request, plan = run.request, run.sweep
-    seeded = change(plan.base, {"seed": request.each_seed[0]})
+    seeded = change(plan.base, {"seed": request.each_seed(plan)[0]})
     base = Trial(
         sweep=plan.name,
         config=seeded,

@@ -61,7 +61,7 @@ class Run:
         self.chooser: Chooser | None = None
         self.trials: list[Trial] = []  # a search and a race choose them while they run
         if isinstance(sweep, Sweep):
-            self.trials = sweep.trials(request.each_seed, request.full_precision, request.threads)
+            self.trials = sweep.trials(request.each_seed(sweep), request.full_precision, request.threads)
             if sweep.max_seeds is not None:
                 self.chooser, self.trials = Race(sweep, self.trials), []
         self.runtime = request.runtime(sweep)

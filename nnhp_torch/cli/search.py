@@ -40,7 +40,7 @@ class SearchRun(Run):
             request.trials,
             sampler=request.sampler,
             pruner=request.pruner,
-            seed=request.each_seed[0],
+            seed=request.each_seed(search)[0],
             precision=request.full_precision,
             threads=request.threads,
             budget=request.budget,
@@ -57,7 +57,10 @@ class SearchRun(Run):
         if sweep is None:
             return status
         self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
-        return max(status, Run(sweep, self.request.confirming(), self.command, callbacks=self.own_callbacks).execute())
+        return max(
+            status,
+            Run(sweep, self.request.confirming(self.search), self.command, callbacks=self.own_callbacks).execute(),
+        )
 
     def list_trials(self) -> int:
         """Prints where trials would be chosen from, and writes nothing."""
@@ -67,7 +70,7 @@ class SearchRun(Run):
             f"{count(self.request.trials, 'trial')} in all would be chosen; results go to {self.store.folder}"
         )
         if self.request.confirm:
-            first, *_, last = self.request.other_seeds
+            first, *_, last = self.request.other_seeds(self.search)
             self.out.print(
                 f"The best {self.request.confirm} would run with each of the seeds {first} to {last}; "
                 f"results go to {self.store.folder}-confirm"

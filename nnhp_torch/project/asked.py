@@ -62,7 +62,7 @@ def sweep_of(asked: Asked) -> tuple[Sweep, dict[str, Any]]:
     base = theirs.settings(parsed)
     if base.max_epochs is None:
         raise ValueError("for how many epochs? Give --max_epochs, or trainer.max_epochs in the project's configuration")
-    seed, base = base.seed, change(base, {"seed": FIRST_SEED if base.seed is None else base.seed})
+    base = change(base, {"seed": FIRST_SEED if base.seed is None else base.seed})
     axes, over = (
         {key: theirs.typed(base, key, values) for key, values in lists.items()} for lists in (asked.axes, asked.over)
     )
@@ -76,7 +76,7 @@ def sweep_of(asked: Asked) -> tuple[Sweep, dict[str, Any]]:
         asked.mode or (None if asked.monitor else "max"),
         replicates=over,
     )
-    return sweep, requested(parsed["trainer"], seed)
+    return sweep, requested(parsed["trainer"])
 
 
 def source_of(cli: str, model: str, data: str, *, name: str) -> tuple[str, str]:

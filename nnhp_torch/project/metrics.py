@@ -26,7 +26,7 @@ def metrics_of(sweep: Sweep, request: Request) -> set[str]:
     if known := {name for result in store.results(maker(sweep.build, sweep.base)).values() for name in result.history}:
         return known
     store.folder.mkdir(parents=True, exist_ok=True)
-    first = sweep.trials(request.each_seed[:1], request.full_precision, request.threads)[0]
+    first = sweep.trials(request.each_seed(sweep)[:1], request.full_precision, request.threads)[0]
     listener = OneTrial(end=getattr(sweep.base, "trainer.check_val_every_n_epoch") or 1)
     with store.lock():
         listener.listen(InProcess(sweep.build, request.runtime(sweep)), first)

@@ -52,7 +52,6 @@ def refuse_axis(key: str) -> None:
         raise ValueError(f"{key} cannot be an axis: {INSTEAD.get(name, 'it changes no result').format(name=name)}")
 
 
-def requested(trainer: Mapping[str, Any] | Namespace, seed: int | None) -> dict[str, Any]:
+def requested(trainer: Mapping[str, Any] | Namespace) -> dict[str, Any]:
     """The sweep's own options that their configuration sets."""
-    asked = {name: value for name, value in departures(trainer).items() if name in FLAGS}
-    return asked if seed is None else {**asked, "seeds": [seed]}
+    return {name: value for name, value in departures(trainer).items() if name in FLAGS}

@@ -19,7 +19,7 @@ from nnhp_torch.run.runtime import Keep, Runtime
 PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
 FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 
-FIRST_SEED = 123
+FIRST_SEED = 123  # of a base that has none of its own
 MAX_SEEDS = 20  # of a cell, with --seeds auto
 
 P = TypeVar("P", bound=Plan)
@@ -46,7 +46,7 @@ class Request:
         ValueError: a value that makes no sense, alone or beside another one.
 
     Example:
-        >>> Request(seeds=3, precision="bf16").each_seed
+        >>> Request(seeds=3, precision="bf16").each_seed(SWEEP)
         [123, 124, 125]
     """
 
@@ -60,7 +60,7 @@ class Request:
         default=1,
         metadata=said(
             "how often each combination of values is trained, each time with another seed: "
-            f"5 means seeds {FIRST_SEED} to {FIRST_SEED + 4}; '[1, 7]' means those two; "
+            "5 means the sweep's own seed and the four that follow it; '[1, 7]' means those two; "
             "auto adds seeds where they decide something"
         ),
     )
@@ -94,7 +94,7 @@ class Request:
 
     def judged(self, sweep: P) -> P:
         """The sweep with what is asked for of how its cells are judged."""
-        most = len(self.each_seed) if self.seeds == "auto" else None
+        most = (self.max_seeds or MAX_SEEDS) if self.seeds == "auto" else None
         return replace(sweep, matters=sweep.matters if self.matters is None else self.matters, max_seeds=most)
 
     def __post_init__(self) -> None:
@@ -151,11 +151,11 @@ class Request:
         if self.world_size > 1:
             raise ValueError("with --launcher ray each trial has one device: give --devices 1")
 
-    @property
-    def each_seed(self) -> list[int]:
-        """The seeds of each cell; with auto those that it may get."""
+    def each_seed(self, plan: Plan) -> list[int]:
+        """The seeds of each cell, the plan's own first; with auto those that it may get."""
+        first = plan.base.seed if _is_whole(plan.base.seed, 0) else FIRST_SEED
         number = (self.max_seeds or MAX_SEEDS) if self.seeds == "auto" else self.seeds
-        return list(range(FIRST_SEED, FIRST_SEED + number) if isinstance(number, int) else number)
+        return list(range(first, first + number) if isinstance(number, int) else number)
 
     @property
     def full_precision(self) -> str:
@@ -183,7 +183,7 @@ class Request:
 
     def runtime(self, plan: Plan) -> Runtime:
         """The runtime that the trials share."""
-        repeated = {**(plan.replicates if isinstance(plan, Sweep) else {}), "seed": self.each_seed}
+        repeated = {**(plan.replicates if isinstance(plan, Sweep) else {}), "seed": self.each_seed(plan)}
         known = {name: os.environ[name] for name in plan.environment.values() if name in os.environ}
         return Runtime(
             folder=str(self.folder(plan)),

@@ -49,23 +49,22 @@ class SearchRequest(Request):
             value = getattr(self, name)
             if (name == "trials" or value is not None) and (type(value) is not int or value < 1):
                 raise ValueError(f"{name} must be at least 1, not {value}")
-        if len(self.each_seed) != 1:
+        if self.seeds != 1 and (isinstance(self.seeds, (int, str)) or len(self.seeds) != 1):
             raise ValueError("a search trains each trial with one seed: --seeds '[7]' gives another one")
         if type(self.confirm) is not int or self.confirm < 0:
             raise ValueError(f"confirm must be a number of at least 0, not {self.confirm}")
         if type(self.confirm_seeds) is not int or self.confirm_seeds < 2:
             raise ValueError(f"confirm_seeds must be at least 2, because one seed is luck, not {self.confirm_seeds}")
 
-    @property
-    def other_seeds(self) -> list[int]:
+    def other_seeds(self, search: Search) -> list[int]:
         """The seeds that the best trials are confirmed with."""
-        (seed,) = self.each_seed
+        (seed,) = self.each_seed(search)
         return list(range(seed + 1, seed + 1 + self.confirm_seeds))
 
-    def confirming(self) -> Request:
+    def confirming(self, search: Search) -> Request:
         """How the best trials are to be run once more: as the search's, on the other seeds."""
         same = {part.name: getattr(self, part.name) for part in dataclasses.fields(Request)}
-        return Request(**(same | {"seeds": self.other_seeds}))
+        return Request(**(same | {"seeds": self.other_seeds(search)}))
 
     def named(self, search: Search) -> Search:
         """The search under the name of its folder: samplers and pruners that are not the default have their own.

@@ -1,6 +1,7 @@
 """`python -m nnhp_torch sweep`: any LightningCLI, or plain classes, under a sweep; none of their files changed."""
 
 import os
+import re
 from pathlib import Path
 
 import foreign
@@ -100,6 +101,13 @@ def test_classes_without_a_command_line_are_swept_over_their_arguments(argv, run
     assert status == 0, out
     first, second = _results(tmp_path, "classes")
     assert first.history["train_loss"] != second.history["train_loss"]
+
+
+def test_the_seeds_of_a_project_begin_with_its_own(run, tmp_path):
+    argv = ["--cli", "foreign:with_subcommands", "--grid.model.width", "[2]", "--max_epochs", "1"]
+    status, out = run(*argv, "--base.seed_everything", "7", "--seeds", "2", "--dry_run")
+    assert status == 0, out
+    assert re.findall(r"(\S+)  to run", out) == ["model.width=2", "model.width=2,seed=8"], "its own needs no name"
 
 
 def test_more_epochs_go_on_from_the_winner_unless_the_schedule_knows_their_number(run, tmp_path):

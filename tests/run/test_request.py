@@ -41,11 +41,18 @@ def test_what_makes_no_sense_is_refused_when_it_is_asked_for(settings, said):
         Request(**settings)
 
 
-def test_seeds_are_counted_from_the_first_or_are_those_that_are_named():
-    assert Request(seeds=2).each_seed == [123, 124]
-    assert Request(seeds=(7, 1)).each_seed == [7, 1]
-    assert Request(seeds="auto").each_seed == list(range(123, 143))
-    assert Request(seeds="auto", max_seeds=4).each_seed == list(range(123, 127))
+@pytest.mark.parametrize("first", [123, 0, 7])
+def test_seeds_are_counted_from_the_sweeps_own_or_are_those_that_are_named(sweep, first):
+    sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, seed=first))
+    assert Request(seeds=2).each_seed(sweep) == [first, first + 1]
+    assert Request(seeds=(7, 1)).each_seed(sweep) == [7, 1]
+    assert Request(seeds="auto").each_seed(sweep) == list(range(first, first + 20))
+    assert Request(seeds="auto", max_seeds=4).each_seed(sweep) == list(range(first, first + 4))
+
+
+def test_a_sweep_that_has_no_seed_of_its_own_begins_with_123(sweep):
+    sweep = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, seed=None))
+    assert Request(seeds=2).each_seed(sweep) == [123, 124]
 
 
 def test_a_short_precision_is_trainers_full_one():
