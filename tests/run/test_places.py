@@ -10,7 +10,7 @@ import pytest
 import torch
 import toy
 from conftest import TinyConfig
-from test_resumption import LOADERS, Data, Killed, Module, Noisy, check, loader, run
+from test_resumption import LOADERS, Data, Module, Noisy, check, loader, run
 from torch.utils.data import Subset
 
 from nnhp_torch.run.answer import Setup
@@ -129,7 +129,7 @@ class Named:
 def test_a_place_that_cannot_be_kept_is_said_to_be_in_doubt(tmp_path, wrap, count):
     train = lambda: loader(Shuffling(wrap, count))  # noqa: E731
     assert run(tmp_path / "whole", train).notes == []
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         run(tmp_path / "killed", train, after=2)
     assert run(tmp_path / "killed", train).notes == [
         "resumed, may differ: train_dataloader.dataset.order holds a deque, which cannot be kept"
@@ -143,7 +143,7 @@ def test_a_loader_that_is_not_made_as_it_was_is_said_to_be_in_doubt(tmp_path):
         made.append(1)
         return loader(Subset(Noisy(), [len(made), *range(20)]))
 
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         run(tmp_path, train, after=2)
     assert run(tmp_path, train).notes == [
         "resumed, may differ: train_dataloader.dataset.indices is not what it was when the checkpoint was made"
@@ -161,7 +161,7 @@ class Rarely(L.Callback):
 def test_a_trial_that_validates_in_every_second_epoch_goes_on_to_the_same_digits(tmp_path, after):
     options = {"val": lambda: loader(Counted()), "callbacks": lambda: [Rarely()], "max_epochs": 4}
     whole = run(tmp_path / "whole", LOADERS["shuffle"], **options)
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         run(tmp_path / "killed", LOADERS["shuffle"], after=after, **options)
     resumed = run(tmp_path / "killed", LOADERS["shuffle"], **options)
     assert whole.status == resumed.status == "completed"
@@ -176,7 +176,7 @@ def test_a_validation_loader_that_draws_its_data_in_a_later_epoch_holds_or_is_sa
 
     options = {"val": val, "callbacks": lambda: [Rarely()], "max_epochs": 4}
     whole = run(tmp_path / "whole", LOADERS["shuffle"], **options)
-    with pytest.raises(Killed):
+    with pytest.raises(toy.Killed):
         run(tmp_path / "killed", LOADERS["shuffle"], after=after, **options)
     resumed = run(tmp_path / "killed", LOADERS["shuffle"], **options)
     same = str(resumed.history) == str(whole.history)
@@ -239,11 +239,11 @@ def test_a_module_and_a_callback_that_count_in_plain_attributes_go_on_counting(t
         return Setup(Reminiscent(config.lr, config.width), Data(LOADERS["shuffle"], loader), [Warming()])
 
     def stop(epoch, metrics):
-        raise Killed
+        raise toy.Killed
 
     whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu") for name in ("whole", "killed"))
     for _ in range(2):
-        with pytest.raises(Killed):
+        with pytest.raises(toy.Killed):
             run_trial(trial, build, killed, on_epoch=stop)
     resumed, uninterrupted = run_trial(trial, build, killed), run_trial(trial, build, whole)
     assert resumed.status == "completed", resumed.reason

@@ -1,8 +1,9 @@
 """Whatever settings of the Trainer build gives, a trial that was stopped goes on to every digit of one that was not."""
 
 import pytest
+import toy
 from lightning.pytorch.callbacks import EarlyStopping
-from test_resumption import LOADERS, TRIAL, Data, Killed, Module, loader, run
+from test_resumption import LOADERS, TRIAL, Data, Module, loader, run
 
 from nnhp_torch.run.answer import Setup
 from nnhp_torch.run.runtime import Runtime
@@ -34,7 +35,7 @@ def compare(tmp_path, stops, **options):
     whole = run(tmp_path / "whole", LOADERS["shuffle"], **options)
     assert whole.status == "completed", whole.reason
     for stop in stops:
-        with pytest.raises(Killed):
+        with pytest.raises(toy.Killed):
             run(tmp_path / "killed", LOADERS["shuffle"], **options, **stop)
     resumed = run(tmp_path / "killed", LOADERS["shuffle"], **options)
     assert resumed.status == "completed", resumed.reason
