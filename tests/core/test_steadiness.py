@@ -33,6 +33,30 @@ def test_a_seed_far_behind_the_others_has_failed(sweep):
     assert (found.median, found.low, found.high, found.failed) == (0.9543, 0.7346, 0.9594, 1)
 
 
+@pytest.mark.parametrize(("value", "failed"), [(0.8358, 1), (0.8360, 0)])
+def test_a_seed_has_failed_that_is_five_of_a_normals_deviations_behind(sweep, value, failed):
+    """The median is 0.91, half of the seeds within 0.01 of it: a normal has 0.014826 then, and five are 0.0741."""
+    cells = [_cell(sweep, STEADY), _cell(sweep, [0.90, 0.91, 0.92, 0.93, value], lr=0.2)]
+    assert sum(jumps.failed for jumps in jumping(sweep, cells)) == failed
+
+
+@pytest.mark.parametrize(("fall", "jumps"), [(0.187, 1), (0.186, 0)])
+def test_a_fall_is_a_jump_from_ten_spreads_on_and_in_the_second_half_alone(sweep, fall, jumps):
+    """Of three seeds that vary by 0.01 a cell's spread is that over 0.536, a chi-square's lower quartile, or 0.0186."""
+    late = [0.5, 0.5, 0.5, 0.5 + fall, 0.5]
+    assert len(jumping(sweep, [_cell(sweep, [0.90, 0.91, 0.92], curve=late)])) == jumps
+    early = [0.5, 0.5 + fall, 0.5, 0.5, 0.5, 0.5]
+    assert not jumping(sweep, [_cell(sweep, [0.90, 0.91, 0.92], curve=early)])
+    middle = [0.5, 0.5, 0.5 + fall, 0.5, 0.5]
+    assert not jumping(sweep, [_cell(sweep, [0.90, 0.91, 0.92], curve=middle)])
+
+
+def test_two_seeds_may_jump_and_a_cell_that_lacks_one_is_not_judged(sweep):
+    cell = _cell(sweep, [0.90, 0.92], curve=[0.1, 0.5, 0.95, 0.4])
+    assert len(jumping(sweep, [cell])) == 1
+    assert not jumping(sweep, [dataclasses.replace(cell, trials=3)])
+
+
 def test_of_cells_that_vary_alike_hardly_any_is_said_to_jump(sweep):
     """By chance two of three seeds often lie close together; by the bare quartile one sweep in four had a jump."""
     random = np.random.default_rng(0)
