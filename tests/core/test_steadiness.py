@@ -42,7 +42,7 @@ def test_a_seed_has_failed_that_is_five_of_a_normals_deviations_behind(sweep, va
 
 @pytest.mark.parametrize(("fall", "jumps"), [(0.187, 1), (0.186, 0)])
 def test_a_fall_is_a_jump_from_ten_spreads_on_and_in_the_second_half_alone(sweep, fall, jumps):
-    """Of three seeds that vary by 0.01 a cell's spread is that over 0.536, a chi-square's lower quartile, or 0.0186."""
+    """A cell of three seeds that vary by 0.01 has that over 0.536, a chi-square's lower quartile, as spread: 0.0186."""
     late = [0.5, 0.5, 0.5, 0.5 + fall, 0.5]
     assert len(jumping(sweep, [_cell(sweep, [0.90, 0.91, 0.92], curve=late)])) == jumps
     early = [0.5, 0.5 + fall, 0.5, 0.5, 0.5, 0.5]
