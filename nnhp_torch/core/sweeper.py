@@ -11,13 +11,13 @@ from typing import Any
 from nnhp_torch.core.earlier import earlier_trials
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger import ResultStore, known_results
-from nnhp_torch.core.longer import Longer
 from nnhp_torch.core.objective import standing, unlogged
 from nnhp_torch.core.origin import changed, maker
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.result import TrialResult
 from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
+from nnhp_torch.core.shorter import Shorter
 from nnhp_torch.core.status import WRONG
 from nnhp_torch.core.trial import Trial
 
@@ -99,7 +99,7 @@ class SweepRun:
         self.trials = {trial.key: trial for trial in (*trials, *chosen)}
         self.earlier = earlier_trials(sweep, list(trials), self.known)
         self.results = known_results(self.store, self.known, [*self.trials.values(), *self.earlier])
-        self.longer = Longer(self.store.folder, self.known)
+        self.shorter = Shorter(self.store.folder, self.known)
         self.running: dict[str, Trial] = {}
         self.ran: list[str] = []
         self.failed = False
@@ -115,7 +115,7 @@ class SweepRun:
             if before.left:
                 further = self._choose(self.chooser) if self.chooser else ()
                 trials = itertools.chain(before.missing, further)
-                self.launch((trial and self.longer(trial) for trial in trials), self)
+                self.launch((trial and self.shorter(trial) for trial in trials), self)
         finally:
             try:
                 _each(partial(self._cut_off, trial) for trial in list(self.running.values()))
@@ -196,7 +196,7 @@ class SweepRun:
 
     def _remarks(self) -> list[str]:
         """Which trials have started over, which results are another build's, of which the source has changed since."""
-        remarks = self.longer.remarks()
+        remarks = self.shorter.remarks()
         if others := len(self.store.others & set(self.trials)):
             remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
         earlier = [result for key, result in self.results.items() if key not in self.ran and result.settled]

@@ -314,7 +314,7 @@ def test_another_trials_checkpoint_is_none_to_go_on_from(change, tmp_path):
 
 def test_a_changed_source_starts_over(tmp_path, monkeypatch):
     run(tmp_path, made(), 3)
-    monkeypatch.setattr("nnhp_torch.core.longer._changed", lambda sources: "the source of mine has changed")
+    monkeypatch.setattr("nnhp_torch.core.shorter._changed", lambda sources: "the source of mine has changed")
     longer = run(tmp_path, made(), 5)
     assert longer.trained == [1, 2, 3, 4, 5]
     assert longer.outcome.remarks == [

@@ -1,4 +1,4 @@
-"""Which trials need not start over: the ledger has the same one with fewer epochs, and its checkpoint was kept."""
+"""The trials with fewer epochs that others may go on from: the ledger has them, and their checkpoints were kept."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nnhp_torch.core.status import RANKED
 from nnhp_torch.core.trial import Trial
 
 
-class Longer:
-    """Tells trials from where they may go on; whether they can, is found where they are trained.
+class Shorter:
+    """Gives trials the shorter ones that they may go on from; whether they can, is found where they are trained.
 
     Args:
         folder: the sweep's.
