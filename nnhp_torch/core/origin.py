@@ -142,6 +142,7 @@ def is_own(made: type) -> bool:
     return made.__module__.partition(".")[0] != "nnhp_torch" and not is_installed(_file(made))
 
 
+@functools.cache
 def is_installed(path: str | None) -> bool:
     """Whether a file is of an installed package or of Python's own."""
     if path is None:

@@ -71,6 +71,9 @@ class Plan:
         for needed in ("seed", "max_epochs"):
             if needed not in names:
                 raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
+        seed = self.base.seed
+        if seed is not None and (type(seed) is not int or seed < 0):
+            raise ValueError(f"seed must be a whole number of at least 0, from which --seeds counts, not {seed!r}")
         if not self.axes:
             raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
         object.__setattr__(self, "axes", {axis: plain(values) for axis, values in self.axes.items()})

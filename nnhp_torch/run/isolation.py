@@ -48,7 +48,8 @@ def isolated() -> Iterator[None]:
     import numpy as np
     import torch
 
-    from nnhp_torch.run.randomness import own_generators, set_state, state_of
+    from nnhp_torch.run.randomness import set_state, state_of
+    from nnhp_torch.run.reach import own_generators
 
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())

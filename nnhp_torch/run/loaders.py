@@ -9,8 +9,8 @@ from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader, IterableDataset
 
 from nnhp_torch.run.plain import pack, unpack
-from nnhp_torch.run.randomness import GENERATORS, own_generators, set_state, state_of
-from nnhp_torch.run.reach import has_state, walk
+from nnhp_torch.run.randomness import GENERATORS, set_state, state_of
+from nnhp_torch.run.reach import has_state, own_generators, walk
 
 
 def leaves(loaders: Any) -> list[Any]:

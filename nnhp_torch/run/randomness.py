@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import random
-import sys
-import types
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from nnhp_torch.core.chance import mix
-from nnhp_torch.core.origin import is_installed
 
 LONG = 1000  # a longer list is data, and no generator among it
 GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)
@@ -72,46 +66,3 @@ def set_state(generator: Any, state: Any) -> None:
             generator.bit_generator.state = state
         case _:
             generator.state = state
-
-
-def own_generators() -> dict[str, Any]:
-    """The generators in global variables of modules that are not installed, such as the user's script, by path."""
-    found: dict[int, tuple[str, Any]] = {}
-    for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
-        for path, generator in _generators_in(name, dict(vars(module))):
-            found.setdefault(id(generator), (path, generator))
-    return dict(found.values())
-
-
-@functools.lru_cache(maxsize=1)
-def _own_modules(names: frozenset[str], main: Any) -> list[tuple[str, types.ModuleType]]:
-    """Sought again when another is imported, or when a script takes the place of `__main__`: there are thousands."""
-    modules = [(name, sys.modules.get(name)) for name in sorted(names)]
-    return [
-        (name, module)
-        for name, module in modules
-        if isinstance(module, types.ModuleType) and _is_own(getattr(module, "__file__", None))
-    ]
-
-
-def _generators_in(path: str, things: Mapping[Any, Any], depth: int = 4) -> Iterator[tuple[str, Any]]:
-    """The generators in a dictionary, and in the lists and dictionaries in it."""
-    for name, thing in things.items():
-        kind: Any = type(thing)
-        if _may_hold(kind) and not str(name).startswith("__"):
-            if issubclass(kind, GENERATORS):
-                yield f"{path}.{name}", thing
-            elif depth > 1 and len(thing) <= LONG:
-                inner = thing if issubclass(kind, dict) else dict(enumerate(thing))
-                yield from _generators_in(f"{path}.{name}", inner, depth - 1)
-
-
-@functools.cache
-def _may_hold(kind: type) -> bool:
-    """Whether things of a type may be generators, or hold some."""
-    return issubclass(kind, (list, tuple, dict, *GENERATORS)) and not issubclass(kind, random.SystemRandom)
-
-
-@functools.cache
-def _is_own(path: str | None) -> bool:
-    return path is not None and os.path.isabs(path) and not is_installed(path)  # torch's operators have no real file

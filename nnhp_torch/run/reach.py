@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import random
+import sys
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -18,7 +20,8 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from nnhp_torch.run.randomness import LONG
+from nnhp_torch.core.origin import is_installed, is_own
+from nnhp_torch.run.randomness import GENERATORS, LONG
 
 # Not looked into: values, code, files, what Lightning keeps itself or makes anew in each epoch.
 _CLOSED = (
@@ -66,3 +69,66 @@ def has_state(thing: Any) -> bool:
     """Whether it gives its state and takes it back; Lightning itself asks modules, data modules and callbacks."""
     methods = (getattr(type(thing), name, None) for name in ("state_dict", "load_state_dict"))
     return all(map(callable, methods)) and not isinstance(thing, nn.Module | L.LightningDataModule | L.Callback)
+
+
+def own_generators() -> dict[str, Any]:
+    """The generators that stand in modules which are not installed, such as the user's script, by path.
+
+    They are global variables, or are held by one: a list, an object or a class of the user's, a function's closure or
+    defaults, a partial.
+    """
+    found, seen = {}, set()
+    for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
+        stack = [(f"{name}.{variable}", thing) for variable, thing in vars(module).copy().items()][::-1]
+        while stack:
+            path, thing = stack.pop()
+            if id(thing) in seen or not _may_hold(thing):
+                continue
+            seen.add(id(thing))
+            if isinstance(thing, GENERATORS):
+                found[path] = thing
+            else:
+                stack.extend([(f"{path}.{part}", inner) for part, inner in _held(thing)][::-1])
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _own_modules(names: frozenset[str], main: Any) -> list[tuple[str, types.ModuleType]]:
+    """Sought again when another is imported, or when a script takes the place of `__main__`: there are thousands."""
+    modules = [(name, sys.modules.get(name)) for name in sorted(names) if name.partition(".")[0] != "nnhp_torch"]
+    return [
+        (name, module)
+        for name, module in modules
+        if isinstance(module, types.ModuleType) and _is_own_file(getattr(module, "__file__", None))
+    ]
+
+
+def _is_own_file(path: str | None) -> bool:
+    return path is not None and os.path.isabs(path) and not is_installed(path)  # torch's operators have no real file
+
+
+def _may_hold(thing: Any) -> bool:
+    """Whether it may be a generator or hold one. There are thousands of things, and most are functions that do not."""
+    if isinstance(thing, types.FunctionType):
+        return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__)
+    kind: Any = type(thing)
+    return is_own(thing) if isinstance(thing, type) else _of_its_kind_may_hold(kind)
+
+
+@functools.cache
+def _of_its_kind_may_hold(kind: type) -> bool:
+    always = (list, tuple, deque, dict, functools.partial, types.MethodType, staticmethod, classmethod, *GENERATORS)
+    return (issubclass(kind, always) or is_own(kind)) and not issubclass(kind, _CLOSED)
+
+
+def _held(thing: Any) -> list[tuple[Any, Any]]:
+    """The parts of a thing, by name; of a class its attributes, of a function its defaults, of an object its class."""
+    match thing:
+        case type():
+            return list(vars(thing).items())
+        case staticmethod() | classmethod():
+            return [("func", thing.__func__)]
+        case types.FunctionType():
+            defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
+            return [*inside(thing), *((f"default{place}", value) for place, value in enumerate(defaults))]
+    return [*inside(thing), ("class", type(thing))]

@@ -136,7 +136,7 @@ class Request:
             check_count(given if type(given) is int else len(given))
         if not _is_whole(given, 1) and not (_are_whole(given) and len(set(given)) == len(given)):
             raise ValueError(
-                f"seeds must be a number of at least 1, a list of different seeds from 0, or auto, not {given}"
+                f"seeds must be a number of at least 1, a list of different seeds from 0, or auto, not {given!r}"
             )
 
     def _check_ray(self) -> None:

@@ -147,6 +147,12 @@ def test_a_monitor_whose_name_does_not_tell_its_direction_is_refused_without_one
     assert dataclasses.replace(sweep, monitor="val_loss").objective.mode == "min"
 
 
+@pytest.mark.parametrize("seed", [-3, "a", 7.0, True])
+def test_a_seed_that_is_none_is_refused(sweep, seed):
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0"):
+        dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, seed=seed))
+
+
 def test_a_configuration_without_a_seed_is_refused():
     @dataclasses.dataclass(frozen=True)
     class Seedless:

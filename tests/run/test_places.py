@@ -1,6 +1,7 @@
 """Samplers, data sets and modules that keep their place in a plain attribute, and generators in a script's globals."""
 
 import collections
+import functools
 import random
 import types
 
@@ -197,6 +198,51 @@ class Global(Noisy):
 
 def test_generators_in_global_variables_go_on_and_no_trial_feels_the_one_before(tmp_path):
     assert check(tmp_path, lambda: loader(Global(), shuffle=True)) == []
+
+
+class Chance:
+    """Keeps its chance where all of its objects share it."""
+
+    rng = np.random.default_rng(1)
+    nested = {"a": ({"b": torch.Generator().manual_seed(2)},)}  # noqa: RUF012
+
+    def __init__(self):
+        self.own = np.random.RandomState(4)
+
+    @staticmethod
+    def drawn(generator=random.Random(3)):  # noqa: B008
+        return generator.gauss(0, 1)
+
+
+def _closing_over(generator):
+    return lambda: generator.gauss(0, 1)
+
+
+OBJECT, CLOSURE = Chance(), _closing_over(random.Random(5))
+PARTIAL = functools.partial(np.random.Generator.normal, np.random.default_rng(6))
+HELD = {
+    "a class": lambda: Chance.rng.normal(),
+    "a list in a class": lambda: float(torch.rand((), generator=Chance.nested["a"][0]["b"])),
+    "a default": lambda: Chance.drawn(),
+    "a closure": lambda: CLOSURE(),
+    "an object": lambda: OBJECT.own.normal(),
+    "a partial": lambda: PARTIAL(),
+}
+
+
+class Drawing(Noisy):
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return x + HELD[self.place](), y
+
+
+@pytest.mark.parametrize("place", HELD)
+def test_a_generator_goes_on_wherever_a_global_variable_holds_it(tmp_path, place):
+    assert check(tmp_path, lambda: loader(Drawing(place), shuffle=True)) == []
 
 
 class Reminiscent(Module):
