@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from nnhp_torch.core.plan import Plan as _Plan
 
 if TYPE_CHECKING:
     from nnhp_torch.article.config import TrialConfig as TrialConfig
@@ -63,6 +66,13 @@ _HOME = {
     "Sweeper": "core.sweeper",
 }
 __all__ = list(_HOME)
+
+
+def _run(plan: _Plan, callbacks: Sequence[Any], asked: Mapping[str, Any]) -> Any:
+    return import_module(f"{__name__}.cli.python").run(plan, callbacks, asked)
+
+
+_Plan.runner = _run  # what runs a plan stands above it, so that a plan is given it here, where all floors are seen
 
 
 def __getattr__(name: str) -> Any:

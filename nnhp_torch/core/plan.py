@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from typing import Any, ClassVar
 
 from nnhp_torch.core.looks import FIRST
@@ -45,10 +44,12 @@ class Plan:
 
     Raises:
         ValueError: an axis is unknown; the monitor's name does not tell its direction; `matters` is not above 0; or
-            `max_seeds` is not more than those that every cell of a race gets; or `shows` is a text.
+            `max_seeds` is not more than those that every cell of a race gets; `shows` is a text; or the base's seed is
+            no whole number of at least 0.
     """
 
     drawn: ClassVar[bool] = False  # whether cells are drawn while it runs, each with one seed
+    runner: ClassVar[Callable[..., Any]]  # what `run` calls; nnhp_torch/__init__ gives it
 
     name: str
     base: Any
@@ -115,8 +116,7 @@ class Plan:
             >>> outcome = SWEEP.run(seeds=3, jobs=2)
             >>> print(outcome.table())
         """
-        # What runs a plan stands above it, and is looked up when it is asked for.
-        return import_module("nnhp_torch.cli.python").run(self, callbacks, asked)
+        return self.runner(callbacks, asked)
 
     @property
     def objective(self) -> Objective:
