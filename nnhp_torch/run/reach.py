@@ -79,16 +79,18 @@ def own_generators() -> dict[str, Any]:
     """
     found, seen = {}, set()
     for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
-        stack = [(f"{name}.{variable}", thing) for variable, thing in vars(module).copy().items()][::-1]
+        # Only what may hold one gets a path: there are thousands of things, in every epoch.
+        variables = vars(module).copy().items()
+        stack = [(f"{name}.{v}", thing) for v, thing in variables if _may_hold(thing) and not v.startswith("__")][::-1]
         while stack:
             path, thing = stack.pop()
-            if id(thing) in seen or not _may_hold(thing):
+            if id(thing) in seen:
                 continue
             seen.add(id(thing))
             if isinstance(thing, GENERATORS):
                 found[path] = thing
             else:
-                stack.extend([(f"{path}.{part}", inner) for part, inner in _held(thing)][::-1])
+                stack.extend([(f"{path}.{part}", inner) for part, inner in _held(thing) if _may_hold(inner)][::-1])
     return found
 
 
@@ -108,17 +110,28 @@ def _is_own_file(path: str | None) -> bool:
 
 
 def _may_hold(thing: Any) -> bool:
-    """Whether it may be a generator or hold one. There are thousands of things, and most are functions that do not."""
-    if isinstance(thing, types.FunctionType):
-        return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__)
+    """Whether it is a generator or may hold one; most things are functions that hold nothing."""
     kind: Any = type(thing)
-    return is_own(thing) if isinstance(thing, type) else _of_its_kind_may_hold(kind)
+    if not _of_its_kind_may_hold(kind):
+        return False
+    if kind is types.FunctionType:
+        return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__)
+    return not isinstance(thing, type) or _is_own_class(thing)
 
 
 @functools.cache
 def _of_its_kind_may_hold(kind: type) -> bool:
-    always = (list, tuple, deque, dict, functools.partial, types.MethodType, staticmethod, classmethod, *GENERATORS)
-    return (issubclass(kind, always) or is_own(kind)) and not issubclass(kind, _CLOSED)
+    if issubclass(kind, random.SystemRandom):
+        return False
+    always = (type, types.FunctionType, staticmethod, classmethod, types.MethodType, functools.partial)
+    return issubclass(kind, (*always, list, tuple, deque, dict, *GENERATORS)) or (
+        is_own(kind) and not issubclass(kind, _CLOSED)
+    )
+
+
+@functools.lru_cache(maxsize=10_000)
+def _is_own_class(kind: Any) -> bool:
+    return is_own(kind)
 
 
 def _held(thing: Any) -> list[tuple[Any, Any]]:
