@@ -1,6 +1,7 @@
 """The house in two towers: what may import what; and what a function may take."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,11 @@ def _imports(path: Path) -> set[str]:
 
 
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if _room(path) not in DOORS]
-ARROWS = [(path, imported) for path in FILES for imported in _imports(path)]
+
+
+@functools.cache
+def _arrows() -> list[tuple[Path, str]]:
+    return [(path, imported) for path in FILES for imported in _imports(path)]
 
 
 def test_every_file_stands_in_a_tower():
@@ -41,18 +46,18 @@ def test_every_file_stands_in_a_tower():
 
 
 def test_the_left_tower_imports_of_the_right_one_only_what_knows_no_sweep():
-    crossing = {(path.name, i) for path, i in ARROWS if _room(path) in LEFT and i.split(".")[0] in RIGHT}
+    crossing = {(path.name, i) for path, i in _arrows() if _room(path) in LEFT and i.split(".")[0] in RIGHT}
     assert {imported.rpartition(".")[0] for _, imported in crossing} <= {"core.chance", "core.files"}
-    by_the_public_door = {i for path, i in ARROWS if _room(path) in LEFT and i in nnhp_torch.__all__}
+    by_the_public_door = {i for path, i in _arrows() if _room(path) in LEFT and i in nnhp_torch.__all__}
     assert by_the_public_door == {"Setup"}, "what its build answers"
 
 
 def test_the_right_tower_knows_neither_the_network_nor_mnist():
-    assert not [(path.name, i) for path, i in ARROWS if _room(path) in RIGHT and i.split(".")[0] in LEFT]
+    assert not [(path.name, i) for path, i in _arrows() if _room(path) in RIGHT and i.split(".")[0] in LEFT]
 
 
 def test_the_library_never_imports_the_sweeps():
-    assert not [(path.name, i) for path, i in ARROWS if i.startswith("sweeps")]
+    assert not [(path.name, i) for path, i in _arrows() if i.startswith("sweeps")]
 
 
 def test_a_sweep_goes_in_by_the_public_door_as_a_strangers_does():
@@ -66,7 +71,7 @@ def test_a_sweep_goes_in_by_the_public_door_as_a_strangers_does():
 @pytest.mark.parametrize("room", FLOORS)
 def test_no_wing_of_the_right_tower_imports_what_stands_above_it(room):
     above = set(FLOORS[FLOORS.index(room) + 1 :])
-    assert not [(path.name, i) for path, i in ARROWS if _room(path) == room and i.split(".")[0] in above]
+    assert not [(path.name, i) for path, i in _arrows() if _room(path) == room and i.split(".")[0] in above]
 
 
 def test_no_file_imports_itself_round_a_circle():
