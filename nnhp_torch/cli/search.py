@@ -57,10 +57,8 @@ class SearchRun(Run):
         if sweep is None:
             return status
         self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
-        return max(
-            status,
-            Run(sweep, self.request.confirming(self.search), self.command, callbacks=self.own_callbacks).execute(),
-        )
+        request = self.request.confirming(self.search)
+        return max(status, Run(sweep, request, self.command, callbacks=self.own_callbacks).execute())
 
     def list_trials(self) -> int:
         """Prints where trials would be chosen from, and writes nothing."""

@@ -94,7 +94,7 @@ class Request:
 
     def judged(self, sweep: P) -> P:
         """The sweep with what is asked for of how its cells are judged."""
-        most = (self.max_seeds or MAX_SEEDS) if self.seeds == "auto" else None
+        most = self._most_seeds if self.seeds == "auto" else None
         return replace(sweep, matters=sweep.matters if self.matters is None else self.matters, max_seeds=most)
 
     def __post_init__(self) -> None:
@@ -128,7 +128,7 @@ class Request:
         given: Any = self.seeds
         if given == "auto":
             check_max_seeds(self.max_seeds)
-            check_count(self.max_seeds or MAX_SEEDS)
+            check_count(self._most_seeds)
             return
         if self.max_seeds is not None:
             raise ValueError("max_seeds is for --seeds auto")
@@ -151,10 +151,15 @@ class Request:
         if self.world_size > 1:
             raise ValueError("with --launcher ray each trial has one device: give --devices 1")
 
+    @property
+    def _most_seeds(self) -> int:
+        """How many a cell of a race may get."""
+        return self.max_seeds or MAX_SEEDS
+
     def each_seed(self, plan: Plan) -> list[int]:
         """The seeds of each cell, the plan's own first; with auto those that it may get."""
-        first = plan.base.seed if _is_whole(plan.base.seed, 0) else FIRST_SEED
-        number = (self.max_seeds or MAX_SEEDS) if self.seeds == "auto" else self.seeds
+        first = FIRST_SEED if plan.base.seed is None else plan.base.seed
+        number = self._most_seeds if self.seeds == "auto" else self.seeds
         return list(range(first, first + number) if isinstance(number, int) else number)
 
     @property
