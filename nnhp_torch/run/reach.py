@@ -116,6 +116,8 @@ def _may_hold(thing: Any) -> bool:
         return False
     if kind is types.FunctionType:
         return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__)
+    if kind is types.BuiltinFunctionType:
+        return isinstance(thing.__self__, GENERATORS)
     return not isinstance(thing, type) or _is_own_class(thing)
 
 
@@ -123,10 +125,9 @@ def _may_hold(thing: Any) -> bool:
 def _of_its_kind_may_hold(kind: type) -> bool:
     if issubclass(kind, random.SystemRandom):
         return False
-    always = (type, types.FunctionType, staticmethod, classmethod, types.MethodType, functools.partial)
-    return issubclass(kind, (*always, list, tuple, deque, dict, *GENERATORS)) or (
-        is_own(kind) and not issubclass(kind, _CLOSED)
-    )
+    functions = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
+    always = (type, *functions, staticmethod, classmethod, list, tuple, deque, dict, *GENERATORS)
+    return issubclass(kind, always) or (is_own(kind) and not issubclass(kind, _CLOSED))
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -136,12 +137,21 @@ def _is_own_class(kind: Any) -> bool:
 
 def _held(thing: Any) -> list[tuple[Any, Any]]:
     """The parts of a thing, by name; of a class its attributes, of a function its defaults, of an object its class."""
+    kind: Any = type(thing)
     match thing:
         case type():
             return list(vars(thing).items())
         case staticmethod() | classmethod():
             return [("func", thing.__func__)]
+        case types.BuiltinFunctionType():  # as rng.normal
+            return [("self", thing.__self__)]
         case types.FunctionType():
             defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
             return [*inside(thing), *((f"default{place}", value) for place, value in enumerate(defaults))]
-    return [*inside(thing), ("class", type(thing))]
+    slots = [
+        (name, member.__get__(thing))
+        for part in kind.__mro__
+        for name, member in vars(part).items()
+        if isinstance(member, types.MemberDescriptorType) and is_own(part) and hasattr(thing, name)
+    ]
+    return [*inside(thing), *slots, ("class", kind)]

@@ -1,6 +1,7 @@
 """Samplers, data sets and modules that keep their place in a plain attribute, and generators in a script's globals."""
 
 import collections
+import dataclasses
 import functools
 import random
 import types
@@ -218,7 +219,14 @@ def _closing_over(generator):
     return lambda: generator.gauss(0, 1)
 
 
-OBJECT, CLOSURE = Chance(), _closing_over(random.Random(5))
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    rng: random.Random
+    unset: int = dataclasses.field(init=False)
+
+
+OBJECT, SLOTTED, CLOSURE = Chance(), Slotted(random.Random(7)), _closing_over(random.Random(5))
+METHOD, BUILTIN = random.Random(8).gauss, np.random.default_rng(9).normal
 PARTIAL = functools.partial(np.random.Generator.normal, np.random.default_rng(6))
 HELD = {
     "a class": lambda: Chance.rng.normal(),
@@ -227,6 +235,9 @@ HELD = {
     "a closure": lambda: CLOSURE(),
     "an object": lambda: OBJECT.own.normal(),
     "a partial": lambda: PARTIAL(),
+    "an object with slots": lambda: SLOTTED.rng.gauss(0, 1),
+    "a method": lambda: METHOD(0, 1),
+    "a method written in C": lambda: BUILTIN(),
 }
 
 
