@@ -143,7 +143,7 @@ def _held(thing: Any) -> list[tuple[Any, Any]]:
             return list(vars(thing).items())
         case staticmethod() | classmethod():
             return [("func", thing.__func__)]
-        case types.BuiltinFunctionType():  # as rng.normal
+        case types.BuiltinFunctionType():  # as random.Random(1).random
             return [("self", thing.__self__)]
         case types.FunctionType():
             defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]

@@ -226,7 +226,7 @@ class Slotted:
 
 
 OBJECT, SLOTTED, CLOSURE = Chance(), Slotted(random.Random(7)), _closing_over(random.Random(5))
-METHOD, BUILTIN = random.Random(8).gauss, np.random.default_rng(9).normal
+METHOD, BUILTIN = random.Random(8).gauss, random.Random(9).random
 PARTIAL = functools.partial(np.random.Generator.normal, np.random.default_rng(6))
 HELD = {
     "a class": lambda: Chance.rng.normal(),
