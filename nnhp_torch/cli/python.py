@@ -22,7 +22,7 @@ from nnhp_torch.core.summary import cells, winner
 from nnhp_torch.core.trial import Trial
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
-from nnhp_torch.report.columns import columns
+from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.drawing import plain_text
 from nnhp_torch.report.table import table
@@ -75,7 +75,8 @@ class Finished(Outcome):
         found = verdicts(self.sweep, gathered)
         out = Terminal(io.StringIO(), width=WIDTH)
         out.print(table(self.sweep, gathered, winner(self.sweep, gathered), width=WIDTH))
-        return Shown(out.file.getvalue().rstrip(), columns(self.sweep, gathered, found))  # type: ignore[attr-defined]
+        shown = {head(name, self.sweep): texts for name, texts in columns(self.sweep, gathered, found).items()}
+        return Shown(out.file.getvalue().rstrip(), shown)  # type: ignore[attr-defined]
 
     def figure(self) -> Figure:
         """The picture of all cells: a matplotlib figure, which Jupyter shows.

@@ -31,6 +31,14 @@ MORE = (
     "top1 top5"
 )
 
+# Words that may turn it: a negative log-likelihood, a gap between accuracies, their spread, the time to one.
+TURNING = (
+    "neg negative minus inv inverse inverted reciprocal reverse reversed opposite complement anti non not no without free "
+    "dist distance gap drop diff difference delta change reduction decrease improvement increase gain lift lost ratio "
+    "std stdev var variance deviation spread range uncertainty false miss missed time steps epochs until"
+)
+_TURNED = re.compile(r"(?:^|[\s/_(])(?:-|1 ?[-/])")  # -val_loss, 1-accuracy, 1/loss
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -62,7 +70,7 @@ class Objective:
     @property
     def is_accuracy(self) -> bool:
         """Whether its name says that it is a share of right answers."""
-        return bool({"accuracy", "acc"} & set(_words(self.metric))) and self.mode == "max"
+        return bool({"accuracy", "acc"} & set(_words(self.metric))) and direction(self.metric) == self.mode == "max"
 
     def better(self, value: float, other: float) -> bool:
         """Whether one value beats another; any number beats NaN."""
@@ -94,8 +102,8 @@ class Objective:
         Args:
             values: that it has been; a bound which one of them oversteps is none.
         """
-        told = set(_words(self.metric))
-        low, high = (0.0, 1.0) if told & set(SHARES.split()) else (0.0 if self.mode == "min" else -math.inf, math.inf)
+        share = direction(self.metric) == "max" and set(_words(self.metric)) & set(SHARES.split())
+        low, high = (0.0, 1.0) if share else (0.0 if self.mode == "min" else -math.inf, math.inf)
         seen = [value for value in values if math.isfinite(value)]
         if min(seen, default=low) < low:
             low = -math.inf
@@ -138,8 +146,13 @@ def unlogged(metric: str, logged: Collection[str]) -> str:
 
 
 def direction(metric: str) -> Mode | None:
-    """The better direction, as far as the name tells: `min` of `val_loss`, `max` of `BinaryF1Score`."""
+    """Tell the better direction, as far as the name does: `min` of `val_loss`, `max` of `BinaryF1Score`.
+
+    A name with a word that may turn it tells nothing: `val_neg_log_likelihood`, `accuracy_gap`.
+    """
     told = set(_words(metric))
+    if told & set(TURNING.split()) or _TURNED.search(metric):
+        return None
     return "min" if told & set(LESS.split()) else "max" if told & set(MORE.split()) else None
 
 

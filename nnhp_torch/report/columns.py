@@ -70,6 +70,16 @@ def _seconds(cell: Cell) -> str:
     return f"{fmean(result.seconds for result in cell.completed):.1f}" if cell.completed else ""
 
 
+def head(column: str, sweep: Plan) -> str:
+    """Name a column as the table's head does; what ranks the cells has an arrow that says which way is better."""
+    return f"{short(column)} {better(sweep)}" if column == sweep.monitor else short(column)
+
+
+def better(sweep: Plan) -> str:
+    """Point to where better values of the monitor are."""
+    return "↑" if sweep.objective.sign > 0 else "↓"
+
+
 def short(metric: str) -> str:
     """A metric as the table's head shows it."""
     return metric.replace("accuracy", "acc")

@@ -8,7 +8,7 @@ from nnhp_torch.core.names import visible
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.summary import Cell, ranking, winner
 from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report.columns import columns, short
+from nnhp_torch.report.columns import columns, head, short
 from nnhp_torch.report.table import MOST_ROWS
 from nnhp_torch.report.words import answer, claim, why_no_winner
 
@@ -25,7 +25,7 @@ def in_markdown(outcome: Outcome, gathered: Sequence[Cell]) -> str:
     few = len(gathered) <= MOST_ROWS
     rows = list(gathered) if few else ranking(sweep, gathered)[:MOST_ROWS]
     named = columns(sweep, rows, found)
-    lines = [map(short, named), ("---" for _ in named), *zip(*named.values(), strict=True)]
+    lines = [(head(name, sweep) for name in named), ("---" for _ in named), *zip(*named.values(), strict=True)]
     rest = [] if few else [f"The best {len(rows)} of {len(gathered)}; results.csv has all."]
     return "\n\n".join([*map(_plain, filter(None, said)), "\n".join(map(_row, lines)), *rest])
 

@@ -19,7 +19,7 @@ from nnhp_torch.core.steadiness import jumping
 from nnhp_torch.core.summary import Cell, cells, of_training, ranking, twin, winner
 from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
-from nnhp_torch.report.columns import BEHIND, LESS, columns, short
+from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
 from nnhp_torch.report.progress import count, up_to
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
@@ -170,7 +170,7 @@ def table(sweep: Plan, gathered: list[Cell], best: Cell | None, *, width: int = 
         rows, left = ranked[:ENDS] + ranked[-ENDS:], len(ranked) - 2 * ENDS
     test, train = short(twin(sweep, "test", gathered)), short(of_training(sweep, rows))
     found = verdicts(sweep, gathered)
-    named = {short(name): values for name, values in columns(sweep, rows, found).items()}
+    named = {head(name, sweep): values for name, values in columns(sweep, rows, found).items()}
     for dispensable in (*LESS[:2], train, *LESS[2:], BEHIND, "behind", test):
         if _width(named) > width:
             named.pop(dispensable, None)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nnhp_torch.core.names import visible
 
-_PLAIN = {"✓": "+", "✗": "x", "–": "-", "‖": "=", "←": "<-", "±": "+-", "…": "...", "×": "x", "·": "."}
+_PLAIN = dict(zip("✓✗–‖←±…×·↑↓", ("+", "x", "-", "=", "<-", "+-", "...", "x", ".", "^", "v"), strict=True))
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

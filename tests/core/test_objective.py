@@ -16,10 +16,28 @@ from nnhp_torch.core.objective import Objective, direction
         ("val_loss/dataloader_idx_0", "min"),
         ("val_glossary", None),
         ("score", None),
+        ("top-1-accuracy", "max"),
+        ("val-loss", "min"),
     ],
 )
 def test_the_direction_follows_from_a_name_that_tells(metric, mode):
     assert direction(metric) == mode
+
+
+TURNED = (
+    "val_neg_log_likelihood NegLogLikelihood val_minus_loss inverse_mse error_free accuracy_gap acc_drop acc_std "
+    "val_loss_difference loss/distance epochs_to_accuracy 1-accuracy val/1-acc -val_loss"
+)
+
+
+@pytest.mark.parametrize("metric", TURNED.split())
+def test_a_name_with_a_word_that_may_turn_it_tells_no_direction_and_no_share(metric):
+    assert direction(metric) is None
+    with pytest.raises(ValueError, match="does not say which is better"):
+        Objective.of(metric)
+    for mode in ("max", "min"):
+        assert not Objective.of(metric, mode).is_accuracy
+        assert Objective.of(metric, mode).bounds([-2.0, 3.0]) == (-math.inf, math.inf)
 
 
 def test_a_mode_that_is_given_wins_over_the_name_and_a_name_that_does_not_tell_needs_one():

@@ -193,7 +193,7 @@ def test_several_seeds_of_a_module_that_logs_the_monitor_alone_have_a_table_and_
     callbacks = [CsvReport(store.folder), TableReport(out, store, "python mine.py")]
     Sweeper(FakeLaunch(), store, callbacks).run(losses, trials)
     head = next(line for line in out.file.getvalue().splitlines() if "val_loss" in line)
-    assert head.split() == ["lr", "width", "val_loss", "best", "s/trial", "behind"]
+    assert head.split() == ["lr", "width", "val_loss", "↓", "best", "s/trial", "behind"], "less is better"
     assert "Winner: lr=0.1, width=4 with val_loss=0.1000±0.0000" in out.file.getvalue()
     columns = (store.folder / "results.csv").read_text().splitlines()[0].split(",")
     assert columns[2:7] == ["seed", "status", "epochs", "val_loss", "best_val_loss"]
@@ -216,7 +216,7 @@ def test_twins_are_shown_under_the_names_that_the_module_gave_them(sweep, store)
         store.append(_of_a_stranger(trial, {"train/acc": [0.8], "val/acc": [value]}, {"test/acc": 0.6}))
     out = _console()
     Sweeper(FakeLaunch(), store, [TableReport(out, store, "x")]).run(slashed, slashed.trials())
-    assert "val/acc  test/acc  train/acc" in out.file.getvalue()
+    assert "val/acc ↑  test/acc  train/acc" in out.file.getvalue()
     assert "with val/acc=0.7000 (test 0.6000)" in out.file.getvalue()
 
 

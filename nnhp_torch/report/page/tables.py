@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nnhp_torch.core.plan import Plan
 from nnhp_torch.core.summary import Cell, of_training
-from nnhp_torch.report.columns import LESS, columns
+from nnhp_torch.report.columns import LESS, better, columns
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import Axis, axis_of
 from nnhp_torch.report.page.markup import Html, tag
@@ -45,7 +45,7 @@ def _cells(part: Part, gathered: list[Cell]) -> Html:
     named = {name: v for name, v in columns(sweep, gathered, part.verdicts).items() if name not in less}
     kinds = [_kind(name, name == train) for name in named]
     kinds[0] = ""  # it names the row
-    words = [in_words(name, sweep) or "remark" for name in named]
+    words = [in_words(name, sweep) + f" {better(sweep)}" * (name == sweep.monitor) or "remark" for name in named]
     heads = [tag("th", name, scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]
     place = 1 + list(named).index(sweep.monitor if sweep.monitor in named else list(sweep.axes)[-1])
     what = f"{axis.name}, {'a ring per trial' if part.several else 'a dot per cell'}"
