@@ -6,14 +6,16 @@ import functools
 import math
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
+from nnhp_torch.core.objective import Mode, Objective
 from nnhp_torch.network import catalog
+from nnhp_torch.network.mean import at_least_float32
 
 
 class HookCallback(L.Callback):
@@ -46,7 +48,8 @@ class GaussianNoise(HookCallback):
             LightningModule itself, whose hooks run twice under DDP.
 
     Raises:
-        ValueError: std is negative or not finite; at the start of a fit, no submodule has the name.
+        ValueError: std is negative or not finite; at the start of a fit, no submodule has the name; later, it
+            is given no floating-point tensor, or is never called in training.
 
     Example:
         >>> trainer = L.Trainer(callbacks=[GaussianNoise(0.1, module="net")], logger=False)
@@ -62,6 +65,7 @@ class GaussianNoise(HookCallback):
             raise ValueError("module must be the name of a submodule, such as 'net', not an empty one")
         self.std = std
         self.module = module
+        self.batches_without = 0.0  # until the submodule is called for the first time
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         submodules = dict(pl_module.named_modules())
@@ -71,6 +75,7 @@ class GaussianNoise(HookCallback):
                 f"GaussianNoise: {type(pl_module).__name__} has no submodule {self.module!r}; there are {there}"
             )
         self.remove_hooks()
+        self.batches_without = 0.0
         hook = submodules[self.module].register_forward_pre_hook(self._add_noise, with_kwargs=True)
         self.handles.append(hook)
 
@@ -79,10 +84,20 @@ class GaussianNoise(HookCallback):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         arguments: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}  # by place or name
         floating = (key for key, x in arguments.items() if isinstance(x, Tensor) and torch.is_floating_point(x))
-        if module.training and (key := next(floating, None)) is not None:
-            x = arguments[key]
-            arguments[key] = x + self.std * torch.randn_like(x)
+        if module.training and self.std > 0:
+            self.batches_without = -math.inf
+            if (key := next(floating, None)) is None:
+                given = ", ".join(str(getattr(x, "dtype", type(x).__name__)) for x in arguments.values()) or "nothing"
+                raise ValueError(f"GaussianNoise: noise needs floating-point numbers, {self.module!r} is given {given}")
+            arguments[key] = arguments[key] + self.std * torch.randn_like(arguments[key])
         return tuple(arguments[i] for i in range(len(args))), {name: arguments[name] for name in kwargs}
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.batches_without += 1
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.std > 0 and self.batches_without > 0:
+            raise ValueError(f"GaussianNoise: {self.module!r} was not called in training; name a submodule that is")
 
 
 class WeightConstraint(HookCallback):
@@ -175,7 +190,7 @@ class WeightSparsity(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         sizes = torch.cat([w.detach().flatten() for w in self.weights]).abs()
         pl_module.log("weight_sparsity", (sizes < self.below).float().mean())
-        pl_module.log("weight_size", sizes.mean())
+        pl_module.log("weight_size", at_least_float32(sizes).mean())
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for logger in trainer.loggers if trainer.is_global_zero else []:
@@ -204,24 +219,28 @@ class RestoreBestWeights(L.Callback):
 
     Args:
         monitor: name of a metric that is logged in validation.
-        mode: whether more of it is better (`max`) or less (`min`).
+        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
 
     Raises:
-        ValueError: mode is neither; after the first validation, nothing of that name is logged.
+        ValueError: mode is neither, or is left out and the name does not tell; after the first validation, nothing of
+            that name is logged.
 
     Example:
         >>> from lightning.pytorch.callbacks import EarlyStopping
         >>> stop = EarlyStopping("val_accuracy", mode="max", patience=3)
-        >>> trainer = L.Trainer(callbacks=[stop, RestoreBestWeights("val_accuracy", mode="max")], logger=False)
+        >>> trainer = L.Trainer(callbacks=[stop, RestoreBestWeights("val_accuracy")], logger=False)
     """
 
-    def __init__(self, monitor: str = "val_accuracy", mode: Literal["max", "min"] = "max") -> None:
-        if mode not in ("max", "min"):
-            raise ValueError(f"mode must be 'max' or 'min', not {mode!r}")
+    def __init__(self, monitor: str = "val_accuracy", mode: Mode | None = None) -> None:
         self.monitor = monitor
-        self.mode = mode
-        self.best: float | None = None
+        self.objective = Objective.of(monitor, mode)
+        self.best = math.nan
         self.weights: dict[str, Any] = {}
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Forget an earlier fit; Lightning restores a resumed one after this."""
+        if stage == "fit":
+            self.best, self.weights = math.nan, {}
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":
@@ -231,7 +250,7 @@ class RestoreBestWeights(L.Callback):
             raise ValueError(f"RestoreBestWeights: {self.monitor!r} is not logged; there is {there}")
         value = trainer.callback_metrics[self.monitor].item()
         # The first of equals is kept, as in Keras; what is not a number is never better.
-        if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
+        if not self.weights or self.objective.better(value, self.best):
             self.best = value
             self.weights = {name: w.detach().clone() for name, w in pl_module.state_dict().items()}
 

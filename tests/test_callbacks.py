@@ -128,7 +128,9 @@ def test_the_first_floating_tensor_alone_gets_noise():
     args, kwargs = noise._add_noise(module, (whole,), {"n": 3, "x": first})
     assert args == (whole,)
     assert kwargs["x"].all()
-    assert noise._add_noise(module, (whole,), {}) == ((whole,), {})
+    with pytest.raises(ValueError, match=r"needs floating-point numbers, 'net' is given torch\.int64, dict"):
+        noise._add_noise(module, (whole,), {"more": {"x": first}})
+    assert GaussianNoise(0.0)._add_noise(module, (whole,), {}) == ((whole,), {})
     assert noise._add_noise(module.eval(), (first,), {}) == ((first,), {})
 
 
@@ -147,6 +149,22 @@ def test_noise_leaves_no_hook_behind():
 def test_an_unknown_submodule_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match=r"no submodule 'net'; there are body, body\.0, .*head"):
         fit(ConvNet(), [GaussianNoise(0.5)], data=images())
+
+
+def test_noise_that_would_reach_nothing_is_refused():
+    class Bytes(Scripted):
+        def __init__(self):
+            super().__init__([1.0, 2.0])
+            self.net, self.idle = nn.Identity(), nn.Identity()
+
+        def training_step(self, batch, batch_idx):
+            return self.weight * self.net((255 * batch[0]).byte()).sum()
+
+    with pytest.raises(ValueError, match=r"needs floating-point numbers, 'net' is given torch\.uint8"):
+        fit(Bytes(), [GaussianNoise(0.1)])
+    with pytest.raises(ValueError, match="'idle' was not called in training"):
+        fit(Bytes(), [GaussianNoise(0.1, "idle")])
+    fit(Bytes(), [GaussianNoise(0.0)])
 
 
 @pytest.mark.parametrize("arguments", [(-0.1,), (float("nan"),), (0.1, "")])
@@ -323,6 +341,8 @@ def test_a_module_without_such_a_metric_trains_on():
 class Scripted(L.LightningModule):
     """One weight, which counts epochs; what validation says of each is given."""
 
+    name = "score"
+
     def __init__(self, scores):
         super().__init__()
         self.scores = scores
@@ -335,7 +355,7 @@ class Scripted(L.LightningModule):
         self.weight.data += 1
 
     def validation_step(self, batch, batch_idx):
-        self.log("score", self.scores[self.current_epoch])
+        self.log(self.name, self.scores[self.current_epoch])
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=1)
@@ -347,6 +367,7 @@ class Scripted(L.LightningModule):
         ("max", [0.1, 0.9, 0.4, 0.9], 2),  # the first of equals
         ("min", [0.5, 0.9, 0.4, 0.9], 3),
         ("max", [0.1, float("nan"), 0.2], 3),
+        ("max", [float("nan"), 0.2, 0.1], 2),
         ("max", [0.1, 0.2, 0.3], 3),
     ],
 )
@@ -356,10 +377,28 @@ def test_the_weights_of_the_best_epoch_are_back_when_the_training_has_ended(mode
     assert module.weight == best
 
 
+def test_a_second_fit_knows_nothing_of_the_first_ones_weights():
+    restore = RestoreBestWeights("score", "max")
+    fit(Scripted([0.9, 0.1]), [restore])
+    second = Scripted([0.1, 0.2, 0.3])
+    fit(second, [restore], max_epochs=3)
+    assert second.weight == 3
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("val_loss", 2), ("val_accuracy", 3)])
+def test_the_monitors_name_tells_which_way_is_better_or_it_is_asked_for(monitor, best):
+    module = Scripted([0.5, 0.1, 0.9])
+    module.name = monitor
+    fit(module, [RestoreBestWeights(monitor)], max_epochs=3)
+    assert module.weight == best
+    with pytest.raises(ValueError, match=r"'score' does not say which is better: give mode=\"max\""):
+        RestoreBestWeights("score")
+
+
 def test_a_metric_that_is_not_there_to_restore_by_is_named_with_those_that_are():
     with pytest.raises(ValueError, match="'val_f1' is not logged; there is score"):
         fit(Scripted([1.0, 2.0]), [RestoreBestWeights("val_f1")])
-    with pytest.raises(ValueError, match="mode must be 'max' or 'min', not 'most'"):
+    with pytest.raises(ValueError, match="mode must be max or min, not 'most'"):
         RestoreBestWeights("score", "most")
 
 

@@ -107,14 +107,20 @@ class TrialResult:
         values = self.curve(metric) or [once.get(standing(metric, once), math.nan)]
         return values[-1]
 
-    def best(self, metric: str, mode: Mode = "max") -> tuple[float, int]:
-        """The best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) if there is none.
+    def best(self, metric: str, mode: Mode | None = None) -> tuple[float, int]:
+        """Return the best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) if there is none.
+
+        Args:
+            mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
+
+        Raises:
+            ValueError: the name does not tell.
 
         Example:
             >>> outcome.ordered[0].best("val_accuracy")
             (0.9400000000000001, 2)
         """
-        return Objective(metric, mode).best(self.curve(metric))
+        return Objective.of(metric, mode).best(self.curve(metric))
 
     def to_json(self) -> str:
         """One line; what is not finite becomes null, because JSON knows no NaN."""

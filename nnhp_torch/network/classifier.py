@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from nnhp_torch import checks
 from nnhp_torch.network import catalog
 from nnhp_torch.network.chunks import step_loss
-from nnhp_torch.network.mean import Mean
+from nnhp_torch.network.mean import Mean, at_least_float32
 from nnhp_torch.network.optimizers import make_optimizer
 from nnhp_torch.network.schedules import make_schedule
 
@@ -52,8 +52,8 @@ class Classifier(L.LightningModule):
         activity_reg_type: penalty on every hidden activation, l1 or l2, divided by the batch size.
         activity_reg: its strength.
         lr_decay: constant, step, exponential or cosine, by the epoch's share of the Trainer's max_epochs.
-        class_weights: one factor per class on its examples' losses, whose sum is still divided by the batch size
-            (Keras's class_weight; torch divides by the sum of the weights).
+        class_weights: one factor per class on its examples' losses in training, whose sum is still divided by the batch
+            size (Keras's class_weight; torch divides by the sum of the weights). Evaluation weighs all classes alike.
         label_smoothing: share of each label spread evenly over all classes, in [0, 1).
         log_sparsity: also log val_sparsity, the share of hidden activations that are exactly zero.
 
@@ -69,7 +69,6 @@ class Classifier(L.LightningModule):
     """
 
     takes_chunks: ClassVar[bool] = True
-    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -119,8 +118,7 @@ class Classifier(L.LightningModule):
         self.num_classes = num_classes
         self.reg, self.activity_reg, self.label_smoothing = reg, activity_reg, label_smoothing
         self.log_sparsity = log_sparsity
-        weights = None if class_weights is None else torch.tensor(class_weights)  # (num_classes,)
-        self.register_buffer("class_weights", weights, persistent=False)
+        self.class_weights = class_weights  # no buffer, which `bf16-true` would round
         self.net = net
         self._refuse_what_the_net_cannot_do()
         self.metrics = nn.ModuleDict()
@@ -147,6 +145,7 @@ class Classifier(L.LightningModule):
         hidden: list[Tensor] = []  # each (batch, width)
         if self.activity_reg > 0:
             logits, hidden = self.net(x, return_hidden=True)
+            _require(len(hidden) > 0, f"activity_reg: {type(self.net).__name__} gives no hidden activations")
         else:  # lets go of each layer's output as soon as the next has it
             logits = self.net(x)
         if logits.shape != (len(y), self.num_classes):
@@ -154,15 +153,15 @@ class Classifier(L.LightningModule):
                 f"the network must give logits of shape {(len(y), self.num_classes)} for {len(y)} examples of "
                 f"{self.num_classes} classes, not {tuple(logits.shape)}"
             )
-        logits = _at_least_float32(logits)  # (batch, num_classes)
+        logits = at_least_float32(logits)  # (batch, num_classes)
         losses = self.example_loss(logits, y.long(), self.label_smoothing)  # (batch,)
-        if self.class_weights is not None:
-            losses = losses * self.class_weights[y.long()]
+        if self.class_weights is not None and self.training:
+            losses = losses * losses.new_tensor(self.class_weights)[y.long()]
         loss = losses.mean()
         for strength, kernel in self._penalized():
-            loss = loss + strength * self.kernel_penalty(kernel)
+            loss = loss + strength * self.kernel_penalty(at_least_float32(kernel))
         for activated in hidden:
-            loss = loss + self.activity_reg / len(x) * self.activity_penalty(_at_least_float32(activated))
+            loss = loss + self.activity_reg / len(x) * self.activity_penalty(at_least_float32(activated))
         return loss, logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -182,7 +181,7 @@ class Classifier(L.LightningModule):
     def predict_step(self, batch: Tensor | Sequence[Tensor], batch_idx: int) -> Tensor:
         """Class probabilities (batch, num_classes), for a batch of x or of (x, y)."""
         x = batch if isinstance(batch, Tensor) else batch[0]
-        return _at_least_float32(self(x)).softmax(1)
+        return at_least_float32(self(x)).softmax(1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         chosen: Any = self.hparams
@@ -193,9 +192,10 @@ class Classifier(L.LightningModule):
 
     def _penalized(self) -> list[tuple[float, Tensor]]:
         """The strength above 0 of each kernel that has one, and the kernel."""
-        if self.reg == 0:
+        if self.reg == 0 or self.reg == []:
             return []
         kernels = _kernels(self.net)
+        _require(len(kernels) > 0, f"reg={self.reg} has nothing to lie on: {type(self.net).__name__} has no kernels")
         strengths = self.reg if isinstance(self.reg, list) else [self.reg] * len(kernels)
         return [(strength, kernel) for strength, kernel in zip(strengths, kernels, strict=True) if strength > 0]
 
@@ -238,11 +238,6 @@ def _kernels(net: nn.Module) -> list[Tensor]:
     if callable(own := getattr(net, "kernels", None)):
         return list(own())
     return [w for w in net.parameters() if w.ndim >= 2 and w.requires_grad]
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    """Sums and logarithms deserve more digits than bfloat16 has."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _require(condition: bool, otherwise: str) -> None:

@@ -20,7 +20,8 @@ class MLPClassifier(Classifier):
         settings: a Classifier's other arguments.
 
     Raises:
-        ValueError: an argument is out of range or names nothing that exists; the message says what would be right.
+        ValueError: an argument is out of range, names nothing that exists, or asks for what only hidden layers have
+            when there are none; the message says what would be right.
 
     Example:
         >>> MLPClassifier(in_features=20, num_classes=2, hidden_sizes=[64, 32]).net.output
@@ -44,6 +45,14 @@ class MLPClassifier(Classifier):
     ) -> None:
         in_features, num_classes = int(in_features), int(num_classes)
         hidden_sizes = [int(width) for width in hidden_sizes]
+        if not hidden_sizes:
+            _refuse_what_needs_hidden_layers(dropout=dropout, batch_norm=batch_norm, reg=reg, **settings)
         dropout = per_layer("dropout", dropout, len(hidden_sizes))
         net = MLP(in_features, num_classes, hidden_sizes, activation=activation, dropout=dropout, batch_norm=batch_norm)
         super().__init__(net, num_classes, reg=per_layer("reg", reg, len(hidden_sizes)), **settings)
+
+
+def _refuse_what_needs_hidden_layers(**settings: Any) -> None:
+    for name in ("dropout", "batch_norm", "reg", "activity_reg", "log_sparsity"):
+        if value := settings.get(name):
+            raise ValueError(f"{name}={value} is for hidden layers, and hidden_sizes={[]} has none")

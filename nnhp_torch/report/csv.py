@@ -65,7 +65,7 @@ def trials_table(
     results: Sequence[TrialResult],
     *,
     monitor: str = "val_accuracy",
-    mode: Mode = "max",
+    mode: Mode | None = None,
     defaults: Mapping[str, Any] | None = None,
     replicates: Iterable[str] = (),
     shows: Iterable[str] = (),
@@ -83,7 +83,7 @@ def trials_table(
         shows: further metrics.
         earlier: keys of the results of earlier calls; if there are any, a last column tells them from this call's.
     """
-    objective = Objective(monitor, mode)
+    objective = Objective.of(monitor, mode)
     names = logged(results)
     train, trained, test = (objective.twin(split, names) for split in ("train", "trained", "test"))
     finals = list(
@@ -96,7 +96,7 @@ def trials_table(
     columns += [f"over.{name}" if name in fixed else name for name in replicates]
     rows = []
     for result in results:
-        best, epoch = result.best(monitor, mode)
+        best, epoch = result.best(monitor, objective.mode)
         rows.append(
             (
                 *(_swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes),

@@ -31,7 +31,7 @@ class Runtime:
     devices: int | tuple[int, ...] = 1
     strategy: str = "auto"
     monitor: str = "val_accuracy"
-    mode: Mode = "max"
+    mode: Mode | None = None
     test: bool = True
     repeated: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Runtime:
     @property
     def objective(self) -> Objective:
         """The metric that an epoch is judged by, and its direction."""
-        return Objective(self.monitor, self.mode)
+        return Objective.of(self.monitor, self.mode)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", os.path.abspath(self.folder))

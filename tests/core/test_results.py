@@ -64,8 +64,10 @@ def test_final_and_best_are_those_of_the_history(sweep):
     assert result.final("val_accuracy") == 0.9
     assert result.final("test_accuracy") == pytest.approx(0.89)
     assert result.best("val_accuracy") == (0.91, 2)
-    assert result.best("val_loss", "min") == (0.6, 3)
-    assert math.isnan(result.best("no_such_metric")[0])
+    assert result.best("val_loss") == (0.6, 3)
+    assert math.isnan(result.best("no_such_accuracy")[0])
+    with pytest.raises(ValueError, match="does not say which is better"):
+        result.best("no_such_metric")
 
 
 def test_the_first_of_equal_epochs_is_the_best(sweep):

@@ -79,6 +79,28 @@ def test_what_a_network_cannot_do_is_refused_in_a_sentence(settings, message):
         Classifier(nn.Linear(6, 3), 3, **settings)
 
 
+class Headless(nn.Linear):
+    """It knows of hidden activations and of kernels, and has none."""
+
+    def forward(self, x, return_hidden=False):
+        return (super().forward(x), []) if return_hidden else super().forward(x)
+
+    def kernels(self):
+        return []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"reg": 0.1}, "reg=0.1 has nothing to lie on: Headless has no kernels"),
+        ({"activity_reg": 0.1}, "activity_reg: Headless gives no hidden activations"),
+    ],
+)
+def test_a_penalty_on_nothing_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Classifier(Headless(6, 3), 3, **settings).loss_and_logits(*examples())
+
+
 def test_logits_of_another_number_of_classes_are_refused():
     with pytest.raises(ValueError, match=r"logits of shape \(50, 3\) for 50 examples of 3 classes, not \(50, 4\)"):
         Classifier(nn.Linear(6, 4), 3).loss_and_logits(*examples())

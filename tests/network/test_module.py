@@ -104,6 +104,33 @@ def test_metrics_are_those_of_all_examples_and_losses_include_the_penalties():
     assert tested["test_loss"] == pytest.approx(logged["val_loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed", "bf16-true", "16-true"])
+def test_what_is_logged_is_the_mean_over_the_examples_in_every_precision(precision):
+    """Of 600 examples in 300 batches: bfloat16 counts to 256."""
+    module = make(reg=0.1, activity_reg=0.01)
+    fit = trainer(1, precision=precision, limit_train_batches=1)
+    fit.fit(module, loader(), loader(2, n=600))
+    x, y = examples(600)
+    with torch.no_grad(), fit.precision_plugin.forward_context():
+        logits, hidden = module.net(x.to(module.net.output.weight.dtype), return_hidden=True)
+    loss = F.cross_entropy(logits.double(), y)
+    loss += 0.1 * sum((layer.linear.weight.double() ** 2).sum() for layer in module.net.hidden)
+    loss += 0.01 * sum(h.double().abs().sum() for h in hidden) / len(x)
+    assert fit.callback_metrics["val_loss"].item() == pytest.approx(
+        loss.item(), rel=1e-12 if "64" in precision else 1e-5
+    )
+    assert fit.callback_metrics["val_accuracy"] == pytest.approx((logits.argmax(1) == y).double().mean().item())
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_class_weights_keep_their_digits(precision):
+    module = make(class_weights=[0.3, 1.7, 1.001]).to(torch.bfloat16 if "b" in precision else torch.float16)
+    x, y = examples()
+    x = x.to(module.net.output.weight.dtype)
+    expected = (cross_entropy(module(x).double(), y) * torch.tensor([0.3, 1.7, 1.001]).double()[y]).mean()
+    assert module.loss_and_logits(x, y)[0].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
 def test_train_metrics_are_running_means_over_unequal_batches():
     module = make(lr=0.3, optimizer="SGD")
     twin = make(lr=0.3, optimizer="SGD")
@@ -204,6 +231,8 @@ def test_class_weights_are_factors_on_the_examples():
     module = make(class_weights=[1.0, 3.0, 0.0])
     expected = (cross_entropy(module(x), y) * torch.tensor([1.0, 3.0, 0.0])[y]).sum() / len(x)
     torch.testing.assert_close(module.loss_and_logits(x, y)[0], expected)
+    plain = cross_entropy(module(x), y).mean()  # as in Keras, evaluation weighs all classes alike
+    torch.testing.assert_close(module.eval().loss_and_logits(x, y)[0], plain)
 
 
 # --- chunks ---
@@ -493,7 +522,7 @@ def test_losses_are_taken_in_float32_at_least(loss):
 
 def test_softmax_regression():
     fit = trainer(3)
-    fit.fit(make(hidden_sizes=(), reg=0.1, activity_reg=0.1, log_sparsity=True), loader(), loader())
+    fit.fit(make(hidden_sizes=()), loader(), loader())
     assert fit.callback_metrics["train_loss"].isfinite()
 
 
@@ -512,7 +541,7 @@ def test_a_checkpoint_loads_without_running_anything_in_it(tmp_path):
     assert loaded.hparams == module.hparams
     assert loaded.hparams.hidden_sizes == [5, 4]
     assert type(loaded.hparams.lr) is float
-    assert loaded.class_weights.tolist() == [1.0, 2.0, 1.0]
+    assert loaded.class_weights == [1.0, 2.0, 1.0]
     x, _ = examples()
     assert torch.equal(loaded.eval()(x), module.eval()(x))
 
@@ -550,6 +579,11 @@ def test_a_resumed_fit_ends_where_an_uninterrupted_one_does(tmp_path):
         ({"lr_decay": "linear"}, "lr_decay must be one of"),
         ({"class_weights": [1.0, 2.0]}, "class_weights must be 3"),
         ({"label_smoothing": 1.0}, "label_smoothing must be"),
+        ({"hidden_sizes": (), "reg": 0.1}, r"reg=0.1 is for hidden layers, and hidden_sizes=\[\] has none"),
+        ({"hidden_sizes": (), "activity_reg": 0.1}, "activity_reg=0.1 is for hidden layers"),
+        ({"hidden_sizes": (), "log_sparsity": True}, "log_sparsity=True is for hidden layers"),
+        ({"hidden_sizes": (), "dropout": 0.5}, "dropout=0.5 is for hidden layers"),
+        ({"hidden_sizes": (), "batch_norm": True}, "batch_norm=True is for hidden layers"),
     ],
 )
 def test_bad_arguments_are_refused(bad, message):
