@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nnhp_torch.core.plan import Plan as _Plan
+from nnhp_torch.core.spec.plan import Plan as _Plan
 
 if TYPE_CHECKING:
     from nnhp_torch.article.config import TrialConfig as TrialConfig
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
     from nnhp_torch.cli.main import main as main
-    from nnhp_torch.core.grid import Sweep as Sweep
-    from nnhp_torch.core.ledger import ResultStore as ResultStore
+    from nnhp_torch.core.interfaces import SweepCallback as SweepCallback
+    from nnhp_torch.core.ledger.result import TrialResult as TrialResult
+    from nnhp_torch.core.ledger.store import ResultStore as ResultStore
     from nnhp_torch.core.outcome import Outcome as Outcome
-    from nnhp_torch.core.result import TrialResult as TrialResult
-    from nnhp_torch.core.roles import SweepCallback as SweepCallback
-    from nnhp_torch.core.summary import Cell as Cell
+    from nnhp_torch.core.spec.grid import Sweep as Sweep
+    from nnhp_torch.core.spec.trial import Trial as Trial
+    from nnhp_torch.core.stats.summary import Cell as Cell
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
-    from nnhp_torch.core.trial import Trial as Trial
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
     from nnhp_torch.mnist.digits import DigitImages as DigitImages
     from nnhp_torch.network.classifier import Classifier as Classifier
     from nnhp_torch.network.mlp import MLP as MLP
     from nnhp_torch.network.module import MLPClassifier as MLPClassifier
     from nnhp_torch.project.python import sweep as sweep
-    from nnhp_torch.run.answer import Setup as Setup
     from nnhp_torch.run.callbacks import EpochSeed as EpochSeed
     from nnhp_torch.run.callbacks import StopWhenDiverged as StopWhenDiverged
+    from nnhp_torch.run.trial.setup import Setup as Setup
     from nnhp_torch.search.space import Range as Range
     from nnhp_torch.search.space import Search as Search
     from nnhp_torch.splits import folds as folds
 
 # Importing lightning takes seconds, and the command line must answer at once.
 _HOME = {
-    "Setup": "run.answer",
+    "Setup": "run.trial.setup",
     "EpochSeed": "run.callbacks",
     "GaussianNoise": "callbacks",
     "RestoreBestWeights": "callbacks",
@@ -51,18 +51,18 @@ _HOME = {
     "folds": "splits",
     "main": "cli.main",
     "sweep": "project.python",
-    "Sweep": "core.grid",
-    "Trial": "core.trial",
-    "Cell": "core.summary",
+    "Sweep": "core.spec.grid",
+    "Trial": "core.spec.trial",
+    "Cell": "core.stats.summary",
     "Outcome": "core.outcome",
     "Classifier": "network.classifier",
     "MLP": "network.mlp",
     "MLPClassifier": "network.module",
-    "ResultStore": "core.ledger",
-    "TrialResult": "core.result",
+    "ResultStore": "core.ledger.store",
+    "TrialResult": "core.ledger.result",
     "Range": "search.space",
     "Search": "search.space",
-    "SweepCallback": "core.roles",
+    "SweepCallback": "core.interfaces",
     "Sweeper": "core.sweeper",
 }
 __all__ = list(_HOME)

@@ -15,14 +15,14 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from torch import Tensor
 
 from nnhp_torch.cli.parser import HelpFormatter, Spoken
-from nnhp_torch.core.files import replacing
+from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
 from nnhp_torch.mnist.digits import DigitImages as DigitImages  # imported, so that --data knows both by these names
 from nnhp_torch.mnist.digits import sheet
 from nnhp_torch.network.module import MLPClassifier
 from nnhp_torch.run.callbacks import EpochSeed
+from nnhp_torch.run.launch.worker import quiet_lightning
 from nnhp_torch.run.precision import prefer_onednn
-from nnhp_torch.run.worker import quiet_lightning
 
 LOGS = "lightning_logs"
 SEEN = Path(LOGS) / "seen.png"

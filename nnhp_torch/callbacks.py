@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
-from nnhp_torch.core.objective import Mode, Objective
+from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.network import catalog
 from nnhp_torch.network.mean import at_least_float32
 

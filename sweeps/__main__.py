@@ -20,14 +20,13 @@ from nnhp_torch.cli.check import check
 from nnhp_torch.cli.options import add_environment, add_list, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line, undrawn, whole_command
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.report import overview
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.report.figure.callback import last_epoch, publish
 from nnhp_torch.report.page.callback import NAME, write_several
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.pictures import last_epoch, publish
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
-from sweeps import unknown
+from sweeps import _study, unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 
 
@@ -57,7 +56,7 @@ def study(args: Any, command: str) -> int:
             return code
         status = max(status, code)
         # Of what was asked for: what is carried on depends on the command alone.
-        found = overview.finding(dataclasses.replace(run.outcome, earlier=()), CHAIN.get(name))
+        found = _study.finding(dataclasses.replace(run.outcome, earlier=()), CHAIN.get(name))
         findings.append(found)
         if args.carry == "winner" and name in CHAIN and found.best is not None:
             carried |= found.best.values
@@ -85,17 +84,17 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
     return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **changes, **flags), then="")
 
 
-def report(findings: list[overview.Finding], folder: Path, out: Any) -> None:
+def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:
     """The study's table, CSV, page and figure (in TensorBoard too)."""
-    from nnhp_torch.report import glance  # and NumPy with it, which --help need not wait for
+    from sweeps import _study_figure  # and NumPy with it, which --help need not wait for
 
     folder.mkdir(parents=True, exist_ok=True)
-    overview.write_csv(folder / "study.csv", findings)
+    _study.write_csv(folder / "study.csv", findings)
     out.rule(Text("the study", style="bold"))
-    out.print(overview.table(findings))
+    out.print(_study.table(findings))
     write_several(folder / NAME, "The study", [Part(f.outcome, whole_command()) for f in findings])
     step = max(last_epoch(f.outcome) for f in findings)
-    publish(lambda: glance.draw(findings), folder / "overview.png", "study", run="figure", step=step)
+    publish(lambda: _study_figure.draw(findings), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
     one = folder.parent / findings[0].outcome.sweep.name  # of very many runs TensorBoard shows none at first

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnhp_torch.core.recorded import recorded
-from nnhp_torch.core.summary import cells
-from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report.overview import Finding
+from nnhp_torch.core.stats.from_ledger import recorded
+from nnhp_torch.core.stats.summary import cells
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.words import why_no_winner
 from sweeps._claims import drives_to_zero
+from sweeps._study import Finding
 
 # Sweep → what is said of its hyperparameter; the last two are not the article's.
 CLAIMS = {

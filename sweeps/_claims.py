@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Sequence
 
 from nnhp_torch import Cell
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.significance import LEVEL, more_pairs, paired_t_test
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.significance import LEVEL, more_pairs, paired_t_test
 
 REACHED = 0.9  # the val_accuracy by which training is called faster or slower
 FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next,

@@ -19,15 +19,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from nnhp_torch.core.files import replacing
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.names import label
+from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.significance import LEVEL, holm, paired_t_test
-from nnhp_torch.core.summary import Cell, cells
-from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report import overview
+from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.stats.significance import LEVEL, holm, paired_t_test
+from nnhp_torch.core.stats.summary import Cell, cells
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.table import console
+from sweeps import _study
 from sweeps.__main__ import load, report
 from sweeps._article import SMALL, claims_table
 from sweeps._base import CHAIN, OTHERS
@@ -74,10 +74,10 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
     return Outcome(sweep, trials, {trial.key: results[trial.key] for trial in trials if trial.key in results})
 
 
-def findings(root: Path = Path()) -> list[overview.Finding]:
+def findings(root: Path = Path()) -> list[_study.Finding]:
     """Every sweep's that has been run for it, in the order of the study."""
     run = [name for name in (*CHAIN, *OTHERS) if (root / FOLDER / name).is_dir()]
-    return [overview.finding(outcome(name, root=root), CHAIN.get(name)) for name in run]
+    return [_study.finding(outcome(name, root=root), CHAIN.get(name)) for name in run]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +153,7 @@ def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
     return "\n".join([*lines, "", "</details>", ""])
 
 
-def markdown(found: list[overview.Finding], compared: list[Comparison]) -> str:
+def markdown(found: list[_study.Finding], compared: list[Comparison]) -> str:
     """The page's part about the study."""
     lines = [
         "| sweep | the article chose | val_accuracy | best here | val_accuracy | cannot be told from the best |",
@@ -201,7 +201,7 @@ def main() -> None:
     write_pages(found)
 
 
-def write_pages(found: list[overview.Finding]) -> None:
+def write_pages(found: list[_study.Finding]) -> None:
     """Puts what was found into the pages."""
     parts = {
         "findings": (PAGE, markdown(found, comparisons())),

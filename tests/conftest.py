@@ -17,13 +17,13 @@ import pytest
 from forked import LONG as LONG
 from forked import quick_workers
 
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import Listener
-from nnhp_torch.core.trial import Trial
+from nnhp_torch.core.interfaces import Listener
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.mnist.sources import DATASETS
-from nnhp_torch.run.local import cores
+from nnhp_torch.run.launch.local import cores
 from nnhp_torch.run.runtime import Runtime
 
 HERE = Path(__file__).parent

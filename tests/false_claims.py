@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nnhp_torch.core.significance import LEVEL, against_best, holm, paired_t_test
+from nnhp_torch.core.stats.significance import LEVEL, against_best, holm, paired_t_test
 
 Values = np.ndarray  # a row a cell, a column a seed
 Test = Callable[[Sequence[Sequence[float]]], list[float]]  # of rows whose first is the best; p-value of each

@@ -24,7 +24,12 @@ from unittest import mock
 
 LONG = 240  # seconds that nothing healthy takes, on however loaded a machine: for limits that only end what hangs
 get_context = multiprocessing.get_context
-IMPORTED = ["torch.utils.tensorboard", "lightning.pytorch", "nnhp_torch.run.trial", "nnhp_torch.article.experiment"]
+IMPORTED = [
+    "torch.utils.tensorboard",
+    "lightning.pytorch",
+    "nnhp_torch.run.trial.run_trial",
+    "nnhp_torch.article.experiment",
+]
 
 
 class Process(ForkServerProcess):

@@ -27,18 +27,18 @@ ROOT = Path(__file__).resolve().parents[1]
 # A file of nnhp_torch, and the tests that are to notice.
 TESTS = {
     "core/chance": ["mnist/test_data", "test_callbacks"],
-    "core/files": ["core/test_disk", "core/test_results"],
-    "core/grid": ["core/test_grid", "core/test_sweeper"],
-    "core/ledger": ["core/test_results", "core/test_sweeper", "core/test_disk"],
-    "core/lock": ["core/test_results", "core/test_disk"],
+    "core/ledger/files": ["core/test_disk", "core/test_results"],
+    "core/spec/grid": ["core/test_grid", "core/test_sweeper"],
+    "core/ledger/store": ["core/test_results", "core/test_sweeper", "core/test_disk"],
+    "core/ledger/lock": ["core/test_results", "core/test_disk"],
     "core/outcome": ["core/test_sweeper"],
-    "core/result": ["core/test_results", "core/test_sweeper"],
+    "core/ledger/result": ["core/test_results", "core/test_sweeper"],
     "core/sweeper": ["core/test_sweeper"],
-    "core/trial": ["core/test_grid", "core/test_sweeper"],
-    "report/checkpoints": ["report/test_reporting"],
-    "run/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
-    "run/recorder": ["run/test_trial", "run/test_checkpoints", "run/test_epoch_log", "run/test_longer"],
-    "run/trial": ["run/test_trial", "run/test_checkpoints", "run/test_answer", "run/test_longer", "run/test_ddp"],
+    "core/spec/trial": ["core/test_grid", "core/test_sweeper"],
+    "run/keep": ["report/test_reporting"],
+    "run/resume/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
+    "run/trial/recorder": ["run/test_trial", "run/test_checkpoints", "run/test_epoch_log", "run/test_longer"],
+    "run/trial/run_trial": [f"run/test_{name}" for name in ("trial", "checkpoints", "answer", "longer", "ddp")],
 }
 
 _PAIRS = [

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from false_claims import CELLS, EQUAL, Values
 
-from nnhp_torch.core.looks import FIRST, chance_of_deciding, looks
-from nnhp_torch.core.race import CHANCE
-from nnhp_torch.core.significance import LEVEL, against_best
+from nnhp_torch.core.stats.interim import FIRST, chance_of_deciding, looks
+from nnhp_torch.core.stats.race import CHANCE
+from nnhp_torch.core.stats.significance import LEVEL, against_best
 
 MOST, MATTERS = 20, 0.001
 DECIDED = ("worse", "as good")

@@ -18,23 +18,23 @@ from pathlib import Path
 from conftest import TinyConfig, completed
 from rich.console import Console
 
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.summary import cells
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.core.trial import Trial
-from nnhp_torch.report import figures
-from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.figure import whole
+from nnhp_torch.report.figure.callback import save
 from nnhp_torch.report.page.callback import PageReport, write
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.pictures import save
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport
-from nnhp_torch.run.local import Workers
+from nnhp_torch.run.keep import CheckpointPruning
+from nnhp_torch.run.launch.local import Workers
 from nnhp_torch.run.runtime import Runtime
 
 EPOCHS = 80
@@ -111,7 +111,7 @@ def cluster(folder: Path, trials: int) -> None:
     """The same trials as tasks of a Ray that is started on this machine."""
     import ray
 
-    from nnhp_torch.run.ray import RayTasks
+    from nnhp_torch.run.launch.on_ray import RayTasks
 
     store = ResultStore(folder)
     sweep = sweep_of(trials)
@@ -141,7 +141,7 @@ def seen(folder: Path, outcome: Outcome) -> None:
     """Page and figure of a sweep with one cell per trial."""
     count, page, figure = len(outcome.trials), folder / "report.html", folder / "figure.png"
     timed(f"the page of {count} cells", lambda: write(page, Part(outcome)))
-    timed("    their figure", lambda: save(figures.draw(outcome, cells(outcome)), figure))
+    timed("    their figure", lambda: save(whole.draw(outcome, cells(outcome)), figure))
     print(f"    {page.stat().st_size / 1000:.0f} and {figure.stat().st_size / 1000:.0f} kB")
 
 

@@ -17,10 +17,11 @@ from PIL import Image
 
 import nnhp_torch
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.summary import cells
+from nnhp_torch.core.stats.summary import cells
 
 ROOT = Path(nnhp_torch.__file__).parent
-TRAIN = {"nnhp_torch.cli.python", "nnhp_torch.core.plan", "nnhp_torch.project.python"}  # tests of their own run these
+# Tests of their own run these.
+TRAIN = {"nnhp_torch.cli.python", "nnhp_torch.core.spec.plan", "nnhp_torch.project.python"}
 EXAMPLES = [
     name
     for path in sorted(ROOT.rglob("*.py"))

@@ -15,7 +15,7 @@ from conftest import LONG, environment
 from PIL import Image
 
 from nnhp_torch.cli import main as cli
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
 
 RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
 OTHERS = ["max_epochs=1", "max_epochs=1,seed=124", "max_epochs=2", "max_epochs=2,seed=124"]
@@ -28,7 +28,7 @@ def logs(tmp_path_factory):
     """A folder with a sweep of four trials, and another one of as many with two seeds."""
     from conftest import TinyConfig
 
-    from nnhp_torch.core.grid import Sweep
+    from nnhp_torch.core.spec.grid import Sweep
 
     folder = tmp_path_factory.mktemp("logs")
     tiny = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.01], "width": [4, 8]}, build="toy:build")

@@ -14,14 +14,14 @@ from rich.text import Text
 
 from nnhp_torch.cli.run import Run
 from nnhp_torch.core.errors import SweepError, WrongUsage
-from nnhp_torch.core.keeping import LAST, checkpoint_folder
-from nnhp_torch.core.objective import Objective
-from nnhp_torch.core.origin import name_of
-from nnhp_torch.core.plan import Plan, change
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import Launch
-from nnhp_torch.core.trial import Trial
-from nnhp_torch.run.request import Request
+from nnhp_torch.core.interfaces import Launch
+from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.plan import Plan, change
+from nnhp_torch.core.spec.provenance import name_of
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.request import Request
 
 EPOCHS = 3
 

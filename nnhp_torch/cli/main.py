@@ -9,10 +9,10 @@ from nnhp_torch.cli.check import check
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.report.terminal import open_standard_streams
-from nnhp_torch.run.worker import end_if_imported
+from nnhp_torch.run.launch.worker import end_if_imported
 from nnhp_torch.search.space import Search
 
 

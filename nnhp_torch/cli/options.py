@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from nnhp_torch.cli.parser import VALUES
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.plan import Plan, change
-from nnhp_torch.run.request import RUNNING, TRAINING, Request
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.plan import Plan, change
+from nnhp_torch.run.launch.request import RUNNING, TRAINING, Request
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Range, Search
 

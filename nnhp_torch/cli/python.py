@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.cli.options import kind, own_flags
-from nnhp_torch.core.files import replacing
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.summary import cells, winner
-from nnhp_torch.core.trial import Trial
-from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.summary import cells, winner
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import results_table
-from nnhp_torch.report.drawing import plain_text
+from nnhp_torch.report.figure.drawing import plain_text
 from nnhp_torch.report.table import table
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.run.worker import end_if_imported
+from nnhp_torch.run.keep import winner_checkpoint, winning_trial
+from nnhp_torch.run.launch.worker import end_if_imported
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,10 +84,10 @@ class Finished(Outcome):
         Example:
             >>> outcome.figure().savefig("rates.png")
         """
-        from nnhp_torch.report import figures
+        from nnhp_torch.report.figure import whole
 
         with plain_text():
-            return figures.draw(self, cells(self))
+            return whole.draw(self, cells(self))
 
     def frame(self) -> Any:
         """A row per trial, as in results.csv: a pandas DataFrame.

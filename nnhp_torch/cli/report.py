@@ -10,9 +10,9 @@ from typing import Literal
 
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.files import disk_full, read_only
-from nnhp_torch.core.objective import Mode
-from nnhp_torch.core.recorded import recorded
+from nnhp_torch.core.ledger.files import disk_full, read_only
+from nnhp_torch.core.spec.objective import Mode
+from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.document import known_of
 from nnhp_torch.report.page.part import Part

@@ -15,26 +15,26 @@ from rich.console import Console
 from rich.text import Text
 
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
-from nnhp_torch.core.files import disk_full, read_only
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore, known_results
-from nnhp_torch.core.origin import maker, name_of
+from nnhp_torch.core.interfaces import Chooser, Launch, SweepCallback
+from nnhp_torch.core.ledger.files import disk_full, read_only
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.race import Race
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.provenance import maker, name_of
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.core.trial import Trial
-from nnhp_torch.report.checkpoints import CheckpointPruning
 from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.pictures import FigureReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.run.local import InProcess, Workers, is_importable
-from nnhp_torch.run.request import Request
+from nnhp_torch.run.keep import CheckpointPruning
+from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
+from nnhp_torch.run.launch.request import Request
 
 
 class Run:
@@ -141,7 +141,7 @@ class Run:
         """Where the trials run."""
         build, request = self.sweep.build, self.request
         if request.cluster:
-            from nnhp_torch.run.ray import RayTasks
+            from nnhp_torch.run.launch.on_ray import RayTasks
 
             jobs = None if request.jobs == "auto" else request.jobs
             return RayTasks(build, self.runtime, request.cluster, jobs=jobs, threads=request.threads)

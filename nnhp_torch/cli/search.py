@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from nnhp_torch.cli.run import Run, whole_command
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.report.checkpoints import CheckpointPruning
+from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport, count
+from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.confirmation import confirmation
 from nnhp_torch.search.report import SearchFigures, SearchTable

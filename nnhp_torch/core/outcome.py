@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.status import WANTED
-from nnhp_torch.core.trial import Trial
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.status import WANTED
+from nnhp_torch.core.spec.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from nnhp_torch.core.earlier import earlier_trials
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger import ResultStore, known_results
-from nnhp_torch.core.objective import standing, unlogged
-from nnhp_torch.core.origin import changed, maker
+from nnhp_torch.core.interfaces import Chooser, Launch, SweepCallback
+from nnhp_torch.core.ledger.earlier import earlier_trials
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.shorter import Shorter
+from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import Chooser, Launch, SweepCallback
-from nnhp_torch.core.shorter import Shorter
-from nnhp_torch.core.status import WRONG
-from nnhp_torch.core.trial import Trial
+from nnhp_torch.core.spec.objective import standing, unlogged
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.provenance import changed, maker
+from nnhp_torch.core.spec.status import WRONG
+from nnhp_torch.core.spec.trial import Trial
 
 
 class Sweeper:

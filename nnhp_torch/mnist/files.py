@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
-from nnhp_torch.core.files import replacing
+from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.mnist.sources import DATASETS, NAMES, sources
 
 Array = npt.NDArray[np.uint8]

@@ -16,7 +16,7 @@ from nnhp_torch.project.capture import Fit, fit_of
 from nnhp_torch.project.loading import NoProject
 from nnhp_torch.project.parser import SUBCOMMAND, Settings, configuration, fit_parser
 from nnhp_torch.project.trainer import departures, refuse
-from nnhp_torch.run.answer import SETTINGS, Setup
+from nnhp_torch.run.trial.setup import SETTINGS, Setup
 
 
 def build(settings: Settings) -> Setup:

@@ -13,7 +13,7 @@ from nnhp_torch.cli import options
 from nnhp_torch.cli.main import main as main_of_sweep
 from nnhp_torch.cli.parser import Parser, listed, load_bounded
 from nnhp_torch.core.errors import SweepError
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.project.asked import Asked, question_of, source_of, sweep_of
 
 PROG = "python -m nnhp_torch sweep"

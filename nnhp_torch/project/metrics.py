@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nnhp_torch.cli.check import OneTrial
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.objective import Objective, direction
-from nnhp_torch.core.origin import maker
-from nnhp_torch.run.local import InProcess
-from nnhp_torch.run.request import Request
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.objective import Objective, direction
+from nnhp_torch.core.spec.provenance import maker
+from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.launch.request import Request
 
 
 def metrics_of(sweep: Sweep, request: Request) -> set[str]:

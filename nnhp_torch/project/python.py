@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnhp_torch.cli.python import Finished
-from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.project.asked import Asked, question_of, source_of, sweep_of
-from nnhp_torch.run.request import Request
+from nnhp_torch.run.launch.request import Request
 
 
 def sweep(

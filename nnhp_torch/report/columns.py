@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from nnhp_torch.core.summary import Cell, of_training, twin
-from nnhp_torch.core.verdict import Verdict
+from nnhp_torch.core.stats.summary import Cell, of_training, twin
+from nnhp_torch.core.stats.verdict import Verdict
 from nnhp_torch.report.words import interval, why_no_winner
 
 if TYPE_CHECKING:
-    from nnhp_torch.core.plan import Plan
+    from nnhp_torch.core.spec.plan import Plan
 
 BEHIND = "points behind"
 LESS = ("seconds", "s/trial", "best (epoch)", "best")  # columns that tell least

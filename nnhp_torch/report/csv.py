@@ -8,16 +8,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnhp_torch.core.files import replacing
-from nnhp_torch.core.names import is_number, is_plain, text, visible
-from nnhp_torch.core.objective import Mode, Objective, standing
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.result import TrialResult, logged
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.summary import Cell, cells
-from nnhp_torch.core.trial import defaults
-from nnhp_torch.core.verdict import Verdict, verdicts
+from nnhp_torch.core.spec.names import is_number, is_plain, text, visible
+from nnhp_torch.core.spec.objective import Mode, Objective, standing
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.trial import defaults
+from nnhp_torch.core.stats.summary import Cell, cells
+from nnhp_torch.core.stats.verdict import Verdict, verdicts
 
 
 class CsvReport(SweepCallback):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nnhp_torch.core.names import visible
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.summary import Cell, ranking, winner
-from nnhp_torch.core.verdict import verdicts
+from nnhp_torch.core.spec.names import visible
+from nnhp_torch.core.stats.summary import Cell, ranking, winner
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.columns import columns, head, short
 from nnhp_torch.report.table import MOST_ROWS
 from nnhp_torch.report.words import answer, claim, why_no_winner

@@ -10,12 +10,12 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from nnhp_torch.core.names import label
-from nnhp_torch.core.objective import standing
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.trial import Trial, defaults
+from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.spec.objective import standing
+from nnhp_torch.core.spec.trial import Trial, defaults
 from nnhp_torch.report.notebook import NotebookLive
 from nnhp_torch.report.style import BLUE, TERMINAL
 from nnhp_torch.report.terminal import in_notebook

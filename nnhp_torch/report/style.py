@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from nnhp_torch.core.objective import Split
+    from nnhp_torch.core.spec.objective import Split
 
 # Of Okabe and Ito's palette. They mean validation and training everywhere, so that no cell has them.
 BLUE = "#0072B2"

@@ -10,23 +10,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.names import label
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.status import WRONG
-from nnhp_torch.core.steadiness import jumping
-from nnhp_torch.core.summary import Cell, cells, of_training, ranking, twin, winner
-from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report.checkpoints import winner_checkpoint, winning_trial
+from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.spec.status import WRONG
+from nnhp_torch.core.stats.steadiness import jumping
+from nnhp_torch.core.stats.summary import Cell, cells, of_training, ranking, twin, winner
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
 from nnhp_torch.report.progress import count, up_to
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.words import answer, claim, of_jumps, spent, why_no_winner, why_undrawn
+from nnhp_torch.run.keep import winner_checkpoint, winning_trial
 
 if TYPE_CHECKING:
-    from nnhp_torch.core.plan import Plan
+    from nnhp_torch.core.spec.plan import Plan
 
 MOST_ROWS = 24  # of a table; of more cells it has the
 ENDS = 10  # best and as many of the worst

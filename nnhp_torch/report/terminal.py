@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from nnhp_torch.core.names import visible
+from nnhp_torch.core.spec.names import visible
 
 _PLAIN = dict(zip("✓✗–‖←±…×·↑↓", ("+", "x", "-", "=", "<-", "+-", "...", "x", ".", "^", "v"), strict=True))
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from nnhp_torch.core.looks import looks
-from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.significance import LEVEL
-from nnhp_torch.core.steadiness import Jumps, counting_error, learned_nothing, one_seed_moves
-from nnhp_torch.core.summary import Cell, shared
-from nnhp_torch.core.verdict import Verdict
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.stats.interim import looks
+from nnhp_torch.core.stats.significance import LEVEL
+from nnhp_torch.core.stats.steadiness import Jumps, counting_error, learned_nothing, one_seed_moves
+from nnhp_torch.core.stats.summary import Cell, shared
+from nnhp_torch.core.stats.verdict import Verdict
 
 NAMED = 4  # cells that a line names; more are counted
 

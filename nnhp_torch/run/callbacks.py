@@ -12,10 +12,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from nnhp_torch.run.loaders import stop_workers
-from nnhp_torch.run.places import Places
-from nnhp_torch.run.randomness import seed_all
-from nnhp_torch.run.resumption import around, go_on, keep_random_state
+from nnhp_torch.run.resume.data_position import Places
+from nnhp_torch.run.resume.loaders import stop_workers
+from nnhp_torch.run.resume.random_state import around, go_on, keep_random_state
+from nnhp_torch.run.resume.randomness import seed_all
 
 
 class EpochSeed(L.Callback):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nnhp_torch.core.objective import Mode, Objective
+from nnhp_torch.core.spec.objective import Mode, Objective
 
 Keep = Literal["winner", "best", "last", "all"]
 

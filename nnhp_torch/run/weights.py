@@ -9,8 +9,8 @@ from typing import Any
 import lightning as L
 import torch
 
-from nnhp_torch.run.answer import setup_of
-from nnhp_torch.run.worker import import_by_name
+from nnhp_torch.run.launch.worker import import_by_name
+from nnhp_torch.run.trial.setup import setup_of
 
 
 def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.LightningModule:

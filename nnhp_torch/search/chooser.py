@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnhp_torch.core.files import cut_torn_line
-from nnhp_torch.core.objective import standing
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.trial import Trial
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.files import cut_torn_line
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.objective import standing
+from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Search
 

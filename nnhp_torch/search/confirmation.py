@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.names import once
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.plan import Primitive
-from nnhp_torch.core.summary import Cell, cells, ranking
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.names import once
+from nnhp_torch.core.spec.plan import Primitive
+from nnhp_torch.core.stats.summary import Cell, cells, ranking
 from nnhp_torch.search.space import Search
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.summary import Cell, cells, ranking, winner
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.stats.summary import Cell, cells, ranking, winner
+from nnhp_torch.report.figure.callback import last_epoch, publish, withdraw
 from nnhp_torch.report.markdown import in_markdown
-from nnhp_torch.report.pictures import last_epoch, publish, withdraw
 from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.search.chooser import OptunaChooser
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console
 
-    from nnhp_torch.core.ledger import ResultStore
-    from nnhp_torch.core.plan import Plan
+    from nnhp_torch.core.ledger.store import ResultStore
+    from nnhp_torch.core.spec.plan import Plan
 
 SHOWN = 10
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Literal
 
-from nnhp_torch.run.request import Request, said
+from nnhp_torch.run.launch.request import Request, said
 from nnhp_torch.search.space import Search
 
 CHOOSING = "the search"

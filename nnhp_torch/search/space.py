@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from nnhp_torch.core.origin import name_of
-from nnhp_torch.core.plan import Plan, Primitive, change, check_config, check_values, plain
-from nnhp_torch.core.trial import SEMANTICS, Trial, departures
+from nnhp_torch.core.spec.plan import Plan, Primitive, change, check_config, check_values, plain
+from nnhp_torch.core.spec.provenance import name_of
+from nnhp_torch.core.spec.trial import SEMANTICS, Trial, departures
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from timing import Timing
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
-from nnhp_torch.core.trial import Trial
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.worker import quiet_lightning
 from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial import run_trial
-from nnhp_torch.run.worker import quiet_lightning
+from nnhp_torch.run.trial.run_trial import run_trial
 
 
 def start(threads: int = 1) -> None:

@@ -80,8 +80,8 @@ def machine() -> dict[str, Any]:
     """Hardware, versions and date: what numbers are worth nothing without."""
     import torch
 
-    from nnhp_torch.run.local import cores
-    from nnhp_torch.run.trial import hardware
+    from nnhp_torch.run.launch.local import cores
+    from nnhp_torch.run.trial.run_trial import hardware
 
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="minutes"),

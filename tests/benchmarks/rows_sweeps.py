@@ -23,9 +23,9 @@ from processes import busiest, interleaved, packed, process
 from report import Line, ratios
 from timing import Timing
 
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.mnist import files as mnist
-from nnhp_torch.run.local import cores
+from nnhp_torch.run.launch.local import cores
 from sweeps.__main__ import CHAIN, load
 
 

@@ -19,9 +19,9 @@ from options import Options
 from processes import interleaved, process
 from report import Line, ratios
 
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.trial import Trial
-from nnhp_torch.run.local import Workers, cores
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.local import Workers, cores
 from nnhp_torch.run.runtime import Runtime
 
 BATCH_SIZES = (30_000, 2_000)

@@ -8,7 +8,7 @@ from conftest import TinyConfig
 
 from nnhp_torch import Range, Search, Sweep, main
 from nnhp_torch.run import callbacks
-from nnhp_torch.run.answer import Setup
+from nnhp_torch.run.trial.setup import Setup
 
 
 class Shuffled(toy.ShuffledData):
@@ -116,7 +116,7 @@ def test_a_sweeper_that_forgot_to_put_the_random_state_back_would_be_found(check
 def test_a_trial_that_cannot_be_compared_is_not_said_to_be_equal(checked, monkeypatch):
     status, out = checked(plan(build_raising))
     assert (status, out.splitlines()[-1]) == (1, "The trial failed: RuntimeError: no such luck")
-    monkeypatch.setattr("nnhp_torch.run.recorder.Recorder.resume", lambda recorder, max_epochs: {})
+    monkeypatch.setattr("nnhp_torch.run.trial.recorder.Recorder.resume", lambda recorder, max_epochs: {})
     status, out = checked(plan(build))
     assert (status, out.splitlines()[-1]) == (1, "Cannot be compared: the trial did not go on, it began anew.")
 

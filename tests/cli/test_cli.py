@@ -18,16 +18,16 @@ from conftest import HERE, TinyConfig, completed, environment
 import nnhp_torch
 from nnhp_torch import ResultStore, Sweep, SweepCallback
 from nnhp_torch.cli.report import main as report_main
-from nnhp_torch.core.origin import name_of
-from nnhp_torch.run.local import is_importable
-from nnhp_torch.run.request import Request
+from nnhp_torch.core.spec.provenance import name_of
+from nnhp_torch.run.launch.local import is_importable
+from nnhp_torch.run.launch.request import Request
 
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(HERE)!r})
 from conftest import TinyConfig
 from nnhp_torch.cli.main import main
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.spec.grid import Sweep
 
 SWEEP = Sweep("tiny", TinyConfig(), {{"lr": [0.1, 0.01]}}, build="toy:build", about="What the sweep is about.")
 

@@ -12,8 +12,8 @@ from conftest import TinyConfig, completed
 
 from nnhp_torch.cli import main as cli
 from nnhp_torch.cli.python import Finished
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.spec.grid import Sweep
 
 
 @pytest.fixture

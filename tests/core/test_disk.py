@@ -17,12 +17,12 @@ import toy
 from conftest import completed, environment
 
 from nnhp_torch.cli import main as cli
-from nnhp_torch.core.files import disk_full, replacing
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.files import disk_full, replacing
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.run.launch.worker import _redirect_output
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.saving import AtomicCheckpointIO
-from nnhp_torch.run.trial import run_trial
-from nnhp_torch.run.worker import _redirect_output
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO
 
 # In a mount namespace of its own a small file system stands for the disk: each scene fills it up elsewhere.
 SCRIPT = """
@@ -32,8 +32,8 @@ import toy, torch
 from conftest import TinyConfig
 from forked import fork_workers
 from nnhp_torch.cli import main as cli
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.run import trial
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.trial import run_trial as trial
 
 DISK = Path("disk")
 LOGS = DISK / "logs" / "tiny"
@@ -220,7 +220,7 @@ READ_ONLY = """
 import subprocess
 from conftest import TinyConfig
 from nnhp_torch.cli import main as cli
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.spec.grid import Sweep
 
 if __name__ == "__main__":
     for options in (["--bind", "logs", "logs"], ["-o", "remount,bind,ro", "logs"]):

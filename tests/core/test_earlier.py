@@ -7,14 +7,14 @@ import pytest
 from conftest import FakeLaunch, completed
 from matplotlib.figure import Figure
 
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.summary import cells, winner
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report import all_cells, panels
+from nnhp_torch.report.axis import Scale
 from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.figure import all_cells, panels
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.scale import Scale
 from nnhp_torch.report.style import CELLS, LIGHT_GREY
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from conftest import TinyConfig
 
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.trial import Trial
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.trial import Trial
 
 
 def test_the_grid_is_the_product_of_its_axes_the_last_one_fastest(sweep):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnhp_torch.core.keeping import BEST, LAST, checkpoint_folder, claim, owner, remove
+from nnhp_torch.core.ledger.checkpoints import BEST, LAST, checkpoint_folder, claim, owner, remove
 
 MINE = {"key": "0123456789abcdef", "build": "toy:build", "config": "conftest:TinyConfig"}
 THEIRS = {**MINE, "key": "fedcba9876543210"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnhp_torch.core.names import file_name, label, text
+from nnhp_torch.core.spec.names import file_name, label, text
 
 KEY = "0123456789abcdef"
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nnhp_torch.core.objective import Objective, direction
+from nnhp_torch.core.spec.objective import Objective, direction
 
 
 @pytest.mark.parametrize(

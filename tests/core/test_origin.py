@@ -5,7 +5,7 @@ import sys
 import toy
 from conftest import TinyConfig
 
-from nnhp_torch.core.origin import changed, digest_of, maker, name_of, sources
+from nnhp_torch.core.spec.provenance import changed, digest_of, maker, name_of, sources
 
 
 def _written(path, text):

@@ -9,14 +9,14 @@ from conftest import FakeLaunch, completed
 from races import false_claims
 from races import race as simulated
 
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.looks import chance_of_deciding, looks
-from nnhp_torch.core.race import Race
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.significance import DRAWS
-from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.stats.interim import chance_of_deciding, looks
+from nnhp_torch.core.stats.race import Race
+from nnhp_torch.core.stats.significance import DRAWS
+from nnhp_torch.core.stats.summary import cells, winner
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.core.verdict import verdicts
 
 NOISE = [0.0000, 0.0012, -0.0006, 0.0006, 0.0003, -0.0011, 0.0009, -0.0002, 0.0005, -0.0004] * 2
 OTHER = [0.0003, -0.0008, 0.0007, -0.0001, 0.0010, -0.0005, 0.0002, -0.0009, 0.0006, 0.0000] * 2

@@ -13,9 +13,9 @@ import pytest
 from conftest import completed
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.lock import locked
-from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.ledger.lock import locked
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
 
 
 def test_a_record_comes_back_as_it_was(sweep, store):
@@ -140,7 +140,7 @@ def test_a_write_that_finds_the_disk_full_leaves_the_ledger_as_it_was(sweep, sto
 
 HOLD = """
 import sys, time
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
 with ResultStore(sys.argv[1]).lock():
     print("held", flush=True)
     time.sleep(1000)

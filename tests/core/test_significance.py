@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from false_claims import EQUAL, false_claims, former, found, missed, normal, now_used, power
 
-from nnhp_torch.core.significance import against_best, holm, paired_t_test
+from nnhp_torch.core.stats.significance import against_best, holm, paired_t_test
 
 
 def test_the_paired_t_test_on_numbers_worked_by_hand():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import completed
 
-from nnhp_torch.core.objective import Objective
-from nnhp_torch.core.steadiness import counting_error, jumping, learned_nothing, one_seed_moves
-from nnhp_torch.core.summary import Cell
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.stats.steadiness import counting_error, jumping, learned_nothing, one_seed_moves
+from nnhp_torch.core.stats.summary import Cell
 
 
 def _cell(sweep, values, lr=0.1, curve=None):

@@ -8,13 +8,13 @@ import pytest
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 
 

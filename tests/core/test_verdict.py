@@ -6,10 +6,10 @@ import math
 import pytest
 from conftest import FakeLaunch, completed
 
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import cells
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.summary import cells
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.core.verdict import verdicts
 
 
 def _judge(sweep, store, by_lr, **changes):

@@ -7,7 +7,7 @@ from pathlib import Path
 import foreign
 import pytest
 
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.project.command import main
 
 pytestmark = pytest.mark.filterwarnings(

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from nnhp_torch import sweep
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.project.command import main
 
 

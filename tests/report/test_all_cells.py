@@ -7,12 +7,12 @@ import pytest
 from conftest import completed
 from matplotlib.figure import Figure
 
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import Cell
-from nnhp_torch.core.verdict import verdicts
-from nnhp_torch.report import all_cells
-from nnhp_torch.report.curves import median_curve
-from nnhp_torch.report.scale import Scale
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.summary import Cell
+from nnhp_torch.core.stats.verdict import verdicts
+from nnhp_torch.report.axis import Scale
+from nnhp_torch.report.figure import all_cells
+from nnhp_torch.report.figure.curves import median_curve
 from nnhp_torch.report.style import BLUE, CELLS, ORANGE
 
 

@@ -7,9 +7,9 @@ import io
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report import overview
 from nnhp_torch.report.csv import CsvReport, trials_table, write_rows
 from nnhp_torch.report.terminal import Terminal
+from sweeps import _study
 
 
 def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
@@ -56,12 +56,12 @@ def test_the_csv_is_utf_8_and_harmless_and_an_axis_called_like_a_fixed_column_ha
 def test_the_table_of_a_study_is_utf_8_and_harmless_too(sweep, store, tmp_path):
     spelled = dataclasses.replace(sweep, axes={"width": ["=1+1 [relu] é"]})
     outcome = Sweeper(FakeLaunch(), store).run(spelled, spelled.trials())
-    found = [overview.finding(outcome, None)]
-    overview.write_csv(tmp_path / "study.csv", found)
+    found = [_study.finding(outcome, None)]
+    _study.write_csv(tmp_path / "study.csv", found)
     (row,) = csv.DictReader((tmp_path / "study.csv").read_text(encoding="utf-8").splitlines())
     assert (row["sweep"], row["winner"]) == ("tiny", "'=1+1 [relu] é")
     out = Terminal(io.StringIO(), width=140)
-    out.print(overview.table(found))
+    out.print(_study.table(found))
     assert "=1+1 [relu] é" in out.file.getvalue()
 
 

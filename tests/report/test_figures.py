@@ -6,10 +6,10 @@ import itertools
 from conftest import completed
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.core.grid import Sweep
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.summary import cells
-from nnhp_torch.report import figures
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.stats.summary import cells
+from nnhp_torch.report.figure import whole
 
 
 def _outcome(sweep, seeds=(123,)):
@@ -18,7 +18,7 @@ def _outcome(sweep, seeds=(123,)):
 
 
 def _draw(outcome):
-    figure = figures.draw(outcome, cells(outcome))
+    figure = whole.draw(outcome, cells(outcome))
     figure.draw_without_rendering()
     return figure
 

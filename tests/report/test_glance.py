@@ -6,11 +6,11 @@ import itertools
 import pytest
 from conftest import TinyConfig, completed
 
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.report import glance
-from nnhp_torch.report.overview import finding
+from nnhp_torch.core.spec.grid import Sweep
+from sweeps import _study_figure
+from sweeps._study import finding
 
 RATES = Sweep("rates", TinyConfig(), {"lr": [0.1, 0.01]}, build="toy:build")
 WIDTHS = Sweep("widths", TinyConfig(lr=0.01), {"width": [8, 16, 32]}, build="toy:build")
@@ -38,7 +38,7 @@ def _rings(axes):
 
 
 def test_all_panels_have_one_axis_on_which_each_seed_is_a_ring(findings):
-    rates, widths = glance.draw(findings).axes
+    rates, widths = _study_figure.draw(findings).axes
     assert rates.get_xlim() == widths.get_xlim()
     assert rates.get_xscale() == "log"
     assert list(_rings(rates)["cell0"].get_xdata()) == pytest.approx([20, 19, 21, 20, 20])  # percent of error
@@ -49,22 +49,23 @@ def test_all_panels_have_one_axis_on_which_each_seed_is_a_ring(findings):
 
 
 def test_one_seed_is_paler_than_five_and_has_no_bar(findings):
-    rates, widths = glance.draw(findings).axes
+    rates, widths = _study_figure.draw(findings).axes
     assert _rings(rates)["cell0"].get_alpha() > 2 * _rings(widths)["cell0"].get_alpha()
     bars = [[line for line in axes.get_lines() if line.get_marker() == "|"] for axes in (rates, widths)]
     assert [len(found) for found in bars] == [2, 0]
 
 
 def test_the_bases_own_value_is_a_line_also_if_another_sweep_has_run_it(findings):
-    lines = [[line for line in axes.get_lines() if line.get_gid() == "base"] for axes in glance.draw(findings).axes]
+    drawn = _study_figure.draw(findings).axes
+    lines = [[line for line in axes.get_lines() if line.get_gid() == "base"] for axes in drawn]
     assert [line.get_xdata()[0] for (line,) in lines] == pytest.approx([20, 5])
     unknown = [findings[1]]  # which has no cell of its base
-    (axes,) = glance.draw(unknown).axes
+    (axes,) = _study_figure.draw(unknown).axes
     assert not [line for line in axes.get_lines() if line.get_gid() == "base"]
 
 
 def test_a_panel_says_what_was_swept_on_which_base_what_was_chosen_and_what_is_best(findings):
-    rates, widths = glance.draw(findings).axes
+    rates, widths = _study_figure.draw(findings).axes
     assert rates.get_title(loc="left") == "lr"
     assert [text.get_text() for text in widths.texts] == ["on lr=0.01, max_epochs=3"]
     labels = rates.get_yticklabels()
@@ -79,12 +80,12 @@ def test_what_went_wrong_stands_in_its_row(findings):
     trial = first.outcome.trials[0]
     lost = {**first.outcome.results, trial.key: TrialResult.of(trial, "diverged", "nan")}
     outcome = dataclasses.replace(first.outcome, results=lost)
-    (axes,) = glance.draw([finding(outcome, None)]).axes
+    (axes,) = _study_figure.draw([finding(outcome, None)]).axes
     assert "1 diverged" in [text.get_text() for text in axes.texts]
 
 
 def test_panels_go_down_two_columns_in_the_order_of_the_study(findings):
-    figure = glance.draw([*findings, *findings])
+    figure = _study_figure.draw([*findings, *findings])
     boxes = [axes.get_position() for axes in figure.axes]
     columns = [box.x0 > 0.5 for box in boxes]
     assert columns == sorted(columns)

@@ -8,12 +8,12 @@ import pytest
 from conftest import completed
 from matplotlib.image import AxesImage
 
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import cells, winner
-from nnhp_torch.report import figures, large
-from nnhp_torch.report.pictures import save
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.stats.summary import cells, winner
+from nnhp_torch.report.figure import many_cells, whole
+from nnhp_torch.report.figure.callback import save
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _outcome(axes, seeds=(1,), lost=()):
 
 
 def _draw(outcome):
-    figure = figures.draw(outcome, cells(outcome))
+    figure = whole.draw(outcome, cells(outcome))
     figure.draw_without_rendering()
     return figure.subfigs[1]
 
@@ -90,7 +90,7 @@ def test_many_axes_are_the_best_24_beside_a_strip_of_all():
     outcome = _outcome(axes, lost=[0, 1])
     left, right = _draw(outcome).axes
     names = [text.get_text() for text in left.get_yticklabels()]
-    assert len(names) == large.SHOWN
+    assert len(names) == many_cells.SHOWN
     assert names[0] == ", ".join(winner(outcome.sweep, cells(outcome)).texts.values())
     strip = np.concatenate([line.get_xydata() for line in right.get_lines()[-2:]])
     assert sorted(strip[:, 0]) == pytest.approx(sorted(e for e in _errors(outcome) if np.isfinite(e)))
@@ -108,5 +108,5 @@ def test_a_large_sweep_in_which_nothing_has_completed_can_be_drawn(axes):
 def test_a_thousand_cells_are_drawn_within_five_seconds(tmp_path):
     outcome = _outcome({"lr": LR, "width": WIDTH})
     start = time.process_time()
-    save(figures.draw(outcome, cells(outcome)), tmp_path / "figure.png")
+    save(whole.draw(outcome, cells(outcome)), tmp_path / "figure.png")
     assert time.process_time() - start < 5

@@ -12,13 +12,13 @@ import pytest
 from conftest import FakeLaunch, TinyConfig, completed
 
 from nnhp_torch.cli.report import main as report
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.objective import Objective
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import cells
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.stats.summary import cells
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page.axis import axis_of

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import FakeLaunch, TinyConfig, completed
 
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport

@@ -8,11 +8,11 @@ import pytest
 from conftest import completed
 from matplotlib.figure import Figure
 
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import cells
+from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report import panels
+from nnhp_torch.report.figure import panels
 from nnhp_torch.report.style import LEGEND
 
 CURVES = ([0.2, 0.4], [0.4, 0.8])

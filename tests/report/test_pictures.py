@@ -10,10 +10,10 @@ from conftest import FakeLaunch, completed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnhp_torch.cli.main import main
-from nnhp_torch.core.result import TrialResult
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report import figures, tensorboard
-from nnhp_torch.report.pictures import FigureReport
+from nnhp_torch.report.figure import tensorboard, whole
+from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal
 
@@ -98,7 +98,7 @@ def test_ctrl_c_ends_the_drawing_at_once_and_says_that_the_results_are_there(swe
         drawn.append(args)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(figures, "draw", draw)
+    monkeypatch.setattr(whole, "draw", draw)
     with pytest.raises(SystemExit) as ended:
         main(small, argv=["--log_dir", str(store.folder.parent), "--jobs", "0", "--accelerator", "cpu"])
     assert (ended.value.code, drawn) == (130, [])

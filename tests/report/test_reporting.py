@@ -8,16 +8,16 @@ import pytest
 from conftest import FakeLaunch, completed
 from rich.console import Console
 
-from nnhp_torch.core.keeping import claim
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.ledger.checkpoints import claim
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.table import TableReport, table
 from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.run.keep import CheckpointPruning, winner_checkpoint
 
 
 def _console(width=100):

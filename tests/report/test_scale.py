@@ -7,8 +7,8 @@ import pytest
 from conftest import completed
 from matplotlib.figure import Figure
 
-from nnhp_torch.core.summary import Cell
-from nnhp_torch.report.scale import Scale
+from nnhp_torch.core.stats.summary import Cell
+from nnhp_torch.report.axis import Scale
 
 
 def _cells(sweep, *finals):

@@ -4,9 +4,9 @@ import dataclasses
 
 from conftest import FakeLaunch, completed
 
-from nnhp_torch.core.summary import cells
+from nnhp_torch.core.stats.summary import cells
+from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.core.verdict import verdicts
 from nnhp_torch.report.words import answer, why_no_winner
 
 

@@ -10,10 +10,10 @@ import toy
 from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar, TQDMProgressBar
 
 from nnhp_torch.cli.main import main
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.run.answer import SETTINGS, Setup, WrongAnswer, setup_of
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import SETTINGS, Setup, WrongAnswer, setup_of
 
 
 class WithLoaders(toy.Toy):

@@ -15,12 +15,12 @@ import toy
 from conftest import environment
 
 from nnhp_torch.callbacks import RestoreBestWeights
-from nnhp_torch.core import trial as identity
-from nnhp_torch.core.keeping import claim
-from nnhp_torch.run.recorder import Recorder
+from nnhp_torch.core.ledger.checkpoints import claim
+from nnhp_torch.core.spec import trial as identity
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.saving import AtomicCheckpointIO
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.trial.recorder import Recorder
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
@@ -232,10 +232,10 @@ DIES_WHILE_SAVING = """
 import os, signal, sys
 import toy, torch
 from conftest import TinyConfig
-from nnhp_torch.core.grid import Sweep
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.saving import AtomicCheckpointIO
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO
+from nnhp_torch.run.trial.run_trial import run_trial
 
 save, saves = torch.save, []
 

@@ -11,11 +11,11 @@ from conftest import LONG
 from forked import quick_workers
 
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.local import Workers
+from nnhp_torch.run.launch.local import Workers
 from nnhp_torch.run.runtime import Runtime
 
 

@@ -8,9 +8,9 @@ import toy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnhp_torch.run.answer import Setup
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import Setup
 
 
 def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None):

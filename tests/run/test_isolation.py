@@ -11,10 +11,10 @@ import pytest
 import torch
 import toy
 
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.isolation import environment_of_one, isolated
-from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 
 

@@ -15,13 +15,13 @@ import torch
 from conftest import LONG, environment
 
 from nnhp_torch.core.errors import PreparationError
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run import local as launchers
-from nnhp_torch.run.local import InProcess, Workers, cores
+from nnhp_torch.run.launch import local as launchers
+from nnhp_torch.run.launch.local import InProcess, Workers, cores
+from nnhp_torch.run.launch.worker import get_ready
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.worker import get_ready
 
 
 def run(sweep, store, launcher, build="toy:build", **kwargs):
@@ -227,9 +227,9 @@ def test_a_worker_that_is_ready_collects_garbage_again(monkeypatch):
 
 PARENT = """
 import sys
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.run.local import Workers
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.launch.local import Workers
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.core.sweeper import Sweeper
 from conftest import TinyConfig

@@ -7,8 +7,8 @@ import toy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 
-from nnhp_torch.run.logger import pairs, tag
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.tensorboard import pairs, tag
 
 
 def _events(folder):

@@ -15,14 +15,14 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, OneCycleLR, Re
 from torch.utils.data import DataLoader
 
 from nnhp_torch import GaussianNoise, RestoreBestWeights
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.checkpoints import CheckpointPruning, winner_checkpoint
-from nnhp_torch.run.answer import Setup
-from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.keep import CheckpointPruning, winner_checkpoint
+from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.setup import Setup
 
 SWEEP = Sweep("tiny", TinyConfig(), {"lr": [0.1]}, build="toy:build")
 
@@ -314,7 +314,7 @@ def test_another_trials_checkpoint_is_none_to_go_on_from(change, tmp_path):
 
 def test_a_changed_source_starts_over(tmp_path, monkeypatch):
     run(tmp_path, made(), 3)
-    monkeypatch.setattr("nnhp_torch.core.shorter._changed", lambda sources: "the source of mine has changed")
+    monkeypatch.setattr("nnhp_torch.core.ledger.shorter._changed", lambda sources: "the source of mine has changed")
     longer = run(tmp_path, made(), 5)
     assert longer.trained == [1, 2, 3, 4, 5]
     assert longer.outcome.remarks == [

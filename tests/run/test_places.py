@@ -15,9 +15,9 @@ from conftest import TinyConfig
 from test_resumption import LOADERS, Data, Module, Noisy, check, loader, run
 from torch.utils.data import Subset
 
-from nnhp_torch.run.answer import Setup
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import Setup
 
 
 class Order:
@@ -309,6 +309,6 @@ def test_a_module_and_a_callback_that_count_in_plain_attributes_go_on_counting(t
 
 
 def toy_trial():
-    from nnhp_torch.core.grid import Sweep
+    from nnhp_torch.core.spec.grid import Sweep
 
     return Sweep("places", TinyConfig(), {"lr": [0.1]}, build=toy.build).trials()[0]

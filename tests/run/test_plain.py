@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnhp_torch.run.plain import is_plain, pack, unpack
+from nnhp_torch.run.resume.plain import is_plain, pack, unpack
 
 STATES = [
     random.Random(1).getstate(),

@@ -10,11 +10,11 @@ from conftest import TinyConfig, environment
 
 from nnhp_torch.cli import main as cli
 from nnhp_torch.core.errors import PreparationError, WrongUsage
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.roles import SweepCallback
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run import request
-from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.launch import request
+from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 from sweeps.dropout import SWEEP
 
@@ -43,7 +43,7 @@ def cluster():
 @pytest.fixture(scope="module")
 def connection(cluster):
     """A connection that is there already: tests that share it share the nodes' processes, too."""
-    from nnhp_torch.run.cluster import connected
+    from nnhp_torch.run.launch.ray_head import connected
 
     with connected(cluster.address):
         yield
@@ -54,7 +54,7 @@ def run(sweep, store, launch, callbacks=()):
 
 
 def on_ray(cluster, folder, build="toy:build", **settings):
-    from nnhp_torch.run.ray import RayTasks
+    from nnhp_torch.run.launch.on_ray import RayTasks
 
     return RayTasks(build, Runtime(str(folder), accelerator="cpu"), cluster.address, **settings)
 
@@ -188,8 +188,9 @@ import sys
 import time
 from conftest import TinyConfig
 from nnhp_torch.cli.main import main
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.run import cluster, ray
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.launch import ray_head as cluster
+from nnhp_torch.run.launch import on_ray as ray
 
 cluster.PATIENCE = 4
 
@@ -290,5 +291,5 @@ def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys
 
 
 def test_the_local_launcher_imports_no_ray():
-    check = "import sys, sweeps.dropout, nnhp_torch.run.local; sys.exit('ray' in sys.modules)"
+    check = "import sys, sweeps.dropout, nnhp_torch.run.launch.local; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0

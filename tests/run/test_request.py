@@ -5,9 +5,9 @@ import typing
 
 import pytest
 
-from nnhp_torch.core import status
-from nnhp_torch.core.grid import MOST_TRIALS
-from nnhp_torch.run.request import Request
+from nnhp_torch.core.spec import status
+from nnhp_torch.core.spec.grid import MOST_TRIALS
+from nnhp_torch.run.launch.request import Request
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_short_precision_is_trainers_full_one():
 
 
 def test_jobs_are_as_many_as_the_cores_have_threads_for(monkeypatch):
-    monkeypatch.setattr("nnhp_torch.run.request.cores", lambda: 8)
+    monkeypatch.setattr("nnhp_torch.run.launch.request.cores", lambda: 8)
     assert [Request(threads=threads).workers for threads in (1, 3, 16)] == [8, 2, 1]
     assert Request(devices=[0, 1]).workers == 4
     assert Request(jobs=0).workers == 0

@@ -21,11 +21,11 @@ from torch.utils.data import (
 )
 from torchmetrics import MaxMetric
 
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.run.answer import Setup
-from nnhp_torch.run.randomness import random_state, set_random_state
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.resume.randomness import random_state, set_random_state
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import Setup
 
 TRIAL = Sweep("loaders", TinyConfig(), {"lr": [0.1]}, build="toy:build").trials()[0]
 
@@ -392,5 +392,5 @@ def test_a_trial_that_must_start_over_says_why(tmp_path):
         run(tmp_path, LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
     (note,) = run(tmp_path, LOADERS["shuffle"]).notes
     assert note == (
-        "started over: its checkpoint cannot be read (nnhp_torch.core.trial.Trial in it would have to be executed)"
+        "started over: its checkpoint cannot be read (nnhp_torch.core.spec.trial.Trial in it would have to be executed)"
     )

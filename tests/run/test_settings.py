@@ -5,9 +5,9 @@ import toy
 from lightning.pytorch.callbacks import EarlyStopping
 from test_resumption import LOADERS, TRIAL, Data, Module, loader, run
 
-from nnhp_torch.run.answer import Setup
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import Setup
 
 SETTINGS = [
     {"gradient_clip_val": 0.1},

@@ -13,18 +13,18 @@ from conftest import LONG, TinyConfig, environment
 from forked import Script
 
 from nnhp_torch.cli import main as cli
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.local import InProcess
+from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.runtime import Runtime
 
 SCRIPT = """
 import sys, time
 from conftest import TinyConfig
 from nnhp_torch.cli.main import main
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.report.pictures import FigureReport
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.report.figure.callback import FigureReport
 
 def tidy_up_long(self, outcome):
     print("tidying up", flush=True)

@@ -14,12 +14,12 @@ import torch
 import toy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nnhp_torch.core.objective import Objective
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.run.answer import Setup
-from nnhp_torch.run.randomness import seed_all
-from nnhp_torch.run.recorder import Recorder
-from nnhp_torch.run.trial import run_trial
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.run.resume.randomness import seed_all
+from nnhp_torch.run.trial.recorder import Recorder
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import Setup
 
 
 def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime):
@@ -221,7 +221,7 @@ def test_a_loss_that_is_not_finite_makes_a_diverged_trial_that_names_the_epoch(w
 def test_the_articles_network_diverges_at_an_absurd_learning_rate_though_its_accuracy_is_finite(runtime):
     from nnhp_torch.article.config import TrialConfig
     from nnhp_torch.article.experiment import build
-    from nnhp_torch.core.grid import Sweep
+    from nnhp_torch.core.spec.grid import Sweep
 
     trial = Sweep("absurd", TrialConfig(max_epochs=5), {"lr": [1e30]}, build=build).trials()[0]
     result = run_trial(trial, build, runtime)

@@ -10,8 +10,8 @@ from conftest import TinyConfig, completed
 
 import nnhp_torch
 from nnhp_torch import Range, ResultStore, Search, SweepCallback
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
 from nnhp_torch.search.confirmation import confirmation
 
 SEARCH = Search(

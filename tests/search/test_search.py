@@ -13,12 +13,12 @@ from conftest import LONG, FakeLaunch, TinyConfig, completed, environment
 from forked import Script
 
 import nnhp_torch
-from nnhp_torch.core.grid import Sweep
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import cells, winner
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.local import InProcess, Workers
+from nnhp_torch.run.launch.local import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.search import request
 from nnhp_torch.search.chooser import OptunaChooser

@@ -7,8 +7,8 @@ import pytest
 from conftest import FakeLaunch, completed
 from rich.console import Console
 
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.summary import Cell, cells
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.summary import Cell, cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.table import TableReport
 from sweeps import (

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from report import Line, heading, table
 
-from nnhp_torch.core.ledger import ResultStore
-from nnhp_torch.core.recorded import recorded
-from nnhp_torch.core.summary import Cell
-from nnhp_torch.core.verdict import verdicts
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.stats.from_ledger import recorded
+from nnhp_torch.core.stats.summary import Cell
+from nnhp_torch.core.stats.verdict import verdicts
 from sweeps import reference
 from sweeps._article import CLAIMS, FIRST_PAGE, PRINTED, claims_table
 from sweeps._base import CHAIN, OTHERS

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnhp_torch.core.objective import Objective
+from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.report.style import WORDS
 
 if TYPE_CHECKING:
-    from nnhp_torch.core.plan import Plan
-    from nnhp_torch.core.summary import Cell
+    from nnhp_torch.core.spec.plan import Plan
+    from nnhp_torch.core.stats.summary import Cell
 
 DECADE = 10.0
 STEPS = (1, 2, 5, 10)  # between an axis's numbers, times a power of ten
@@ -82,7 +82,7 @@ def axis_of(objective: Objective, values: Iterable[float]) -> Axis:
 
 def axis_of_curves(sweep: Plan, gathered: Sequence[Cell]) -> Axis:
     """The axis of the figure: of an accuracy the same in every sweep, with what guessing reaches if that is known."""
-    from nnhp_torch.report.scale import Scale  # and NumPy with it, which --help need not wait for
+    from nnhp_torch.report.axis import Scale  # and NumPy with it, which --help need not wait for
 
     scale = Scale.of(sweep, gathered)
     return Axis(scale.low, scale.high, scale.log, scale.error, scale.label, scale.guessing)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from nnhp_torch.core.files import replacing
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.roles import SweepCallback
-from nnhp_torch.core.summary import twin
-from nnhp_torch.core.trial import Trial
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.summary import twin
 from nnhp_torch.report.page.axis import axis_of
 from nnhp_torch.report.page.document import document
 from nnhp_torch.report.page.markup import Html, tag

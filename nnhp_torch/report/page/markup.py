@@ -6,7 +6,7 @@ import re
 from html import escape
 from typing import Any
 
-from nnhp_torch.core.names import visible
+from nnhp_torch.core.spec.names import visible
 
 VOID = ("meta", "link", "br")  # elements that have no end
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.summary import Cell, cells, ranking, winner
-from nnhp_torch.core.verdict import Verdict, verdicts
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.stats.summary import Cell, cells, ranking, winner
+from nnhp_torch.core.stats.verdict import Verdict, verdicts
 from nnhp_torch.report.style import CELLS
 
 SHOWN = 300  # cells of a page; of more the best

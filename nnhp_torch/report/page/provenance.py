@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nnhp_torch.core.names import text
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.result import TrialResult
-from nnhp_torch.core.trial import defaults
+from nnhp_torch.core.spec.names import text
+from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.progress import count
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from nnhp_torch.core.summary import repeated, twin
+from nnhp_torch.core.stats.summary import repeated, twin
 from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import axis_of_curves

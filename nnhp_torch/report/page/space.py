@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nnhp_torch.core.names import text
+from nnhp_torch.core.spec.names import text
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import DECADE, Axis, axis_of
 from nnhp_torch.report.page.markup import Html, tag
@@ -14,7 +14,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import scroll
 
 if TYPE_CHECKING:
-    from nnhp_torch.core.summary import Cell
+    from nnhp_torch.core.stats.summary import Cell
 
 LEAST = 2  # values of an axis from which on it has a place in a heat map
 MOST = 24  # columns of a heat map

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from nnhp_torch.core.plan import Plan
-from nnhp_torch.core.summary import Cell, of_training
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.stats.summary import Cell, of_training
 from nnhp_torch.report.columns import LESS, better, columns
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.axis import Axis, axis_of

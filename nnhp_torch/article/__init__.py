@@ -1,0 +1,1 @@
+"""The article's network and training as one configuration, and its code as printed."""

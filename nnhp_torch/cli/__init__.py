@@ -1,0 +1,1 @@
+"""The command line that all sweeps share, and the same from Python."""

@@ -1,0 +1,1 @@
+"""What has been: results, the file that holds them, and the checkpoints that were kept."""

@@ -1,0 +1,96 @@
+"""Where a trial keeps its checkpoints, and whose those are that lie there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from nnhp_torch.core.ledger.files import replacing
+
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+TRAINED = "trained.ckpt"  # as the last epoch has left it, if something acts at the training's end
+OWNER = "trial.json"  # Trial.identity, so that nobody needs torch to know whose checkpoints these are
+
+Identity = Mapping[str, str]
+
+
+def checkpoint_folder(folder: str | os.PathLike[str], trial: str) -> Path:
+    """The folder of a trial's checkpoints.
+
+    Args:
+        folder: the sweep's.
+        trial: its name.
+    """
+    return Path(folder) / trial / "checkpoints"
+
+
+def owner(folder: Path) -> dict[str, str]:
+    """The identity of the trial whose checkpoints these are; empty if nothing says so."""
+    try:
+        found = json.loads((folder / OWNER).read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def kept(folder: Path, identity: Identity) -> Path | None:
+    """Where a trial's last checkpoint is: in its folder, or in the one that another trial has set aside since.
+
+    Returns:
+        The folder; None if it was not kept.
+    """
+    aside = f"{folder.name}-{identity['key'][:8]}"
+    folders = (folder, *sorted(folder.parent.glob(f"{aside}*")))
+    return next((found for found in folders if owner(found) == identity and (found / LAST).is_file()), None)
+
+
+def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
+    """Makes a folder of checkpoints this trial's own. What another trial has left there is renamed, never overwritten.
+
+    Args:
+        foreign: whether the checkpoints are known to be another's, whatever the folder says.
+
+    Returns:
+        What was renamed, in a sentence; empty if nothing was.
+    """
+    note = ""
+    known = owner(folder)
+    if (foreign or known != identity) and any(folder.glob("*.ckpt")):
+        key = known.get("key", "")
+        whose = f"of the trial with key {key}" if _is_key(key) else "that do not say whose they are"
+        aside = folder.with_name(f"{folder.name}-{key[:8] if _is_key(key) else 'unknown'}")
+        while os.path.lexists(aside):
+            aside = aside.with_name(f"{aside.name}+")
+        folder.rename(aside)
+        note = f"began anew: checkpoints {whose} lay here, they are in {aside.name} now"
+    folder.mkdir(parents=True, exist_ok=True)
+    if owner(folder) != identity:
+        with replacing(folder / OWNER) as written:
+            written.write_text(json.dumps(identity) + "\n")
+    return note
+
+
+def remove(folder: Path, checkpoints: Path, identity: Identity, *, names: tuple[str, ...] = (LAST, BEST)) -> None:
+    """Removes a trial's own checkpoints; another trial's stay, and so does whatever else lies beside them.
+
+    Args:
+        folder: the sweep's; what a symbolic link has put outside of it is left alone.
+        names: those to remove. With the last of them goes what says whose they were.
+    """
+    if checkpoints.resolve() != folder.resolve() / checkpoints.relative_to(folder) or owner(checkpoints) != identity:
+        return
+    for name in (*names, TRAINED) if LAST in names else names:
+        (checkpoints / name).unlink(missing_ok=True)
+        (checkpoints / f".{name}.tmp").unlink(missing_ok=True)  # left by a kill
+    if not any(checkpoints.glob("*.ckpt")):
+        (checkpoints / OWNER).unlink(missing_ok=True)
+        if not any(checkpoints.iterdir()):
+            checkpoints.rmdir()
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and re.fullmatch(r"[0-9a-f]{16}", key) is not None

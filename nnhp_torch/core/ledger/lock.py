@@ -1,0 +1,57 @@
+"""One process at a time in a sweep's folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger.files import must_be_file, read_only
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Keeps other sweeps out of a folder, which is made; the lock dies with its process, however that ends.
+
+    Yields:
+        Whether nothing can be written there: nobody needs to be kept out of a folder in which nothing changes.
+
+    Raises:
+        LedgerError: another process has it; the message names that process.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder: within it the lock would move when the folder is renamed, and a second one be made.
+    holder = folder.with_name(f".{folder.name}.running")
+    path = folder.with_name(f".{folder.name}.lock")
+    must_be_file(holder, path)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LedgerError(f"{folder} is in use by {_who(holder)}; wait for it, or give another --log_dir") from None
+    except OSError as error:
+        if not read_only(error):
+            raise
+        yield True
+        return
+    try:
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")
+        folder.mkdir(exist_ok=True)
+        yield not os.access(folder, os.W_OK)
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _who(holder: Path) -> str:
+    try:
+        return holder.read_text().strip()
+    except FileNotFoundError:
+        return "another process"

@@ -1,0 +1,168 @@
+"""A trial's result: its record, and how that is written in a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnhp_torch.core.ledger import fields
+from nnhp_torch.core.spec.objective import Mode, Objective, standing
+from nnhp_torch.core.spec.status import SETTLED, Status
+from nnhp_torch.core.spec.trial import Trial
+
+SCHEMA = 3  # 1 had no notes and no build, 2 no trained
+METRICS = ("history", "test", "trained")  # the fields that hold metrics
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """The record of one trial.
+
+    Args:
+        key: the trial's identity (Trial.key).
+        sweep, name: where it belongs and what it is called.
+        config: every setting; cell: the swept ones.
+        status: `completed`, `pruned` (ended early by a callback that saw no promise in it) and `diverged` are results,
+            of which only the first is ranked; `failed` and `interrupted` trials run again.
+        reason: for anything but `completed`, why.
+        history: metric → its value after each epoch (NaN if it was not finite).
+        test: metrics of the test images, scored once with the final weights.
+        trained: of the training images, scored likewise if the build asks for it; empty otherwise.
+        seconds: wall time of the trial; fit_seconds: of training and validation alone.
+        started: ISO 8601, UTC. versions, hardware: what it was made with.
+        build: who made it: name (of the build), config (the configuration's class), sources (module → digest), trainer
+            (settings) and data (file → checksum) if there are any; empty if it was made before that was recorded.
+        notes: what a reader must know of it: that it started over, that it may differ from an uninterrupted run.
+
+    Example:
+        >>> result = outcome.ordered[0]
+        >>> result.status, result.config["lr"], result.final("val_accuracy")
+        ('completed', 0.1, 0.93)
+    """
+
+    key: str
+    sweep: str
+    name: str
+    config: Mapping[str, Any]
+    cell: Mapping[str, Any]
+    status: Status
+    reason: str = ""
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    test: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    fit_seconds: float = 0.0
+    started: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = field(default_factory=list)
+    build: Mapping[str, Any] = field(default_factory=dict)
+    trained: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trial: Trial, status: Status, reason: str = "", **rest: Any) -> TrialResult:
+        """The record of a trial, with `rest` of the fields if there is more to tell than how it ended."""
+        return cls(
+            key=trial.key,
+            sweep=trial.sweep,
+            name=trial.name,
+            config=vars(trial.config),
+            cell=dict(trial.cell),
+            status=status,
+            reason=reason,
+            **{"build": made_by(trial), **rest},
+        )
+
+    @property
+    def error(self) -> str:
+        """The last line of the reason: of a traceback, the error itself."""
+        lines = self.reason.strip().splitlines()
+        return lines[-1] if lines else ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to run."""
+        return self.status in SETTLED
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were trained to their end."""
+        return max((len(values) for values in self.history.values()), default=0)
+
+    def curve(self, metric: str) -> Sequence[float]:
+        """The metric after each epoch, of the first loader if there are several; empty if there is none.
+
+        Example:
+            >>> outcome.ordered[0].curve("val_accuracy")
+            [0.5, 0.9400000000000001, 0.93]
+        """
+        return self.history.get(standing(metric, self.history), ())
+
+    def final(self, metric: str) -> float:
+        """The metric with the final weights, NaN if there is none."""
+        once = {**self.test, **self.trained}
+        values = self.curve(metric) or [once.get(standing(metric, once), math.nan)]
+        return values[-1]
+
+    def best(self, metric: str, mode: Mode | None = None) -> tuple[float, int]:
+        """Return the best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) if there is none.
+
+        Args:
+            mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
+
+        Raises:
+            ValueError: the name does not tell.
+
+        Example:
+            >>> outcome.ordered[0].best("val_accuracy")
+            (0.9400000000000001, 2)
+        """
+        return Objective.of(metric, mode).best(self.curve(metric))
+
+    def to_json(self) -> str:
+        """One line; what is not finite becomes null, because JSON knows no NaN."""
+        record = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        for part in METRICS:
+            record[part] = {name: _finite_or_none(value) for name, value in record[part].items()}
+        return json.dumps(record, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> TrialResult:
+        """Raises ValueError if the line is no record that this version can read."""
+        record = json.loads(line)
+        if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
+            raise ValueError("not a trial's record")
+        if record.pop("schema") > SCHEMA:
+            raise ValueError("written by a newer version of nnhp_torch")
+        known = {f.name for f in dataclasses.fields(cls)}
+        if set(record) - known or not {"key", "sweep", "name", "config", "cell", "status"} <= set(record):
+            raise ValueError("not a trial's record")
+        fields.check(record)
+        for part in METRICS:
+            record[part] = {name: _none_to_nan(value) for name, value in record.get(part, {}).items()}
+        return cls(**record)
+
+
+def _finite_or_none(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_finite_or_none(v) for v in value]
+    return value if math.isfinite(value) else None
+
+
+def _none_to_nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_none_to_nan(v) for v in value]
+    return math.nan if value is None else value
+
+
+def made_by(trial: Trial) -> dict[str, Any]:
+    """The maker in a record before the source is known; empty if the trial does not name it."""
+    return {"name": trial.build, "config": trial.identity["config"], "sources": {}} if trial.build else {}
+
+
+def logged(results: Iterable[TrialResult]) -> set[str]:
+    """The metrics that some result has."""
+    return {name for result in results for part in METRICS for name in getattr(result, part)}

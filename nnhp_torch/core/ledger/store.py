@@ -1,0 +1,168 @@
+"""The append-only ledger that keeps what trials give."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger.files import cut_torn_line, must_be_file
+from nnhp_torch.core.ledger.lock import locked
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.provenance import recorded_maker
+from nnhp_torch.core.spec.trial import Trial, defaults
+
+REPORTS = ("results.csv", "figure.png", "report.html")
+
+
+class ResultStore:
+    """A sweep's folder and the ledger `results.jsonl` in it; the latest record of a key counts.
+
+    Args:
+        folder: made when the first record is written.
+
+    Example:
+        >>> store = ResultStore("lightning_logs/rates")
+        >>> store.results()
+        {}
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / "results.jsonl"
+        self.others: set[str] = set()
+        self.lines: dict[str, int] = {}  # key → where its latest record was read
+        self.read_only = False  # whether lock() has found that nothing can be written
+        self.log = self.folder / "workers.log"  # what worker processes print, and the tracebacks of failed trials
+
+    def results(self, maker: tuple[str, str] | None = None) -> dict[str, TrialResult]:
+        """Key → its latest record, in the order of first appearance.
+
+        Args:
+            maker: build and configuration's class, by name (origin.maker); what others have made is left out, and its
+                keys are in `others`. Default: everything is read.
+
+        A last line without its end was torn by a crash: it is left out, with a warning, and cut off by the
+        next append. Raises LedgerError for any other damage, and touches nothing.
+        """
+        results: dict[str, TrialResult] = {}
+        self.lines, self.others = {}, set()
+        must_be_file(self.path)
+        try:
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return results
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                warnings.warn(f"{self.path}: the last line is torn (a crash?); its trial will run again", stacklevel=2)
+                break
+            try:
+                result = TrialResult.from_json(line.decode())
+            except (ValueError, RecursionError) as error:
+                raise self._damage(number, error) from error
+            if maker and result.build and recorded_maker(result.build) != maker:
+                self.others |= {result.key} if result.settled else set()
+                continue
+            results[result.key] = result
+            self.lines[result.key] = number
+        return results
+
+    def refuse(self, key: str, why: str) -> LedgerError:
+        """The error that names the line of a key's latest record, as results() has read it."""
+        return self._damage(self.lines[key], why)
+
+    def _damage(self, number: int, why: object) -> LedgerError:
+        return LedgerError(
+            f"{self.path}, line {number}: {why}. Nothing was changed: mend the line, or start anew with --fresh."
+        )
+
+    def append(self, result: TrialResult) -> None:
+        """Adds a record and waits until it is on the disk; a write that fails leaves the ledger as it was."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = result.to_json().encode() + b"\n"
+        with open(self.path, "ab+", buffering=0) as file:  # a buffer would be written again when it closes
+            end = cut_torn_line(file)
+            try:
+                while line:
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other sweeps out of the folder.
+
+        Raises:
+            LedgerError: another process has it, or what is no file lies there under the name of one.
+        """
+        must_be_file(self.path, *(self.folder / name for name in REPORTS))
+        with locked(self.folder) as self.read_only:
+            yield
+
+    def set_aside(self) -> Path | None:
+        """Renames the folder, whatever it holds, so that a sweep starts anew and nothing is lost.
+
+        Returns:
+            The new name; None if there was nothing in the folder.
+
+        Raises:
+            LedgerError: a sweep is running in it.
+
+        Example:
+            >>> aside = ResultStore("lightning_logs/rates").set_aside()  # such as lightning_logs/rates.20261128-201500
+        """
+        if not self.folder.exists():
+            return None
+        with self.lock():  # never from under a sweep that is running
+            if all(path.name in (".lock", ".running") for path in self.folder.iterdir()):  # of earlier versions
+                return None
+            aside = self.folder.with_name(f"{self.folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+            while os.path.lexists(aside):
+                aside = aside.with_name(aside.name + "+")
+            self.folder.rename(aside)
+        return aside
+
+
+def known_results(
+    store: ResultStore, known: Mapping[str, TrialResult], trials: Iterable[Trial]
+) -> dict[str, TrialResult]:
+    """Those results that are these trials'. What they are called is the trials' to say, never the ledger's.
+
+    Raises:
+        LedgerError: a record does not agree with the trial of its key.
+    """
+    results = {}
+    for trial in trials:
+        if (result := known.get(trial.key)) is None:
+            continue
+        if why := disagreement(trial, result):
+            raise store.refuse(trial.key, why)
+        results[trial.key] = replace(result, name=trial.name, cell=dict(trial.cell))
+    return results
+
+
+def disagreement(trial: Trial, result: TrialResult) -> str:
+    """Why a record cannot be the trial's of its key; empty if it can.
+
+    Its name and its cell may be others: they depend on the sweep's axes and base, as the key does not.
+    """
+    if result.sweep != trial.sweep:
+        return f"it is of the sweep {result.sweep!r}, not of {trial.sweep!r}"
+    settings = json.loads(json.dumps(vars(trial.config)))
+    usual = json.loads(json.dumps(defaults(trial.config)))
+    for name, value in settings.items():  # what a configuration has gained since then stood at its default
+        if result.config.get(name, usual.get(name)) != value:
+            return f"its config has another {name} than the trial of its key (has a default changed?)"
+    recorded = {**settings, **result.config}
+    for name, value in result.cell.items():
+        if name in recorded and recorded[name] != value:
+            return f"its cell has another {name} than its config"
+    return ""

@@ -1,0 +1,1 @@
+"""What a sweep is: base, axes, trials, their keys and names."""

@@ -1,0 +1,126 @@
+"""A sweep: a base configuration, the axes that vary, and the ordered list of trials they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnhp_torch.core.spec.names import file_name
+from nnhp_torch.core.spec.plan import Plan, Primitive, change, check_config, check_values, plain
+from nnhp_torch.core.spec.provenance import name_of
+from nnhp_torch.core.spec.trial import Trial, defaults, departures
+
+MOST_TRIALS = 100_000
+
+
+@dataclass(frozen=True)
+class Sweep(Plan):
+    """A grid over some fields of a configuration.
+
+    Args:
+        name, base, build, about, monitor, mode, verdict, environment, matters: those of a Plan.
+        axes: field name → values to try; several axes make their product, the last one varying fastest.
+        replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
+        declared: the base from which a folder's name says what departs; `dataclasses.replace(sweep, base=…)` keeps it,
+            as does the command line. Default: base.
+
+    Raises:
+        ValueError: an axis or a replicate is unknown, empty, repeats a value, is both, or holds a value that the
+            configuration or the ledger refuses; or the monitor's name does not tell its direction.
+
+    Example:
+        >>> sweep = Sweep("rates", Settings(), {"lr": [0.1, 0.01]}, build, monitor="val_loss")
+        >>> [trial.label for trial in sweep.trials(seeds=[1])]
+        ['lr=0.1', 'lr=0.01']
+    """
+
+    axes: Mapping[str, Sequence[Primitive]]
+    replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict)
+    declared: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, values in self.axes.items():
+            check_values("axis", name, values)
+        replicates = {name: plain(values) for name, values in self.replicates.items()}
+        object.__setattr__(self, "replicates", replicates)
+        self.check_names("replicate", replicates)
+        for name, values in replicates.items():
+            check_values("replicate", name, values)
+            if name in self.axes:
+                raise ValueError(f"{name} is an axis and a replicate: its values are cells, or they repeat each cell")
+        check_count(self.size)
+        if self.declared is None:
+            object.__setattr__(self, "declared", self.base)
+        for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
+            check_config(change(self.base, cell))
+        for replicate in _product(self.replicates):
+            check_config(change(self.base, replicate))
+        check_config(self.base)
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return math.prod(map(len, self.axes.values()))
+
+    def cells(self) -> Iterator[dict[str, Primitive]]:
+        """The swept values of each cell, in order.
+
+        Example:
+            >>> list(SWEEP.cells())
+            [{'lr': 0.1}, {'lr': 0.01}, {'lr': 0.001}]
+        """
+        yield from _product(self.axes)
+
+    def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
+        """One trial per seed, replicate and cell: the whole grid for the first replicate, and seed, before the next.
+
+        Args:
+            seeds: default: the base's own seed.
+            precision: Trainer's precision, in full.
+            threads: CPU threads per trial.
+
+        Example:
+            >>> [(trial.config.seed, trial.label) for trial in SWEEP.trials(seeds=[1, 2])][2:4]
+            [(1, 'lr=0.001'), (2, 'lr=0.1')]
+        """
+        trials = []
+        chosen = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)
+        check_count(len(chosen) * math.prod(map(len, self.replicates.values())) * self.size)
+        for seed, replicate, cell in itertools.product(chosen, _product(self.replicates), self.cells()):
+            config = change(self.base, {**cell, **replicate, "seed": seed})
+            trial = Trial(
+                sweep=self.name,
+                config=config,
+                cell=cell,
+                precision=precision,
+                threads=threads,
+                build=name_of(self.build),
+                replicate=replicate,
+            )
+            trials.append(dataclasses.replace(trial, name=self._name(trial)))
+        return trials
+
+    def _name(self, trial: Trial) -> str:
+        """The cell, and what departs from the sweep as it was declared; a function of the trial alone."""
+        changed = departures(trial.config, change(self.declared, trial.cell))
+        for name, value, usual in (("precision", trial.precision, "32-true"), ("threads", trial.threads, 1)):
+            if value != usual:  # the configuration may have a field of the same name
+                changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value
+        return file_name({**trial.cell, **changed}, defaults(self.base), trial.key)
+
+
+def _product(values: Mapping[str, Sequence[Primitive]]) -> Iterator[dict[str, Primitive]]:
+    """Every combination of the fields' values, the last field varying fastest."""
+    for combined in itertools.product(*values.values()):
+        yield dict(zip(values, combined, strict=True))
+
+
+def check_count(trials: int) -> None:
+    """Raises ValueError if there are more trials than a sweep can hold in memory."""
+    if trials > MOST_TRIALS:
+        raise ValueError(f"that would be {trials} trials, and a sweep has at most {MOST_TRIALS}")

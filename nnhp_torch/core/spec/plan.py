@@ -1,0 +1,177 @@
+"""The base of sweeps and searches: a base configuration, the axes that vary, and the metric that ranks the cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar
+
+from nnhp_torch.core.spec.objective import Mode, Objective
+from nnhp_torch.core.stats.interim import FIRST
+
+MATTERS = 0.001  # a tenth of a point, of an accuracy
+
+Primitive = str | int | float | bool | None | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A base, the axes that vary over it, and the metric that ranks the cells; Sweep and Search are its two kinds.
+
+    Args:
+        name: folder under `log_dir`, and the first word of every report.
+        base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
+        axes: field name → what is tried of it.
+        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)` or a Setup, or its name as
+            `"package.module:function"`, which spares the parent process the import.
+        about: what the sweep is about, for `--help`.
+        monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
+        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
+        verdict: sentence about the cells (nnhp_torch.core.stats.summary.Cell, in grid order), once all have ended.
+        matters: the smallest difference of the monitor that matters, by which cells are as good as the best; default:
+            a tenth of a point of an accuracy (0.001); for other metrics none, and then no cell is called as good.
+        max_seeds: of a race (`--seeds auto`), how many seeds a cell has at most, which says when it is looked at.
+            Default: it is no race.
+        shows: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
+        environment: flag → variable that the trials read in their environment, also on another machine:
+            `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
+        then: what to do next, said at the end.
+
+    Raises:
+        ValueError: an axis is unknown; the monitor's name does not tell its direction; `matters` is not above 0; or
+            `max_seeds` is not more than those that every cell of a race gets; `shows` is a text; or the base's seed is
+            no whole number of at least 0.
+    """
+
+    drawn: ClassVar[bool] = False  # whether cells are drawn while it runs, each with one seed
+    runner: ClassVar[Callable[..., Any]]  # what `run` calls; nnhp_torch/__init__ gives it
+
+    name: str
+    base: Any
+    axes: Mapping[str, Any]
+    build: str | Callable[[Any], Any]
+    about: str = ""
+    monitor: str = "val_accuracy"
+    mode: Mode | None = None
+    verdict: Callable[[Sequence[Any]], str] | None = None
+    matters: float | None = field(default=None, kw_only=True)
+    max_seeds: int | None = field(default=None, kw_only=True)
+    shows: Sequence[str] = field(default=(), kw_only=True)
+    environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    then: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
+            raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
+        names = list(vars(self.base))
+        for needed in ("seed", "max_epochs"):
+            if needed not in names:
+                raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
+        seed = self.base.seed
+        if seed is not None and (type(seed) is not int or seed < 0):
+            raise ValueError(f"seed must be a whole number of at least 0, from which --seeds counts, not {seed!r}")
+        if not self.axes:
+            raise ValueError(f"sweep {self.name!r} has no axis: name at least one of {', '.join(names)}")
+        object.__setattr__(self, "axes", {axis: plain(values) for axis, values in self.axes.items()})
+        self.check_names("axis", self.axes)
+        Objective.of(self.monitor, self.mode)
+        check_matters(self.matters)
+        check_max_seeds(self.max_seeds)
+        if isinstance(self.shows, str):
+            raise ValueError(f"shows must be a list of metrics, such as [{self.shows!r}], not {self.shows!r}")
+
+    def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
+        for name in values:
+            if not hasattr(self.base, name):
+                raise ValueError(f"no setting is called {name!r}; there are {', '.join(vars(self.base))}")
+            if name == "seed":
+                raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
+
+    def run(self, *, callbacks: Sequence[Any] = (), **asked: Any) -> Any:
+        """Runs it from Python or a notebook, as the command line would; what the ledger has is not run again.
+
+        Progress is printed. Ctrl-C, or the notebook's stop button, leaves what is finished. Functions and classes of a
+        notebook run in this process, because workers cannot import them, and that is said.
+
+        Args:
+            callbacks: SweepCallbacks of your own.
+            asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
+                `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.launch.request.Request).
+
+        Returns:
+            The Outcome: `.table()`, `.figure()`, `.frame()`, and `.best` with `.settings`, `.load()` and
+            `.save_config(path)` (nnhp_torch.cli.python.Finished).
+
+        Raises:
+            TypeError, ValueError: an argument is unknown, or its value makes no sense; nothing was done.
+            SweepError: the data cannot be had, the ledger is damaged, another process is using it.
+
+        Example:
+            >>> outcome = SWEEP.run(seeds=3, jobs=2)
+            >>> print(outcome.table())
+        """
+        return self.runner(callbacks, asked)
+
+    @property
+    def objective(self) -> Objective:
+        """The metric that ranks the cells, and its direction."""
+        return Objective.of(self.monitor, self.mode)
+
+    @property
+    def smallest_difference(self) -> float | None:
+        """The smallest difference of the monitor that matters; None if nobody has said one."""
+        return MATTERS if self.matters is None and self.objective.is_accuracy else self.matters
+
+
+def check_matters(matters: float | None) -> None:
+    """Raises ValueError if that is no difference that could matter."""
+    if matters is not None and not 0 < matters < math.inf:
+        raise ValueError(f"matters must be a difference above 0, such as 0.002, not {matters}")
+
+
+def check_max_seeds(most: Any) -> None:
+    """Raises ValueError if a race with so many seeds at most would be none."""
+    if most is not None and (type(most) is not int or most <= FIRST):
+        raise ValueError(f"max_seeds must be more than the {FIRST} seeds that every cell gets, not {most}")
+
+
+def check_values(kind: str, name: str, values: Any) -> None:
+    """Raises ValueError if an axis or a replicate is no list of different values."""
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ValueError(f"{kind} {name} needs a list with at least one value, not {values!r}")
+    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    if repeated:
+        raise ValueError(f"{kind} {name} has {repeated[0]!r} twice")
+
+
+def check_config(config: Any) -> None:
+    """Raises ValueError if a value of a configuration cannot be written to the ledger, or no epoch can be trained."""
+    for name, value in vars(config).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} must be a plain value and finite, so that the ledger can hold it, not {value!r}"
+            ) from None
+    epochs = config.max_epochs
+    if type(epochs) is not int or epochs < 1:
+        raise ValueError(f"max_epochs must be a whole number of at least 1, not {epochs!r}")
+
+
+def change(config: Any, values: Mapping[str, Any]) -> Any:
+    """A copy with other values: a dataclass's, or what a configuration that is none makes of them."""
+    replace: Callable[..., Any] = getattr(config, "__replace__", None) or partial(dataclasses.replace, config)
+    return replace(**values)
+
+
+def plain(value: Any) -> Any:
+    """NumPy's arrays and numbers, and tensors, as the plain values that they stand for."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value

@@ -1,0 +1,86 @@
+"""A trial: one configuration to train, the key of its result, and the names that it goes by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.spec.plan import Primitive
+from nnhp_torch.core.spec.provenance import name_of
+
+# Part of every trial's identity. Raise it when the same configuration would give another result:
+# a default of a configuration changed, or the order in which random numbers are drawn.
+SEMANTICS = 1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration to train, and the names it goes by.
+
+    Args:
+        sweep: name of the sweep it belongs to.
+        config: the frozen dataclass that `build` understands.
+        cell: the swept values alone, in the order of the axes.
+        name: folder and TensorBoard run; unique among the trials of a folder.
+        precision: Trainer's precision, in full (`32-true`).
+        threads: CPU threads of the process that trains it; another number sums in another order.
+        build: name of what makes a module of the configuration; empty if it does not matter.
+        replicate: the values of the sweep's replicates; trials that differ in them alone are of one cell.
+        shorter: the same trial with fewer epochs, from whose checkpoint it may go on.
+
+    Example:
+        >>> trial = Sweep("rates", Settings(), {"lr": [0.1, 0.01]}, build).trials()[0]
+        >>> trial.label, trial.config.lr
+        ('lr=0.1', 0.1)
+    """
+
+    sweep: str
+    config: Any
+    cell: Mapping[str, Primitive]
+    name: str = ""
+    precision: str = "32-true"
+    threads: int = 1
+    build: str = ""
+    replicate: Mapping[str, Primitive] = field(default_factory=dict)
+    shorter: Trial | None = field(default=None, repr=False)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The settings and the build; a checkpoint of this trial names the same ones."""
+        return {"key": self.key, "build": self.build, "config": name_of(type(self.config))}
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that changes the result, and of nothing that only says where it was made.
+
+        Settings that stand at the dataclass's default are left out, so that a configuration which gains a
+        field keeps the results it has.
+        """
+        identity = {
+            "semantics": SEMANTICS,
+            "config": departures(self.config, type(self.config)()),
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+        text = json.dumps(identity, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """The swept values as people read them: `batch_size=2000`."""
+        return label(self.cell, defaults(self.config))
+
+
+def defaults(config: Any) -> dict[str, Any]:
+    """The defaults of a configuration's fields."""
+    return dict(vars(type(config)()))
+
+
+def departures(config: Any, reference: Any) -> dict[str, Any]:
+    """The fields in which a configuration differs from another of its kind."""
+    others = vars(reference)
+    return {name: value for name, value in vars(config).items() if name not in others or value != others[name]}

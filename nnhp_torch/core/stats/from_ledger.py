@@ -1,0 +1,165 @@
+"""A sweep as its ledger tells it, for a reader who has neither the script nor the module behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger.result import TrialResult, logged
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.names import distinct, once
+from nnhp_torch.core.spec.objective import Mode, standing, unlogged
+from nnhp_torch.core.spec.plan import Primitive
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.race import Race
+
+
+@dataclass(frozen=True)
+class RecordedTrial(Trial):
+    """A trial of which the ledger knows the key: it is not computed anew, because the build is not at hand."""
+
+    recorded: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key as the ledger has it."""
+        return self.recorded
+
+
+@dataclass(frozen=True)
+class RecordedSweep(Sweep):
+    """A sweep whose cells are those that its ledger knows."""
+
+    met: Sequence[Mapping[str, Primitive]] = field(default_factory=tuple)
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return len(self.met)
+
+    def cells(self) -> Iterator[dict[str, Primitive]]:
+        """The swept values of each cell, in the order in which they were first met."""
+        yield from map(dict, self.met)
+
+
+@dataclass(frozen=True)
+class RecordedSearch(RecordedSweep):
+    """The same of a search, whose trials are called by their number and their key."""
+
+    drawn: ClassVar[bool] = True
+
+
+def recorded(
+    folder: Path,
+    monitor: str,
+    mode: Mode | None = None,
+    *,
+    about: str = "",
+    replicates: Sequence[str] = (),
+    guessing: Mapping[str, float] | None = None,
+    max_seeds: int | None = None,
+    order: Mapping[str, Sequence[Any]] | None = None,
+) -> Outcome:
+    """The outcome that a folder's ledger holds, of all the trials in it.
+
+    Settings that differ from trial to trial are axes, also if the sweep did not vary them but two of its runs did. Each
+    cell has as many trials as there are seeds (and values of replicates), so that one of which some are missing is not
+    ranked.
+
+    Args:
+        monitor: what ranks the cells. mode: `max` or `min`; default: what its name tells.
+        about: what the sweep is about. replicates: settings whose values repeat each cell. guessing: metric → what is
+            reached without having learned.
+        max_seeds: of a race, as it was asked for: each cell has the seeds that the race chose for it.
+        order: axis → its values as the sweep had them; default: numbers by their size, others as they were met.
+
+    Raises:
+        LedgerError: there is no ledger, it is damaged, or no trial has logged the monitor.
+        ValueError: the monitor's name does not tell its direction.
+    """
+    store = ResultStore(folder)
+    results = list(store.results().values())
+    if not results:
+        raise LedgerError(f"{folder} has no results: {store.path.name} is missing or empty")
+    names = logged(results)
+    if names and not standing(monitor, names):
+        raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
+    base, axes = _configuration(results, guessing or {}), _axes(results, replicates)
+    met = _in_order(once(_some(result, axes) for result in results), order or {})
+    repeats = once(_some(result, (*replicates, "seed")) for result in results)
+    if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
+        repeats.sort(key=lambda repeat: repeat["seed"])
+    drawn = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
+    kind = RecordedSearch if drawn else RecordedSweep
+    sweep = kind(
+        name=results[0].sweep,
+        base=base(),
+        axes={axis: once(cell[axis] for cell in met) for axis in axes},
+        build="recorded",
+        about=about,
+        monitor=monitor,
+        mode=mode,
+        replicates={name: once(repeat[name] for repeat in repeats) for name in replicates},
+        max_seeds=max_seeds,
+        met=met,
+    )
+    of = {distinct(_some(result, (*axes, *replicates, "seed"))): result for result in results}
+    trials: list[Trial] = []
+    for repeat in repeats:
+        for cell in met:
+            place = distinct({**cell, **repeat})
+            name, key = (of[place].name, of[place].key) if place in of else ("", f"missing {place}")
+            config = base(**{**cell, **repeat})
+            trials.append(RecordedTrial(sweep=sweep.name, config=config, cell=cell, name=name, recorded=key))
+    known = {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results}
+    chosen = trials if max_seeds is None else Race(sweep, trials).open(lambda trial: known.get(trial.key))
+    return Outcome(sweep, chosen, known, known=known)
+
+
+class _Settings:
+    """A configuration with whatever settings the records have; the latest record's values are its defaults."""
+
+    usual: Mapping[str, Any] = {}
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update({**self.usual, **values})
+
+    def __replace__(self, **values: Any) -> _Settings:
+        return type(self)(**{**vars(self), **values})
+
+
+def _configuration(results: Iterable[TrialResult], guessing: Mapping[str, float]) -> type[_Settings]:
+    settings: dict[str, Any] = {"seed": 0, "max_epochs": 1}
+    for result in results:
+        settings |= result.config
+    return type("Recorded", (_Settings,), {"usual": settings, "guessing": dict(guessing)})
+
+
+def _axes(results: Sequence[TrialResult], replicates: Sequence[str]) -> list[str]:
+    """The swept settings, and behind them those others in which the records differ."""
+    swept = list(dict.fromkeys(axis for result in results for axis in result.cell))
+    known = (*swept, *replicates, "seed")
+    others = dict.fromkeys(name for result in results for name in result.config if name not in known)
+    return [*swept, *(name for name in others if len(once(r.config.get(name) for r in results)) > 1)]
+
+
+def _in_order(cells: list[dict[str, Any]], order: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The cells as a grid has them: a ledger has them as their trials ended."""
+    places: dict[str, list[str]] = {}
+    for axis in cells[0]:
+        met = once(cell[axis] for cell in cells)
+        if axis not in order and all(isinstance(value, (int, float)) for value in met):
+            met.sort()
+        places[axis] = list(map(distinct, [*order.get(axis, ()), *met]))
+    return sorted(cells, key=lambda cell: [places[axis].index(distinct(value)) for axis, value in cell.items()])
+
+
+def _some(result: TrialResult, names: Sequence[str]) -> dict[str, Any]:
+    """Some of a record's settings."""
+    return {name: result.config.get(name) for name in names}

@@ -1,0 +1,97 @@
+"""A race: further seeds go to those cells alone that they may decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.names import distinct
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.interim import FIRST, looks
+from nnhp_torch.core.stats.summary import Cell, cells
+from nnhp_torch.core.stats.verdict import Verdict, verdicts
+
+CHANCE = 0.25  # of a decision by the last look, below which a cell gets no more seeds
+
+
+class Race:
+    """Chooses the seeds of a sweep's cells while it runs: a Chooser.
+
+    All cells get the first three seeds. Who gets more is decided at fixed looks, from whole rounds: not the cells that
+    are worse, nor those that the seeds to come will hardly decide. What is chosen is therefore a function of the
+    results alone, and a race that was killed goes on as if it had not been.
+
+    Args:
+        sweep: with `max_seeds`.
+        trials: all that may be chosen: those of `max_seeds` seeds, in the order of `Sweep.trials`.
+    """
+
+    def __init__(self, sweep: Sweep, trials: Sequence[Trial]) -> None:
+        self.sweep = sweep
+        self.rounds: dict[int, list[Trial]] = {}  # seed → its trials
+        for trial in trials:
+            self.rounds.setdefault(trial.config.seed, []).append(trial)
+        self.looks = looks(sweep.max_seeds or FIRST)
+        self.looked = 0  # how many looks have had their trials chosen
+        self.staying = {distinct(trial.cell) for trial in trials}
+        self.chosen: dict[str, Trial] = {}
+        self.results: dict[str, TrialResult] = {}
+
+    def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
+        """The trials that the results so far have chosen, the next ones included."""
+        for batch in self:
+            for trial in batch:
+                if (result := known(trial)) and result.settled:
+                    self.results[trial.key] = result
+            if not batch:
+                break
+        return list(self.chosen.values())
+
+    def remaining(self) -> int:
+        """How many may still be chosen: all, if every cell that is in the race stays there."""
+        seeds = list(self.rounds)[self._seeds :]
+        return sum(distinct(trial.cell) in self.staying for seed in seeds for trial in self.rounds[seed])
+
+    def __iter__(self) -> Iterator[Sequence[Trial]]:
+        """The trials of a look together; none while some of the last one are still missing."""
+        while self.staying:
+            if any(trial not in self.results for trial in self.chosen):
+                yield []
+            elif any(result.status == "interrupted" for result in self.results.values()):
+                return  # the look is for the run that ends them
+            elif batch := self._next():
+                yield batch
+
+    def settle(self, trial: Trial, result: TrialResult) -> None:
+        """Keeps a result for the next look."""
+        self.results[trial.key] = result
+
+    @property
+    def _seeds(self) -> int:
+        """How many seeds have been given to the cells in the race."""
+        return self.looks[self.looked - 1] if self.looked else 0
+
+    def _next(self) -> list[Trial]:
+        """Looks at the rounds so far and chooses the trials until the next look; none if the race is over."""
+        if self.looked:
+            found = verdicts(self.sweep, cells(Outcome(self.sweep, list(self.chosen.values()), self.results)))
+            self.staying = {distinct(cell.values) for cell in staying(found)}
+        seeds = list(self.rounds)[self._seeds : self.looks[self.looked]] if self.staying else []
+        batch = [trial for seed in seeds for trial in self.rounds[seed] if distinct(trial.cell) in self.staying]
+        self.looked += bool(batch)
+        self.chosen |= {trial.key: trial for trial in batch}
+        self.staying = {distinct(trial.cell) for trial in batch}
+        return batch
+
+
+def staying(found: Sequence[Verdict]) -> list[Cell]:
+    """The cells that further seeds are for, by their verdicts at a look; none once nothing more will be decided.
+
+    Those as good as the best stay as long as others are undecided, because another one may turn out to be the best.
+    """
+    last = max(verdict.seeds for verdict in found)
+    there = [verdict for verdict in found if verdict.seeds == last and verdict.kind not in ("worse", "unranked")]
+    open_ = [verdict for verdict in there if verdict.kind == "undecided" and verdict.chance >= CHANCE]
+    return [verdict.cell for verdict in there if verdict.kind != "undecided" or verdict in open_] if open_ else []

@@ -1,0 +1,1 @@
+"""The MLP, a classifier for any network, and Keras's formulas."""

@@ -1,0 +1,1 @@
+"""Somebody's LightningCLI, or plain classes, as a sweep: none of their files changed."""

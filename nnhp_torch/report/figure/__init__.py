@@ -1,0 +1,1 @@
+"""The sweep's picture, `figure.png` and in TensorBoard, drawn with matplotlib."""

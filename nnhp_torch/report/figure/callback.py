@@ -1,0 +1,102 @@
+"""A sweep's pictures as files and in TensorBoard: put there, replaced, or taken away once they show something else."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.stats.summary import cells
+from nnhp_torch.report.figure import tensorboard
+from nnhp_torch.report.figure.drawing import plain_text, png
+from nnhp_torch.report.markdown import in_markdown
+from nnhp_torch.report.words import why_undrawn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class FigureReport(SweepCallback):
+    """`figure.png`, and in TensorBoard (run `figure`) the same picture under Images, verdict and table under Text."""
+
+    writes = True
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "figure.png"
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        gathered = cells(outcome)
+        if not outcome.results:
+            return
+        if why_undrawn(gathered):
+            withdraw(self.path)
+        else:
+            from nnhp_torch.report.figure import whole  # and NumPy with it, which --help need not wait for
+
+            words = in_markdown(outcome, gathered)
+            publish(
+                lambda: whole.draw(outcome, gathered),
+                self.path,
+                outcome.sweep.name,
+                step=last_epoch(outcome),
+                words=words,
+            )
+
+
+def last_epoch(outcome: Outcome) -> int:
+    """The last epoch of the longest trial."""
+    return max((result.epochs for result in outcome.results.values()), default=0)
+
+
+def publish(
+    draw: Callable[[], Figure], path: Path, tag: str, *, run: str | None = None, step: int = 0, words: str = ""
+) -> None:
+    """Draws a picture and puts it into a file and under TensorBoard's Images; Ctrl-C ends that at once.
+
+    Args:
+        draw: makes the figure.
+        path: a PNG's.
+        tag: what TensorBoard calls the picture.
+        run: TensorBoard's run, a folder beside the file; default: called like the file.
+        step: the epoch at which TensorBoard has it.
+        words: what stands under Text there, in Markdown; empty: nothing.
+    """
+    with _ctrl_c_raises(), plain_text():
+        save(draw(), path)
+        tensorboard.write(_run(path, run), tag, path.read_bytes(), step=step, words=words)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG, and replaces the old one in one step."""
+    drawn = png(figure)
+    with replacing(path) as replacement:
+        replacement.write_bytes(drawn)
+
+
+def withdraw(path: Path, run: str | None = None) -> None:
+    """Removes a picture that shows an earlier state, from its file and from TensorBoard; the ledger has its numbers."""
+    path.unlink(missing_ok=True)
+    tensorboard.clear(_run(path, run))
+
+
+def _run(path: Path, run: str | None) -> Path:
+    return path.with_name(run or path.stem)
+
+
+@contextmanager
+def _ctrl_c_raises() -> Iterator[None]:
+    """Lets Ctrl-C end at once what writes nothing that could be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,37 @@
+"""Further metrics of a sweep, as its `shows` names them: a small picture each of their final values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nnhp_torch.core.stats.summary import Cell
+from nnhp_torch.report.style import BLUE, GREY, LABEL, SMALL, TITLE, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+
+    from nnhp_torch.core.spec.plan import Plan
+
+HEIGHT = 2.8  # of the pictures, in inches
+
+
+def shown(sweep: Plan, gathered: Sequence[Cell]) -> list[str]:
+    """Those metrics that some trial has a final value of."""
+    return [name for name in sweep.shows if any(map(math.isfinite, (v for c in gathered for v in c.values_of(name))))]
+
+
+def draw(figure: FigureBase, gathered: Sequence[Cell], metrics: Sequence[str]) -> None:
+    """A picture per metric: a ring per trial and a dot at the mean of each cell."""
+    figure.suptitle("with the final weights: a ring per trial, a dot at the mean", x=0.008, ha="left", fontsize=TITLE)
+    names = ["\n".join(cell.texts.values()) for cell in gathered]
+    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False).flat, metrics, strict=True):
+        for place, cell in enumerate(gathered):
+            values = cell.values_of(metric)
+            axes.plot([place] * len(values), values, "o", markersize=5, markerfacecolor="none", color=GREY)
+            axes.plot([place], [cell.mean(metric)], "o", markersize=5, color=BLUE)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlabel(", ".join(gathered[0].texts), fontsize=LABEL)
+        axes.set_title(metric.replace("_", " "), fontsize=LABEL)
+        tidy(axes, size=SMALL)

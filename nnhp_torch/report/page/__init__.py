@@ -1,0 +1,1 @@
+"""The sweep's page: `report.html`, one file without requests."""

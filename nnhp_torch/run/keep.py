@@ -1,0 +1,96 @@
+"""Which checkpoints outlive their trials: a SweepCallback that removes the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.checkpoints import BEST, LAST, checkpoint_folder, kept, remove
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.names import distinct
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.status import RANKED
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.summary import cells, winner
+from nnhp_torch.run.runtime import Keep
+
+
+class CheckpointPruning(SweepCallback):
+    """Removes the checkpoints of settled trials but those asked for; failed and interrupted trials keep theirs.
+
+    Args:
+        folder: the sweep's folder.
+        keep: `winner`: in the end only the last checkpoint of the winning cell's best seed; `best`, `last`: that
+            one of every trial; `all`: every one.
+    """
+
+    writes = True
+
+    def __init__(self, folder: Path, keep: Keep = "winner") -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def on_sweep_start(self, outcome: Outcome) -> None:
+        self.sweep = outcome.sweep
+        self.leaders: dict[str, tuple[Trial, TrialResult]] = {}
+        for trial in outcome.trials:
+            if trial.key in outcome.results:
+                self._consider(trial, outcome.results[trial.key])
+
+    def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
+        self._consider(trial, result)
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        if self.keep == "winner" and not outcome.left:
+            best = winning_trial(outcome)
+            for trial, _ in self.leaders.values():
+                if best is None or trial.key != best.key:
+                    self._remove(trial)
+
+    def _consider(self, trial: Trial, result: TrialResult) -> None:
+        if not result.settled:
+            return
+        if self.keep == "best":
+            self._remove(trial, LAST)
+        elif self.keep == "last":
+            self._remove(trial, BEST)
+        elif self.keep == "winner":
+            # Until the whole sweep has ended any cell may win: the best seed of each keeps its last checkpoint.
+            cell = distinct(trial.cell)
+            leader, best = self.leaders.get(cell, (None, None))
+            if result.status not in RANKED or (best is not None and not _better(result, best, self.sweep)):
+                self._remove(trial)
+                return
+            if leader is not None and leader.key != trial.key:
+                self._remove(leader)
+            self._remove(trial, BEST)
+            self.leaders[cell] = (trial, result)
+
+    def _remove(self, trial: Trial, *names: str) -> None:
+        remove(self.folder, checkpoint_folder(self.folder, trial.name), trial.identity, names=names or (LAST, BEST))
+
+
+def winning_trial(outcome: Outcome) -> Trial | None:
+    """The winning cell's best seed; None if there is no winner."""
+    best = winner(outcome.sweep, cells(outcome))
+    if best is None:
+        return None
+    leader = best.completed[0]
+    for result in best.completed[1:]:
+        leader = result if _better(result, leader, outcome.sweep) else leader
+    return next(trial for trial in outcome.shown if trial.key == leader.key)
+
+
+def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
+    """The last checkpoint of the winning trial; None if there is no winner, or if what lies there is not its own."""
+    trial = winning_trial(outcome)
+    if trial is None:
+        return None
+    found = kept(checkpoint_folder(folder, trial.name), trial.identity)
+    return None if found is None else found / LAST
+
+
+def _better(result: TrialResult, other: TrialResult, sweep: Plan) -> bool:
+    """Whether a result beats another; of equals the one that came first."""
+    return sweep.objective.better(result.final(sweep.monitor), other.final(sweep.monitor))

@@ -1,0 +1,66 @@
+"""Messages between the parent process and its workers.
+
+    parent → worker    Prepare, then Run for each trial; after each Epoch the answer to it: a reason to prune, or None
+    worker → parent    Prepared, then Epoch after Epoch and one Ended for each trial, or DiskFull
+
+Of a worker that says nothing any more its Slot says that it has Died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnhp_torch.core.errors import PreparationError
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.trial import Trial
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Try whether such a trial can run, and fetch the data."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run a trial."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Trials can run, or an error says why not."""
+
+    error: PreparationError | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch (from 1) of the trial has ended; the answer is awaited."""
+
+    number: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The trial has ended, in whatever way."""
+
+    result: TrialResult
+
+
+@dataclass(frozen=True)
+class DiskFull:
+    """The trial could not be written, and no other one could."""
+
+    error: OSError
+
+
+@dataclass(frozen=True)
+class Died:
+    """The process has ended, and how."""
+
+    how: str

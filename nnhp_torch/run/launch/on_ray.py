@@ -1,0 +1,175 @@
+"""Trials as tasks on a Ray cluster that is there already."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
+from nnhp_torch.core.interfaces import Listener
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.ray_board import Board, answers
+from nnhp_torch.run.launch.ray_head import Head, connected, last_line
+from nnhp_torch.run.launch.worker import attempt, get_ready, prepare
+from nnhp_torch.run.resume.isolation import environment_of_one
+from nnhp_torch.run.runtime import Runtime
+
+RETRIES = 3  # of a trial whose node or process goes away
+
+
+class RayTasks:
+    """Runs each trial as a task on a Ray cluster that is there; results and epochs come to the listener here.
+
+    A trial whose node goes away runs on another one, from its last checkpoint if the folder is shared. Every node
+    needs this package, and the folder's path: checkpoints and TensorBoard files are written where the trial runs.
+
+    Args:
+        build: configuration → (module, data module, callbacks), or its "package.module:function".
+        runtime: what the trials share, on one device each.
+        address: `host:port` of the cluster, or `auto` for one that was started on this machine.
+        jobs: trials at a time; default: as many as the cluster's CPUs and GPUs have room for.
+        threads: CPUs per trial, and its threads.
+    """
+
+    def __init__(
+        self,
+        build: str | Callable[..., Any],
+        runtime: Runtime,
+        address: str = "auto",
+        *,
+        jobs: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.build = build
+        self.runtime = runtime
+        self.address = address
+        self.jobs = jobs
+        self.threads = threads
+
+    def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
+        first = next(trials, None)
+        if first is None:
+            return
+        with connected(self.address):
+            self.ask = Head().ask
+            self.needs = self._needs()
+            if self._prepared(first, listener):
+                self._run(itertools.chain([first], trials), listener)
+
+    def _prepared(self, first: Trial, listener: Listener) -> bool:
+        """Whether the data is at hand on the node that has tried; False if the sweep is to stop."""
+        task = ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime)
+        while not self.ask(ray.wait, [task], timeout=0.2)[0]:
+            if listener.stopping():
+                return False
+        try:
+            error = self.ask(ray.get, task)
+        except ClusterLost:
+            raise
+        except Exception as failure:  # the node cannot even load the task
+            reason = last_line(failure)
+            raise PreparationError(f"no trial can run there: {reason}. Every node needs this package") from failure
+        if error is not None:
+            raise error
+        return True
+
+    def _run(self, trials: Iterator[Trial | None], listener: Listener) -> None:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        board = ray.remote(Board).options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here).remote()
+        train = ray.remote(_train).options(**self.needs, max_retries=RETRIES, retry_exceptions=[NodeLeaves])
+        running: dict[Any, Trial] = {}
+        questions = board.questions.remote()
+        waiting = itertools.chain(trials, itertools.repeat(None))
+        while not listener.stopping():
+            while len(running) < self.ask(self._room) and (trial := next(waiting)) is not None:
+                listener.started(trial)
+                what = (trial, self.build, self.runtime)
+                task = self.ask(train.remote, *what, threads=self.threads, board=board)
+                running[task] = trial
+            if not running:
+                return
+            done, _ = self.ask(ray.wait, [questions, *running], num_returns=1, timeout=0.2)
+            for task in done:
+                if task == questions:
+                    asked = self.ask(ray.get, questions)
+                    board.answer.remote(answers(asked, {t.key: t for t in running.values()}, listener))
+                    questions = board.questions.remote()
+                else:
+                    trial = running.pop(task)
+                    listener.ended(trial, self.ask(_result, task, trial))
+
+    def _needs(self) -> dict[str, int]:
+        """Resources per trial.
+
+        Raises:
+            WrongUsage: no node has as much.
+        """
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        wants_gpu = self.runtime.accelerator in ("gpu", "cuda")
+        if self.runtime.accelerator == "auto":
+            wants_gpu = any(node.get("GPU", 0) >= 1 for node in nodes)
+        needs = {"CPU": self.threads, "GPU": int(wants_gpu)}
+        if not any(all(node.get(name, 0) >= count for name, count in needs.items()) for node in nodes):
+            raise WrongUsage(f"no node of the Ray cluster has {needs['CPU']} CPU and {needs['GPU']} GPU for a trial")
+        return {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"]}
+
+    def _room(self) -> int:
+        """Trials at a time; nodes come and go."""
+        if self.jobs is not None:
+            return self.jobs
+        there = ray.cluster_resources()
+        room = there.get("CPU", 0) // self.needs["num_cpus"]
+        if self.needs["num_gpus"]:
+            room = min(room, there.get("GPU", 0))
+        return max(1, int(room))
+
+
+class NodeLeaves(RuntimeError):
+    """The trial's process was asked to end while the sweep goes on: the trial is for another node."""
+
+
+def _train(
+    trial: Trial,
+    build: str | Callable[..., Any],
+    runtime: Runtime,
+    *,
+    threads: int,
+    board: Any,
+) -> TrialResult | OSError:
+    """A trial, on whatever node."""
+
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
+        reason: str | None = ray.get(board.ask.remote(trial.key, epoch, dict(metrics)))
+        return reason
+
+    with environment_of_one(runtime.environment):
+        get_ready(threads)
+        result = attempt(trial, build, runtime, on_epoch=on_epoch)
+    if isinstance(result, TrialResult) and result.status == "interrupted":
+        raise NodeLeaves("the trial's process was asked to end")
+    return result
+
+
+def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> PreparationError | None:
+    try:
+        with environment_of_one(runtime.environment):
+            prepare(build, trial, runtime)
+    except PreparationError as error:
+        return error
+    return None
+
+
+def _result(task: Any, trial: Trial) -> TrialResult:
+    try:
+        result: TrialResult | OSError = ray.get(task)
+    except RayError as error:
+        return TrialResult.of(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {last_line(error)}")
+    if isinstance(result, OSError):
+        raise result  # a full disk, which the next trial would find full as well
+    return result

@@ -1,0 +1,211 @@
+"""How a sweep is to be run: each setting's name, default, help text and check, for the command line and for Python."""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from nnhp_torch.core.spec.grid import Sweep, check_count
+from nnhp_torch.core.spec.plan import Plan, check_matters, check_max_seeds
+from nnhp_torch.run.launch.local import cores
+from nnhp_torch.run.runtime import Keep, Runtime
+
+# Trainer's short names for a precision, and what they mean.
+PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
+FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+
+FIRST_SEED = 123  # of a base that has none of its own
+MAX_SEEDS = 20  # of a cell, with --seeds auto
+
+P = TypeVar("P", bound=Plan)
+
+# The groups of --help.
+TRAINING = "how each trial is trained (as in Lightning's Trainer)"
+RUNNING = "the sweep"
+
+
+def said(help: str, group: str = RUNNING) -> dict[str, str]:
+    """The help text of a Request's field, and the group that it stands in."""
+    return {"help": help, "group": group}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """How a sweep is to be run; each field is a flag of the command line too, which has its help text.
+
+    Args:
+        environment: variable → what the trials find in it, wherever they run. It is no flag; a Plan's `environment`
+            makes flags for it.
+
+    Raises:
+        ValueError: a value that makes no sense, alone or beside another one.
+
+    Example:
+        >>> Request(seeds=3, precision="bf16").each_seed(SWEEP)
+        [123, 124, 125]
+    """
+
+    accelerator: str = field(default="auto", metadata=said("cpu, gpu, mps, … or auto", TRAINING))
+    devices: int | list[int] = field(
+        default=1, metadata=said("devices per trial: a number, or a list of indices", TRAINING)
+    )
+    strategy: str = field(default="auto", metadata=said("how several devices work together: ddp, …", TRAINING))
+    precision: str | int = field(default="32-true", metadata=said("32-true, bf16-mixed, 16-mixed, …", TRAINING))
+    seeds: int | list[int] | Literal["auto"] = field(
+        default=1,
+        metadata=said(
+            "how often each combination of values is trained, each time with another seed: "
+            "5 means the sweep's own seed and the four that follow it; '[1, 7]' means those two; "
+            "auto adds seeds where they decide something"
+        ),
+    )
+    max_seeds: int | None = field(
+        default=None, metadata=said(f"with --seeds auto, how many a cell has at most; default: {MAX_SEEDS}")
+    )
+    jobs: int | Literal["auto"] = field(
+        default="auto",
+        metadata=said("trials side by side, in worker processes; 0 runs them in this process; auto: one per core"),
+    )
+    launcher: Literal["local", "ray"] = field(
+        default="local", metadata=said("this machine, or a Ray cluster that is there")
+    )
+    ray_address: str | None = field(
+        default=None, metadata=said("host:port of the cluster, or auto (else $RAY_ADDRESS)")
+    )
+    threads: int = field(default=1, metadata=said("CPU threads per trial; another number, other last digits"))
+    matters: float | None = field(
+        default=None,
+        metadata=said(
+            "the smallest difference that matters: what lies within it of the best is as good; default: the sweep's "
+            "own, else 0.001 (a tenth of a point) of an accuracy"
+        ),
+    )
+    log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
+    keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
+    fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
+    fail_fast: bool = field(default=False, metadata=said("stop at the first trial that fails or diverges"))
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def judged(self, sweep: P) -> P:
+        """The sweep with what is asked for of how its cells are judged."""
+        most = self._most_seeds if self.seeds == "auto" else None
+        return replace(sweep, matters=sweep.matters if self.matters is None else self.matters, max_seeds=most)
+
+    def __post_init__(self) -> None:
+        check_matters(self.matters)
+        self._check_choices()
+        if self.full_precision not in FULL_PRECISIONS:
+            known = ", ".join((*PRECISIONS, *FULL_PRECISIONS))
+            raise ValueError(f"precision must be one of {known}, not {self.full_precision!r}")
+        self._check_seeds()
+        if not _is_whole(self.devices, 1) and not _are_whole(self.devices):
+            raise ValueError(f"devices must be a number of at least 1 or a list of indices, not {self.devices}")
+        if not _is_whole(self.threads, 1):
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
+        if self.jobs != "auto" and not _is_whole(self.jobs, 0):
+            raise ValueError(f"jobs must be auto or a number of at least 0, not {self.jobs}")
+        if self.jobs == 0 and self.world_size > 1:
+            raise ValueError("a trial on several devices needs processes of its own: give --jobs 1 or more")
+        if self.launcher == "ray":
+            self._check_ray()
+
+    def _check_choices(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for part in fields(self):
+            value, choices = getattr(self, part.name), typing.get_args(hints[part.name])
+            if typing.get_origin(hints[part.name]) is Literal and value not in choices:
+                raise ValueError(f"{part.name} must be one of {', '.join(choices)}, not {value!r}")
+            if hints[part.name] is bool and not isinstance(value, bool):
+                raise ValueError(f"{part.name} must be true or false, not {value!r}")
+
+    def _check_seeds(self) -> None:
+        given: Any = self.seeds
+        if given == "auto":
+            check_max_seeds(self.max_seeds)
+            check_count(self._most_seeds)
+            return
+        if self.max_seeds is not None:
+            raise ValueError("max_seeds is for --seeds auto")
+        if type(given) is int or _are_whole(given):
+            check_count(given if type(given) is int else len(given))
+        if not _is_whole(given, 1) and not (_are_whole(given) and len(set(given)) == len(given)):
+            raise ValueError(
+                f"seeds must be a number of at least 1, a list of different seeds from 0, or auto, not {given!r}"
+            )
+
+    def _check_ray(self) -> None:
+        if find_spec("ray") is None:
+            raise ValueError("--launcher ray needs Ray, which is not installed: pip install '.[ray]'")
+        if not self.cluster:
+            raise ValueError(
+                "--launcher ray needs a cluster: give --ray_address or set RAY_ADDRESS (auto: on this machine)"
+            )
+        if self.jobs == 0:
+            raise ValueError("with --launcher ray jobs must be auto or a number of at least 1, not 0")
+        if self.world_size > 1:
+            raise ValueError("with --launcher ray each trial has one device: give --devices 1")
+
+    @property
+    def _most_seeds(self) -> int:
+        """How many a cell of a race may get."""
+        return self.max_seeds or MAX_SEEDS
+
+    def each_seed(self, plan: Plan) -> list[int]:
+        """The seeds of each cell, the plan's own first; with auto those that it may get."""
+        first = FIRST_SEED if plan.base.seed is None else plan.base.seed
+        number = self._most_seeds if self.seeds == "auto" else self.seeds
+        return list(range(first, first + number) if isinstance(number, int) else number)
+
+    @property
+    def full_precision(self) -> str:
+        """Trainer's precision, in full."""
+        return PRECISIONS.get(str(self.precision), str(self.precision))
+
+    @property
+    def world_size(self) -> int:
+        """Processes that train one trial."""
+        return self.devices if isinstance(self.devices, int) else len(self.devices)
+
+    @property
+    def workers(self) -> int:
+        """Trials side by side; 0 if they run in this process."""
+        return max(1, cores() // (self.threads * self.world_size)) if self.jobs == "auto" else self.jobs
+
+    @property
+    def cluster(self) -> str:
+        """Where the Ray cluster is; empty if trials run on this machine."""
+        return self.ray_address or os.environ.get("RAY_ADDRESS", "") if self.launcher == "ray" else ""
+
+    def folder(self, plan: Plan) -> Path:
+        """The sweep's folder, as it is printed."""
+        return Path(self.log_dir) / plan.name
+
+    def runtime(self, plan: Plan) -> Runtime:
+        """The runtime that the trials share."""
+        repeated = {**(plan.replicates if isinstance(plan, Sweep) else {}), "seed": self.each_seed(plan)}
+        known = {name: os.environ[name] for name in plan.environment.values() if name in os.environ}
+        return Runtime(
+            folder=str(self.folder(plan)),
+            accelerator=self.accelerator,
+            devices=self.devices if isinstance(self.devices, int) else tuple(self.devices),
+            strategy=self.strategy,
+            monitor=plan.monitor,
+            mode=plan.objective.mode,
+            repeated=tuple(name for name, values in repeated.items() if len(values) > 1),
+            environment={**known, **self.environment},
+        )
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _are_whole(values: Any) -> bool:
+    """Whether it is a list of whole numbers from 0, with at least one."""
+    return isinstance(values, Sequence) and len(values) > 0 and all(_is_whole(value, 0) for value in values)

@@ -1,0 +1,122 @@
+"""The processes that train one trial at a time: started, spoken to, missed when they die, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import socket
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.core.errors import PreparationError, WrongUsage
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.messages import Run
+from nnhp_torch.run.launch.worker import UNGUARDED, serve
+from nnhp_torch.run.resume.isolation import environment_of_one
+from nnhp_torch.run.runtime import Runtime
+
+
+class Slot:
+    """The process (one per rank) that trains one trial at a time, and the connection to its first rank."""
+
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, *, index: int) -> None:
+        self.trial: Trial | None = None
+        self.folder = runtime.folder
+        context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor threads safely
+        port = _free_port() if runtime.world_size > 1 else 0
+        self.processes = []
+        self.connections: list[Connection] = []
+        for rank in range(runtime.world_size):
+            here, there = context.Pipe()
+            environment = {**runtime.environment, **_environment(threads, rank, runtime.world_size, port=port)}
+            options = {"threads": threads, "index": index, "rank": rank}
+            process = context.Process(target=serve, args=(there, build, runtime), kwargs=options)
+            with environment_of_one(environment):
+                process.start()
+            there.close()
+            self.processes.append(process)
+            self.connections.append(here)
+        self.connection = self.connections[0]
+
+    def handles(self) -> list[Any]:
+        return [*self.connections, *(process.sentinel for process in self.processes)]
+
+    def speaking(self) -> Connection | None:
+        """The connection to a rank that has something to say; to one that has failed before the others mind."""
+        return next((connection for connection in reversed(self.connections) if connection.poll()), None)
+
+    def send(self, message: Any) -> None:
+        # A worker that has just died cannot be told; its sentinel says so at the next look.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(message)
+
+    def run(self, trial: Trial) -> None:
+        self.trial = trial
+        for connection in self.connections:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(Run(trial))
+
+    def ending(self) -> str | None:
+        """How the first of its processes to end has ended, None while all live."""
+        codes = [p.exitcode for p in self.processes if not p.is_alive()]
+        if not codes:
+            return None
+        bad = next((code for code in codes if code), codes[0])
+        if bad is not None and bad < 0:
+            name = signal.Signals(-bad).name
+            hint = " (the system kills so when memory runs out)" if name == "SIGKILL" else ""
+            how = f"was killed by {name}{hint}"
+        else:
+            how = f"ended with exit status {bad}"
+        log = ResultStore(self.folder).log
+        printed = f"; what it printed is in {_shown(log)}" if log.is_file() and log.stat().st_size else ""
+        return f"the worker process {how}{printed}"
+
+    def refusal(self, how: str) -> PreparationError:
+        """Why no trial can run, of how its process has ended at its start."""
+        if any(process.exitcode == UNGUARDED for process in self.processes):
+            return WrongUsage(
+                "the script runs again in each worker process, which imports it: put what it runs, such as main(…), "
+                'below a line `if __name__ == "__main__":`'
+            )
+        return PreparationError(how)
+
+    def asked_to_end(self) -> bool:
+        """Whether one of its processes was ended by SIGTERM."""
+        return any(process.exitcode == -signal.SIGTERM for process in self.processes)
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.join()
+        for connection in self.connections:
+            connection.close()
+
+
+def _environment(threads: int, rank: int, world_size: int, *, port: int) -> dict[str, str]:
+    environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    if world_size > 1:  # what Lightning reads when its processes are started by somebody else
+        environment |= {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "WORLD_SIZE": str(world_size),
+            "NODE_RANK": "0",
+            "LOCAL_RANK": str(rank),
+        }
+    return environment
+
+
+def _shown(path: Path) -> str:
+    """A path as people like to read it: from the working directory if it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

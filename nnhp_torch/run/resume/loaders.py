@@ -1,0 +1,86 @@
+"""Generators and places in the data around a trial's loaders: found, kept, put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lightning.pytorch.utilities import CombinedLoader
+from torch.utils.data import DataLoader, IterableDataset
+
+from nnhp_torch.run.resume.object_graph import has_state, own_generators, walk
+from nnhp_torch.run.resume.plain import pack, unpack
+from nnhp_torch.run.resume.randomness import GENERATORS, set_state, state_of
+
+
+def leaves(loaders: Any) -> list[Any]:
+    """The single loaders of a Trainer's `train_dataloader` or `val_dataloaders`, however they are combined."""
+    return [] if loaders is None else CombinedLoader(loaders).flattened
+
+
+def stop_workers(loaders: Any) -> None:
+    """Ends worker processes that would outlive the epoch, with the random state that they have come to."""
+    for loader in leaves(loaders):
+        if getattr(loader, "persistent_workers", False):
+            CombinedLoader(loader).reset()
+
+
+def keep(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The states around loaders, and of the generators in other things; and what cannot be kept, in words."""
+    states, doubts = {}, []
+    for path, thing in _drawing(loaders, others):
+        if isinstance(thing, Iterator):
+            doubts.append(f"{path} is an iterator, whose place cannot be kept")
+            continue
+        try:
+            states[path] = pack(_state(thing))
+        except TypeError as error:
+            doubts.append(f"the state of {path} holds a {error}, which cannot be kept")
+    return states, doubts
+
+
+def put_back(states: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+    """Gives everything the state that was kept of it; in words, what was kept and is not there any more."""
+    left = dict(states)
+    for path, thing in _drawing(loaders, others):
+        if path in left:
+            _set_state(thing, unpack(left.pop(path)))
+    return [f"{path} had a state and is not there" for path in left]
+
+
+def unseen(loaders: Any) -> list[str]:
+    """The loaders whose place in their data nobody can see, in words."""
+    return [reason for loader in leaves(loaders) if (reason := _unseen(loader))]
+
+
+def _unseen(loader: Any) -> str:
+    if has_state(loader):
+        return ""
+    if not isinstance(loader, DataLoader):
+        return f"{type(loader).__name__} is no DataLoader and has no state_dict"
+    # With workers, the dataset that is iterated is each epoch's copy.
+    if isinstance(loader.dataset, IterableDataset) and loader.num_workers == 0 and not has_state(loader.dataset):
+        return f"{type(loader.dataset).__name__} is iterable and has no state_dict"
+    return ""
+
+
+def _state(thing: Any) -> Any:
+    return state_of(thing) if isinstance(thing, GENERATORS) else thing.state_dict()
+
+
+def _set_state(thing: Any, state: Any) -> None:
+    if isinstance(thing, GENERATORS):
+        set_state(thing, state)
+    else:
+        thing.load_state_dict(state)
+
+
+def _drawing(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Generators wherever they are; around loaders also iterators, and whatever has a state_dict."""
+    seen: set[int] = set()
+    for path, thing in walk(loaders, seen):
+        if isinstance(thing, (*GENERATORS, Iterator)) or has_state(thing):
+            yield path, thing
+    for path, thing in walk({**others, **own_generators()}, seen):
+        if isinstance(thing, GENERATORS):
+            yield path, thing

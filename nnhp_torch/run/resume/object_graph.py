@@ -1,0 +1,157 @@
+"""Everything that can be reached from some things by attributes, items and closures, each once, by its path."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import random
+import sys
+import types
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
+from torch.optim.optimizer import Optimizer
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from nnhp_torch.core.spec.provenance import is_installed, is_own
+from nnhp_torch.run.resume.randomness import GENERATORS, LONG
+
+# Not looked into: values, code, files, what Lightning keeps itself or makes anew in each epoch.
+_CLOSED = (
+    *(str, bytes, int, float, type(None), torch.Tensor, np.ndarray, np.generic),
+    *(type, types.ModuleType, types.BuiltinFunctionType, io.IOBase, random.SystemRandom),
+    *(L.Trainer, Checkpoint, Optimizer, _BaseDataLoaderIter),
+)
+
+
+def walk(roots: Mapping[str, Any], seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Walk over all that the roots reach, with its path; a thing before its parts.
+
+    Args:
+        seen: ids of what is to be left out; those of what is found are added.
+    """
+    stack = list(roots.items())[::-1]
+    while stack:
+        path, thing = stack.pop()
+        if isinstance(thing, _CLOSED) or id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        yield path, thing
+        stack.extend([(f"{path}.{name}", inner) for name, inner in inside(thing)][::-1])
+
+
+def inside(thing: Any) -> list[tuple[Any, Any]]:
+    """The parts directly in a thing, by name."""
+    match thing:
+        case list() | tuple() | deque():
+            return list(enumerate(thing)) if len(thing) <= LONG else []
+        case dict():
+            return list(thing.items()) if len(thing) <= LONG else []
+        case functools.partial():
+            return [("func", thing.func), ("args", thing.args), ("keywords", thing.keywords)]
+        case types.MethodType():
+            return [("self", thing.__self__)]
+        case types.FunctionType():
+            cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
+            return [(name, cell.cell_contents) for name, cell in cells if cell != types.CellType()]  # empty ones raise
+    attributes = getattr(thing, "__dict__", {})
+    return [(name, inner) for name, inner in attributes.items() if not name.startswith("__")]  # Lightning's
+
+
+def has_state(thing: Any) -> bool:
+    """Whether it gives its state and takes it back; Lightning itself asks modules, data modules and callbacks."""
+    methods = (getattr(type(thing), name, None) for name in ("state_dict", "load_state_dict"))
+    return all(map(callable, methods)) and not isinstance(thing, nn.Module | L.LightningDataModule | L.Callback)
+
+
+def own_generators() -> dict[str, Any]:
+    """The generators that stand in modules which are not installed, such as the user's script, by path.
+
+    They are global variables, or are held by one: a list, an object or a class of the user's, a function's closure or
+    defaults, a partial.
+    """
+    found, seen = {}, set()
+    for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
+        # Only what may hold one gets a path: there are thousands of things, in every epoch.
+        variables = vars(module).copy().items()
+        stack = [(f"{name}.{v}", thing) for v, thing in variables if _may_hold(thing) and not v.startswith("__")][::-1]
+        while stack:
+            path, thing = stack.pop()
+            if id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            if isinstance(thing, GENERATORS):
+                found[path] = thing
+            else:
+                stack.extend([(f"{path}.{part}", inner) for part, inner in _held(thing) if _may_hold(inner)][::-1])
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _own_modules(names: frozenset[str], main: Any) -> list[tuple[str, types.ModuleType]]:
+    """Sought again when another is imported, or when a script takes the place of `__main__`: there are thousands."""
+    modules = [(name, sys.modules.get(name)) for name in sorted(names) if name.partition(".")[0] != "nnhp_torch"]
+    return [
+        (name, module)
+        for name, module in modules
+        if isinstance(module, types.ModuleType) and _is_own_file(getattr(module, "__file__", None))
+    ]
+
+
+def _is_own_file(path: str | None) -> bool:
+    return path is not None and os.path.isabs(path) and not is_installed(path)  # torch's operators have no real file
+
+
+def _may_hold(thing: Any) -> bool:
+    """Whether it is a generator or may hold one; most things are functions that hold nothing."""
+    kind: Any = type(thing)
+    if not _of_its_kind_may_hold(kind):
+        return False
+    if kind is types.FunctionType:
+        return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__)
+    if kind is types.BuiltinFunctionType:
+        return isinstance(thing.__self__, GENERATORS)
+    return not isinstance(thing, type) or _is_own_class(thing)
+
+
+@functools.cache
+def _of_its_kind_may_hold(kind: type) -> bool:
+    if issubclass(kind, random.SystemRandom):
+        return False
+    functions = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
+    always = (type, *functions, staticmethod, classmethod, list, tuple, deque, dict, *GENERATORS)
+    return issubclass(kind, always) or (is_own(kind) and not issubclass(kind, _CLOSED))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _is_own_class(kind: Any) -> bool:
+    return is_own(kind)
+
+
+def _held(thing: Any) -> list[tuple[Any, Any]]:
+    """The parts of a thing, by name; of a class its attributes, of a function its defaults, of an object its class."""
+    kind: Any = type(thing)
+    match thing:
+        case type():
+            return list(vars(thing).items())
+        case staticmethod() | classmethod():
+            return [("func", thing.__func__)]
+        case types.BuiltinFunctionType():  # as random.Random(1).random
+            return [("self", thing.__self__)]
+        case types.FunctionType():
+            defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
+            return [*inside(thing), *((f"default{place}", value) for place, value in enumerate(defaults))]
+    slots = [
+        (name, member.__get__(thing))
+        for part in kind.__mro__
+        for name, member in vars(part).items()
+        if isinstance(member, types.MemberDescriptorType) and is_own(part) and hasattr(thing, name)
+    ]
+    return [*inside(thing), *slots, ("class", kind)]

@@ -1,0 +1,148 @@
+"""The random state at an epoch's end, kept in its checkpoint, and put back when a fit goes on from there.
+
+Trainers are typed as Any, because Lightning declares few of their attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.data import _set_sampler_epoch
+from torchmetrics import Metric
+
+from nnhp_torch.run.resume.data_position import Around, Places
+from nnhp_torch.run.resume.loaders import keep, leaves, put_back, unseen
+from nnhp_torch.run.resume.plain import pack, unpack
+from nnhp_torch.run.resume.randomness import random_state, set_random_state
+
+
+def keep_random_state(trainer: Any, places: Places) -> dict[str, Any]:
+    """Keep what the epochs after this one depend on, of every process, in plain values."""
+    states, doubts = keep(_loaders(trainer), _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks))
+    mine = {
+        "generators": pack(random_state(trainer.strategy.root_device)),
+        "states": states,
+        "places": places.keep(around(trainer)),
+        "metrics": _metrics(trainer),
+        "doubts": doubts,
+        "should_stop": trainer.should_stop,
+        "loaded": [getattr(loop, name) for loop, name in _loading(trainer)],
+    }
+    ranks: list[Any] = [mine] * trainer.world_size
+    if trainer.world_size > 1:
+        torch.distributed.all_gather_object(ranks, mine)
+    return {"epoch": trainer.current_epoch + 1, "ranks": ranks}
+
+
+def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
+    """Put the random state back at the start of a resumed epoch, then load data as an uninterrupted fit would.
+
+    Returns:
+        The reasons for which the digits may still differ.
+    """
+    if kept.get("epoch") != trainer.current_epoch:
+        return ["its checkpoint keeps no random state of the epoch's end"]
+    ranks = kept["ranks"]
+    mine = ranks[trainer.global_rank % len(ranks)]
+    _load_validation_data(trainer, mine["loaded"][1] >= 0)
+    doubts = [*mine["doubts"], *unseen(trainer.train_dataloader), *unseen(trainer.val_dataloaders)]
+    if len(ranks) != trainer.world_size:
+        doubts.append(f"it ran on {len(ranks)} processes before, on {trainer.world_size} after")
+    others = _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks)
+    doubts += put_back(mine["states"], _loaders(trainer), others)
+    renewed = []
+    for (loop, name), epoch, loader in zip(_loading(trainer), mine["loaded"], _loaders(trainer), strict=True):
+        setattr(loop, name, epoch)
+        since, every = trainer.current_epoch - epoch, trainer.reload_dataloaders_every_n_epochs
+        if every and since >= every:
+            renewed.append(loader)
+        elif epoch > 0 and every:
+            doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
+    doubts += places.put_back(mine["places"], around(trainer), tuple(renewed))
+    _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
+    trainer.should_stop |= mine.get("should_stop", False)
+    set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+    trainer.fit_loop.setup_data()
+    for loader in leaves(trainer.train_dataloader):
+        _set_sampler_epoch(loader, trainer.current_epoch)
+    trainer.fit_loop._resuming_from_checkpoint = False  # it makes the iterator anew, after all hooks
+    return doubts
+
+
+def _load_validation_data(trainer: Any, loaded: bool) -> None:
+    """Has validation loaders where the interrupted fit had them by now, and none where it would make them later."""
+    val_loop = trainer.fit_loop.epoch_loop.val_loop
+    if not loaded:
+        val_loop._combined_loader = None
+    elif trainer.val_dataloaders is None:
+        trainer.validating = True
+        val_loop.setup_data()
+        trainer.training = True
+
+
+def go_on_to_test(
+    trainer: Any, module: L.LightningModule, datamodule: L.LightningDataModule | None, *, kept: dict[str, Any]
+) -> None:
+    """Put the random state back that a fit has left, before its test."""
+    if kept:
+        mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
+        put_back(mine["states"], {}, _others(module, datamodule, trainer.callbacks))
+        set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+
+
+def _metrics(trainer: Any) -> dict[str, Any]:
+    """The states of the metrics that live on from epoch to epoch, such as the best accuracy so far.
+
+    Those that are logged as they are Lightning resets with each epoch; no metric's state is in a module's state_dict.
+    """
+    results = (trainer.fit_loop.epoch_loop._results, trainer.fit_loop.epoch_loop.val_loop._results)
+    logged = {id(result.value) for collected in results for result in collected.values() if not result.is_tensor}
+    return {
+        name: pack({"count": metric._update_count, "state": {key: getattr(metric, key) for key in metric._defaults}})
+        for name, metric in trainer.lightning_module.named_modules()
+        if isinstance(metric, Metric) and metric.update_called and id(metric) not in logged
+    }
+
+
+def _put_metrics_back(module: L.LightningModule, kept: dict[str, Any]) -> None:
+    """Put metrics back after on_train_start, in which modules reset what they have counted so far."""
+    parts = dict(module.named_modules())
+    for name, packed in kept.items():
+        metric: Any = parts[name]
+        content = unpack(packed)
+        metric._update_count, metric._computed = content["count"], None
+        for key, state in content["state"].items():
+            tensors = [part.to(module.device) for part in state] if isinstance(state, list) else state.to(module.device)
+            setattr(metric, key, tensors)
+
+
+def _loading(trainer: Any) -> list[tuple[Any, str]]:
+    """Where Lightning notes the epoch in which loaders were made, for reload_dataloaders_every_n_epochs."""
+    fit_loop = trainer.fit_loop
+    return [
+        (fit_loop, "_last_train_dl_reload_epoch"),
+        (fit_loop.epoch_loop.val_loop, "_last_val_dl_reload_epoch"),
+    ]
+
+
+def around(trainer: Any) -> Around:
+    """Where a trial may keep places in its data."""
+    return Around(
+        _loaders(trainer),
+        trainer.lightning_module,
+        trainer.datamodule,
+        trainer.callbacks,
+        trainer.strategy.root_device,
+    )
+
+
+def _loaders(trainer: Any) -> dict[str, Any]:
+    return {"train_dataloader": trainer.train_dataloader, "val_dataloader": trainer.val_dataloaders}
+
+
+def _others(
+    module: L.LightningModule, datamodule: L.LightningDataModule | None, callbacks: list[L.Callback]
+) -> dict[str, Any]:
+    return {"datamodule": datamodule, "module": module, "callbacks": callbacks}

@@ -1,0 +1,244 @@
+"""The record of each epoch: metrics and checkpoints, written so that a kill loses nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from nnhp_torch.core.ledger import fields
+from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
+from nnhp_torch.core.ledger.files import must_be_file, name_too
+from nnhp_torch.core.spec.objective import Objective, standing, unlogged
+from nnhp_torch.run.callbacks import StopWhenDiverged
+from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, something_follows, stop, sums
+from nnhp_torch.run.trial.epoch_log import EpochLog
+from nnhp_torch.run.trial.saving import RESUMABLE
+
+# What earlier checkpoints do not say.
+UNSAID: dict[str, Any] = {
+    "ended": True,
+    "stopped": False,
+    "asked": ["something in it, for all that is known,"],
+}
+
+OnEpoch = Callable[[int, Mapping[str, float]], str | None]
+
+
+class Recorder(Checkpoint):
+    """Keeps each epoch's metrics, saves the last and the best checkpoint, and tells who listens.
+
+    A Checkpoint, since Lightning calls those after all other callbacks, when early stopping has decided.
+
+    Args:
+        folder: where `last.ckpt` and `best.ckpt` go.
+        identity: the trial's, which stands in its checkpoints; those of another are set aside, not used.
+        objective: the metric that makes an epoch the best, and its direction.
+        on_epoch: called with the epoch (from 1) and its metrics, on the first rank; a reason in return
+            ends the training, as pruned.
+    """
+
+    def __init__(
+        self, folder: Path, identity: Identity, objective: Objective, *, on_epoch: OnEpoch | None = None
+    ) -> None:
+        self.folder = folder
+        self.last = folder / LAST
+        self.best = folder / BEST
+        self.identity = dict(identity)
+        self.foreign = False  # whether the last checkpoint is another trial's, whatever its folder says
+        self.objective = objective
+        self.on_epoch = on_epoch
+        self.epoch_log = EpochLog()
+        self.validated_at: int | None = None  # optimizer steps before the last validation, None before the first
+        self.outdated = False  # whether the weights have changed since the last validation
+        self.history: dict[str, list[float]] = {}
+        self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
+        self.asked: list[str] = []  # whose code has asked for the number of epochs
+        self.complete = False
+        self.stopped = False  # whether something has ended the training, and not the number of epochs
+        self.ended = True  # whether nothing that acts at the training's end can still change the weights
+        self.weights: list[float] = []  # the sum of each before that
+        self.diverged = ""  # the reason, if there is one
+        self.pruned = ""  # likewise
+        self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
+
+    @property
+    def epochs(self) -> int:
+        """Epochs recorded so far."""
+        return max(map(len, self.history.values()), default=0)
+
+    def note(self, text: str) -> None:
+        """Keeps what a reader must know of the result, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def resume(self, max_epochs: int) -> dict[str, Any]:
+        """The last checkpoint's content, with this recorder's state restored; empty if the trial must start over.
+
+        Loaded with `weights_only`, so that nothing in a file is executed.
+        """
+        must_be_file(self.last, self.best)
+        if not self.last.exists() or owner(self.folder) != self.identity:
+            return {}
+        try:
+            with zipfile.ZipFile(self.last) as archive:
+                if damaged := archive.testzip():  # torch.load does not look at the checksums
+                    raise ValueError(f"the checksum of {damaged} is wrong")
+            checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
+            state = UNSAID | checkpoint["callbacks"][self.state_key]
+            if state.get("trial") != self.identity:
+                self.foreign = True
+                return {}
+            if state.get("trainer", {}) != self.settings:
+                self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
+                return {}
+            fields.check(state, fields.STATE)
+            fields.check_epochs(state["history"], checkpoint["epoch"] + 1, max_epochs)
+            self.load_state_dict(state)
+            if not self.ended:
+                self.note("resumed, may differ: it was stopped while a callback or the module ended its training")
+        except Exception as error:
+            why = _reason(error)
+            logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
+            self.notes = [f"started over: its checkpoint cannot be read ({why})"]
+            return {}
+        return checkpoint
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            if note := claim(self.folder, self.identity, self.foreign):  # the other ranks have looked at it by now
+                self.notes.append(note)
+            self.foreign = False
+            self._keep_best()  # in case a kill came between the last checkpoint and this
+        self.epoch_log.listen(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.validated_at = trainer.global_step
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        metrics = self._record(trainer, pl_module.device)
+        if self.validated_at is not None or not trainer.enable_validation:
+            self.need_monitor()
+        self.outdated = trainer.enable_validation and self.validated_at != trainer.global_step
+        self.diverged = self._judge(trainer, metrics)
+        if self.diverged:
+            stop(trainer)
+        self.asked = sorted({*self.asked, *getattr(trainer, "asked", ())})
+        self.stopped, self.complete = is_stopped(trainer), is_last_epoch(trainer)
+        if self.complete and something_follows(trainer):
+            self.ended, self.weights = False, sums(pl_module)
+        if trainer.logger is not None and trainer.is_global_zero:
+            trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
+        trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+        reason = None
+        if trainer.is_global_zero:
+            self._keep_best()
+            if self.on_epoch is not None:
+                reason = self.on_epoch(self.epochs, metrics)
+        reason = trainer.strategy.broadcast(reason)  # all ranks stop, or none
+        if reason and not self.complete:
+            self.pruned, self.complete = reason, True
+            stop(trainer)
+            # A kill now would train it on.
+            trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Saves the weights that others leave at the training's end, such as the best ones or an average."""
+        if not self.ended:
+            self.ended = True
+            if trainer.is_global_zero and not self.stopped:
+                name_too(self.last, self.last.with_name(TRAINED))  # more epochs would go on from there
+            self.outdated |= trainer.enable_validation and self.weights != sums(pl_module)
+            trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["epoch"] = self.epochs - 1  # Lightning counts one more at the training's end
+
+    def need_monitor(self) -> None:
+        """Raises ValueError if a metric is monitored and none of those that were logged."""
+        if self.objective.metric and not standing(self.objective.metric, self.history):
+            raise ValueError(unlogged(self.objective.metric, self.history))
+
+    def _record(self, trainer: L.Trainer, device: torch.device) -> dict[str, float]:
+        """Adds a place to the history; returns the metrics of this epoch, as far as they were logged in it."""
+        metrics = self.epoch_log.take(trainer)
+        if metrics:
+            tensors = [
+                torch.as_tensor(value, device=device).detach().double().reshape(()) for value in metrics.values()
+            ]
+            metrics = dict(zip(metrics, map(round_to_float32, torch.stack(tensors).tolist()), strict=True))
+        metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
+        for name in (*self.history, *metrics):
+            curve = self.history.setdefault(name, [])
+            curve.extend([math.nan] * (trainer.current_epoch - len(curve)))
+        for name, curve in self.history.items():
+            curve.append(metrics.get(name, math.nan))
+        return metrics
+
+    def _judge(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> str:
+        """Why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
+        callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        stoppers = [callback for callback in callbacks if isinstance(callback, StopWhenDiverged)]
+        judged = [name for name in ("train_loss", standing(self.objective.metric, metrics)) if name in metrics]
+        bad = [*(stopper.found for stopper in stoppers), *(name for name in judged if not math.isfinite(metrics[name]))]
+        what = next(filter(None, bad), "")
+        # One process must not stop alone: the others would wait for it for ever.
+        if not trainer.strategy.reduce_boolean_decision(bool(what), all=False):
+            return ""
+        return f"not finite in epoch {trainer.current_epoch + 1}: {what or 'the loss of another process'}"
+
+    def _keep_best(self) -> None:
+        curve = self.history.get(standing(self.objective.metric, self.history), ())
+        if curve and self.objective.best(curve)[1] == self.epochs:
+            name_too(self.last, self.best)
+
+    @property
+    def state_key(self) -> str:
+        return "nnhp_torch.Recorder"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "trial": self.identity,
+            "trainer": self.settings,
+            "history": self.history,
+            "asked": self.asked,
+            "complete": self.complete,
+            "stopped": self.stopped,
+            "outdated": self.outdated,
+            "ended": self.ended,
+            "diverged": self.diverged,
+            "pruned": self.pruned,
+            "notes": self.notes,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state_dict = UNSAID | state_dict
+        self.history = {name: list(values) for name, values in state_dict["history"].items()}
+        self.asked = list(state_dict["asked"])
+        self.complete = state_dict["complete"]
+        self.stopped = state_dict["stopped"]
+        self.outdated = state_dict["outdated"]
+        self.ended = state_dict["ended"]
+        self.diverged = state_dict["diverged"]
+        self.pruned = state_dict["pruned"]
+        self.notes = list(state_dict["notes"])
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint cannot be read, in a line."""
+    if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+        return f"{found[1]} in it would have to be executed"
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def round_to_float32(value: float) -> float:
+    """Seven digits: all that a float32 holds."""
+    return float(f"{value:.7g}")

@@ -1,0 +1,243 @@
+"""One trial, from its configuration to its result: the only place that builds a Trainer and a logger."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
+from nnhp_torch.core.ledger.files import disk_full
+from nnhp_torch.core.ledger.result import TrialResult, made_by
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.provenance import sources
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
+from nnhp_torch.run.resume.isolation import isolated
+from nnhp_torch.run.resume.random_state import go_on_to_test
+from nnhp_torch.run.resume.randomness import seed_all
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.devices import share
+from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
+from nnhp_torch.run.trial.recorder import OnEpoch, Recorder, round_to_float32
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO
+from nnhp_torch.run.trial.setup import Setup, setup_of
+from nnhp_torch.run.trial.tensorboard import TrialLogger
+
+Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.trial.setup
+
+
+@isolated()
+def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch | None = None) -> TrialResult:
+    """Trains, validates and tests one configuration; goes on from its last finished epoch if there is one.
+
+    Args:
+        build: configuration → (module, data module, callbacks) or a Setup, all of it fresh.
+        on_epoch: called after each epoch with its number (from 1) and its metrics; a reason in return ends the trial
+            there, as `pruned`.
+
+    Returns:
+        The result; an exception in the trial makes it a `failed` one, with the traceback as its reason.
+
+    Raises:
+        OSError: the disk is full, which is no fault of this trial's and would befall the next one too.
+    """
+    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    clock = time.perf_counter()
+    folder = checkpoint_folder(runtime.folder, trial.name)
+    recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch=on_epoch)
+    outcome: dict[str, Any] = {}
+    try:
+        outcome = _train(trial, build, runtime, recorder=recorder)
+    except (KeyboardInterrupt, SystemExit) as end:
+        outcome = _stopped(end)
+    except Exception as error:
+        if disk_full(error):
+            raise
+        outcome = {"status": "failed", "reason": traceback.format_exc() + _hint(error)}
+    return TrialResult.of(
+        trial,
+        history=recorder.history,
+        seconds=round(time.perf_counter() - clock, 3),
+        started=started,
+        versions=versions(),
+        notes=recorder.notes,
+        **{"hardware": hardware("cpu", 1), **outcome},
+    )
+
+
+def _hint(error: Exception) -> str:
+    """A last line for an error that would come again at every run: the checkpoint is of another network."""
+    if "loading state_dict" in str(error) or "loaded state dict" in str(error):
+        return (
+            "its checkpoint is of another network than the module builds now: "
+            "--fresh starts anew and keeps the old folder"
+        )
+    return ""
+
+
+def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
+    """A signal is no fault of the trial's, a sys.exit() in its code is; Lightning makes a SystemExit of both."""
+    by_signal = (KeyboardInterrupt, SIGTERMException)
+    if isinstance(end, by_signal) or isinstance(end.__context__, KeyboardInterrupt):
+        return {"status": "interrupted", "reason": "stopped by a signal"}
+    return {"status": "failed", "reason": f"{traceback.format_exc()}the trial's own code called sys.exit({end.code!r})"}
+
+
+def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) -> dict[str, Any]:
+    """The fields of the trial's result, whatever it has come to."""
+    os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
+    lengthening = Lengthening(trial, build, runtime)
+    seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
+    setup = setup_of(build(trial.config))
+    recorder.settings = dict(setup.trainer)
+    lengthened = lengthening.go_on(setup, recorder)
+    _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
+    resume = recorder.resume(trial.config.max_epochs)
+    logger = TrialLogger(runtime.folder, trial.name, purge_step=1 if lengthened else recorder.epochs + 1)
+    if lengthened:
+        logger.log_history(recorder.history)
+    trainer = make_trainer(
+        trial,
+        runtime,
+        max_epochs=trial.config.max_epochs,
+        callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, StopWhenDiverged(), recorder],
+        logger=[logger, *setup.loggers],
+        plugins=[AtomicCheckpointIO()],
+        **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
+    )
+    if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
+        share(trainer, setup.module, recorder.note)
+    try:
+        fitted = {
+            "fit_seconds": _fit(trainer, setup, recorder, resume=resume),
+            "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
+            "build": _maker(trial, build, setup),
+        }
+        recorder.need_monitor()
+        if ended := _verdict(recorder):
+            return {**fitted, **ended}
+        logger.epoch = recorder.epochs
+        test = _test(trainer, setup, recorder, with_test_data=runtime.test)
+        trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
+        repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
+        final = {name: values[-1] for name, values in recorder.history.items()}
+        logger.log_outcome({**trial.cell, **repeated}, final | test | trained)
+        return {**fitted, "status": "completed", "test": test, "trained": trained}
+    finally:
+        logger.close()
+
+
+def _fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, resume: Mapping[str, Any]) -> float:
+    """Trains what is left to train; returns the seconds that it took."""
+    clock = time.perf_counter()
+    if recorder.complete:
+        setup.module.load_state_dict(resume["state_dict"])
+        go_on_to_test(trainer, setup.module, setup.datamodule, kept=resume.get("random_state", {}))
+    else:
+        trainer.fit(setup.module, **setup.fit_data(), ckpt_path=recorder.last if resume else None, weights_only=True)
+    return round(time.perf_counter() - clock, 3)
+
+
+def _verdict(recorder: Recorder) -> dict[str, Any]:
+    """How the fit has ended if it did not end well; empty if there is a test to come."""
+    if recorder.diverged:
+        return {"status": "diverged", "reason": recorder.diverged}
+    if recorder.pruned:
+        return {"status": "pruned", "reason": recorder.pruned}
+    return {}
+
+
+def _test(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, with_test_data: bool) -> dict[str, float]:
+    """The final weights' scores: of the test data, and of the validation data if those were not scored since."""
+    if recorder.outdated:  # the last batches were not validated, as with check_val_every_n_epoch
+        scores = trainer.validate(setup.module, **setup.val_data(), verbose=False)
+        for name, value in _merged(scores).items():
+            if name in recorder.history:
+                recorder.history[name][-1] = value
+    if not with_test_data or (data := setup.test_data()) is None:
+        return {}
+    return _merged(trainer.test(setup.module, **data, verbose=False))
+
+
+def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
+    """The final weights' scores of the training data, taken as those of the validation data are."""
+    loggers, trainer.loggers = trainer.loggers, []  # to them it would be one more validation
+    try:
+        scores = _merged(trainer.validate(setup.module, dataloaders=setup.train_loader(), verbose=False))
+    finally:
+        trainer.loggers = loggers
+    return {Objective(name, "max").over("trained"): value for name, value in scores.items()}
+
+
+def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
+    """Who made the result, under which settings of the Trainer, of which data."""
+    trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
+    data = {"data": dict(found)} if (found := getattr(setup.datamodule, "checksums", None)) else {}
+    return {**made_by(trial), "sources": sources(build, setup.module), **trainer, **data}
+
+
+def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:
+    """A ModelCheckpoint of build's own writes beside the sweeper's checkpoints, or its last.ckpt would be theirs."""
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(folder / "model_checkpoints")
+
+
+def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
+    """A Trainer without the chatter; whatever Lightning raises if the machine cannot do what is asked."""
+    plugins = [LightningEnvironment(), *settings.pop("plugins", ())]  # not what a cluster's variables would have it be
+    return Trainer(
+        plugins=plugins,
+        accelerator=runtime.accelerator,
+        devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
+        strategy=runtime.strategy,
+        precision=trial.precision,  # type: ignore[arg-type]
+        log_every_n_steps=1_000_000_000,  # curves are per epoch
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
+
+
+def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The metrics of all loaders; if there are several, Lightning has their numbers in the names."""
+    return {name: round_to_float32(value) for of_loader in scores for name, value in of_loader.items()}
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    packages = ("nnhp_torch", "lightning", "torchmetrics")
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        **{name: metadata.version(name) for name in packages},
+    }
+
+
+def hardware(device: str, world_size: int) -> dict[str, Any]:
+    """The hardware of a trial, in words: device kind and name, how many of them."""
+    name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
+    return {"accelerator": device, "device": name, "world_size": world_size}
+
+
+def _cpu_name() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,106 @@
+"""TensorBoard as the sweeps want it: curves over epochs that lie side by side, and an HParams tab of all runs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.tensorboard.summary import hparams
+
+from nnhp_torch.core.spec.objective import Objective
+
+WORDS = {"train": "train", "val": "validation", "test": "test", "trained": "trained"}
+ONCE = ("test", "trained")  # one number, not a curve: it stands in the HParams tab
+
+
+class TrialLogger(TensorBoardLogger):
+    """TensorBoard with the epoch (from 1) as the x axis, so that runs of any batch size overlay.
+
+    Args:
+        folder: the sweep's folder; run: the trial's, beneath it.
+        purge_step: first epoch that will be written; what an earlier attempt wrote from there on is dropped.
+    """
+
+    def __init__(self, folder: str, run: str, purge_step: int = 1) -> None:
+        super().__init__(folder, name="", version=run, default_hp_metric=False, purge_step=purge_step)
+        self.epoch: int | None = None  # if set, the epoch that all points belong to: a test's is the last
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        metrics = dict(metrics)
+        epoch = metrics.pop("epoch", None)
+        if epoch is not None:
+            step = self.epoch or int(epoch) + 1
+        tags: dict[str, float] = {}
+        for name, value in metrics.items():
+            if Objective(name, "max").split not in ONCE:
+                tags[name if tag(name) in tags else tag(name)] = value
+        super().log_metrics(tags, step)
+
+    def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Writes the curves of epochs that were trained under another name."""
+        for epoch in range(max(map(len, history.values()), default=0)):
+            metrics = {name: curve[epoch] for name, curve in history.items() if not math.isnan(curve[epoch])}
+            self.log_metrics({**metrics, "epoch": epoch})
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Skip this at the start of a fit: log_outcome fills the HParams tab when the metrics are known."""
+
+    @rank_zero_only
+    def log_outcome(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """A row of the HParams tab, and for each metric a chart with its training and its validation.
+
+        TensorBoard takes the columns of the first experiment's summary that it finds for those of all runs, of other
+        sweeps too. Without any it finds the columns itself, and the last points of the curves.
+
+        Args:
+            values: what tells the trial from others.
+            metrics: its final ones; those of the test images stand beside the values, as do those that the training
+                images have at the end.
+        """
+        objectives = [Objective(name, "max") for name in metrics]
+        once = {f"{o.split}/{o.name}": metrics[o.metric] for o in objectives if o.split in ONCE}
+        row = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in {**values, **once}.items()}
+        _, start, end = hparams(row, {})  # type: ignore[no-untyped-call]
+        # SummaryWriter.add_hparams would open a run of its own, so its writer is taken. The first test to break is
+        # test_the_hparams_tab_has_the_swept_values_and_the_test_and_a_seed_if_there_are_several.
+        for summary in (start, end):
+            self.experiment._get_file_writer().add_summary(summary)
+        if charts := pairs(map(tag, metrics)):
+            self.experiment.add_custom_scalars({name: {name: ["Multiline", [of]]} for name, of in charts.items()})
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Skip this: the ledger holds the configuration."""
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Keeps the event file open: Lightning ends a logger after the fit, and the test is still to come."""
+
+    @rank_zero_only
+    def close(self) -> None:
+        """Closes the event file, also when nothing or not everything was written."""
+        if self._experiment is not None:
+            self._experiment.close()
+
+
+def tag(metric: str) -> str:
+    """TensorBoard's name of a metric, so that the same metric over several data lies side by side.
+
+    >>> tag("val_accuracy"), tag("train/loss"), tag("lr")
+    ('accuracy/validation', 'loss/train', 'lr')
+    """
+    objective = Objective(metric, "max")
+    return f"{objective.name}/{WORDS[objective.split]}" if objective.split else metric
+
+
+def pairs(tags: Iterable[str]) -> dict[str, str]:
+    """Name of a metric → pattern of its two tags, of those that training and validation have."""
+    known = set(tags)
+    names = [name.removesuffix("/train") for name in known if name.endswith("/train")]
+    return {name: f"^{re.escape(name)}/(train|validation)$" for name in sorted(names) if f"{name}/validation" in known}
