@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning as L
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from torch import Tensor
@@ -121,6 +122,8 @@ class OneTrial(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         trainer = super().instantiate_trainer(**kwargs)
+        if isinstance(trainer.accelerator, CPUAccelerator):
+            prefer_onednn()
         # First, as it wants to be; so that a fit that goes on draws what an uninterrupted one would.
         seed = self._chosen.seed_everything
         if seed is not False:
@@ -205,7 +208,6 @@ def main() -> None:
     quiet_lightning()
     # Said of every checkpoint that is loaded, because the new run has a folder of its own.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")
-    prefer_onednn()
     warnings.filterwarnings("ignore", message="left out: ")  # said at the end
     checkpoint = ModelCheckpoint(filename="last", enable_version_counter=False)
     trial = OneTrial(

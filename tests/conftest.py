@@ -9,13 +9,14 @@ from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their nets are tiny
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import idx
 import pytest
 from forked import LONG as LONG
 from forked import quick_workers
+from pretended import sitecustomize as pretended
 
 from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.result import TrialResult
@@ -126,6 +127,19 @@ def quick() -> Iterator[None]:
     """Worker processes start in a moment, as forks of one that has imported all: for what is not about their start."""
     with quick_workers():
         yield
+
+
+@pytest.fixture
+def gpus(monkeypatch) -> Callable[[int], None]:
+    """Called with a number: so many GPUs are pretended, in this process and in those that it starts."""
+
+    def have(count: int) -> None:
+        monkeypatch.setenv("PRETENDED_GPUS", str(count))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE / "pretended"), environment()["PYTHONPATH"]]))
+        for replacement in pretended.patches():
+            monkeypatch.setattr(*replacement)
+
+    return have
 
 
 @pytest.fixture

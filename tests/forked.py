@@ -22,6 +22,8 @@ from multiprocessing.context import ForkContext, ForkProcess, ForkServerContext,
 from pathlib import Path
 from unittest import mock
 
+from pretended import sitecustomize as pretended
+
 LONG = 240  # seconds that nothing healthy takes, on however loaded a machine: for limits that only end what hangs
 get_context = multiprocessing.get_context
 IMPORTED = [
@@ -44,6 +46,7 @@ class Process(ForkServerProcess):
 def _run(environment, target, *args, **options):
     os.environ.clear()
     os.environ.update(environment)
+    pretended.pretend()
     target(*args, **options)
 
 

@@ -313,3 +313,14 @@ def build_starting(config: TinyConfig):
     module, data, _ = build(config)
     method = multiprocessing.get_all_start_methods().index(multiprocessing.get_start_method())
     return module, data, [AtEpoch(1, lambda trainer, pl_module: pl_module.log("method", float(method)))]
+
+
+def build_saying_where(config: TinyConfig):
+    """Logs which GPU a trial is on, and whether products may be less exact than float32."""
+
+    def say(trainer, pl_module):
+        pl_module.log("gpu", float(torch.cuda.current_device()))
+        pl_module.log("precision", float(torch.get_float32_matmul_precision() != "highest"))
+
+    module, data, _ = build(config)
+    return module, data, [AtEpoch(1, say)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
 from nnhp_torch.run.precision import prefer_onednn
+from nnhp_torch.run.resume.isolation import kept_precisions
 
 # (rows, inner, columns): large squares, and the study's own layers at the chunk they are computed in.
 SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (2500, 784, 128), (2500, 128, 128))
@@ -21,22 +20,11 @@ def ceiling(seconds: float = 0.3) -> float:
     Args:
         seconds: spent on each shape.
     """
-    with _restored():
-        torch.backends.mkldnn.matmul.fp32_precision = "none"  # MKL
+    with kept_precisions():  # the process goes on with a trial
         best = max(_rate(shape, seconds) for shape in SHAPES)
         if prefer_onednn():
             best = max(best, *(_rate(shape, seconds) for shape in SHAPES))
     return best
-
-
-@contextmanager
-def _restored() -> Iterator[None]:
-    """Leaves the library as it was: the process goes on with a trial."""
-    before = torch.backends.mkldnn.matmul.fp32_precision
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.matmul.fp32_precision = before
 
 
 def _rate(shape: tuple[int, int, int], seconds: float) -> float:

@@ -15,7 +15,6 @@ from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.worker import quiet_lightning
-from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 
@@ -23,7 +22,6 @@ from nnhp_torch.run.trial.run_trial import run_trial
 def start(threads: int = 1) -> None:
     """Do what a worker does before its first trial."""
     torch.set_num_threads(threads)
-    prefer_onednn()
     quiet_lightning()
 
 

@@ -213,9 +213,8 @@ def test_many_trials_in_one_worker_leave_memory_flat_and_no_file_open(sweep, sto
     assert all(max(values) <= values[0] + 1 for values in handles), handles
 
 
-def test_a_worker_that_is_ready_collects_garbage_again(monkeypatch):
+def test_a_worker_that_is_ready_collects_garbage_again():
     """Importing goes without, and what is imported is never looked through."""
-    monkeypatch.setattr("nnhp_torch.run.precision.prefer_onednn", lambda: None)
     try:
         get_ready(torch.get_num_threads())
         assert gc.isenabled()

@@ -54,11 +54,9 @@ class InProcess:
         from lightning.pytorch.utilities import rank_zero_only
         from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-        from nnhp_torch.run.precision import prefer_onednn
         from nnhp_torch.run.trial.run_trial import run_trial
 
         rank_zero_only.rank = 0  # type: ignore[attr-defined]  # Lightning has read another launcher's RANK if it was imported before
-        prefer_onednn()
         quiet_lightning()
         build = import_by_name(self.build)
 

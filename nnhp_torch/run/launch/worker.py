@@ -94,13 +94,11 @@ def get_ready(threads: int) -> None:
     gc.disable()  # what is imported stays: looking through it for garbage takes a fifth of the time of importing it
     import torch
 
-    from nnhp_torch.run.precision import prefer_onednn
     from nnhp_torch.run.trial.run_trial import run_trial as run_trial
 
     gc.freeze()
     gc.enable()
     torch.set_num_threads(threads)
-    prefer_onednn()
     quiet_lightning()
 
 

@@ -7,7 +7,7 @@ import os
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 # Whoever started this process may have started others: srun, torchrun, jsrun. A trial has processes of its own.
@@ -65,9 +65,9 @@ def isolated() -> Iterator[None]:
             (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
             (_determinism, _set_determinism),
             (_flags, _set_flags),
-            (_precisions, _set_precisions),
         ):
             stack.enter_context(_kept(get, put_back))
+        stack.enter_context(kept_precisions())
         for generator in own_generators().values():
             stack.callback(set_state, generator, state_of(generator))
         stack.callback(np.random.set_state, np.random.get_state())
@@ -75,6 +75,11 @@ def isolated() -> Iterator[None]:
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
         yield
+
+
+def kept_precisions() -> AbstractContextManager[None]:
+    """Put back at the end with which precision torch multiplies."""
+    return _kept(_precisions, _set_precisions)
 
 
 @contextmanager
@@ -177,7 +182,7 @@ def _precisions() -> tuple[str, dict[str, Any]]:
 
     try:
         overall = torch.get_float32_matmul_precision()
-    except RuntimeError:  # torch does not tell once a backend has a precision of its own, as prefer_onednn gives it
+    except RuntimeError:  # torch does not tell once somebody has given a backend a precision of its own
         overall = "highest"
     return overall, _flags(PRECISIONS)
 

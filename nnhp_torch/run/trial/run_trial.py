@@ -16,6 +16,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -26,6 +27,7 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
+from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.random_state import go_on_to_test
 from nnhp_torch.run.resume.randomness import seed_all
@@ -119,6 +121,8 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         plugins=[AtomicCheckpointIO()],
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
+    if isinstance(trainer.accelerator, CPUAccelerator):
+        prefer_onednn()
     if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
         share(trainer, setup.module, recorder.note)
     try:
