@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Optional, Union
 
 import lightning as L
 import torch
+import yaml
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import LightningCLI
 from torch.utils.data import DataLoader, TensorDataset
@@ -51,6 +52,21 @@ class Composed(Net):
     def __init__(self, head: Head, lr: float = 0.1) -> None:
         super().__init__()
         self.net = torch.nn.Sequential(torch.nn.Linear(3, head.in_features), head)
+
+
+class Wordy(Net):
+    """Arguments whose values can be read in more than one way."""
+
+    def __init__(
+        self,
+        width: int = 4,
+        norm: str = "batch",
+        share: Optional[Union[float, int]] = None,  # noqa: UP007, UP045  # what typing may give back for [int, float]
+        sizes: list[int] = [8],  # noqa: B006
+        modes: list[str] = [],  # noqa: B006
+        head: Optional[Head] = None,  # noqa: UP045
+    ) -> None:
+        super().__init__(width)
 
 
 class Partials(Net):
@@ -118,6 +134,29 @@ def composed():
 def with_files():
     kwargs = {"fit": {"default_config_files": ["defaults.yaml"]}}
     LightningCLI(Net, Data, parser_kwargs=kwargs, auto_configure_optimizers=False)
+
+
+class NotedCLI(LightningCLI):
+    """Notes the configuration that it makes its classes of."""
+
+    seen: ClassVar[list] = []
+
+    def before_instantiate_classes(self):
+        config = self.config[self.subcommand] if self.subcommand else self.config
+        self.seen.append(yaml.safe_load(self._parser(self.subcommand).dump(config)))
+
+
+def with_files_of_fit():
+    NotedCLI(Wordy, Data, parser_kwargs={"fit": {"default_config_files": ["flat.yaml"]}})
+
+
+def with_files_of_all():
+    NotedCLI(Wordy, Data, parser_kwargs={"default_config_files": ["nested.yaml"]})
+
+
+def with_files_and_no_subcommand():
+    cli = NotedCLI(Wordy, Data, run=False, parser_kwargs={"default_config_files": ["flat.yaml"]})
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
 
 
 def with_args():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, get_loader, set_loader
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, _typehints, get_loader, set_loader
 
 from nnhp_torch.cli.refusal import in_words
 from nnhp_torch.report.terminal import Terminal
@@ -155,4 +155,22 @@ def _size(node: yaml.Node | None, sizes: dict[int, int]) -> int:
     return sizes[id(node)]
 
 
+def _whole_first(sort: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
+    """Have `int` tried before `float` if an argument takes both: `limit_train_batches: 1` is one batch, 1.0 is all.
+
+    The parser goes by the order in the annotation, which need not be the one that was written: typing keeps one object
+    for `Optional[Union[int, float]]` and `Optional[Union[float, int]]`, that of whoever was imported first.
+    """
+
+    def sorted_types(*args: Any) -> Sequence[Any]:
+        types = list(sort(*args))
+        if int in types and float in types[: types.index(int)]:
+            types.remove(int)
+            types.insert(types.index(float), int)
+        return types
+
+    return sorted_types
+
+
+_typehints.sort_subtypes_for_union = _whole_first(_typehints.sort_subtypes_for_union)
 set_loader("bounded_yaml", load_bounded, exceptions=(yaml.YAMLError,))

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from nnhp_torch.core.errors import WrongUsage
 from nnhp_torch.project.capture import Fit, fit_of
 from nnhp_torch.project.loading import NoProject
-from nnhp_torch.project.parser import SUBCOMMAND, Settings, configuration, fit_parser
+from nnhp_torch.project.parser import SUBCOMMAND, Settings, configuration, fit_parser, without_files
 from nnhp_torch.project.trainer import departures, refuse
 from nnhp_torch.run.trial.setup import SETTINGS, Setup
 
@@ -29,6 +29,7 @@ def build(settings: Settings) -> Setup:
 
     def parse(cli: LightningCLI, parser: Any, args: Any) -> None:
         of_fit = fit_parser(cli)
+        without_files(cli.parser, of_fit)
         parsed = configuration(of_fit, settings)
         _keep_apart(parsed["trainer"])
         cli.config = parsed if of_fit is cli.parser else Namespace(subcommand=SUBCOMMAND, **{SUBCOMMAND: parsed})  # type: ignore[no-untyped-call]

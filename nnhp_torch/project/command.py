@@ -116,11 +116,13 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def _values(option: str, text: str) -> list[Any]:
+def _values(option: str, text: str) -> list[str]:
+    """The values of a list as they are written: the project's parser knows where `off`, `010` and `1:30` are words."""
     try:
         values = load_bounded(text)
+        written = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"{option} cannot be read: {error}") from error
     if not isinstance(values, list) or not values:
         raise ValueError(f"{option} needs a list with at least one value, such as '[0.1, 0.01]', not {text!r}")
-    return values
+    return [node.value if isinstance(node, yaml.ScalarNode) else yaml.serialize(node) for node in written.value]

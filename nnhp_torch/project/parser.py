@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from functools import cache, partial
 from typing import Any
@@ -13,6 +14,7 @@ import lightning as L
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from nnhp_torch.cli.parser import load_bounded
 from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.keys import OURS, arguments, flat, nested
 from nnhp_torch.project.loading import NoProject
@@ -128,7 +130,7 @@ class Project:
         except ArgumentError as error:
             raise ValueError(refusal(self.parser, error, args)) from error
         finally:
-            self.root.default_config_files = self.parser.default_config_files = []  # what they say is in `parsed` now
+            without_files(self.root, self.parser)
         refuse(parsed.get("trainer", {}), parsed.get("ckpt_path"))
         return parsed
 
@@ -169,19 +171,25 @@ class Project:
         Raises:
             ValueError: as `changed`.
         """
-        made = [getattr(self.changed(base, {key: value}), key) for value in values]
-        return [new if isinstance(new, (str, int, float)) else old for new, old in zip(made, values, strict=True)]
+        return [self._typed(base, key, value) for value in values]
+
+    def _typed(self, base: Settings, key: str, value: Any) -> Any:
+        changed = self.changed(base, {key: value})
+        made = getattr(changed, key)
+        if isinstance(made, (str, int, float)):
+            return made
+        read = load_bounded(value) if isinstance(value, str) else value
+        with suppress(ValueError):
+            if self.changed(base, {key: read}).theirs == changed.theirs:
+                return read
+        return _at(self._plain(self.parsed(changed)), key)  # read as YAML, a word in it would be something else
 
     def value(self, settings: Settings, key: str) -> Any:
         """The value of one of their keys; raises AttributeError if there is no such key."""
-        found: Any = self.parsed(settings)
-        for part in key.split("."):
-            branches = [found, found.get("init_args")] if isinstance(found, Namespace) else []
-            branch = next((branch for branch in branches if branch is not None and part in branch), None)
-            if branch is None:
-                raise AttributeError(f"{self.cli} has no key {key!r}")
-            found = branch[part]
-        return found
+        try:
+            return _at(self.parsed(settings), key)
+        except KeyError:
+            raise AttributeError(f"{self.cli} has no key {key!r}") from None
 
     def parsed(self, settings: Settings) -> Namespace:
         """The whole configuration; a copy."""
@@ -210,6 +218,14 @@ class Project:
         return plain
 
 
+def _at(tree: Any, key: str) -> Any:
+    """The value of a dotted key, in which `init_args` may be left out; raises KeyError if there is none."""
+    for part in key.split("."):
+        branches = [tree, tree.get("init_args")] if isinstance(tree, (Namespace, dict)) else []
+        tree = next((branch for branch in branches if branch is not None and part in branch), {})[part]
+    return tree
+
+
 def fit_parser(cli: LightningCLI) -> LightningArgumentParser:
     """The parser of what a fit needs: the whole one, or that of the subcommand."""
     if not hasattr(cli, "_subcommand_parsers"):  # run=False
@@ -217,6 +233,15 @@ def fit_parser(cli: LightningCLI) -> LightningArgumentParser:
     if SUBCOMMAND not in cli._subcommand_parsers:
         raise NoProject(f"there is no subcommand {SUBCOMMAND!r}, only {', '.join(cli._subcommand_parsers)}")
     return cli._subcommand_parsers[SUBCOMMAND]
+
+
+def without_files(*parsers: LightningArgumentParser) -> None:
+    """Have parsers read their code's defaults alone: what `default_config_files` say is in the settings already.
+
+    It would come back wherever a setting stands at the code's default.
+    """
+    for parser in parsers:
+        parser.default_config_files = []
 
 
 def configuration(parser: LightningArgumentParser, settings: Settings) -> Namespace:
