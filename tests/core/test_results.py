@@ -65,7 +65,7 @@ def test_final_and_best_are_those_of_the_history(sweep):
     assert result.final("test_accuracy") == pytest.approx(0.89)
     assert result.best("val_accuracy") == (0.91, 2)
     assert result.best("val_loss") == (0.6, 3)
-    assert math.isnan(result.best("no_such_accuracy")[0])
+    assert math.isnan(result.best("another_accuracy")[0])
     with pytest.raises(ValueError, match="does not say which is better"):
         result.best("no_such_metric")
 
