@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from nnhp_torch.core.spec.names import text
+from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.core.stats.verdict import verdicts
@@ -28,15 +30,29 @@ CLAIMS = {
     "label_smoothing": "(Not the article's.) Smoothed labels regularize.",
     "gradient_clipping": "(Not the article's.) Clipping lets a network train at higher learning rates.",
 }
-PRINTED = Path("evidence") / "printed" / "momentum"
-PENALTIES = Path("evidence") / "ten_epochs" / "weight_regularization"
-FIRST_PAGE = Path("evidence") / "first_page" / "batch_size"
+EVIDENCE = (
+    Path("lightning_logs") / "evidence"
+)  # apart from the reference: a TensorBoard over that would show it as well
+PRINTED = EVIDENCE / "printed" / "momentum"
+PENALTIES = EVIDENCE / "ten_epochs" / "weight_regularization"
+FIRST_PAGE = EVIDENCE / "first_page" / "batch_size"
 # Small runs behind single sentences → the flags that they have.
 SMALL = {
     PRINTED: "--protocol printed --max_epochs 5",
     PENALTIES: "--grid.reg [0.001] --max_epochs 10 --seeds 3",
     FIRST_PAGE: "",
 }
+
+
+def sweeps_table(found: list[Finding]) -> str:
+    """Return a row a sweep: the values that it tries."""
+    lines = ["| sweep | what it tries |", "| --- | --- |"]
+    for f in found:
+        sweep = f.outcome.sweep
+        usual = defaults(sweep.base)
+        tried = (f"`{axis}` {', '.join(text(v, usual[axis]) for v in values)}" for axis, values in sweep.axes.items())
+        lines.append(f"| `{sweep.name}` | {' × '.join(tried)} |")
+    return "\n".join([*lines, ""])
 
 
 def claims_table(found: list[Finding], root: Path = Path()) -> str:
@@ -52,7 +68,7 @@ def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str]]:
         measured = sweep.verdict(f.gathered) if sweep.verdict is not None else ""
         if measured:
             link = f"[{sweep.name}](../lightning_logs/reference/{sweep.name}) ({f.gathered[0].repeated})"
-            yield CLAIMS[sweep.name], measured, link
+            yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link
         if sweep.name == "momentum":
             printed = recorded(root / PRINTED, sweep.monitor)
             same = why_no_winner(printed.sweep, verdicts(printed.sweep, cells(printed)))

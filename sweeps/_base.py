@@ -2,8 +2,10 @@
 
 import dataclasses
 import itertools
+from pkgutil import iter_modules
 from typing import Any
 
+import sweeps
 from nnhp_torch import TrialConfig
 
 # The article's chain, and what it chooses after each sweep.
@@ -17,10 +19,18 @@ CHAIN: dict[str, dict[str, Any]] = {
     "dropout": {},
 }
 
-# The hyperparameters that the article only describes, in its order, then those that it does not have.
-OTHERS = (
+# The hyperparameters that the article only describes, in its order.
+DESCRIBED = (
     *("learning_rate_decay", "loss", "activation", "early_stopping", "batch_norm", "weight_constraint"),
-    *("activity_regularization", "noise", "label_smoothing", "gradient_clipping"),
+    *("activity_regularization", "noise"),
+)
+NO_GRIDS = ("search", "reference")
+# Behind them those that it does not have: whatever other file there is.
+OTHERS = (
+    *DESCRIBED,
+    *sorted(
+        {file.name for file in iter_modules(sweeps.__path__) if file.name[0] != "_"} - {*CHAIN, *DESCRIBED, *NO_GRIDS}
+    ),
 )
 
 # Flag → what the data module reads in its environment: where the data is or goes (else a cache).

@@ -1,4 +1,4 @@
-"""The reference study under lightning_logs/reference/, whose page has its findings; evidence/ has what backs them.
+"""The reference study under lightning_logs/reference/: its page has the findings, lightning_logs/evidence/ backs them.
 
     python -m sweeps.reference
 
@@ -29,19 +29,18 @@ from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.table import console
 from sweeps import _study
 from sweeps.__main__ import load, report
-from sweeps._article import SMALL, claims_table
+from sweeps._article import EVIDENCE, SMALL, claims_table, sweeps_table
 from sweeps._base import CHAIN, OTHERS
 
 FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"
-EVIDENCE = Path("evidence")  # apart from the runs, which a TensorBoard over all of them would show as well
 CLAIMS_PAGE = Path("sweeps") / "README.md"
 MONITOR = "val_accuracy"
 
 SEEDS = [123, 124, 125, 126, 127]
 COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
 PROTOCOLS = {"intended": "article", "literal": "printed"}  # Keras's reading → ours
-# What is run once more, and lies in a folder of its name under evidence/ → which sweeps, with which flags.
+# What is run once more, and lies in a folder of its name under EVIDENCE → which sweeps, with which flags.
 VARIANTS: dict[str, tuple[Collection[str], dict[str, str]]] = {
     "article": (COMPARED, {"protocol": "article"}),
     "printed": (COMPARED, {"protocol": "printed"}),
@@ -206,6 +205,7 @@ def write_pages(found: list[_study.Finding]) -> None:
     parts = {
         "findings": (PAGE, markdown(found, comparisons())),
         "precisions": (PAGE, precision_table(precisions())),
+        "sweeps": (CLAIMS_PAGE, sweeps_table(found)),
         "claims": (CLAIMS_PAGE, claims_table(found)),
     }
     for name, (page, part) in parts.items():
