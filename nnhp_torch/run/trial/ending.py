@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
+from types import TracebackType
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loops import fetchers
+from lightning.pytorch.profilers import PassThroughProfiler
 
 # Trainers are typed as Any, because Lightning declares few of their attributes.
 
@@ -41,3 +45,42 @@ def sums(module: L.LightningModule) -> list[float]:
     """One number per weight, by which a change is seen."""
     weights = [w.detach().double().sum() for w in module.state_dict().values() if isinstance(w, torch.Tensor)]
     return torch.stack(weights).tolist() if weights else []
+
+
+class HookGuard(PassThroughProfiler):
+    """Makes an error of a StopIteration in a hook: Lightning would take it for the end of the data, without a word.
+
+    A profiler, since that is what Lightning tells of every hook, whoever's it is.
+    """
+
+    def profile(self, action_name: str) -> Any:
+        return _Guarded(action_name)
+
+
+class _Guarded:
+    def __init__(self, action: str) -> None:
+        self.action = action
+
+    def __enter__(self) -> str:
+        return self.action
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, StopIteration) and not _is_of_the_loader(trace):
+            raise RuntimeError(
+                f"StopIteration in {self.action.partition(']')[2]}, which Lightning takes for the end of the data: "
+                "does it call next() on an iterator that has ended?"
+            ) from error
+
+
+def _is_of_the_loader(trace: TracebackType | None) -> bool:
+    """Whether it is the end of the data, as a training_step that takes `dataloader_iter` comes to it."""
+    return any(frame.f_code.co_filename == fetchers.__file__ for frame, _ in traceback.walk_tb(trace))
+
+
+def short_of_data(trainer: Any) -> str:
+    """Say how many batches the epoch had if its loader ended before its length; empty if it did not."""
+    loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+    if loop.done or isinstance(fetcher, fetchers._DataLoaderIterDataFetcher):
+        return ""
+    had, said = loop.batch_progress.current.completed, trainer.num_training_batches
+    return f"its loader ended after {had} of {said} batches in epoch {trainer.current_epoch + 1}"

@@ -19,7 +19,7 @@ from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, cl
 from nnhp_torch.core.ledger.files import must_be_file, name_too
 from nnhp_torch.core.spec.objective import Objective, standing, unlogged
 from nnhp_torch.run.callbacks import StopWhenDiverged
-from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, something_follows, stop, sums
+from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data, something_follows, stop, sums
 from nnhp_torch.run.trial.epoch_log import EpochLog
 from nnhp_torch.run.trial.saving import RESUMABLE
 
@@ -124,6 +124,8 @@ class Recorder(Checkpoint):
         self.validated_at = trainer.global_step
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if short := short_of_data(trainer):
+            self.note(short)
         metrics = self._record(trainer, pl_module.device)
         if self.validated_at is not None or not trainer.enable_validation:
             self.need_monitor()

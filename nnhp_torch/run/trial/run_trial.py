@@ -33,6 +33,7 @@ from nnhp_torch.run.resume.random_state import go_on_to_test
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.devices import share
+from nnhp_torch.run.trial.ending import HookGuard
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
 from nnhp_torch.run.trial.recorder import OnEpoch, Recorder, round_to_float32
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO
@@ -119,6 +120,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, StopWhenDiverged(), recorder],
         logger=[logger, *setup.loggers],
         plugins=[AtomicCheckpointIO()],
+        profiler=HookGuard(),
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
     if isinstance(trainer.accelerator, CPUAccelerator):
@@ -131,8 +133,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
             "build": _maker(trial, build, setup),
         }
-        recorder.need_monitor()
-        if ended := _verdict(recorder):
+        if ended := _verdict(recorder, trainer):
             return {**fitted, **ended}
         logger.epoch = recorder.epochs
         test = _test(trainer, setup, recorder, with_test_data=runtime.test)
@@ -156,8 +157,16 @@ def _fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, resume: Mappin
     return round(time.perf_counter() - clock, 3)
 
 
-def _verdict(recorder: Recorder) -> dict[str, Any]:
-    """How the fit has ended if it did not end well; empty if there is a test to come."""
+def _verdict(recorder: Recorder, trainer: L.Trainer) -> dict[str, Any]:
+    """How the fit has ended if it did not end well; empty if there is a test to come.
+
+    Raises:
+        ValueError: nothing was logged under the monitor's name.
+    """
+    if not (recorder.complete or trainer.should_stop):
+        epochs = f"{recorder.epochs} of {trainer.max_epochs} epochs"
+        return {"status": "failed", "reason": f"its training ended after {epochs}, and nobody had asked it to stop"}
+    recorder.need_monitor()
     if recorder.diverged:
         return {"status": "diverged", "reason": recorder.diverged}
     if recorder.pruned:
