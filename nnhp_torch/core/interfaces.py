@@ -37,6 +37,10 @@ class Chooser(Protocol):
     It yields those that are chosen at once; an empty list, if it waits for the results of some that are running.
     """
 
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions that its choices depend on; each result has them."""
+
     def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
         """The trials that earlier runs have chosen; `known` gives the result that the ledger has of one."""
 
@@ -47,6 +51,9 @@ class Chooser(Protocol):
 
     def settle(self, trial: Trial, result: TrialResult) -> None:
         """Take the result of a trial, also of one that the ledger had already."""
+
+    def remarks(self) -> Sequence[str]:
+        """Say what a reader must know of how they were chosen; asked at the end."""
 
 
 class SweepCallback:

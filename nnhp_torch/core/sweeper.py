@@ -143,6 +143,8 @@ class SweepRun:
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended: the ledger first, then whoever listens."""
+        if self.chooser:
+            result = replace(result, versions={**result.versions, **self.chooser.versions})
         self.store.append(result)
         self.running.pop(trial.key, None)
         self.results[trial.key] = result
@@ -196,7 +198,7 @@ class SweepRun:
 
     def _remarks(self) -> list[str]:
         """Which trials have started over, which results are another build's, of which the source has changed since."""
-        remarks = self.shorter.remarks()
+        remarks = [*self.shorter.remarks(), *(self.chooser.remarks() if self.chooser else ())]
         if others := len(self.store.others & set(self.trials)):
             remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
         earlier = [result for key, result in self.results.items() if key not in self.ran and result.settled]

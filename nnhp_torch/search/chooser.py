@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,9 @@ class OptunaChooser(SweepCallback):
         self.budget = budget
         self.name = f"{sampler}-{pruner}-{search.identity(precision, threads, seed)}"
         self.study: optuna.Study | None = None
+        self.refused: list[str] = []  # why the configuration has refused what was drawn
+        self._drew = False  # whether this run has drawn a trial
+        self._makers: set[str] = set()  # the versions of Optuna that earlier runs have drawn with
         self._open: dict[str, list[optuna.trial.Trial]] = {}  # key → the study's trials that wait for its result
         self._spent: dict[str, int] = {}  # key → epochs, all that they may become while it runs
 
@@ -88,7 +92,8 @@ class OptunaChooser(SweepCallback):
             asked = optuna.trial.Trial(self.study, stored._trial_id) if waits else stored
             if waits:
                 self.study.sampler = self._redrawing(stored.number)
-            trial = self._trial(stored.number, asked)
+            if (trial := self._trial(stored.number, asked)) is None:
+                continue
             chosen[trial.key] = trial
             if isinstance(asked, optuna.trial.Trial):
                 self._open.setdefault(trial.key, []).append(asked)
@@ -108,10 +113,11 @@ class OptunaChooser(SweepCallback):
         while self.study is not None and self.remaining():
             number = len(self.study.get_trials(deepcopy=False))
             self.study.sampler = self._sampler(number)
+            self._drew = True
             asked = self.study.ask()
-            trial = self._trial(number, asked)
-            self._open.setdefault(trial.key, []).append(asked)
-            yield [trial]
+            if trial := self._trial(number, asked):
+                self._open.setdefault(trial.key, []).append(asked)
+                yield [trial]
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Reports the epoch to the study, which may find that the trial should end here."""
@@ -136,12 +142,29 @@ class OptunaChooser(SweepCallback):
 
         if not result.settled or self.study is None:
             return
+        self._makers |= {result.versions.get("optuna", "")} - {""}
         self._spent[trial.key] = result.epochs
         for asked in self._open.pop(trial.key, ()):
             if result.status == "completed":
                 self.study.tell(asked, result.final(self.search.monitor))
             else:
                 self.study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of Optuna, on which depends what is drawn."""
+        return {"optuna": metadata.version("optuna")}
+
+    def remarks(self) -> list[str]:
+        """Say what was drawn by another Optuna, and what the configuration has refused."""
+        remarks = []
+        now = self.versions["optuna"]
+        if self._drew and (others := ", ".join(sorted(self._makers - {now}))):
+            remarks.append(f"Drawn by Optuna {others} before and by {now} now, which may draw other trials.")
+        if self.refused:
+            name = type(self.search.base).__name__
+            remarks.append(f"{name} refused {len(self.refused)} of what was drawn, such as: {self.refused[0]}")
+        return remarks
 
     def importances(self) -> dict[str, float]:
         """Setting → its share in what decides a trial's value (PED-ANOVA), the largest first; empty with too few."""
@@ -155,10 +178,18 @@ class OptunaChooser(SweepCallback):
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
 
-    def _trial(self, number: int, source: Any) -> Trial:
-        trial = self.search.trial(
-            number, self.search.draw(source), self.seed, precision=self.precision, threads=self.threads
-        )
+    def _trial(self, number: int, source: Any) -> Trial | None:
+        """Make the trial of what was drawn; None if the configuration refuses it, from which the sampler learns."""
+        import optuna
+
+        cell = self.search.draw(source)
+        try:
+            trial = self.search.trial(number, cell, self.seed, precision=self.precision, threads=self.threads)
+        except ValueError as error:
+            self.refused.append(str(error))
+            if self.study is not None and isinstance(source, optuna.trial.Trial):
+                self.study.tell(source, state=optuna.trial.TrialState.PRUNED)
+            return None
         self._spent.setdefault(trial.key, trial.config.max_epochs)
         return trial
 
@@ -196,15 +227,26 @@ class OptunaChooser(SweepCallback):
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         if self.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed)
+        return optuna.samplers.TPESampler(  # what may still be given, as Optuna 4 has it by default
+            n_startup_trials=10,
+            n_ei_candidates=24,
+            multivariate=False,
+            group=False,
+            constant_liar=False,
+            seed=seed,
+        )
 
 
 def _pruner(name: str, max_epochs: int) -> optuna.pruners.BasePruner:
     import optuna
 
     made: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
-        "hyperband": lambda: optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max_epochs),
-        "median": optuna.pruners.MedianPruner,
+        "hyperband": lambda: optuna.pruners.HyperbandPruner(
+            min_resource=1, max_resource=max_epochs, reduction_factor=3, bootstrap_count=0
+        ),
+        "median": lambda: optuna.pruners.MedianPruner(
+            n_startup_trials=5, n_warmup_steps=0, interval_steps=1, n_min_trials=1
+        ),
         "none": optuna.pruners.NopPruner,
     }
     return made[name]()

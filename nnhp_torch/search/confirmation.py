@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import once
-from nnhp_torch.core.spec.plan import Primitive
+from nnhp_torch.core.spec.plan import Plan, Primitive
 from nnhp_torch.core.stats.summary import Cell, cells, ranking
 from nnhp_torch.search.space import Search
 
@@ -43,17 +44,14 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | 
     best = [cell for cell in ranking(search, cells(outcome)) if cell.ranked][:most]
     if not best:
         return None
-    return Confirmation(
-        name=f"{search.name}-confirm",
-        base=search.base,
-        axes={name: once(cell.values[name] for cell in best) for name in search.axes},
-        build=search.build,
-        about=search.about,
-        monitor=search.monitor,
-        mode=search.mode,
-        verdict=partial(_luck, search.monitor, best[0].text(search.monitor)),
-        chosen=[cell.values for cell in best],
-    )
+    of_search = {part.name: getattr(search, part.name) for part in dataclasses.fields(Plan)}
+    of_confirmation = {
+        "name": f"{search.name}-confirm",
+        "axes": {name: once(cell.values[name] for cell in best) for name in search.axes},
+        "verdict": partial(_luck, search.monitor, best[0].text(search.monitor)),
+        "then": "",
+    }
+    return Confirmation(**of_search | of_confirmation, chosen=[cell.values for cell in best])
 
 
 def _luck(monitor: str, promised: str, gathered: Sequence[Cell]) -> str:

@@ -14,6 +14,8 @@ from nnhp_torch.core.spec.plan import Plan, Primitive, change, check_config, che
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import SEMANTICS, Trial, departures
 
+LARGEST = 1 << 53  # up to which each whole number is a float
+
 
 @dataclass(frozen=True)
 class Range:
@@ -37,9 +39,9 @@ class Range:
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", plain(self.low))
         object.__setattr__(self, "high", plain(self.high))
-        numbers = all(isinstance(end, (int, float)) and math.isfinite(end) for end in self.ends)
-        if not numbers or not self.low < self.high:
-            raise ValueError(f"a range needs its lower end and its upper end, not {self.ends}")
+        numbers = all(type(end) is float or (type(end) is int and abs(end) <= LARGEST) for end in self.ends)
+        if not numbers or not self.low < self.high or not math.isfinite(self.high - self.low):
+            raise ValueError(f"a range needs its lower end and its upper end, not {str(self.ends)[:80]}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range begins above 0, not at {self.low}")
 
@@ -55,6 +57,24 @@ class Range:
     def whole(self) -> bool:
         """Whether only whole numbers are drawn."""
         return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def rounded(self, value: float) -> float:
+        """Round a number that was drawn, within the range.
+
+        It has three digits, because a fourth one changes nothing that could be measured; where three leave fewer than
+        50 numbers in the range, a thousandth of its width.
+        """
+        nearest = 0.0 if self.low <= 0 <= self.high else min(map(abs, self.ends))
+        width = self.high - self.low
+        if nearest and width < 50 * 10 ** (_magnitude(nearest) - 2):
+            value = round(value, 3 - _magnitude(width))
+        else:
+            value = float(f"{value:.3g}")
+        return float(min(max(value, self.low), self.high))
+
+
+def _magnitude(number: float) -> int:
+    return math.floor(math.log10(number))
 
 
 class Draw(Protocol):
@@ -101,7 +121,7 @@ class Search(Plan):
         check_config(self.base)
 
     def draw(self, source: Draw) -> dict[str, Primitive]:
-        """A cell; numbers have three digits, because a fourth one changes nothing that could be measured."""
+        """Draw a cell."""
         values: dict[str, Primitive] = {}
         for name, axis in self.axes.items():
             other, value = self.unless.get(name, (None, None))
@@ -112,7 +132,7 @@ class Search(Plan):
             elif axis.whole:
                 values[name] = source.suggest_int(name, int(axis.low), int(axis.high), log=axis.log)
             else:
-                values[name] = float(f"{source.suggest_float(name, axis.low, axis.high, log=axis.log):.3g}")
+                values[name] = axis.rounded(source.suggest_float(name, axis.low, axis.high, log=axis.log))
         return values
 
     def trial(self, number: int, cell: Mapping[str, Primitive], seed: int, *, precision: str, threads: int) -> Trial:

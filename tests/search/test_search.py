@@ -406,3 +406,68 @@ def test_a_search_is_no_sweep_and_a_sweep_has_no_ranges():
     assert not isinstance(Search("s", TinyConfig(), AXES, "toy:build"), Sweep)
     with pytest.raises(ValueError, match=r"axis lr needs a list with at least one value, not Range"):
         Sweep("s", TinyConfig(), AXES, "toy:build")
+
+
+@pytest.mark.needs("optuna")
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_what_is_drawn_depends_on_no_default_of_optunas(search, store, sampler):
+    last = drawn(run(search, store, trials=32, sampler=sampler, pruner="hyperband"))[-1]
+    of = {"tpe": ("0031-1468e450", {"lr": 0.0865, "width": 8}), "random": ("0031-1a24b1fb", {"lr": 0.0948, "width": 3})}
+    assert last == of[sampler], "Optuna 4.9 and 5.0 draw these"
+
+
+@pytest.mark.needs("optuna")
+def test_another_optuna_than_the_ledgers_is_said_and_each_result_names_its_own(search, store, monkeypatch):
+    monkeypatch.setattr(OptunaChooser, "versions", {"optuna": "4.0.0"})
+    first = run(search, store, trials=3)
+    assert [result.versions["optuna"] for result in first.ordered] == ["4.0.0"] * 3
+    monkeypatch.undo()
+    assert run(search, store, trials=3).remarks == [], "nothing was drawn"
+    (remark,) = run(search, store, trials=4).remarks
+    assert remark.startswith("Drawn by Optuna 4.0.0 before and by ")
+
+
+@pytest.mark.parametrize(
+    ("axis", "least"),
+    [
+        (Range(0.99, 0.9999), 900),
+        (Range(1.0, 1.01, log=True), 900),
+        (Range(-0.9999, -0.99), 900),
+        (Range(0.12345, 0.6), 400),
+        (Range(1e-7, 1.0, log=True), 2000),
+        (Range(-1, 1.5), 200),
+        (Range(2, 2.0000001), 900),
+    ],
+    ids=str,
+)
+def test_numbers_that_are_drawn_lie_in_their_range_however_narrow_it_is(axis, least):
+    values = [axis.rounded(axis.low + (axis.high - axis.low) * i / 5000) for i in range(5001)]
+    values += [axis.rounded(math.exp(math.log(axis.low) * i / 5000)) for i in range(5001)] if axis.log else []
+    assert all(axis.low <= value <= axis.high for value in values)
+    assert len(set(values)) >= least, "and there are enough of them"
+
+
+@pytest.mark.parametrize("ends", [(0.0, math.inf), (1, 10**400), (-1e308, 1e308), (math.nan, 1.0), (False, True)])
+def test_a_range_that_nothing_can_be_drawn_from_is_refused(ends):
+    with pytest.raises(ValueError, match="a range needs its lower end and its upper end"):
+        Range(*ends)
+
+
+@dataclasses.dataclass(frozen=True)
+class Even(TinyConfig):
+    def __post_init__(self):
+        if self.width % 2 and self.lr < 0.1:
+            raise ValueError("width must be even")
+
+
+@pytest.mark.needs("optuna")
+def test_what_the_configuration_refuses_is_skipped_and_said_and_the_search_goes_on(search, tmp_path):
+    search = dataclasses.replace(search, base=Even())
+    whole = run(search, ResultStore(tmp_path / "whole"), trials=20)
+    store = ResultStore(tmp_path / "stopped")
+    launch = Scores()
+    run(search, store, launch, 20, lambda: len(launch.ran) >= 5)
+    again = run(search, store, trials=20)
+    assert drawn(again) == drawn(whole)
+    assert 5 < len(whole.trials) < 20
+    assert again.remarks == [f"Even refused {20 - len(whole.trials)} of what was drawn, such as: width must be even"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
@@ -27,6 +27,8 @@ class Race:
         sweep: with `max_seeds`.
         trials: all that may be chosen: those of `max_seeds` seeds, in the order of `Sweep.trials`.
     """
+
+    versions: Mapping[str, str] = {}
 
     def __init__(self, sweep: Sweep, trials: Sequence[Trial]) -> None:
         self.sweep = sweep
@@ -67,6 +69,9 @@ class Race:
     def settle(self, trial: Trial, result: TrialResult) -> None:
         """Keeps a result for the next look."""
         self.results[trial.key] = result
+
+    def remarks(self) -> Sequence[str]:
+        return ()
 
     @property
     def _seeds(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -234,7 +235,7 @@ def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
-    packages = ("nnhp_torch", "lightning", "torchmetrics")
+    packages = ["nnhp_torch", "lightning", "torchmetrics", *(name for name in ("ray",) if name in sys.modules)]
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
