@@ -22,7 +22,7 @@ from nnhp_torch.mnist.digits import DigitImages as DigitImages  # imported, so t
 from nnhp_torch.mnist.digits import sheet
 from nnhp_torch.network.module import MLPClassifier
 from nnhp_torch.run.callbacks import EpochSeed
-from nnhp_torch.run.launch.worker import quiet_lightning
+from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.precision import prefer_onednn
 
 LOGS = "lightning_logs"

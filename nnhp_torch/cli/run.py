@@ -144,12 +144,12 @@ class Run:
             from nnhp_torch.run.launch.on_ray import RayTasks
 
             jobs = None if request.jobs == "auto" else request.jobs
-            return RayTasks(build, self.runtime, request.cluster, jobs=jobs, threads=request.threads)
+            return RayTasks(build, self.runtime, request.cluster, jobs=jobs)
         if request.workers and (why := self._not_importable()):
             said = f"Runs in this process, because {why} cannot be imported by worker processes"
             self.out.print(said, markup=False, soft_wrap=True)
         elif request.workers:
-            return Workers(build, self.runtime, request.workers, threads=request.threads)
+            return Workers(build, self.runtime, request.workers)
         return InProcess(build, self.runtime)
 
     def _not_importable(self) -> str:

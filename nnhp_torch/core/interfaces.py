@@ -11,24 +11,39 @@ from nnhp_torch.core.spec.trial import Trial
 
 
 class Listener(Protocol):
-    """The one whom a launcher tells of each trial; it is called in the parent process only.
+    """The sweep, as a launcher sees it: told of each trial, by one thread of the driver's process at a time."""
 
-    Where `epoch_ended` answers with a reason, the trial is to end there as `pruned`.
-    """
+    def started(self, trial: Trial) -> None:
+        """Take note of a trial that begins; called once for each, before anything else is said of it."""
 
-    def started(self, trial: Trial) -> None: ...
-    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None: ...
-    def ended(self, trial: Trial, result: TrialResult) -> None: ...
-    def stopping(self) -> bool: ...
+    def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """Answer each epoch (from 1): a reason ends the trial there, as `pruned`. The trial waits for the answer."""
+
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        """Write a result down; called once for each trial that has started, with whatever it came to."""
+
+    def stopping(self) -> bool:
+        """Return whether no further trial should start; asked at least every second or so."""
 
 
 class Launch(Protocol):
-    """Runs trials somewhere; returns when all have ended, or soon after `listener.stopping()` is true.
+    """Runs trials somewhere: `main(SWEEP, launch=…)` makes one by calling it with the sweep's build and its Runtime.
 
-    None among the trials: there is none until one that is running has ended.
+    What a process does that trains them is in nnhp_torch/run/launch/process.py; plugins.md shows a launcher whole.
     """
 
-    def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None: ...
+    def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
+        """Take trials as there is room for them; return when all have ended, or soon after `listener.stopping()`.
+
+        None among the trials: there is none until one that runs has ended, for the next depends on its result. A trial
+        says itself how many CPU threads it has (`trial.threads`). A process that is lost is the launcher's to report,
+        as `TrialResult.of(trial, "failed", "why")`; trials that still run when it returns become `interrupted`.
+
+        Raises:
+            PreparationError: the data cannot be had. WrongUsage: no trial can be made of these settings here.
+            ClusterLost: the place where trials run has gone.
+            OSError: the disk is full.
+        """
 
 
 class Chooser(Protocol):

@@ -11,8 +11,8 @@ from typing import Any
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.plan import change
 from nnhp_torch.project.keys import arguments
+from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.launch.request import FIRST_SEED, Request
-from nnhp_torch.run.launch.worker import quiet_lightning
 
 BUILD = "nnhp_torch.project.build:build"
 

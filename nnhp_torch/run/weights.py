@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from nnhp_torch.run.launch.worker import import_by_name
+from nnhp_torch.run.launch.process import import_by_name
 from nnhp_torch.run.trial.setup import setup_of
 
 

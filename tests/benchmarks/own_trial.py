@@ -14,7 +14,7 @@ from timing import Timing
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.worker import quiet_lightning
+from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 

@@ -18,7 +18,7 @@ from torchvision import datasets
 from torchvision.transforms import ToTensor
 
 from nnhp_torch.mnist import files as mnist
-from nnhp_torch.run.launch.worker import quiet_lightning
+from nnhp_torch.run.launch.process import quiet_lightning
 
 
 class UsualMLP(L.LightningModule):

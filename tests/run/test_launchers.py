@@ -11,7 +11,6 @@ import time
 
 import psutil
 import pytest
-import torch
 from conftest import LONG, environment
 
 from nnhp_torch.core.errors import PreparationError
@@ -20,7 +19,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import local as launchers
 from nnhp_torch.run.launch.local import InProcess, Workers, cores
-from nnhp_torch.run.launch.worker import get_ready
+from nnhp_torch.run.launch.process import get_ready
 from nnhp_torch.run.runtime import Runtime
 
 
@@ -216,7 +215,7 @@ def test_many_trials_in_one_worker_leave_memory_flat_and_no_file_open(sweep, sto
 def test_a_worker_that_is_ready_collects_garbage_again():
     """Importing goes without, and what is imported is never looked through."""
     try:
-        get_ready(torch.get_num_threads())
+        get_ready()
         assert gc.isenabled()
         assert gc.get_freeze_count() > 100_000
     finally:

@@ -20,7 +20,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.status import Status
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
-from nnhp_torch.run.launch.worker import import_by_name, prepare, quiet_lightning
+from nnhp_torch.run.launch.process import import_by_name, prepare, quiet_lightning
 from nnhp_torch.run.launch.worker_process import Slot
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
@@ -88,20 +88,13 @@ class Workers:
         build: configuration → (module, data module, callbacks), or its "package.module:function".
         runtime: what the trials share.
         jobs: trials at a time.
-        threads: CPU threads of each process.
     """
 
-    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, jobs: int, *, threads: int = 1) -> None:
+    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, jobs: int) -> None:
         self.build = build
         self.runtime = runtime
-        self.threads = threads
         self.jobs = jobs
         self._slots: list[Slot] = []
-
-    def start(self, count: int) -> None:
-        """Starts workers for at most `count` trials ahead of time, so that they import while the parent goes on."""
-        while len(self._slots) < min(self.jobs, count):
-            self._slots.append(Slot(self.build, self.runtime, self.threads, index=len(self._slots)))
 
     def close(self) -> None:
         """Ends the workers at once; a trial in one of them goes on from its last checkpoint when run again."""
@@ -118,8 +111,8 @@ class Workers:
             first = next(trials, None)
             if first is None:
                 return
-            if not self._slots:
-                self.start(self.jobs)
+            self.threads = first.threads  # the same in all trials of a sweep
+            self._slots = [self._slot(index) for index in range(self.jobs)]
             if self._prepared(first, listener):
                 self._run(itertools.chain([first], trials), listener)
         finally:
@@ -198,7 +191,10 @@ class Workers:
     def _replace(self, slot: Slot) -> None:
         slot.kill()
         index = self._slots.index(slot)
-        self._slots[index] = Slot(self.build, self.runtime, self.threads, index=index)
+        self._slots[index] = self._slot(index)
+
+    def _slot(self, index: int) -> Slot:
+        return Slot(self.build, self.runtime, self.threads, index=index)
 
     def _messages(self) -> Iterator[tuple[Slot, Any]]:
         """The workers' messages, after at most a fifth of a second; of a dead one, how it ended.

@@ -14,9 +14,9 @@ from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
 from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.process import attempt, get_ready, prepare
 from nnhp_torch.run.launch.ray_board import Board, answers
 from nnhp_torch.run.launch.ray_head import Head, connected, last_line
-from nnhp_torch.run.launch.worker import attempt, get_ready, prepare
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
 
@@ -31,10 +31,9 @@ class RayTasks:
 
     Args:
         build: configuration → (module, data module, callbacks), or its "package.module:function".
-        runtime: what the trials share, on one device each.
+        runtime: what the trials share, on one device each; a trial has as many CPUs as threads.
         address: `host:port` of the cluster, or `auto` for one that was started on this machine.
         jobs: trials at a time; default: as many as the cluster's CPUs and GPUs have room for.
-        threads: CPUs per trial, and its threads.
     """
 
     def __init__(
@@ -44,13 +43,11 @@ class RayTasks:
         address: str = "auto",
         *,
         jobs: int | None = None,
-        threads: int = 1,
     ) -> None:
         self.build = build
         self.runtime = runtime
         self.address = address
         self.jobs = jobs
-        self.threads = threads
 
     def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         first = next(trials, None)
@@ -58,7 +55,7 @@ class RayTasks:
             return
         with connected(self.address):
             self.ask = Head().ask
-            self.needs = self._needs()
+            self.needs = self._needs(first.threads)
             if self._prepared(first, listener):
                 self._run(itertools.chain([first], trials), listener)
 
@@ -90,7 +87,7 @@ class RayTasks:
             while len(running) < self.ask(self._room) and (trial := next(waiting)) is not None:
                 listener.started(trial)
                 what = (trial, self.build, self.runtime)
-                task = self.ask(train.remote, *what, threads=self.threads, board=board)
+                task = self.ask(train.remote, *what, board=board)
                 running[task] = trial
             if not running:
                 return
@@ -104,7 +101,7 @@ class RayTasks:
                     trial = running.pop(task)
                     listener.ended(trial, self.ask(_result, task, trial))
 
-    def _needs(self) -> dict[str, int]:
+    def _needs(self, threads: int) -> dict[str, int]:
         """Resources per trial.
 
         Raises:
@@ -114,7 +111,7 @@ class RayTasks:
         wants_gpu = self.runtime.accelerator in ("gpu", "cuda")
         if self.runtime.accelerator == "auto":
             wants_gpu = any(node.get("GPU", 0) >= 1 for node in nodes)
-        needs = {"CPU": self.threads, "GPU": int(wants_gpu)}
+        needs = {"CPU": threads, "GPU": int(wants_gpu)}
         if not any(all(node.get(name, 0) >= count for name, count in needs.items()) for node in nodes):
             raise WrongUsage(f"no node of the Ray cluster has {needs['CPU']} CPU and {needs['GPU']} GPU for a trial")
         return {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"]}
@@ -139,7 +136,6 @@ def _train(
     build: str | Callable[..., Any],
     runtime: Runtime,
     *,
-    threads: int,
     board: Any,
 ) -> TrialResult | OSError:
     """A trial, on whatever node."""
@@ -149,9 +145,12 @@ def _train(
         return reason
 
     with environment_of_one(runtime.environment):
-        get_ready(threads)
-        result = attempt(trial, build, runtime, on_epoch=on_epoch)
-    if isinstance(result, TrialResult) and result.status == "interrupted":
+        get_ready()
+        try:
+            result = attempt(trial, build, runtime, on_epoch=on_epoch)
+        except OSError as error:
+            return error  # raised here, it would count as the task's failure, and be tried again
+    if result.status == "interrupted":
         raise NodeLeaves("the trial's process was asked to end")
     return result
 

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
-import importlib
-import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from nnhp_torch.core.errors import PreparationError, WrongUsage
-from nnhp_torch.core.ledger.files import disk_full, must_be_file
-from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.errors import PreparationError
+from nnhp_torch.core.ledger.files import must_be_file
 from nnhp_torch.core.ledger.store import ResultStore
-from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.messages import DiskFull, Ended, Epoch, Prepare, Prepared
-from nnhp_torch.run.resume.isolation import isolated
+from nnhp_torch.run.launch.process import attempt, get_ready, note, prepare
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
@@ -46,7 +39,6 @@ def serve(
     build: str | Callable[..., Any],
     runtime: Runtime,
     *,
-    threads: int,
     index: int,
     rank: int,
 ) -> None:
@@ -57,7 +49,7 @@ def serve(
     os.register_at_fork(after_in_child=connection.close)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(ResultStore(runtime.folder).log)
-    get_ready(threads)
+    get_ready()
     reporting = rank == 0
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
@@ -77,112 +69,18 @@ def serve(
                 prepare(build, message.trial, runtime)
                 connection.send(Prepared())
             except PreparationError as error:
-                _note(traceback.format_exc())
+                note(traceback.format_exc())
                 connection.send(Prepared(error))
             continue
-        result = attempt(message.trial, build, _on_device(runtime, index), on_epoch=on_epoch)
-        if isinstance(result, OSError):
-            connection.send(DiskFull(result))
-        elif reporting or result.status == "failed":  # the other ranks would wait for one that has failed
+        try:
+            result = attempt(message.trial, build, _on_device(runtime, index), on_epoch=on_epoch)
+        except OSError as error:
+            connection.send(DiskFull(error))
+            continue
+        if reporting or result.status == "failed":  # the other ranks would wait for one that has failed
             if runtime.world_size > 1 and result.status == "failed":
                 result = dataclasses.replace(result, notes=[*result.notes, f"failed on rank {rank}"])
             connection.send(Ended(result))
-
-
-def get_ready(threads: int) -> None:
-    """Import and set what a process needs before its first trial."""
-    gc.disable()  # what is imported stays: looking through it for garbage takes a fifth of the time of importing it
-    import torch
-
-    from nnhp_torch.run.trial.run_trial import run_trial as run_trial
-
-    gc.freeze()
-    gc.enable()
-    torch.set_num_threads(threads)
-    quiet_lightning()
-
-
-def attempt(
-    trial: Trial,
-    build: str | Callable[..., Any],
-    runtime: Runtime,
-    *,
-    on_epoch: Callable[[int, Mapping[str, float]], str | None],
-) -> TrialResult | OSError:
-    """A trial's result, whatever comes of it; an OSError if the disk is full. What went wrong is printed."""
-    from nnhp_torch.run.trial.run_trial import run_trial
-
-    try:
-        result = run_trial(trial, import_by_name(build), runtime, on_epoch=on_epoch)
-    except (Exception, SystemExit) as error:  # whatever escapes is the trial's failure, not the process's end
-        if isinstance(error, OSError) and disk_full(error):
-            _note(f"{trial.name}:\n{traceback.format_exc()}")
-            return error
-        result = TrialResult.of(trial, "failed", traceback.format_exc())
-    if result.status == "failed":
-        _note(f"{trial.name}:\n{result.reason}")
-    return result
-
-
-def _note(text: str) -> None:
-    """Writes to the workers' log, if there is still room for it."""
-    with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
-
-
-def quiet_lightning() -> None:
-    """Silences what Lightning says of every fit and what is on purpose here; other warnings go their way."""
-    for package in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(package).setLevel(logging.ERROR)
-    for known in (
-        ".*does not have many workers.*",  # the images are in memory
-        ".*is smaller than the logging interval.*",  # curves are per epoch
-        ".*LeafSpec.*",  # Lightning 2.6 on torch 2.15, in every fit
-        ".*Checkpoint directory .* exists and is not empty.*",  # a trial that goes on
-    ):
-        warnings.filterwarnings("ignore", message=known)
-
-
-def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
-    """Tries the Trainer's settings and what build answers, and has the data fetched once, before any trial.
-
-    Raises:
-        WrongUsage: no Trainer can be made, or build's answer is nothing that can be trained.
-        PreparationError: the data cannot be had.
-    """
-    with isolated():
-        _prepare(build, trial, runtime)
-
-
-def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
-    from nnhp_torch.run.trial.run_trial import make_trainer
-    from nnhp_torch.run.trial.setup import setup_of
-
-    with _wrong_usage():
-        make_trainer(trial, runtime, logger=False, enable_checkpointing=False)
-    try:
-        answer = import_by_name(build)(trial.config)
-    except WrongUsage:
-        raise
-    except (Exception, SystemExit):
-        return  # the trial itself will fail in the same way, and its record will tell
-    with _wrong_usage():
-        setup = setup_of(answer)
-        make_trainer(trial, runtime, logger=False, enable_checkpointing=False, **setup.trainer)
-    try:
-        setup.prepare_data()
-    except (Exception, SystemExit) as error:
-        meant_for_people = isinstance(error, RuntimeError) and str(error)
-        message = str(error) if meant_for_people else traceback.format_exception_only(error)[-1].strip()
-        raise PreparationError(message) from error
-
-
-@contextmanager
-def _wrong_usage() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise WrongUsage(" ".join(str(error).split())) from error
 
 
 def _on_device(runtime: Runtime, index: int) -> Runtime:
@@ -213,12 +111,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def import_by_name(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """The function behind "package.module:function"; a function stands for itself."""
-    if not isinstance(function, str):
-        return function
-    module, _, name = function.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found

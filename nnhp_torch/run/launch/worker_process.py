@@ -33,7 +33,7 @@ class Slot:
         for rank in range(runtime.world_size):
             here, there = context.Pipe()
             environment = {**runtime.environment, **_environment(threads, rank, runtime.world_size, port=port)}
-            options = {"threads": threads, "index": index, "rank": rank}
+            options = {"index": index, "rank": rank}
             process = context.Process(target=serve, args=(there, build, runtime), kwargs=options)
             with environment_of_one(environment):
                 process.start()

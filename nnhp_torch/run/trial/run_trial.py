@@ -64,6 +64,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch
     folder = checkpoint_folder(runtime.folder, trial.name)
     recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch=on_epoch)
     outcome: dict[str, Any] = {}
+    torch.set_num_threads(trial.threads)  # they are part of its key: another number sums in another order
     try:
         outcome = _train(trial, build, runtime, recorder=recorder)
     except (KeyboardInterrupt, SystemExit) as end:

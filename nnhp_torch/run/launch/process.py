@@ -1,0 +1,140 @@
+"""The worker's half of a launcher: what a process does that trains trials, wherever it runs.
+
+A launcher has its processes call get_ready() once, prepare() before the first trial, and attempt() for each trial; it
+passes on what `on_epoch` says and brings the answer back. Those of this package do no more (worker.py, on_ray.py).
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from nnhp_torch.core.errors import PreparationError, WrongUsage
+from nnhp_torch.core.ledger.files import disk_full
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.resume.isolation import isolated
+from nnhp_torch.run.runtime import Runtime
+
+# Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
+
+
+def get_ready() -> None:
+    """Import and set what a process needs before its first trial.
+
+    Example:
+        >>> with ProcessPoolExecutor(initializer=get_ready) as pool: ...
+    """
+    gc.disable()  # what is imported stays: looking through it for garbage takes a fifth of the time of importing it
+    from nnhp_torch.run.trial.run_trial import run_trial as run_trial
+
+    gc.freeze()
+    gc.enable()
+    quiet_lightning()
+
+
+def attempt(
+    trial: Trial,
+    build: str | Callable[..., Any],
+    runtime: Runtime,
+    *,
+    on_epoch: Callable[[int, Mapping[str, float]], str | None],
+) -> TrialResult:
+    """Run a trial and return its result, whatever comes of it; print what went wrong.
+
+    Args:
+        trial: as the launcher was given it; build, runtime: the launcher's own.
+        on_epoch: told of each epoch (from 1) and its metrics; passes on what Listener.epoch_ended answers.
+
+    Raises:
+        OSError: the disk is full, as the next trial would find it too: the launcher raises it.
+    """
+    from nnhp_torch.run.trial.run_trial import run_trial
+
+    try:
+        result = run_trial(trial, import_by_name(build), runtime, on_epoch=on_epoch)
+    except (Exception, SystemExit) as error:  # whatever escapes is the trial's failure, not the process's end
+        if isinstance(error, OSError) and disk_full(error):
+            note(f"{trial.name}:\n{traceback.format_exc()}")
+            raise
+        result = TrialResult.of(trial, "failed", traceback.format_exc())
+    if result.status == "failed":
+        note(f"{trial.name}:\n{result.reason}")
+    return result
+
+
+def note(text: str) -> None:
+    """Writes to the workers' log, if there is still room for it."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def quiet_lightning() -> None:
+    """Silences what Lightning says of every fit and what is on purpose here; other warnings go their way."""
+    for package in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(package).setLevel(logging.ERROR)
+    for known in (
+        ".*does not have many workers.*",  # the images are in memory
+        ".*is smaller than the logging interval.*",  # curves are per epoch
+        ".*LeafSpec.*",  # Lightning 2.6 on torch 2.15, in every fit
+        ".*Checkpoint directory .* exists and is not empty.*",  # a trial that goes on
+    ):
+        warnings.filterwarnings("ignore", message=known)
+
+
+def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
+    """Tries the Trainer's settings and what build answers, and has the data fetched once, before any trial.
+
+    Raises:
+        WrongUsage: no Trainer can be made, or build's answer is nothing that can be trained.
+        PreparationError: the data cannot be had.
+    """
+    with isolated():
+        _prepare(build, trial, runtime)
+
+
+def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
+    from nnhp_torch.run.trial.run_trial import make_trainer
+    from nnhp_torch.run.trial.setup import setup_of
+
+    with _wrong_usage():
+        make_trainer(trial, runtime, logger=False, enable_checkpointing=False)
+    try:
+        answer = import_by_name(build)(trial.config)
+    except WrongUsage:
+        raise
+    except (Exception, SystemExit):
+        return  # the trial itself will fail in the same way, and its record will tell
+    with _wrong_usage():
+        setup = setup_of(answer)
+        make_trainer(trial, runtime, logger=False, enable_checkpointing=False, **setup.trainer)
+    try:
+        setup.prepare_data()
+    except (Exception, SystemExit) as error:
+        meant_for_people = isinstance(error, RuntimeError) and str(error)
+        message = str(error) if meant_for_people else traceback.format_exception_only(error)[-1].strip()
+        raise PreparationError(message) from error
+
+
+@contextmanager
+def _wrong_usage() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise WrongUsage(" ".join(str(error).split())) from error
+
+
+def import_by_name(function: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function behind "package.module:function"; a function stands for itself."""
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
