@@ -79,6 +79,21 @@ class AtEpoch(L.Callback):
             self.action(trainer, pl_module)
 
 
+class Trained(L.Callback):
+    """Notes which epochs (from 1) are trained to their end."""
+
+    def __init__(self, epochs: list[int]) -> None:
+        self.epochs = epochs
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.epochs.append(trainer.current_epoch + 1)
+
+
+def noting(epochs: list[int]):
+    """A build whose trials note which epochs are trained."""
+    return lambda config: (*build(config)[:2], [Trained(epochs)])
+
+
 def build(config: TinyConfig):
     return Toy(config.lr, config.width), ToyData(), []
 

@@ -97,6 +97,9 @@ class SweepCallback:
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Called after each epoch (from 1) and its validation; a returned reason ends the trial here, as `pruned`.
 
+        A trial that goes on after a stop tells its epochs once more, from the first one. Of these answers only the one
+        to the last counts, because a stop may have come before it was heard.
+
         Example:
             >>> class Impatient(SweepCallback):
             ...     def on_epoch_end(self, trial, epoch, metrics):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -101,6 +102,7 @@ class SweepRun:
         self.results = known_results(self.store, self.known, [*self.trials.values(), *self.earlier])
         self.shorter = Shorter(self.store.folder, self.known)
         self.running: dict[str, Trial] = {}
+        self.heard: dict[str, dict[int, Mapping[str, float]]] = {}  # key → epoch → metrics, while the trial runs
         self.ran: list[str] = []
         self.failed = False
         self.unlogged = ""  # what is wrong, once a trial has shown that nothing is logged under the monitor's name
@@ -132,17 +134,21 @@ class SweepRun:
 
     def started(self, trial: Trial) -> None:
         """A launcher has begun a trial."""
-        self.running[trial.key] = trial
+        self.running[trial.key], self.heard[trial.key] = trial, {}
         self.ran.append(trial.key)
         self._tell("on_trial_start", trial)
 
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """A trial has finished an epoch; if a callback has a reason to end it there, the answer is that."""
+        self.heard.setdefault(trial.key, {})[epoch] = metrics
         reasons = [callback.on_epoch_end(trial, epoch, metrics) for callback in self.callbacks]
         return next(filter(None, reasons), None)
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended: the ledger first, then whoever listens."""
+        told = self.heard.pop(trial.key, {})
+        if not result.history:  # whoever trained it was stopped or killed before it could say
+            result = replace(result, history=_history(told))
         if self.chooser:
             result = replace(result, versions={**result.versions, **self.chooser.versions})
         self.store.append(result)
@@ -214,6 +220,13 @@ class SweepRun:
     def _tell(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(*args)
+
+
+def _history(told: Mapping[int, Mapping[str, float]]) -> dict[str, list[float]]:
+    """The history of a trial, as far as its epochs were told."""
+    epochs = range(1, max(told, default=0) + 1)
+    names = {name: None for metrics in told.values() for name in metrics}
+    return {name: [told.get(epoch, {}).get(name, math.nan) for epoch in epochs] for name in names}
 
 
 def _each(actions: Iterable[Callable[[], None]]) -> None:

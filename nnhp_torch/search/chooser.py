@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 # Optuna is imported when a study is opened, not before: `--help` answers at once, and without it.
 
 LEAST = 5  # completed trials from which on importances say something
+ANSWER = "nnhp_torch:pruned"  # where a trial of the study says that it was pruned: the epoch, the reason
 
 
 class OptunaChooser(SweepCallback):
     """Chooses the trials of a search by an Optuna study in the sweep's folder, and prunes them.
 
     What is chosen is a function of the seed, the trial's number and the results so far: a search that was killed
-    and goes on draws what it would have drawn.
+    and goes on draws what it would have drawn, and answers an epoch that it hears again as it did then.
 
     Args:
         search: the ranges and the base.
@@ -69,7 +70,10 @@ class OptunaChooser(SweepCallback):
         self.refused: list[str] = []  # why the configuration has refused what was drawn
         self._drew = False  # whether this run has drawn a trial
         self._makers: set[str] = set()  # the versions of Optuna that earlier runs have drawn with
-        self._open: dict[str, list[optuna.trial.Trial]] = {}  # key → the study's trials that wait for its result
+        # key → the study's trials that wait for its result; a stored one has it, and the ledger has lost it
+        self._open: dict[str, list[optuna.trial.Trial | optuna.trial.FrozenTrial]] = {}
+        # key → the last epoch that a copy of its trial has heard of, and that copy
+        self._again: dict[str, tuple[int, optuna.trial.Trial]] = {}
         self._spent: dict[str, int] = {}  # key → epochs, all that they may become while it runs
 
     def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
@@ -95,8 +99,7 @@ class OptunaChooser(SweepCallback):
             if (trial := self._trial(stored.number, asked)) is None:
                 continue
             chosen[trial.key] = trial
-            if isinstance(asked, optuna.trial.Trial):
-                self._open.setdefault(trial.key, []).append(asked)
+            self._open.setdefault(trial.key, []).append(asked)
             if result := known(trial):
                 self.settle(trial, result)
         return list(chosen.values())
@@ -125,13 +128,44 @@ class OptunaChooser(SweepCallback):
         if not math.isfinite(value):
             return None
         for asked in self._open.get(trial.key, [])[:1]:
-            with warnings.catch_warnings():
-                # A trial whose checkpoint was lost starts over: the study knows its first epochs already.
-                warnings.filterwarnings("ignore", message=".*already reported.*")
-                asked.report(value, epoch)
-            if epoch < trial.config.max_epochs and asked.should_prune():
-                return f"{self.pruner} saw no promise in {self.search.monitor}={value:.4f} after epoch {epoch}"
+            return self._answer(trial, asked, epoch=epoch, value=value)
         return None
+
+    def _answer(self, trial: Trial, asked: Any, *, epoch: int, value: float) -> str | None:
+        """The reason to end a trial at an epoch, if the pruner has one; the same one whenever it is asked again.
+
+        A pruner answers otherwise when it is asked twice, because it notes in the study what it has seen. So its answer
+        is noted beside that; if a kill came before, a copy of the study, as it was then, hears the epochs anew.
+        """
+        stored = self._stored(asked.number)
+        if noted := stored.user_attrs.get(ANSWER):
+            return str(noted[1]) if epoch >= noted[0] else None
+        known = epoch in stored.intermediate_values
+        source = self._hearing_again(trial.key, asked.number, epoch) if known else asked
+        source.report(value, epoch)
+        if epoch >= trial.config.max_epochs:
+            return None
+        poor = source.should_prune()
+        if known and epoch == stored.last_step and not stored.state.is_finished():
+            asked.should_prune()  # a kill may have come before the pruner's own notes, too
+        if not poor:
+            return None
+        reason = f"{self.pruner} saw no promise in {self.search.monitor}={value:.4f} after epoch {epoch}"
+        if not stored.state.is_finished():
+            asked.set_user_attr(ANSWER, (epoch, reason))
+        return reason
+
+    def _hearing_again(self, key: str, number: int, epoch: int) -> optuna.trial.Trial:
+        """The copy of a study's trial that has heard of the epochs until this one, and of no other trial since."""
+        heard, copy = self._again.get(key, (epoch, None))
+        if copy is None or heard >= epoch:
+            copy = self._copy(number).ask()
+        self._again[key] = epoch, copy
+        return copy
+
+    def _stored(self, number: int) -> optuna.trial.FrozenTrial:
+        assert self.study is not None
+        return self.study.get_trials(deepcopy=False)[number]
 
     def settle(self, trial: Trial, result: TrialResult) -> None:
         """Tells the study how a trial ended; one that failed or was interrupted stays open there, and runs again.
@@ -145,6 +179,13 @@ class OptunaChooser(SweepCallback):
         self._makers |= {result.versions.get("optuna", "")} - {""}
         self._spent[trial.key] = result.epochs
         for asked in self._open.pop(trial.key, ()):
+            if not isinstance(asked, optuna.trial.Trial):
+                continue
+            for epoch, value in enumerate(result.curve(self.search.monitor), 1):  # if the study has lost any
+                if math.isfinite(value) and epoch not in self._stored(asked.number).intermediate_values:
+                    asked.report(value, epoch)
+                    if epoch < trial.config.max_epochs:
+                        asked.should_prune()  # the pruner's notes, by which it judges later trials
             if result.status == "completed":
                 self.study.tell(asked, result.final(self.search.monitor))
             else:
@@ -197,14 +238,18 @@ class OptunaChooser(SweepCallback):
         """Gives what a kill has left undrawn of a trial: the whole of it is drawn again, by a copy of the study."""
         import optuna
 
-        assert self.study is not None
-        copy = self._study(self._sampler(number))
-        copy.add_trials(self.study.get_trials(deepcopy=False)[:number])
-        asked = copy.ask()
+        asked = self._copy(number).ask()
         self.search.draw(asked)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return optuna.samplers.PartialFixedSampler(asked.params, self._sampler(number))
+
+    def _copy(self, number: int) -> optuna.Study:
+        """A copy of the study as it was when a trial was chosen."""
+        assert self.study is not None
+        copy = self._study(self._sampler(number))
+        copy.add_trials(self.study.get_trials(deepcopy=False)[:number])
+        return copy
 
     def _study(
         self, sampler: optuna.samplers.BaseSampler, storage: optuna.storages.BaseStorage | None = None

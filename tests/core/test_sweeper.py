@@ -1,6 +1,7 @@
 """The sweeper runs what is missing, writes it down first, and goes on after a failure."""
 
 import dataclasses
+import math
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -108,6 +109,25 @@ def test_a_launcher_that_breaks_leaves_its_trial_interrupted_and_the_rest_intact
     with pytest.raises(RuntimeError, match="boom"):
         Sweeper(FakeLaunch({broken.label: RuntimeError("boom")}), store).run(sweep, sweep.trials())
     assert [result.status for result in store.results().values()] == ["completed", "completed", "interrupted"]
+
+
+def test_a_trial_that_is_cut_off_keeps_the_history_that_was_told(sweep, store):
+    def launch(trials, listener):
+        for trial in (next(trials), next(trials)):
+            listener.started(trial)
+            listener.epoch_ended(trial, 1, {"val_accuracy": 0.5})
+            listener.epoch_ended(trial, 2, {"val_accuracy": 0.75, "val_f1": 0.25})
+        listener.ended(trial, TrialResult.of(trial, "failed", "the worker process was killed by SIGKILL"))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Sweeper(launch, store).run(sweep, sweep.trials())
+    lost, cut_off = store.results().values()
+    assert (lost.status, cut_off.status) == ("failed", "interrupted")
+    for result in (lost, cut_off):
+        assert result.epochs == 2
+        assert result.history["val_accuracy"] == [0.5, 0.75]
+        assert math.isnan(result.history["val_f1"][0])
 
 
 def test_a_callback_that_raises_loses_no_result(sweep, store):

@@ -33,11 +33,40 @@ def test_a_stopped_trial_goes_on_from_its_last_epoch_to_the_same_digits(trial, r
 
     with pytest.raises(toy.Killed):
         run_trial(trial, toy.build, runtime, on_epoch=stop)
-    heard = []
-    resumed = run_trial(trial, toy.build, runtime, on_epoch=lambda at, metrics: heard.append(at))
-    assert heard == list(range(epoch + 1, 4)), "only the missing epochs are trained"
+    trained, heard = [], []
+    resumed = run_trial(trial, toy.noting(trained), runtime, on_epoch=lambda *told: heard.append(told))
+    assert trained == list(range(epoch + 1, 4)), "only the missing epochs are trained"
+    told = [{name: curve[at] for name, curve in whole.history.items()} for at in range(3)]
+    assert heard == list(enumerate(told, 1)), "who listens hears of all"
     assert resumed.history == whole.history
     assert resumed.test == whole.test
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_stop_before_the_answer_to_an_epoch_loses_no_decision_to_end_there(trial, runtime, tmp_path, epoch):
+    """Who listens counts the epochs, and has to be told them all to answer as it did."""
+
+    def patience(stopped=False):
+        heard = []
+
+        def on_epoch(at, metrics):
+            heard.append(at)
+            if stopped and at == epoch:
+                raise toy.Killed
+            return "no patience" if len(heard) >= epoch else None
+
+        return on_epoch
+
+    whole = run_trial(trial, toy.build, dataclasses.replace(runtime, folder=str(tmp_path / "b")), on_epoch=patience())
+    with pytest.raises(toy.Killed):
+        run_trial(trial, toy.build, runtime, on_epoch=patience(stopped=True))
+    trained = []
+    resumed = run_trial(trial, toy.noting(trained), runtime, on_epoch=patience())
+    assert (resumed.status, resumed.reason, resumed.history) == (whole.status, whole.reason, whole.history)
+    assert trained == []
+    assert whole.status == ("pruned" if epoch < 3 else "completed")
+    again = run_trial(trial, toy.build, runtime)
+    assert (again.status, again.history) == (whole.status, whole.history), "the checkpoint knows it"
 
 
 def test_a_trial_that_early_stopping_ended_is_not_trained_on_when_it_resumes(trial, runtime):
@@ -174,9 +203,9 @@ def test_checkpoints_of_another_trial_under_the_same_name_are_set_aside_and_said
 def test_a_checkpoint_of_other_semantics_is_another_trials(trial, runtime, monkeypatch, semantics):
     run_trial(trial, toy.build, runtime)
     monkeypatch.setattr(identity, "SEMANTICS", semantics)
-    heard = []
-    run_trial(trial, toy.build, runtime, on_epoch=lambda epoch, metrics: heard.append(epoch))
-    assert heard == ([] if semantics == 1 else [1, 2, 3])
+    trained = []
+    run_trial(trial, toy.noting(trained), runtime)
+    assert trained == ([] if semantics == 1 else [1, 2, 3])
 
 
 def test_a_checkpoint_that_does_not_say_whose_it_is_is_not_used(trial, runtime, tmp_path):
@@ -265,9 +294,9 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(trial, runti
     folder = tmp_path / trial.name / "checkpoints"
     assert (folder / ".last.ckpt.tmp").exists(), "it died in the middle"
     assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
-    heard = []
-    resumed = run_trial(trial, toy.build, runtime, on_epoch=lambda epoch, metrics: heard.append(epoch))
-    assert heard == [2, 3]
+    trained = []
+    resumed = run_trial(trial, toy.noting(trained), runtime)
+    assert trained == [2, 3]
     assert resumed.history == run_trial(trial, toy.build, Runtime(str(tmp_path / "whole"), accelerator="cpu")).history
     assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "trial.json"]
 

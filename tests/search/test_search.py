@@ -180,6 +180,50 @@ def test_a_line_that_a_crash_tore_from_optunas_journal_is_cut_off(search, store)
     assert len(run(search, store, trials=6).ordered) == 6
 
 
+class Curves(FakeLaunch):
+    """Trains nothing: tells each trial's epochs, and ends it where it is asked to."""
+
+    def __call__(self, trials, listener):
+        for trial in trials:
+            listener.started(trial)
+            self.ran.append(trial.name)
+            curve, reason = [], None
+            while reason is None and len(curve) < trial.config.max_epochs:
+                curve.append(0.9 - 0.1 * orders(trial) - trial.config.width / 10 / (1 + len(curve)))
+                reason = listener.epoch_ended(trial, len(curve), {"val_accuracy": curve[-1]})
+            status = "pruned" if reason else "completed"
+            history = {"val_accuracy": curve}
+            listener.ended(trial, dataclasses.replace(completed(trial), status=status, history=history))
+
+
+@pytest.mark.needs("optuna")
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+def test_whatever_a_search_with_pruning_has_lost_it_answers_as_it_did(search, tmp_path, pruner):
+    """Lines of the ledger, of Optuna's journal from any one on, or of both: a pruner notes what it was asked."""
+    search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
+
+    def records(store):
+        outcome = run(search, store, Curves(), trials=11, pruner=pruner)
+        return [(result.name, result.status, result.history) for result in outcome.ordered]
+
+    store = ResultStore(tmp_path / "whole")
+    whole = records(store)
+    assert {status for _, status, _ in whole} == {"completed", "pruned"}
+    ledger, journal = store.path.read_bytes(), (store.folder / "optuna.journal").read_bytes()
+    results, lines = ledger.splitlines(keepends=True), journal.splitlines(keepends=True)
+    lost = {f"the ledger's line {n}": (results[:n] + results[n + 1 :], lines) for n in range(len(results))}
+    lost |= {f"all but {n} lines of the journal": (results, lines[:n]) for n in range(0, len(lines), 13)}
+    ends = [n for n, line in enumerate(lines) if b'"values"' in line]  # where a trial has ended
+    for n in range(len(lines) - 40, len(lines)):  # what a kill leaves
+        lost[f"what comes after line {n}"] = results[: sum(n > end for end in ends)], lines[:n]
+    for what, (results_left, lines_left) in lost.items():
+        left = ResultStore(tmp_path / what)
+        left.folder.mkdir()
+        left.path.write_bytes(b"".join(results_left))
+        (left.folder / "optuna.journal").write_bytes(b"".join(lines_left))
+        assert records(left) == whole, what
+
+
 @pytest.mark.needs("optuna")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("pruner", ["hyperband", "median"])

@@ -79,7 +79,8 @@ class ResultStore:
 
     def _damage(self, number: int, why: object) -> LedgerError:
         return LedgerError(
-            f"{self.path}, line {number}: {why}. Nothing was changed: mend the line, or start anew with --fresh."
+            f"{self.path}, line {number}: {why}. Nothing was changed: remove the line, and its trial runs "
+            "again as it did, or start anew with --fresh."
         )
 
     def append(self, result: TrialResult) -> None:

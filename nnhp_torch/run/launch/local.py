@@ -62,7 +62,7 @@ class InProcess:
 
         def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
             reason = listener.epoch_ended(trial, epoch, metrics)
-            if listener.stopping():
+            if not reason and listener.stopping():
                 raise SIGTERMException  # the trial ends here as interrupted, and goes on from here when run again
             return reason
 

@@ -6,7 +6,6 @@ training runs may know how many epochs there are to be.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -151,10 +150,7 @@ class Lengthening:
 def _replay(earlier: Recorder, recorder: Recorder) -> str:
     """Tells the shorter trial's epochs to whoever listens; a reason to end it at one leaves only those until then."""
     last = earlier.epochs
-    for epoch in range(1, last + 1):
-        values = {name: curve[epoch - 1] for name, curve in earlier.history.items()}
-        metrics = {name: value for name, value in values.items() if not math.isnan(value)}
-        reason = recorder.on_epoch(epoch, metrics) if recorder.on_epoch else None
+    for epoch, reason in recorder.retell(earlier.history):
         if reason and not (earlier.stopped and epoch == last):
             earlier.history = {name: curve[:epoch] for name, curve in earlier.history.items()}
             return reason

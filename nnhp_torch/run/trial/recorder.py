@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class Recorder(Checkpoint):
         self.weights: list[float] = []  # the sum of each before that
         self.diverged = ""  # the reason, if there is one
         self.pruned = ""  # likewise
+        self.told_to_end = ""  # likewise, by who heard the recorded epochs once more
         self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
 
     @property
@@ -112,6 +113,19 @@ class Recorder(Checkpoint):
             return {}
         return checkpoint
 
+    def retell(self, history: Mapping[str, list[float]]) -> Iterator[tuple[int, str | None]]:
+        """Tells recorded epochs to who listens; yields each with the answer."""
+        for epoch in range(1, max(map(len, history.values()), default=0) + 1):
+            values = {name: curve[epoch - 1] for name, curve in history.items()}
+            metrics = {name: value for name, value in values.items() if not math.isnan(value)}
+            yield epoch, self.on_epoch(epoch, metrics) if self.on_epoch else None
+
+    def go_on(self) -> None:
+        """Tells the epochs of the checkpoint once more: who listens may keep account of them, and a stop may have come
+        before the answer to the last one was heard. The others have had no reason to end the trial."""
+        for epoch, reason in self.retell(self.history):
+            self.told_to_end = (reason or "") if epoch == self.epochs else ""
+
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
             if note := claim(self.folder, self.identity, self.foreign):  # the other ranks have looked at it by now
@@ -119,6 +133,9 @@ class Recorder(Checkpoint):
             self.foreign = False
             self._keep_best()  # in case a kill came between the last checkpoint and this
         self.epoch_log.listen(trainer)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._end_if_told(trainer, self.told_to_end)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.validated_at = trainer.global_step
@@ -145,11 +162,13 @@ class Recorder(Checkpoint):
             self._keep_best()
             if self.on_epoch is not None:
                 reason = self.on_epoch(self.epochs, metrics)
+        self._end_if_told(trainer, reason)
+
+    def _end_if_told(self, trainer: L.Trainer, reason: str | None) -> None:
         reason = trainer.strategy.broadcast(reason)  # all ranks stop, or none
         if reason and not self.complete:
             self.pruned, self.complete = reason, True
             stop(trainer)
-            # A kill now would train it on.
             trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -112,6 +112,8 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     lengthened = lengthening.go_on(setup, recorder)
     _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     resume = recorder.resume(trial.config.max_epochs)
+    if resume and not lengthened:
+        recorder.go_on()
     logger = TrialLogger(runtime.folder, trial.name, purge_step=1 if lengthened else recorder.epochs + 1)
     if lengthened:
         logger.log_history(recorder.history)
