@@ -325,6 +325,8 @@ def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
 class Chooses:
     """A search that has chosen the first `earlier` of its trials, and chooses the rest one after another."""
 
+    versions = {}
+
     def __init__(self, trials, earlier=0):
         self.earlier, self.later = trials[:earlier], trials[earlier:]
         self.told = []
@@ -337,6 +339,9 @@ class Chooses:
 
     def remaining(self):
         return len(self.later)
+
+    def remarks(self):
+        return ()
 
     def __iter__(self):
         while self.later:
@@ -381,6 +386,11 @@ def test_a_search_never_hears_of_a_record_that_is_not_its_trials(sweep, store):
 
 class Waiting:
     """A chooser that has nothing to choose yet."""
+
+    versions = {}
+
+    def remarks(self):
+        return ()
 
     def open(self, known):
         return ()
