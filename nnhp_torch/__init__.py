@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
     from nnhp_torch.cli.main import main as main
+    from nnhp_torch.core.interfaces import Launch as Launch
+    from nnhp_torch.core.interfaces import Listener as Listener
     from nnhp_torch.core.interfaces import SweepCallback as SweepCallback
     from nnhp_torch.core.ledger.result import TrialResult as TrialResult
     from nnhp_torch.core.ledger.store import ResultStore as ResultStore
@@ -62,14 +64,16 @@ _HOME = {
     "TrialResult": "core.ledger.result",
     "Range": "search.space",
     "Search": "search.space",
+    "Launch": "core.interfaces",
+    "Listener": "core.interfaces",
     "SweepCallback": "core.interfaces",
     "Sweeper": "core.sweeper",
 }
 __all__ = list(_HOME)
 
 
-def _run(plan: _Plan, callbacks: Sequence[Any], asked: Mapping[str, Any]) -> Any:
-    return import_module(f"{__name__}.cli.python").run(plan, callbacks, asked)
+def _run(plan: _Plan, callbacks: Sequence[Any], asked: Mapping[str, Any], **own: Any) -> Any:
+    return import_module(f"{__name__}.cli.python").run(plan, callbacks, asked, **own)
 
 
 _Plan.runner = _run  # what runs a plan stands above it, so that a plan is given it here, where all floors are seen

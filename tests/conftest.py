@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 FIRST = ("benchmarks", "pages", "ray", "signals", "study")
 
 # What the tests of a file share takes long to make: with -n they run in one process.
-TOGETHER = ("ddp", "disk", "launchers", "notebook", "ray", "tensorboard", "wheel")
+TOGETHER = ("contract", "ddp", "disk", "launchers", "notebook", "ray", "tensorboard", "wheel")
 
 
 def _subject(file: Path) -> str:
@@ -153,6 +153,32 @@ def small(tmp_path, monkeypatch) -> Iterator[str]:
     _tensors.cache_clear()
     yield str(tmp_path / "small")
     _tensors.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without a CPU for trials, and two nodes with one each."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment().items():
+            patch.setenv(name, value)  # nodes inherit where the package and the toys are
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+        head = {"num_cpus": 0, "object_store_memory": 100 * 2**20, "_system_config": quick}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        made.workers = [made.add_node(num_cpus=1, object_store_memory=100 * 2**20) for _ in range(2)]
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def connection(cluster):
+    """A connection that is there already: tests that share it share the nodes' processes, too."""
+    from nnhp_torch.run.launch.ray_head import connected
+
+    with connected(cluster.address):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,13 @@ def build(config: TinyConfig):
     return Toy(config.lr, config.width), ToyData(), []
 
 
+def build_counting_threads(config: TinyConfig):
+    """Logs how many threads it has."""
+    module, data, _ = build(config)
+    module.on_train_epoch_end = lambda: module.log("threads", float(torch.get_num_threads()))
+    return module, data, []
+
+
 def build_raising(config: TinyConfig):
     """The second width raises in its second epoch."""
 

@@ -9,14 +9,20 @@ from nnhp_torch.cli.check import check
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
-from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.interfaces import MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.worker import end_if_imported
 from nnhp_torch.search.space import Search
 
 
-def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence[str] | None = None) -> NoReturn:
+def main(
+    sweep: Plan,
+    *,
+    callbacks: Iterable[SweepCallback] = (),
+    launch: MakeLaunch | None = None,
+    argv: Sequence[str] | None = None,
+) -> NoReturn:
     """Runs a sweep or a search from the command line and leaves with its exit status.
 
     That is 0, or 1 if a trial failed, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
@@ -25,6 +31,7 @@ def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence
         sweep: the Sweep or the Search to run; `--grid.*`, `--base.*` and the flags change a copy of it.
         callbacks: your own, told of each trial and epoch after those that draw the table and the figure; a reason
             from `on_epoch_end` ends the trial there, as `pruned`.
+        launch: where the trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
         argv: default: the process's own arguments.
 
     Raises:
@@ -48,7 +55,7 @@ def main(sweep: Plan, *, callbacks: Iterable[SweepCallback] = (), argv: Sequence
         sweep = changed(sweep, args)
         if args.check:
             raise SystemExit(check(kind_of_run(sweep), sweep, read(sweep, args), command=command))
-        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks=callbacks)
+        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks=callbacks, launch=launch)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.cli.options import kind, own_flags
-from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.interfaces import MakeLaunch, SweepCallback
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
@@ -35,16 +35,18 @@ if TYPE_CHECKING:
 WIDTH = 120  # letters of a table as text
 
 
-def run(plan: Plan, callbacks: Iterable[SweepCallback], asked: Mapping[str, Any]) -> Finished:
+def run(
+    plan: Plan, callbacks: Iterable[SweepCallback], asked: Mapping[str, Any], *, launch: MakeLaunch | None = None
+) -> Finished:
     """Runs a sweep or a search; see Plan.run."""
     end_if_imported()
     request = kind(plan)
     known = [field.name for field in fields(request) if field.name != "confirm"]
     for name in asked:
         if name not in known:
-            raise TypeError(f"run() has no argument {name!r}; there are callbacks, {', '.join(known)}")
+            raise TypeError(f"run() has no argument {name!r}; there are callbacks, launch, {', '.join(known)}")
     words = ", ".join(f"{name}={value!r}" for name, value in asked.items())
-    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks=callbacks)
+    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks=callbacks, launch=launch)
     outcome = of.perform()
     return Finished(**{field.name: getattr(outcome, field.name) for field in fields(outcome)}, folder=of.store.folder)
 

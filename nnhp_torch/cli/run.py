@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
-from nnhp_torch.core.interfaces import Chooser, Launch, SweepCallback
+from nnhp_torch.core.interfaces import Chooser, Launch, MakeLaunch, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
@@ -45,16 +45,26 @@ class Run:
         request: how it is to be run.
         command: how the sweep is run, for its reports.
         callbacks: the user's own, told after those that the sweep has.
+        launch: what makes the launcher, of the sweep's build and its Runtime. Default: as the request says.
 
     Raises:
         ValueError: a value that makes no sense, before anything is done.
     """
 
-    def __init__(self, sweep: Plan, request: Request, command: str, *, callbacks: Iterable[SweepCallback] = ()) -> None:
+    def __init__(
+        self,
+        sweep: Plan,
+        request: Request,
+        command: str,
+        *,
+        callbacks: Iterable[SweepCallback] = (),
+        launch: MakeLaunch | None = None,
+    ) -> None:
         self.sweep = sweep = request.judged(sweep)
         self.request = request
         self.command = command
         self.own_callbacks = list(callbacks)
+        self.own_launch = launch
         for callback in self.own_callbacks:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
@@ -140,6 +150,8 @@ class Run:
     def launch(self) -> Launch:
         """Where the trials run."""
         build, request = self.sweep.build, self.request
+        if self.own_launch is not None:
+            return self.own_launch(build, self.runtime)
         if request.cluster:
             from nnhp_torch.run.launch.on_ray import RayTasks
 

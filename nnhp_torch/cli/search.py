@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from nnhp_torch.cli.run import Run, whole_command
-from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.interfaces import MakeLaunch, SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport, count
@@ -30,10 +30,16 @@ class SearchRun(Run):
     request: SearchRequest
 
     def __init__(
-        self, search: Search, request: SearchRequest, command: str, *, callbacks: Iterable[SweepCallback] = ()
+        self,
+        search: Search,
+        request: SearchRequest,
+        command: str,
+        *,
+        callbacks: Iterable[SweepCallback] = (),
+        launch: MakeLaunch | None = None,
     ) -> None:
         search = request.named(search)
-        super().__init__(search, request, command, callbacks=callbacks)
+        super().__init__(search, request, command, callbacks=callbacks, launch=launch)
         self.chooser = self.optuna = OptunaChooser(
             search,
             self.store.folder,
@@ -58,7 +64,9 @@ class SearchRun(Run):
             return status
         self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
         request = self.request.confirming(self.search)
-        return max(status, Run(sweep, request, self.command, callbacks=self.own_callbacks).execute())
+        return max(
+            status, Run(sweep, request, self.command, callbacks=self.own_callbacks, launch=self.own_launch).execute()
+        )
 
     def list_trials(self) -> int:
         """Prints where trials would be chosen from, and writes nothing."""

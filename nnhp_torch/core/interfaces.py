@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
@@ -44,6 +44,11 @@ class Launch(Protocol):
             ClusterLost: the place where trials run has gone.
             OSError: the disk is full.
         """
+
+
+MakeLaunch = Callable[
+    [str | Callable[..., Any], Any], Launch
+]  # build, its name or itself, and the Runtime → a launcher
 
 
 class Chooser(Protocol):

@@ -4,11 +4,12 @@ import dataclasses
 import io
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import toy
 import yaml
-from conftest import TinyConfig, completed
+from conftest import FakeLaunch, TinyConfig, completed
 
 from nnhp_torch.cli import main as cli
 from nnhp_torch.cli.python import Finished
@@ -83,7 +84,7 @@ def test_a_second_ctrl_c_ends_the_call_and_not_the_process_which_may_be_a_notebo
 @pytest.mark.parametrize(
     ("asked", "error", "said"),
     [
-        ({"epochs": 3}, TypeError, r"run\(\) has no argument 'epochs'; there are callbacks, accelerator"),
+        ({"epochs": 3}, TypeError, r"run\(\) has no argument 'epochs'; there are callbacks, launch, accelerator"),
         ({"seeds": 0}, ValueError, "seeds must be a number of at least 1"),
         ({"jobs": -1}, ValueError, "jobs must be auto or a number of at least 0, not -1"),
         ({"callbacks": [3]}, ValueError, "callbacks should be SweepCallbacks, not int"),
@@ -155,3 +156,15 @@ def test_without_pandas_its_frame_says_what_to_install(small, tmp_path, monkeypa
 def test_without_a_winner_there_is_no_best(small, tmp_path):
     with pytest.raises(LookupError, match="no cell has completed with all its seeds"):
         _ = Finished(small, small.trials(), folder=tmp_path).best
+
+
+def test_a_launcher_of_ones_own_is_given_build_and_runtime_and_runs_the_trials(sweep, tmp_path):
+    given = []
+
+    def launch(build, runtime):
+        given.append((build, Path(runtime.folder)))
+        return FakeLaunch()
+
+    outcome = sweep.run(launch=launch, log_dir=str(tmp_path))
+    assert given == [("toy:build", tmp_path / "tiny")]
+    assert outcome.successful

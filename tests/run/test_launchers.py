@@ -73,12 +73,6 @@ def test_a_killed_worker_is_missed_at_once_although_a_process_that_it_forked_liv
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_callback_that_raises_fails_its_trials_alone(sweep, store):
-    outcome = run(sweep, store, Workers, "toy:build_raising", jobs=2)
-    assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
-
-
-@pytest.mark.usefixtures("quick")
 def test_a_sweep_callback_that_raises_ends_the_workers_and_leaves_running_trials_to_the_next_run(sweep, store):
     class Bad(SweepCallback):
         def on_epoch_end(self, trial, epoch, metrics):
@@ -106,31 +100,6 @@ def test_what_another_launcher_has_put_into_the_environment_changes_no_trial(swe
     assert outcome.successful, outcome.ordered[0].reason
     assert list(store.folder.glob("*/events.out.tfevents.*")), "and it has its curves"
     assert os.environ["RANK"] == "1"
-
-
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("launcher", [InProcess, Workers])
-def test_a_sweep_callback_ends_a_trial_by_giving_its_reason(sweep, store, launcher):
-    class Strict(SweepCallback):
-        def on_epoch_end(self, trial, epoch, metrics):
-            return "not wide enough" if trial.config.width == 4 and epoch == 2 else None
-
-    store.folder.mkdir(parents=True)
-    runtime = Runtime(str(store.folder), accelerator="cpu")
-    launch = InProcess("toy:build", runtime) if launcher is InProcess else Workers("toy:build", runtime, jobs=2)
-    outcome = Sweeper(launch, store, [Strict()]).run(sweep, sweep.trials())
-    assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)] * 2
-    assert outcome.ordered[0].reason == "not wide enough"
-    assert outcome.ordered[0].test == {}, "the test images are for trials that are through"
-    assert outcome.successful
-    assert not Sweeper(launch, store).run(sweep, sweep.trials()).ran, "what is pruned is settled"
-
-
-@pytest.mark.usefixtures("quick")
-def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(sweep, store):
-    with pytest.raises(PreparationError, match="no data anywhere"):
-        run(sweep, store, Workers, "toy:build_without_data", jobs=2)
-    assert not store.path.exists()
 
 
 @pytest.mark.usefixtures("quick")

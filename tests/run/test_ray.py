@@ -9,7 +9,7 @@ import pytest
 from conftest import TinyConfig, environment
 
 from nnhp_torch.cli import main as cli
-from nnhp_torch.core.errors import PreparationError, WrongUsage
+from nnhp_torch.core.errors import WrongUsage
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
@@ -19,34 +19,6 @@ from nnhp_torch.run.runtime import Runtime
 from sweeps.dropout import SWEEP
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning")]
-
-STORE = 100 * 2**20  # bytes of shared memory per node
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """A head without a CPU for trials, and two nodes with one each."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment().items():
-            patch.setenv(name, value)  # nodes inherit where the package and the toys are
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
-        head = {"num_cpus": 0, "object_store_memory": STORE, "_system_config": quick}
-        made = Cluster(initialize_head=True, head_node_args=head)
-        made.workers = [made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
-        yield made
-        made.shutdown()
-
-
-@pytest.fixture(scope="module")
-def connection(cluster):
-    """A connection that is there already: tests that share it share the nodes' processes, too."""
-    from nnhp_torch.run.launch.ray_head import connected
-
-    with connected(cluster.address):
-        yield
 
 
 def run(sweep, store, launch, callbacks=()):
@@ -88,23 +60,6 @@ def test_a_cluster_gives_the_same_ledger_as_this_machine(cluster, connection, sw
 
 
 @pytest.mark.needs("ray")
-def test_a_callback_prunes_a_trial_on_a_node(cluster, connection, sweep, store):
-    class Strict(SweepCallback):
-        def on_epoch_end(self, trial, epoch, metrics):
-            return "no good" if epoch == 2 and trial.config.width == 4 else None
-
-    outcome = run(sweep, store, on_ray(cluster, store.folder), [Strict()])
-    assert [(result.status, result.epochs) for result in outcome.ordered] == [("pruned", 2), ("completed", 3)] * 2
-
-
-@pytest.mark.needs("ray")
-def test_a_trial_that_raises_fails_alone(cluster, connection, sweep, store):
-    outcome = run(sweep, store, on_ray(cluster, store.folder, "toy:build_raising"))
-    assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
-    assert "my own callback" in outcome.ordered[1].reason
-
-
-@pytest.mark.needs("ray")
 def test_a_process_that_is_killed_is_replaced_and_its_trial_goes_on(cluster, connection, sweep, store, tmp_path):
     outcome = run(sweep, store, on_ray(cluster, store.folder, "toy:build_killed_once"))
     assert outcome.successful
@@ -112,31 +67,9 @@ def test_a_process_that_is_killed_is_replaced_and_its_trial_goes_on(cluster, con
 
 
 @pytest.mark.needs("ray")
-def test_a_stop_leaves_running_trials_interrupted(cluster, connection, sweep, store):
-    long = dataclasses.replace(sweep, base=TinyConfig(max_epochs=100_000))
-    heard = []
-
-    class Listening(SweepCallback):
-        def on_epoch_end(self, trial, epoch, metrics):
-            heard.append(epoch)
-
-    sweeper = Sweeper(on_ray(cluster, store.folder), store, [Listening()])
-    outcome = sweeper.run(long, long.trials(), lambda: len(heard) > 5)
-    assert outcome.interrupted
-    assert [result.status for result in outcome.ordered] == ["interrupted"] * 2
-
-
-@pytest.mark.needs("ray")
-def test_data_that_cannot_be_had_ends_the_sweep_before_any_trial(cluster, connection, sweep, store):
-    with pytest.raises(PreparationError, match="no data anywhere"):
-        run(sweep, store, on_ray(cluster, store.folder, "toy:build_without_data"))
-    assert not store.path.exists()
-
-
-@pytest.mark.needs("ray")
 def test_what_no_node_has_is_refused(cluster, connection, sweep, store):
     with pytest.raises(WrongUsage, match="no node of the Ray cluster has 64 CPU and 0 GPU for a trial"):
-        run(sweep, store, on_ray(cluster, store.folder, threads=64))
+        Sweeper(on_ray(cluster, store.folder), store).run(sweep, sweep.trials(threads=64))
     assert not store.path.exists()
 
 

@@ -93,7 +93,7 @@ class Plan:
             if name == "seed":
                 raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
 
-    def run(self, *, callbacks: Sequence[Any] = (), **asked: Any) -> Any:
+    def run(self, *, callbacks: Sequence[Any] = (), launch: Callable[..., Any] | None = None, **asked: Any) -> Any:
         """Runs it from Python or a notebook, as the command line would; what the ledger has is not run again.
 
         Progress is printed. Ctrl-C, or the notebook's stop button, leaves what is finished. Functions and classes of a
@@ -101,6 +101,7 @@ class Plan:
 
         Args:
             callbacks: SweepCallbacks of your own.
+            launch: where trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
             asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
                 `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.launch.request.Request).
 
@@ -116,7 +117,7 @@ class Plan:
             >>> outcome = SWEEP.run(seeds=3, jobs=2)
             >>> print(outcome.table())
         """
-        return self.runner(callbacks, asked)
+        return self.runner(callbacks, asked, launch=launch)
 
     @property
     def objective(self) -> Objective:
