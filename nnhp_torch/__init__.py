@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.spec.plan import Plan as _Plan
+from nnhp_torch.run.one_lightning import unite as _unite
 
 if TYPE_CHECKING:
     from nnhp_torch.article.config import TrialConfig as TrialConfig
@@ -70,6 +71,9 @@ _HOME = {
     "Sweeper": "core.sweeper",
 }
 __all__ = list(_HOME)
+
+
+_unite()
 
 
 def _run(plan: _Plan, callbacks: Sequence[Any], asked: Mapping[str, Any], **own: Any) -> Any:

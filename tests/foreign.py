@@ -193,3 +193,84 @@ class Diary(L.Callback):
 
 def with_argument(path):
     LightningCLI(Net, Data)
+
+
+def twice():
+    cli = LightningCLI(Net, Data, run=False)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    cli.model.lr = 0.01
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+
+
+def in_a_loop():
+    cli = LightningCLI(Net, Data, run=False)
+    for _ in range(2):
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+
+
+def _stage(cli):
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+
+
+def in_stages():
+    cli = LightningCLI(Net, Data, run=False)
+    with torch.random.fork_rng():
+        _stage(cli)
+    _stage(cli)
+
+
+def and_by_hand():
+    cli = LightningCLI(Net, Data)
+    longer = L.Trainer(max_epochs=9)
+    longer.fit(cli.model, datamodule=cli.datamodule)
+
+
+class TwiceCLI(LightningCLI):
+    def after_fit(self):
+        self.trainer.fit(self.model, datamodule=self.datamodule)
+
+
+def in_a_hook():
+    TwiceCLI(Net, Data)
+
+
+class WarmCLI(LightningCLI):
+    def before_fit(self):
+        self.trainer.fit(self.model, datamodule=self.datamodule)
+
+
+def in_the_hook_before():
+    WarmCLI(Net, Data)
+
+
+def with_its_own_trainer():
+    cli = LightningCLI(Net, Data, run=False)
+    L.Trainer(max_epochs=9).fit(cli.model, datamodule=cli.datamodule)
+
+
+class Scaler:
+    def fit(self, rows):
+        raise AssertionError("not a training")
+
+
+def once():
+    """Fits once whichever way it goes, and looks at the data and at the untrained model before."""
+    cli = LightningCLI(Net, Data, run=False)
+    (scores,) = cli.trainer.validate(cli.model, datamodule=cli.datamodule)
+    assert scores["val_loss"] > 0
+    if cli.trainer.max_epochs > 99:
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    else:
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    Scaler().fit(cli.datamodule.rows)
+    cli.trainer.test(cli.model, datamodule=cli.datamodule)
+
+
+def own_loop():
+    torch.nn.Linear(2, 2)(torch.ones(1, 2)).sum().backward()
+    raise AssertionError("its training went on")
+
+
+def fabric():
+    L.Fabric(accelerator="cpu")
+    raise AssertionError("its training went on")

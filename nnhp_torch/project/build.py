@@ -39,6 +39,10 @@ def build(settings: Settings) -> Setup:
     try:
         fit = fit_of(settings.cli, parse)
         refuse({}, fit.ckpt_path)
+        if fit.trainer is not trainer.made:
+            raise NoProject(
+                f"{settings.cli} fits with a Trainer of its own: a sweep trains by the settings of cli.trainer"
+            )
     except NoProject as error:
         raise WrongUsage(str(error)) from error
     callbacks = [callback for callback in fit.trainer.callbacks if callback not in trainer.added]  # type: ignore[attr-defined]
@@ -61,6 +65,7 @@ class _Trainer:
         self.settings: dict[str, Any] = {}
         self.added: list[L.Callback] = []  # those that Lightning adds to everybody's
         self.loggers: list[Logger] = []
+        self.made: L.Trainer | None = None
 
     def __call__(self, **settings: Any) -> L.Trainer:
         self.settings = settings
@@ -68,10 +73,10 @@ class _Trainer:
         self.loggers = [logger for logger in loggers if isinstance(logger, Logger)]
         own = list(settings["callbacks"] or ())  # a copy: Lightning adds to the list itself
         used = {name: value for name, value in settings.items() if name in (*SETTINGS, "callbacks", "max_epochs")}
-        trainer = L.Trainer(accelerator="cpu", devices=1, logger=self.loggers, **used)
-        made: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        self.added = [callback for callback in made if callback not in own]
-        return trainer
+        self.made = L.Trainer(accelerator="cpu", devices=1, logger=self.loggers, **used)
+        callbacks: list[L.Callback] = self.made.callbacks  # type: ignore[attr-defined]
+        self.added = [callback for callback in callbacks if callback not in own]
+        return self.made
 
 
 def _keep_apart(trainer: Namespace) -> None:

@@ -8,14 +8,17 @@ import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
 import lightning as L
+import torch
 from lightning.pytorch.cli import LightningCLI
 
 from nnhp_torch.project.classes import fit_classes
-from nnhp_torch.project.loading import Left, NoProject, load, main_block
+from nnhp_torch.project.loading import Left, NoProject, expect_command_line, load, main_block
+from nnhp_torch.project.stages import later_fit
 
 Parse = Callable[[LightningCLI, Any, Any], None]  # in place of LightningCLI.parse_arguments
 
@@ -43,18 +46,23 @@ def command_line_of(source: str) -> tuple[LightningCLI, Any]:
     def leave(cli: LightningCLI, parser: Any, args: Any) -> None:
         raise Left((cli, args))
 
+    def trains(*_: Any, **__: Any) -> None:
+        raise Left(None, f"{source} trains without a LightningCLI: give its classes instead, by --model and --data")
+
+    work = [(L.Trainer, name) for name in ("fit", "validate", "test", "predict")]
     try:
-        reached = _reached(source, leave)
+        reached = _reached(source, leave, dict.fromkeys([*work, (L.Fabric, "__init__"), _BACKWARD], trains))
     except NoProject:
         raise
     except (Exception, SystemExit) as error:
         raise NoProject(f"{source} cannot be run: {type(error).__name__}: {error}") from error
-    if isinstance(reached, Fit):
-        raise NoProject(f"{source} trains without a LightningCLI: give its classes instead, by --model and --data")
     if reached is None:
         raise NoProject(f"{source} makes no LightningCLI: name the function that does, as {source}:main")
     cli, args = reached
     return cli, args
+
+
+_BACKWARD = (torch.autograd, "backward")  # a loop of their own comes here
 
 
 def fit_of(source: str, parse: Parse) -> Fit:
@@ -64,41 +72,55 @@ def fit_of(source: str, parse: Parse) -> Fit:
         parse: gives the LightningCLI its configuration.
 
     Raises:
-        NoProject: as command_line_of; or it never calls Trainer.fit.
+        NoProject: as command_line_of; or it never calls Trainer.fit, or more than once.
     """
-    fit = _reached(source, parse)
-    if not isinstance(fit, Fit):
-        raise NoProject(f"{source} never calls Trainer.fit")
-    return fit
-
-
-def _reached(source: str, parse: Parse) -> Any:
-    """Runs a project's code until it is left, and returns with what."""
 
     def fit(trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        raise Left(Fit(trainer, *args, **kwargs))
+        where = later_fit(sys._getframe(2))
+        said = (
+            f"{source} fits more than once ({where}), and a sweep trains one fit: name a function with that one alone"
+        )
+        raise Left(Fit(trainer, *args, **kwargs), said if where else "")
 
-    def other(trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        raise Left(None)
+    reached = _reached(source, parse, {(L.Trainer, "fit"): fit})
+    if not isinstance(reached, Fit):
+        raise NoProject(f"{source} never calls Trainer.fit")
+    return reached
 
+
+def _reached(source: str, parse: Parse, instead: dict[tuple[Any, str], Callable[..., None]]) -> Any:
+    """Run a project's code until it is left, and return what it has come to.
+
+    Args:
+        instead: where it is to be left → what is called there.
+    """
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch.object(LightningCLI, "parse_arguments", parse))
-        for name in ("fit", "validate", "test", "predict"):
-            stack.enter_context(patch.object(L.Trainer, name, fit if name == "fit" else other))
+        for (owner, name), function in instead.items():
+            stack.enter_context(patch.object(owner, name, _alike(getattr(owner, name), function)))
         stack.enter_context(patch.object(sys, "argv", [source]))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # a banner, once per trial
         try:
             _run(source)
         except Left as left:
+            if left.refused:
+                raise NoProject(left.refused) from None
             return left.reached
     return None
 
 
+def _alike(original: Callable[..., Any], function: Callable[..., None]) -> Callable[..., None]:
+    """Call a function in another's place, with its signature: the parser reads there which arguments a fit has."""
+    return wraps(original)(lambda *args, **kwargs: function(*args, **kwargs))
+
+
 def _run(source: str) -> None:
-    """Does what `python source` would do, or calls the function behind a colon."""
+    """Do what `python source` would do, or call the function behind a colon."""
     if source.startswith("--model "):
         return fit_classes(source)
     where, _, name = source.partition(":")
+    if where != "__main__":
+        expect_command_line(where)
     module = load(where)
     if not name:
         return exec(main_block(module), vars(module))

@@ -19,10 +19,16 @@ class NoProject(ValueError):
 
 
 class Left(BaseException):
-    """Ends somebody's code once it has got far enough; no `except Exception` of theirs may catch it."""
+    """Ends somebody's code once it has got far enough; no `except Exception` of theirs may catch it.
 
-    def __init__(self, reached: Any) -> None:
+    Args:
+        reached: what it has come to.
+        refused: why that cannot be swept, if it cannot.
+    """
+
+    def __init__(self, reached: Any, refused: str = "") -> None:
         self.reached = reached
+        self.refused = refused
 
 
 def load(where: str) -> ModuleType:
@@ -34,9 +40,8 @@ def load(where: str) -> ModuleType:
     """
     if where == "__main__":  # a notebook's
         return sys.modules[where]
-    spec = _script(where) if where.endswith(".py") else _module(where)
-    if spec is None or spec.loader is None:
-        raise NoProject(f"there is no {where}: a module is named as package.module, a script as file.py")
+    spec = _spec(where)
+    assert spec.loader is not None
     known = sys.modules.get(spec.name)
     if known is not None and spec.name not in _unfinished:
         if getattr(known, "__file__", None) != spec.origin:
@@ -56,6 +61,45 @@ def load(where: str) -> ModuleType:
     return module
 
 
+def expect_command_line(where: str) -> None:
+    """Refuse a module or a script that makes no LightningCLI, before any of its code has run but its imports.
+
+    Raises:
+        NoProject: neither its source nor that of what it imports names one.
+    """
+    spec = _spec(where)
+    source = _text(spec.origin)
+    if "LightningCLI" in source:
+        return
+    body = ast.parse(source).body
+    imports: list[ast.stmt] = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names: dict[str, Any] = {"__name__": spec.name, "__package__": spec.parent}
+    exec(compile(ast.Module(imports, []), spec.origin or where, "exec"), names)
+    seen: set[str] = set()
+    values = list(names.values())
+    for _ in range(3):  # a script that imports a package's function, whose module imports the package's command line
+        of = {
+            value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values
+        }
+        modules = [sys.modules[name] for name in of if name in sys.modules and name not in seen and _is_theirs(name)]
+        if any("LightningCLI" in _text(getattr(module, "__file__", None)) for module in modules):
+            return
+        seen.update(module.__name__ for module in modules)
+        values = [value for module in modules for value in list(vars(module).values())]
+    hydra = any("hydra" in ast.unparse(node) for node in imports)
+    why = "is configured by Hydra" if hydra else "makes no LightningCLI"
+    raise NoProject(f"{where} {why}: give its classes instead, by --model and --data")
+
+
+def _is_theirs(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top not in {*sys.stdlib_module_names, "torch", "lightning", "pytorch_lightning", "numpy", "nnhp_torch"}
+
+
+def _text(file: str | None) -> str:
+    return Path(file).read_text(errors="replace") if file and file.endswith(".py") else ""
+
+
 def main_block(module: ModuleType) -> CodeType:
     """The block below `if __name__ == "__main__":`, which runs only if the module is run."""
     file = module.__file__ or ""
@@ -63,6 +107,13 @@ def main_block(module: ModuleType) -> CodeType:
     blocks = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
     tree.body = [statement for block in blocks for statement in block.body]
     return compile(tree, file, "exec")
+
+
+def _spec(where: str) -> ModuleSpec:
+    spec = _script(where) if where.endswith(".py") else _module(where)
+    if spec is None or spec.loader is None:
+        raise NoProject(f"there is no {where}: a module is named as package.module, a script as file.py")
+    return spec
 
 
 def _script(where: str) -> ModuleSpec | None:

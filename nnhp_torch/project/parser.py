@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -199,9 +201,9 @@ class Project:
         return self._known[text].clone()
 
     def written(self, settings: Settings) -> str:
-        """The whole configuration as YAML."""
+        """The whole configuration as YAML, under the name that the project has for Lightning."""
         text: str = self.parser.dump(self.parsed(settings), skip_unset=False)
-        return text
+        return _named(text, "pytorch_lightning") if "pytorch_lightning.cli" in sys.modules else text
 
     def _departures(self, parsed: Namespace) -> dict[str, Any]:
         """The settings that depart from the defaults of their code, by dotted key; all if those do not give it back."""
@@ -214,8 +216,13 @@ class Project:
         text = self.parser.dump(
             parsed, format="json", skip_default=skip_default, skip_unset=False, skip_validation=True
         )
-        plain: dict[str, Any] = json.loads(text)
+        plain: dict[str, Any] = json.loads(_named(text, "lightning.pytorch"))  # the same, whichever name is at hand
         return plain
+
+
+def _named(text: str, package: str) -> str:
+    """A configuration with Lightning's classes under this name of the package."""
+    return re.sub(r"(\bclass_path\W+)(?:lightning\.pytorch|pytorch_lightning)\b", rf"\1{package}", text)
 
 
 def _at(tree: Any, key: str) -> Any:

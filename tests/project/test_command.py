@@ -25,6 +25,7 @@ TRAITS = {
     "composed": (["--base.model.head", "foreign.Head", "--grid.model.head.width", "[2, 5]"], "model.head.width"),
     "with_files": (["--grid.trainer.gradient_clip_val", "[0.1, 0.2]"], "trainer.gradient_clip_val"),
     "with_args": (["--grid.model.lr", "[0.1, 0.01]"], "model.lr"),
+    "once": (["--grid.model.lr", "[0.1, 0.01]"], "model.lr"),
     "with_loaders": (
         ["--grid.optimizer", "[torch.optim.SGD, torch.optim.Adam]", "--base.optimizer.lr", "0.1"],
         "optimizer",
@@ -204,6 +205,37 @@ def test_a_script_is_swept_with_a_main_block_and_without_one(kind, jobs, run, tm
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {f"{name}.py", "lightning_logs"}
 
 
+OTHERS = {
+    "a loop of its own": ("import torch\n", "makes no LightningCLI: give its classes instead"),
+    "Fabric": ("from lightning import Fabric\n", "makes no LightningCLI: give its classes instead"),
+    "Hydra": ("import omegaconf_hydra as hydra\n", "is configured by Hydra: give its classes instead"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("guard", ["", "if __name__ == '__main__':\n    "])
+def test_a_script_without_a_lightning_cli_is_refused_before_any_of_its_code_has_run(kind, guard, run, tmp_path):
+    imports, sentence = OTHERS[kind]
+    (tmp_path / "omegaconf_hydra.py").write_text("")
+    name = f"alone_{len(kind)}_{len(guard)}.py"
+    (tmp_path / name).write_text(f"{imports}{guard}open('ran', 'w')\n")
+    status, out = run("--cli", name, "--grid.model.width", "[2, 3]", "--dry_run")
+    assert (status, sentence in out) == (2, True), out
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_script_whose_command_line_is_made_in_a_package_is_swept(run, tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "__init__.py").write_text("from .start import main\n")
+    (tmp_path / "inner" / "start.py").write_text(
+        "def main():\n    import foreign\n    from lightning.pytorch.cli import LightningCLI\n"
+        "    LightningCLI(foreign.Net, foreign.Data)\n"
+    )
+    (tmp_path / "bare_start.py").write_text("from inner import main\nmain()\n")
+    status, out = run("--cli", "bare_start.py", "--grid.model.width", "[2, 3]", "--max_epochs", "1", "--dry_run")
+    assert status == 0, out
+
+
 REFUSED = {
     "no key is called 'model.widht'; the nearest is 'model.width'": ["--grid.model.widht", "[2, 3]"],
     "no key is called 'dropout'": ["--grid.dropout", "[2, 3]"],
@@ -242,6 +274,20 @@ NO_PROJECT = {
     "there is no class foreign.Nte": ["--model", "foreign.Nte"],
     "Net has no train_dataloader of its own: name its": ["--model", "foreign.Net", "--max_epochs", "2"],
     "a project is named by --cli, or by its classes": [],
+    "foreign:own_loop trains without a LightningCLI": ["--cli", "foreign:own_loop"],
+    "foreign:fabric trains without a LightningCLI": ["--cli", "foreign:fabric"],
+    "foreign:twice fits more than once (foreign.py, line ": ["--cli", "foreign:twice", "--max_epochs", "2"],
+    "foreign:in_a_loop fits more than once": ["--cli", "foreign:in_a_loop", "--max_epochs", "2"],
+    "foreign:in_stages fits more than once": ["--cli", "foreign:in_stages", "--max_epochs", "2"],
+    "foreign:and_by_hand fits more than once": ["--cli", "foreign:and_by_hand", "--max_epochs", "2"],
+    "foreign:in_a_hook fits more than once (TwiceCLI.after_fit": ["--cli", "foreign:in_a_hook", "--max_epochs", "2"],
+    "foreign:in_the_hook_before fits more than once": ["--cli", "foreign:in_the_hook_before", "--max_epochs", "2"],
+    "foreign:with_its_own_trainer fits with a Trainer of": [
+        "--cli",
+        "foreign:with_its_own_trainer",
+        "--max_epochs",
+        "2",
+    ],
     "foreign:never never calls Trainer.fit": ["--cli", "foreign:never", "--max_epochs", "2"],
     "for how many epochs?": ["--cli", "foreign:with_loaders"],
 }

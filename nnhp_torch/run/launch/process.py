@@ -20,6 +20,7 @@ from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger.files import disk_full
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.one_lightning import PAIRS
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.runtime import Runtime
 
@@ -78,7 +79,7 @@ def note(text: str) -> None:
 
 def quiet_lightning() -> None:
     """Silences what Lightning says of every fit and what is on purpose here; other warnings go their way."""
-    for package in ("lightning.pytorch", "lightning.fabric"):
+    for package in (*PAIRS, *PAIRS.values()):
         logging.getLogger(package).setLevel(logging.ERROR)
     for known in (
         ".*does not have many workers.*",  # the images are in memory

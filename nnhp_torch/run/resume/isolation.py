@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+from nnhp_torch.run.one_lightning import PAIRS
+
 # Whoever started this process may have started others: srun, torchrun, jsrun. A trial has processes of its own.
 LAUNCHED_BY_OTHERS = (
     *("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"),
@@ -115,7 +117,7 @@ def _change_folder(folder: str | None) -> None:
 
 
 def _log_levels() -> dict[str, int]:
-    return {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
+    return {name: logging.getLogger(name).level for pair in PAIRS.items() for name in pair}
 
 
 def _set_log_levels(levels: dict[str, int]) -> None:

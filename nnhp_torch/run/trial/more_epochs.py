@@ -27,8 +27,9 @@ from nnhp_torch.run.trial.saving import AtomicCheckpointIO
 from nnhp_torch.run.trial.setup import Setup, setup_of
 
 # Code that has to know the number of epochs and computes nothing by it; callbacks of Lightning's do.
-_MACHINERY = ("lightning.pytorch.", "nnhp_torch.run.")
-_NO_MACHINERY = ("lightning.pytorch.callbacks.", "lightning.pytorch.demos.")
+_LIGHTNING = L.Trainer.__module__.removesuffix("trainer.trainer")
+_MACHINERY = (_LIGHTNING, "nnhp_torch.run.")
+_NO_MACHINERY = (f"{_LIGHTNING}callbacks.", f"{_LIGHTNING}demos.")
 
 
 class Trainer(L.Trainer):

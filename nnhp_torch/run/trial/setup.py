@@ -12,6 +12,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from nnhp_torch.run.one_lightning import PAIRS
+
 STAGES = ("train", "val", "test")
 
 # Trainer's arguments that build may set: none of them takes from the sweeper what it promises.
@@ -137,10 +139,10 @@ def _module(module: Any) -> L.LightningModule:
         return module
     if module is None:
         raise WrongAnswer("build answers None; does it end with `return module, data, callbacks`?")
-    if any(base.__module__.startswith("pytorch_lightning.") for base in type(module).__mro__):
+    if any(base.__module__.startswith(tuple(PAIRS)) for base in type(module).__mro__):
         raise WrongAnswer(
-            f"{type(module).__name__} is a pytorch_lightning.LightningModule, another package's; "
-            "it should be made with `import lightning as L`"
+            f"{type(module).__name__} is of the package pytorch_lightning, which was imported beside lightning, or in "
+            "another version: import nnhp_torch before it, and both names mean one package"
         )
     raise WrongAnswer(f"build should answer a LightningModule first, not {_what(module)}")
 
