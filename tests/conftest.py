@@ -24,7 +24,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.mnist.sources import DATASETS
-from nnhp_torch.run.launch.local import cores
+from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.runtime import Runtime
 
 HERE = Path(__file__).parent
@@ -136,8 +136,9 @@ def gpus(monkeypatch) -> Callable[[int], None]:
     def have(count: int) -> None:
         monkeypatch.setenv("PRETENDED_GPUS", str(count))
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE / "pretended"), environment()["PYTHONPATH"]]))
-        for replacement in pretended.patches():
-            monkeypatch.setattr(*replacement)
+        for module in (pretended.LIGHTNING, pretended.MACHINE):
+            for replacement in pretended.patches(module):
+                monkeypatch.setattr(*replacement)
 
     return have
 

@@ -46,7 +46,7 @@ class Process(ForkServerProcess):
 def _run(environment, target, *args, **options):
     os.environ.clear()
     os.environ.update(environment)
-    pretended.pretend()
+    pretended.pretend(pretended.LIGHTNING, pretended.MACHINE)
     target(*args, **options)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
+import psutil
 import torch
 from conftest import LONG, TinyConfig
 from torch.utils.data import DataLoader, TensorDataset
@@ -346,3 +347,47 @@ def build_saying_where(config: TinyConfig):
 
     module, data, _ = build(config)
     return module, data, [AtEpoch(1, say)]
+
+
+BROKEN: list[str] = []
+
+
+def build_breaking(config: TinyConfig):
+    """The first rate's trial fails and leaves its process unable to train; the width says what it fails of."""
+
+    def break_down(trainer, pl_module):
+        if BROKEN or config.lr == 0.1:
+            out_of_memory = config.width == 8 and not BROKEN
+            BROKEN.append("by this trial")
+            raise MemoryError if out_of_memory else RuntimeError("CUDA error: device-side assert triggered")
+
+    module, data, _ = build(config)
+    return module, data, [AtEpoch(1, break_down)]
+
+
+def build_hungry(config: TinyConfig):
+    """The second width runs out of memory beside the first, which lives until that one's process has ended."""
+    module, data, _ = build(config)
+
+    def eat(trainer, pl_module):
+        holding, asked = (Path(trainer.logger.log_dir).parent / name for name in ("holding", "asked"))
+        if config.width == 4:
+            holding.touch()
+            _wait_for(asked.exists)
+            _wait_for(lambda: not psutil.pid_exists(int(asked.read_text() or 0)))
+            holding.unlink()
+        elif not asked.exists():
+            _wait_for(holding.exists)
+            part = asked.with_suffix(".part")
+            part.write_text(str(os.getpid()))
+            part.rename(asked)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    return module, data, [AtEpoch(2, eat)]
+
+
+def _wait_for(condition):
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

@@ -80,7 +80,7 @@ def machine() -> dict[str, Any]:
     """Hardware, versions and date: what numbers are worth nothing without."""
     import torch
 
-    from nnhp_torch.run.launch.local import cores
+    from nnhp_torch.run.launch.machine import cores
     from nnhp_torch.run.trial.run_trial import hardware
 
     return {

@@ -25,7 +25,7 @@ from timing import Timing
 
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.mnist import files as mnist
-from nnhp_torch.run.launch.local import cores
+from nnhp_torch.run.launch.machine import cores
 from sweeps.__main__ import CHAIN, load
 
 

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
-HOOKED = "lightning.pytorch.accelerators.cuda"  # imported whenever Lightning is, and torch before it
+LIGHTNING = "lightning.pytorch.accelerators.cuda"  # imported whenever Lightning is, and torch before it
+MACHINE = "nnhp_torch.run.launch.machine"  # by which a sweep counts GPUs before torch is imported
 
 
-def patches() -> list[tuple[object, str, object]]:
-    """What is to be replaced: owner, attribute, and what stands in its place."""
+def patches(of: str) -> list[tuple[object, str, object]]:
+    """What is to be replaced once a module is imported: owner, attribute, and what stands in its place."""
+    return _of_lightning() if of == LIGHTNING else [(import_module(MACHINE), "_nvidia", _count)]
+
+
+def _count() -> int:
+    return int(os.environ["PRETENDED_GPUS"])
+
+
+def _of_lightning() -> list[tuple[object, str, object]]:
     import torch
     from lightning.fabric.accelerators.cuda import _check_cuda_matmul_precision
     from lightning.pytorch.accelerators.cuda import CUDAAccelerator
@@ -31,7 +41,7 @@ def patches() -> list[tuple[object, str, object]]:
 
     replaced = {
         "is_available": lambda: True,
-        "device_count": lambda: int(os.environ["PRETENDED_GPUS"]),
+        "device_count": lambda: import_module(MACHINE).gpus(),
         "current_device": lambda: current[0],
         "set_device": set_device,
         "get_device_capability": lambda device=None: (8, 0),
@@ -46,21 +56,24 @@ def patches() -> list[tuple[object, str, object]]:
     ]
 
 
-def pretend() -> None:
+def pretend(*modules: str) -> None:
     """Have them from now on, if the environment asks for some."""
     if "PRETENDED_GPUS" in os.environ:
-        for owner, name, value in patches():
+        for owner, name, value in (patch for module in modules for patch in patches(module)):
             setattr(owner, name, value)
 
 
 class _Hook:
+    def __init__(self):
+        self.modules = [LIGHTNING, MACHINE]
+
     def find_spec(self, name, path=None, target=None):
-        if name != HOOKED:
+        if name not in self.modules:
             return None
-        sys.meta_path.remove(self)
+        self.modules.remove(name)
         spec = find_spec(name)
         load = spec.loader.exec_module
-        spec.loader.exec_module = lambda module: (load(module), pretend())
+        spec.loader.exec_module = lambda module: (load(module), pretend(name))
         return spec
 
 

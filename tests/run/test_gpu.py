@@ -1,22 +1,155 @@
-"""What is to hold on a GPU, on pretended ones: that trials run there, and where they run."""
+"""What is to hold on a GPU, on pretended ones: that trials run there, where they run, what comes of one that fails."""
+
+import dataclasses
 
 import pytest
+import torch
+import toy
+from torch.overrides import TorchFunctionMode
 
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch.local import Workers
+from nnhp_torch.run.launch.local import ALONE, NO_MEMORY, Workers
+from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.run_trial import run_trial
 
 
-def on_gpus(sweep, store, *, jobs=1, callbacks=(), build="toy:build_saying_where", **settings):
+def run(sweep, store, build="toy:build_saying_where", *, jobs=1, accelerator="gpu", **settings):
+    """The results, in the trials' order."""
     store.folder.mkdir(parents=True, exist_ok=True)
-    runtime = Runtime(str(store.folder), accelerator="gpu", **settings)
-    return Sweeper(Workers(build, runtime, jobs=jobs), store, callbacks).run(sweep, sweep.trials())
+    runtime = Runtime(str(store.folder), accelerator=accelerator, **settings)
+    return Sweeper(Workers(build, runtime, jobs=jobs), store).run(sweep, sweep.trials()).ordered
 
 
 @pytest.mark.usefixtures("quick")
 def test_trials_run_on_a_gpu_whatever_multiplies_on_the_cpu_beside_it(sweep, store, gpus):
     gpus(1)
-    outcome = on_gpus(sweep, store)
-    assert [result.reason for result in outcome.ordered] == [""] * 4
-    last = [result.history["precision"][0] for result in outcome.ordered]
-    assert last == [0] * 4, "nor are its own products less exact"
+    results = run(sweep, store)
+    assert [result.reason for result in results] == [""] * 4
+    assert [result.history["precision"][0] for result in results] == [0] * 4, "nor are its own products less exact"
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("there", "settings", "used"),
+    [
+        (2, {"jobs": 4}, [0, 1, 0, 1]),
+        (4, {"jobs": 4, "devices": (2,)}, [2, 2, 2, 2]),
+        (4, {"jobs": 4, "devices": 2, "strategy": "ddp"}, [0.5, 2.5, 0.5, 2.5]),
+    ],
+    ids=["more jobs than GPUs", "a named GPU", "two GPUs a trial, and their mean"],
+)
+def test_jobs_share_the_gpus_evenly(sweep, store, gpus, there, settings, used):
+    gpus(there)
+    short = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, max_epochs=1))
+    results = run(short, store, **settings)
+    assert [result.reason for result in results] == [""] * 4
+    assert [result.history["gpu"][0] for result in results] == used
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_trial_that_fails_on_a_gpu_takes_its_process_along(sweep, store, gpus):
+    """A device-side assert stays with the process: every later trial there would fail."""
+    gpus(1)
+    results = run(dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]}), store, "toy:build_breaking")
+    assert [result.status for result in results] == ["failed", "completed"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_so_does_one_that_runs_out_of_memory_on_any_device(sweep, store):
+    short = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01], "width": [8]})
+    results = run(short, store, "toy:build_breaking", accelerator="cpu")
+    assert [result.status for result in results] == ["failed", "completed"]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("there", "ended", "notes"), [(1, "completed", [ALONE]), (2, "failed", [])])
+def test_a_trial_that_runs_out_of_memory_beside_another_runs_alone_at_last(sweep, store, gpus, there, ended, notes):
+    """One that had a GPU to itself would run out of it again."""
+    gpus(there)
+    assert "--jobs" in ALONE
+    results = run(dataclasses.replace(sweep, axes={"width": [8, 4]}), store, "toy:build_hungry", jobs=2)
+    assert [(result.status, result.notes) for result in results] == [(ended, notes), ("completed", [])]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", True),
+        ("RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("RuntimeError: MPS backend out of memory (MPS allocated: 9.0 GB)", True),
+        (
+            "RuntimeError: [enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory",
+            True,
+        ),
+        ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 7.45 GiB", True),
+        ("MemoryError", True),
+        ("  raise MemoryError\nRuntimeError: CUDA error: device-side assert triggered", False),
+        ("ValueError: lr must be above 0", False),
+    ],
+)
+def test_running_out_of_memory_is_told_by_the_line_that_says_so(error, is_one):
+    assert bool(NO_MEMORY.search(f"Traceback (most recent call last):\n  File\n{error}\n")) == is_one
+
+
+def test_there_are_as_many_jobs_as_gpus_unless_somebody_says_otherwise(gpus, monkeypatch):
+    gpus(4)
+    assert Request().workers == Request(accelerator="gpu").workers == 4
+    assert Request(devices=2).workers == 2
+    assert Request(devices=3).workers == Request(devices=[1, 3]).workers == 1
+    assert Request(jobs=8).workers == 8
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert Request(accelerator="gpu").workers == 2
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr("nnhp_torch.run.launch.request.cores", lambda: 6)
+    assert Request().workers == Request(accelerator="cpu").workers == 6
+    assert Request(accelerator="gpu").workers == 1, "of a kind that is not known of there is one"
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "bf16-true"])
+def test_a_trial_stopped_on_a_gpu_goes_on_to_the_same_digits_in_every_precision(sweep, tmp_path, gpus, precision):
+    gpus(1)
+    (trial,) = dataclasses.replace(sweep, axes={"lr": [0.01]}).trials([1], precision)
+    whole, cut = (Runtime(str(tmp_path / name), accelerator="gpu") for name in ("whole", "cut"))
+
+    def pull_the_plug(epoch, metrics):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    expected = run_trial(trial, toy.build, whole)
+    assert (expected.status, expected.reason) == ("completed", "")
+    assert run_trial(trial, toy.build, cut, on_epoch=pull_the_plug).status == "interrupted"
+    last = torch.load(tmp_path / "cut" / trial.name / "checkpoints" / "last.ckpt", weights_only=True)
+    assert ("MixedPrecision" in last) == (precision == "16-mixed"), "the scaler's state"
+    result = run_trial(trial, toy.build, cut)
+    assert (result.history, result.test, result.notes) == (expected.history, expected.test, [])
+
+
+class LikeApples(TorchFunctionMode):
+    """Refuses float64, unless a tensor was brought to the host before, as a GPU of Apple's does."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(function, "__name__", "")
+        if (name == "double" or torch.float64 in (*args[1:], *kwargs.values())) and not hasattr(args[0], "on_host"):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        result = function(*args, **kwargs)
+        if name == "cpu":
+            result = result.clone()
+            result.on_host = True
+        return result
+
+
+def test_no_trial_needs_float64_on_its_device(trial, runtime, gpus):
+    """Nor where its last weights are compared with those before its end."""
+    gpus(1)
+
+    def build(config):
+        module, data, _ = toy.build(config)
+        module.on_train_end = lambda: None
+        restoring = type("Restoring", (toy.AtEpoch,), {"on_train_end": lambda *_: None})(1, lambda *_: None)
+        return module, data, [restoring]
+
+    with LikeApples():
+        result = run_trial(trial, build, dataclasses.replace(runtime, accelerator="gpu"))
+    assert (result.status, result.reason) == ("completed", "")

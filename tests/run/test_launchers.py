@@ -18,7 +18,8 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import local as launchers
-from nnhp_torch.run.launch.local import InProcess, Workers, cores
+from nnhp_torch.run.launch.local import InProcess, Workers
+from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.launch.process import get_ready
 from nnhp_torch.run.runtime import Runtime
 

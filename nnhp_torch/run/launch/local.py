@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
-import os
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.interfaces import Listener
@@ -19,6 +18,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.status import Status
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.machine import places
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.launch.process import import_by_name, prepare, quiet_lightning
 from nnhp_torch.run.launch.worker_process import Slot
@@ -26,6 +26,10 @@ from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
+
+# The line of a traceback that says so: Python's and NumPy's, torch's on a GPU, cuBLAS's, torch's on a CPU.
+NO_MEMORY = re.compile(r"^(\S*MemoryError|\S+: .*(out of memory|ALLOC_FAILED|allocate memory))", re.MULTILINE)
+ALONE = "ran out of memory beside other trials, and then ran alone: fewer --jobs would do without that"
 
 
 def is_importable(thing: Any) -> bool:
@@ -82,7 +86,10 @@ class Workers:
     """Runs trials side by side in worker processes: what they import and load is paid for once.
 
     With `runtime.world_size` above 1 a trial runs in that many processes of its own (ranks), which end with it;
-    each has a clean environment, since Lightning leaves a process of a DDP fit unfit for the next.
+    each has a clean environment, since Lightning leaves a process of a DDP fit unfit for the next. Likewise a trial
+    that fails on a GPU takes its process along: what is wrong with CUDA's context there would befall the next one too.
+
+    A trial that runs out of memory beside others waits until nothing else is to run, and then runs alone.
 
     Args:
         build: configuration → (module, data module, callbacks), or its "package.module:function".
@@ -94,13 +101,17 @@ class Workers:
         self.build = build
         self.runtime = runtime
         self.jobs = jobs
+        self.places = places(runtime.accelerator, runtime.devices)
         self._slots: list[Slot] = []
+        self._waiting: list[Trial] = []  # those that have run out of memory beside others
+        self._alone: Trial | None = None  # the one of them that is running
 
     def close(self) -> None:
         """Ends the workers at once; a trial in one of them goes on from its last checkpoint when run again."""
         for slot in self._slots:
             slot.kill()
         self._slots.clear()
+        self._waiting, self._alone = [], None
         log = ResultStore(self.runtime.folder).log
         with contextlib.suppress(OSError):
             if log.is_file() and log.stat().st_size == 0:
@@ -140,17 +151,24 @@ class Workers:
     def _run(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         """Keeps every worker busy until the trials have run out and each has ended."""
         exhausted = False
-        while not (exhausted and all(slot.trial is None for slot in self._slots)):
+        while not (exhausted and self._idle() and not self._waiting):
             if listener.stopping():
                 return
-            exhausted = exhausted or not self._fill(trials, listener)
+            if self._alone is None:
+                exhausted = exhausted or not self._fill(trials, listener)
+            if self._waiting and self._idle():
+                self._alone = self._waiting.pop(0)
+                self._slots[0].run(self._alone)
             for slot, message in self._messages():
                 if slot.trial is not None:
                     self._heard(slot, slot.trial, message, listener=listener)
-                elif exhausted and isinstance(message, Died):
+                elif exhausted and not self._waiting and isinstance(message, Died):
                     self._slots.remove(slot)
                 elif isinstance(message, Died):
                     self._replace(slot)
+
+    def _idle(self) -> bool:
+        return all(slot.trial is None for slot in self._slots)
 
     def _fill(self, trials: Iterator[Trial | None], listener: Listener) -> bool:
         """Gives each idle worker a trial, as far as there is one now; whether there may be more."""
@@ -184,14 +202,24 @@ class Workers:
             result = TrialResult.of(trial, status, message.how)
         else:
             result = message.result
-        if several or isinstance(message, Died):
+        no_memory = result.status == "failed" and bool(NO_MEMORY.search(result.reason))
+        if several or isinstance(message, Died) or no_memory or (result.status == "failed" and self.places):
             self._replace(slot)
+        if trial is self._alone:
+            self._alone, result = None, replace(result, notes=[*result.notes, ALONE])
+        elif no_memory and self._is_shared(slot):
+            self._waiting.append(trial)
+            return
         listener.ended(trial, result)
+
+    def _is_shared(self, slot: Slot) -> bool:
+        """Whether another trial is running where a slot's does."""
+        busy = (other for other in self._slots if other.trial is not None)
+        return any(not self.places or (other.index - slot.index) % self.places == 0 for other in busy)
 
     def _replace(self, slot: Slot) -> None:
         slot.kill()
-        index = self._slots.index(slot)
-        self._slots[index] = self._slot(index)
+        self._slots[self._slots.index(slot)] = self._slot(slot.index)
 
     def _slot(self, index: int) -> Slot:
         return Slot(self.build, self.runtime, self.threads, index=index)
@@ -211,12 +239,3 @@ class Workers:
                 pass  # its process has ended, and says so below
             if slot in self._slots and end is not None:
                 yield slot, Died(end)
-
-
-def cores() -> int:
-    """CPU cores that this process may use, a container's quota included."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, math.floor(int(quota) / int(period))))
-    return count

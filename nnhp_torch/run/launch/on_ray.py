@@ -101,8 +101,8 @@ class RayTasks:
                     trial = running.pop(task)
                     listener.ended(trial, self.ask(_result, task, trial))
 
-    def _needs(self, threads: int) -> dict[str, int]:
-        """Resources per trial.
+    def _needs(self, threads: int) -> dict[str, float]:
+        """Resources per trial; of a GPU a part, if there are to be more trials at a time than GPUs.
 
         Raises:
             WrongUsage: no node has as much.
@@ -114,7 +114,9 @@ class RayTasks:
         needs = {"CPU": threads, "GPU": int(wants_gpu)}
         if not any(all(node.get(name, 0) >= count for name, count in needs.items()) for node in nodes):
             raise WrongUsage(f"no node of the Ray cluster has {needs['CPU']} CPU and {needs['GPU']} GPU for a trial")
-        return {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"]}
+        there = max(1, int(sum(node.get("GPU", 0) for node in nodes)))
+        on_each = -(-(self.jobs or 1) // there)
+        return {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"] / on_each}
 
     def _room(self) -> int:
         """Trials at a time; nodes come and go."""

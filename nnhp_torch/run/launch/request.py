@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from nnhp_torch.core.spec.grid import Sweep, check_count
 from nnhp_torch.core.spec.plan import Plan, check_matters, check_max_seeds
-from nnhp_torch.run.launch.local import cores
+from nnhp_torch.run.launch.machine import cores, places
 from nnhp_torch.run.runtime import Keep, Runtime
 
 # Trainer's short names for a precision, and what they mean.
@@ -69,7 +69,9 @@ class Request:
     )
     jobs: int | Literal["auto"] = field(
         default="auto",
-        metadata=said("trials side by side, in worker processes; 0 runs them in this process; auto: one per core"),
+        metadata=said(
+            "trials side by side, in worker processes; 0 runs them in this process; auto: one per GPU, or per core"
+        ),
     )
     launcher: Literal["local", "ray"] = field(
         default="local", metadata=said("this machine, or a Ray cluster that is there")
@@ -175,7 +177,9 @@ class Request:
     @property
     def workers(self) -> int:
         """Trials side by side; 0 if they run in this process."""
-        return max(1, cores() // (self.threads * self.world_size)) if self.jobs == "auto" else self.jobs
+        if self.jobs != "auto":
+            return self.jobs
+        return places(self.accelerator, self.devices) or max(1, cores() // (self.threads * self.world_size))
 
     @property
     def cluster(self) -> str:

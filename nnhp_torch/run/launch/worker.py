@@ -84,12 +84,13 @@ def serve(
 
 
 def _on_device(runtime: Runtime, index: int) -> Runtime:
-    """Choose a GPU for each worker if there are several and a trial uses one, as long as they last."""
+    """Choose a worker's GPUs if there are more than a trial needs: the next ones, and after the last the first."""
     import torch
 
     count = torch.cuda.device_count() if runtime.accelerator in ("auto", "gpu", "cuda") else 0
-    if count > 1 and runtime.devices == 1:
-        return dataclasses.replace(runtime, devices=(index % count,))
+    if isinstance(runtime.devices, int) and count > runtime.devices:
+        first = index % (count // runtime.devices) * runtime.devices
+        return dataclasses.replace(runtime, devices=tuple(range(first, first + runtime.devices)))
     return runtime
 
 

@@ -25,6 +25,7 @@ class Slot:
 
     def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, *, index: int) -> None:
         self.trial: Trial | None = None
+        self.index = index
         self.folder = runtime.folder
         context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor threads safely
         port = _free_port() if runtime.world_size > 1 else 0

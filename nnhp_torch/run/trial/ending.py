@@ -43,8 +43,8 @@ def something_follows(trainer: Any) -> bool:
 
 def sums(module: L.LightningModule) -> list[float]:
     """One number per weight, by which a change is seen."""
-    weights = [w.detach().double().sum() for w in module.state_dict().values() if isinstance(w, torch.Tensor)]
-    return torch.stack(weights).tolist() if weights else []
+    weights = (w for w in module.state_dict().values() if isinstance(w, torch.Tensor))
+    return [w.detach().cpu().double().sum().item() for w in weights]  # here: Apple's GPUs have no float64
 
 
 class HookGuard(PassThroughProfiler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -59,6 +60,19 @@ class EpochLog:
         if name in self._logged:
             return name in self._logged_now
         return value is not self._before.get(name)  # written by a callback, as LearningRateMonitor does
+
+
+def on_host(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return Python's numbers, after one wait. They become float64 here, because Apple's GPUs have none."""
+    tensors = {name: torch.as_tensor(value).detach().reshape(()) for name, value in values.items()}
+    alike: dict[Any, list[str]] = {}
+    for name, tensor in tensors.items():
+        alike.setdefault((tensor.dtype, tensor.device), []).append(name)
+    numbers: dict[str, float] = {}
+    for names in alike.values():
+        stacked = torch.stack([tensors[name] for name in names]).cpu().double()
+        numbers |= zip(names, stacked.tolist(), strict=True)
+    return {name: numbers[name] for name in values}
 
 
 class _Results(_ResultCollection):

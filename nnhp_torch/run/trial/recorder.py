@@ -20,7 +20,7 @@ from nnhp_torch.core.ledger.files import must_be_file, name_too
 from nnhp_torch.core.spec.objective import Objective, standing, unlogged
 from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data, something_follows, stop, sums
-from nnhp_torch.run.trial.epoch_log import EpochLog
+from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
 from nnhp_torch.run.trial.saving import RESUMABLE
 
 # What earlier checkpoints do not say.
@@ -143,7 +143,7 @@ class Recorder(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if short := short_of_data(trainer):
             self.note(short)
-        metrics = self._record(trainer, pl_module.device)
+        metrics = self._record(trainer)
         if self.validated_at is not None or not trainer.enable_validation:
             self.need_monitor()
         self.outdated = trainer.enable_validation and self.validated_at != trainer.global_step
@@ -188,14 +188,9 @@ class Recorder(Checkpoint):
         if self.objective.metric and not standing(self.objective.metric, self.history):
             raise ValueError(unlogged(self.objective.metric, self.history))
 
-    def _record(self, trainer: L.Trainer, device: torch.device) -> dict[str, float]:
+    def _record(self, trainer: L.Trainer) -> dict[str, float]:
         """Adds a place to the history; returns the metrics of this epoch, as far as they were logged in it."""
-        metrics = self.epoch_log.take(trainer)
-        if metrics:
-            tensors = [
-                torch.as_tensor(value, device=device).detach().double().reshape(()) for value in metrics.values()
-            ]
-            metrics = dict(zip(metrics, map(round_to_float32, torch.stack(tensors).tolist()), strict=True))
+        metrics = {name: round_to_float32(value) for name, value in on_host(self.epoch_log.take(trainer)).items()}
         metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
         for name in (*self.history, *metrics):
             curve = self.history.setdefault(name, [])
