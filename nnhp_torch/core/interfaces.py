@@ -59,7 +59,8 @@ class Chooser(Protocol):
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """The versions that its choices depend on; each result has them."""
+        """The versions that its choices depend on; each result has them. Default: none."""
+        return {}
 
     def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
         """The trials that earlier runs have chosen; `known` gives the result that the ledger has of one."""
@@ -73,7 +74,8 @@ class Chooser(Protocol):
         """Take the result of a trial, also of one that the ledger had already."""
 
     def remarks(self) -> Sequence[str]:
-        """Say what a reader must know of how they were chosen; asked at the end."""
+        """Say what a reader must know of how they were chosen; asked at the end. Default: nothing."""
+        return ()
 
 
 class SweepCallback:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +15,10 @@ import numpy as np
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import cut_torn_line
+from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.objective import standing
-from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.spec.trial import Trial, alike
 from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Search
 
@@ -88,6 +91,12 @@ class OptunaChooser(SweepCallback):
         lock: Any = _NoLock()
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.path), lock))
         self.study = self._study(self._sampler(0), storage)
+        base = self._base()
+        if not alike(self.study.user_attrs.get("base", {}), base):  # a default was edited: these are other trials
+            self.name += f"-{hashlib.sha256(json.dumps(base, sort_keys=True).encode()).hexdigest()[:8]}"
+            self.study = self._study(self._sampler(0), storage)
+        if "base" not in self.study.user_attrs:
+            self.study.set_user_attr("base", base)
         chosen = {}
         for stored in self.study.get_trials(deepcopy=False):
             waits = not stored.state.is_finished()
@@ -218,6 +227,11 @@ class OptunaChooser(SweepCallback):
             warnings.simplefilter("ignore")  # Optuna 4 calls the evaluator experimental
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
+
+    def _base(self) -> dict[str, Any]:
+        """Give the settings that are the same in all trials."""
+        settings = plain(vars(self.search.base))
+        return {name: value for name, value in settings.items() if name not in (*self.search.axes, "seed")}
 
     def _trial(self, number: int, source: Any) -> Trial | None:
         """Make the trial of what was drawn; None if the configuration refuses it, from which the sampler learns."""

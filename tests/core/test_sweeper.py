@@ -9,7 +9,7 @@ import pytest
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.interfaces import Chooser, SweepCallback
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
@@ -322,7 +322,7 @@ def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
     ]
 
 
-class Chooses:
+class Chooses(Chooser):
     """A search that has chosen the first `earlier` of its trials, and chooses the rest one after another."""
 
     versions = {}
@@ -384,7 +384,7 @@ def test_a_search_never_hears_of_a_record_that_is_not_its_trials(sweep, store):
         assert chooser.told == []
 
 
-class Waiting:
+class Waiting(Chooser):
     """A chooser that has nothing to choose yet."""
 
     versions = {}

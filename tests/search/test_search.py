@@ -515,3 +515,17 @@ def test_what_the_configuration_refuses_is_skipped_and_said_and_the_search_goes_
     assert drawn(again) == drawn(whole)
     assert 5 < len(whole.trials) < 20
     assert again.remarks == [f"Even refused {20 - len(whole.trials)} of what was drawn, such as: width must be even"]
+
+
+@pytest.mark.needs("optuna")
+def test_a_search_whose_base_has_another_default_by_now_draws_anew(search, store):
+    def edited(depth):
+        fields = [("depth", int, depth), *((f.name, f.type, f.default) for f in dataclasses.fields(TinyConfig))]
+        made = dataclasses.make_dataclass("Edited", fields, frozen=True)
+        return dataclasses.replace(search, base=made())
+
+    for depth in (1, 2):
+        first, again = run(edited(depth), store, trials=4), run(edited(depth), store, trials=4)
+        assert len(first.ran) == 4
+        assert again.ran == []
+    assert run(edited(1), store, trials=4).ran == [], "its own trials are still there"

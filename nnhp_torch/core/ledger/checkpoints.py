@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.spec.trial import same
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -45,7 +46,7 @@ def kept(folder: Path, identity: Identity) -> Path | None:
     """
     aside = f"{folder.name}-{identity['key'][:8]}"
     folders = (folder, *sorted(folder.parent.glob(f"{aside}*")))
-    return next((found for found in folders if owner(found) == identity and (found / LAST).is_file()), None)
+    return next((found for found in folders if same(owner(found), identity) and (found / LAST).is_file()), None)
 
 
 def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
@@ -59,7 +60,7 @@ def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
     """
     note = ""
     known = owner(folder)
-    if (foreign or known != identity) and any(folder.glob("*.ckpt")):
+    if (foreign or not same(known, identity)) and any(folder.glob("*.ckpt")):
         key = known.get("key", "")
         whose = f"of the trial with key {key}" if _is_key(key) else "that do not say whose they are"
         aside = folder.with_name(f"{folder.name}-{key[:8] if _is_key(key) else 'unknown'}")
@@ -81,7 +82,8 @@ def remove(folder: Path, checkpoints: Path, identity: Identity, *, names: tuple[
         folder: the sweep's; what a symbolic link has put outside of it is left alone.
         names: those to remove. With the last of them goes what says whose they were.
     """
-    if checkpoints.resolve() != folder.resolve() / checkpoints.relative_to(folder) or owner(checkpoints) != identity:
+    inside = checkpoints.resolve() == folder.resolve() / checkpoints.relative_to(folder)
+    if not inside or not same(owner(checkpoints), identity):
         return
     for name in (*names, TRAINED) if LAST in names else names:
         (checkpoints / name).unlink(missing_ok=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.ledger.store import disagreement
+from nnhp_torch.core.ledger.known import Known, Mismatch
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.trial import Trial, defaults
 
 
-def earlier_trials(sweep: Plan, trials: Sequence[Trial], known: Mapping[str, TrialResult]) -> list[Trial]:
+def earlier_trials(sweep: Plan, trials: Sequence[Trial], known: Known) -> list[Trial]:
     """The trials of other cells of which the ledger has a result with each seed and replicate that is asked for.
 
     They differ from the trials that are asked for in the swept values alone. A race has none: its cells have the seeds
@@ -41,7 +41,7 @@ def earlier_trials(sweep: Plan, trials: Sequence[Trial], known: Mapping[str, Tri
     return found
 
 
-def _cells(sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResult]) -> Iterator[dict[str, Any]]:
+def _cells(sweep: Sweep, trials: Sequence[Trial], known: Known) -> Iterator[dict[str, Any]]:
     """The swept values of records on the sweep's base that are in none of the trials, each combination once."""
     usual = {**vars(sweep.base), **defaults(sweep.base)}
     fixed = sorted({*usual} - {*sweep.axes, *sweep.replicates, "seed"})
@@ -61,6 +61,8 @@ def _cells(sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResul
             yield cell
 
 
-def _is_known(trial: Trial, known: Mapping[str, TrialResult]) -> bool:
-    result = known.get(trial.key)
-    return result is not None and result.settled and not disagreement(trial, result)
+def _is_known(trial: Trial, known: Known) -> bool:
+    with suppress(Mismatch):
+        result = known.of(trial)
+        return result is not None and result.settled
+    return False

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder, kept
-from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.ledger.store import disagreement
+from nnhp_torch.core.ledger.known import Known
 from nnhp_torch.core.spec.plan import change
 from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.status import RANKED
@@ -26,7 +24,7 @@ class Shorter:
         known: key → result, of all that the ledger has.
     """
 
-    def __init__(self, folder: Path, known: Mapping[str, TrialResult]) -> None:
+    def __init__(self, folder: Path, known: Known) -> None:
         self.folder = folder
         self.known = known
         lengths = {result.config.get("max_epochs") for result in known.values() if result.status in RANKED}
@@ -54,10 +52,10 @@ class Shorter:
 
     def _shorter(self, trial: Trial, epochs: int) -> Trial | None:
         """The same trial with fewer epochs, if it has completed."""
-        with suppress(ValueError):  # a configuration may refuse so few
+        with suppress(ValueError):  # a configuration may refuse so few, and a record be none of this trial's
             shorter = replace(trial, config=change(trial.config, {"max_epochs": epochs}))
-            result = self.known.get(shorter.key)
-            if result is not None and result.status in RANKED and not disagreement(shorter, result):
+            result = self.known.of(shorter)
+            if result is not None and result.status in RANKED:
                 return replace(shorter, name=result.name)
         return None
 
@@ -65,7 +63,8 @@ class Shorter:
         """Why nothing can go on from there; empty if it may."""
         if kept(checkpoint_folder(self.folder, shorter.name), shorter.identity) is None:
             return "their checkpoints were not kept (--keep_checkpoints last keeps them)"
-        sources = self.known[shorter.key].build.get("sources", {})
+        result = self.known.of(shorter)
+        sources = result.build.get("sources", {}) if result else {}
         return _changed(tuple(sorted(sources.items())))
 
 

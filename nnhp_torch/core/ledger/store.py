@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.files import cut_torn_line, must_be_file
+from nnhp_torch.core.ledger.known import Known, Mismatch
 from nnhp_torch.core.ledger.lock import locked
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.provenance import recorded_maker
-from nnhp_torch.core.spec.trial import Trial, defaults
+from nnhp_torch.core.spec.trial import Trial
 
 REPORTS = ("results.csv", "figure.png", "report.html")
 
@@ -41,7 +41,7 @@ class ResultStore:
         self.read_only = False  # whether lock() has found that nothing can be written
         self.log = self.folder / "workers.log"  # what worker processes print, and the tracebacks of failed trials
 
-    def results(self, maker: tuple[str, str] | None = None) -> dict[str, TrialResult]:
+    def results(self, maker: tuple[str, str] | None = None) -> Known:
         """Key → its latest record, in the order of first appearance.
 
         Args:
@@ -51,7 +51,7 @@ class ResultStore:
         A last line without its end was torn by a crash: it is left out, with a warning, and cut off by the
         next append. Raises LedgerError for any other damage, and touches nothing.
         """
-        results: dict[str, TrialResult] = {}
+        results = Known()
         self.lines, self.others = {}, set()
         must_be_file(self.path)
         try:
@@ -69,8 +69,7 @@ class ResultStore:
             if maker and result.build and recorded_maker(result.build) != maker:
                 self.others |= {result.key} if result.settled else set()
                 continue
-            results[result.key] = result
-            self.lines[result.key] = number
+            self.lines[results.add(result)] = number
         return results
 
     def refuse(self, key: str, why: str) -> LedgerError:
@@ -132,9 +131,7 @@ class ResultStore:
         return aside
 
 
-def known_results(
-    store: ResultStore, known: Mapping[str, TrialResult], trials: Iterable[Trial]
-) -> dict[str, TrialResult]:
+def known_results(store: ResultStore, known: Known, trials: Iterable[Trial]) -> dict[str, TrialResult]:
     """Those results that are these trials'. What they are called is the trials' to say, never the ledger's.
 
     Raises:
@@ -142,28 +139,10 @@ def known_results(
     """
     results = {}
     for trial in trials:
-        if (result := known.get(trial.key)) is None:
-            continue
-        if why := disagreement(trial, result):
-            raise store.refuse(trial.key, why)
-        results[trial.key] = replace(result, name=trial.name, cell=dict(trial.cell))
+        try:
+            result = known.of(trial)
+        except Mismatch as error:
+            raise store.refuse(error.key, str(error)) from error
+        if result is not None:
+            results[trial.key] = replace(result, key=trial.key, name=trial.name, cell=dict(trial.cell))
     return results
-
-
-def disagreement(trial: Trial, result: TrialResult) -> str:
-    """Why a record cannot be the trial's of its key; empty if it can.
-
-    Its name and its cell may be others: they depend on the sweep's axes and base, as the key does not.
-    """
-    if result.sweep != trial.sweep:
-        return f"it is of the sweep {result.sweep!r}, not of {trial.sweep!r}"
-    settings = json.loads(json.dumps(vars(trial.config)))
-    usual = json.loads(json.dumps(defaults(trial.config)))
-    for name, value in settings.items():  # what a configuration has gained since then stood at its default
-        if result.config.get(name, usual.get(name)) != value:
-            return f"its config has another {name} than the trial of its key (has a default changed?)"
-    recorded = {**settings, **result.config}
-    for name, value in result.cell.items():
-        if name in recorded and recorded[name] != value:
-            return f"its cell has another {name} than its config"
-    return ""

@@ -12,8 +12,8 @@ from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.plan import Primitive
 from nnhp_torch.core.spec.provenance import name_of
 
-# Part of every trial's identity. Raise it when the same configuration would give another result:
-# a default of a configuration changed, or the order in which random numbers are drawn.
+# Part of every trial's identity. Raise it when the same configuration would give another result, as when random
+# numbers are drawn in another order.
 SEMANTICS = 1
 
 
@@ -50,19 +50,24 @@ class Trial:
 
     @property
     def identity(self) -> dict[str, str]:
-        """The settings and the build; a checkpoint of this trial names the same ones."""
-        return {"key": self.key, "build": self.build, "config": name_of(type(self.config))}
+        """The settings and the build; a checkpoint of this trial names the same ones (see `same`)."""
+        settings = json.dumps(dict(vars(self.config)), sort_keys=True)
+        return {"key": self.key, "build": self.build, "config": name_of(type(self.config)), "settings": settings}
 
     @property
     def key(self) -> str:
         """Hash of everything that changes the result, and of nothing that only says where it was made.
 
         Settings that stand at the dataclass's default are left out, so that a configuration which gains a
-        field keeps the results it has.
+        field keeps the results it has (nnhp_torch.core.ledger.known tells what follows from that).
         """
+        return self.key_of(departures(self.config, type(self.config)()))
+
+    def key_of(self, departing: Mapping[str, Any]) -> str:
+        """The key if these settings depart from their defaults."""
         identity = {
             "semantics": SEMANTICS,
-            "config": departures(self.config, type(self.config)()),
+            "config": departing,
             "precision": self.precision,
             "threads": self.threads,
         }
@@ -73,6 +78,21 @@ class Trial:
     def label(self) -> str:
         """The swept values as people read them: `batch_size=2000`."""
         return label(self.cell, defaults(self.config))
+
+
+def same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two identities are of one trial: an earlier one may lack settings that the configuration has by now."""
+    try:
+        if {**one, "settings": ""} != {**other, "settings": ""}:
+            return False
+        return alike(*(json.loads(identity.get("settings") or "{}") for identity in (one, other)))
+    except (TypeError, ValueError, AttributeError, RecursionError):  # a file's, which may hold anything
+        return False
+
+
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the settings that both have are the same."""
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
 def defaults(config: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def recorded(
         ValueError: the monitor's name does not tell its direction.
     """
     store = ResultStore(folder)
-    results = list(store.results().values())
+    results = [dataclasses.replace(result, key=key) for key, result in store.results().items()]
     if not results:
         raise LedgerError(f"{folder} has no results: {store.path.name} is missing or empty")
     names = logged(results)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
@@ -16,7 +17,7 @@ from nnhp_torch.core.stats.verdict import Verdict, verdicts
 CHANCE = 0.25  # of a decision by the last look, below which a cell gets no more seeds
 
 
-class Race:
+class Race(Chooser):
     """Chooses the seeds of a sweep's cells while it runs: a Chooser.
 
     All cells get the first three seeds. Who gets more is decided at fixed looks, from whole rounds: not the cells that
@@ -27,8 +28,6 @@ class Race:
         sweep: with `max_seeds`.
         trials: all that may be chosen: those of `max_seeds` seeds, in the order of `Sweep.trials`.
     """
-
-    versions: Mapping[str, str] = {}
 
     def __init__(self, sweep: Sweep, trials: Sequence[Trial]) -> None:
         self.sweep = sweep
@@ -69,9 +68,6 @@ class Race:
     def settle(self, trial: Trial, result: TrialResult) -> None:
         """Keeps a result for the next look."""
         self.results[trial.key] = result
-
-    def remarks(self) -> Sequence[str]:
-        return ()
 
     @property
     def _seeds(self) -> int:

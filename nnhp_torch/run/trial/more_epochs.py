@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, checkpoint_folder, claim, kept, owner
 from nnhp_torch.core.ledger.files import name_too
-from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.spec.trial import Trial, same
 from nnhp_torch.run.resume.difference import difference
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.randomness import seed_all
@@ -68,7 +68,7 @@ class Lengthening:
         self.folder = checkpoint_folder(runtime.folder, trial.name)
         self.runtime = runtime
         self.made: Setup | None = None  # the shorter one, if its checkpoint is here
-        its_own = owner(self.folder) == trial.identity and (self.folder / LAST).exists()
+        its_own = same(owner(self.folder), trial.identity) and (self.folder / LAST).exists()
         self.shorter = None if its_own else trial.shorter
         if self.shorter is not None and self._source().is_dir():
             with isolated():

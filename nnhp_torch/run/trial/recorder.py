@@ -18,6 +18,7 @@ from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
 from nnhp_torch.core.ledger.files import must_be_file, name_too
 from nnhp_torch.core.spec.objective import Objective, standing, unlogged
+from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data, something_follows, stop, sums
 from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
@@ -87,7 +88,7 @@ class Recorder(Checkpoint):
         Loaded with `weights_only`, so that nothing in a file is executed.
         """
         must_be_file(self.last, self.best)
-        if not self.last.exists() or owner(self.folder) != self.identity:
+        if not self.last.exists() or not same(owner(self.folder), self.identity):
             return {}
         try:
             with zipfile.ZipFile(self.last) as archive:
@@ -95,7 +96,7 @@ class Recorder(Checkpoint):
                     raise ValueError(f"the checksum of {damaged} is wrong")
             checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
             state = UNSAID | checkpoint["callbacks"][self.state_key]
-            if state.get("trial") != self.identity:
+            if not same(state.get("trial") or {}, self.identity):
                 self.foreign = True
                 return {}
             if state.get("trainer", {}) != self.settings:
