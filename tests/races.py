@@ -12,11 +12,10 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from false_claims import CELLS, EQUAL, Values
+from false_claims import CELLS, EQUAL, Values, seed_of
 
-from nnhp_torch.core.stats.interim import FIRST, chance_of_deciding, looks
-from nnhp_torch.core.stats.race import CHANCE
-from nnhp_torch.core.stats.significance import LEVEL, against_best
+from nnhp_torch.core.stats.interim import CHANCE, FIRST, chance_of_deciding, looks
+from nnhp_torch.core.stats.significance import LEVEL, AgainstBest
 
 MOST, MATTERS = 20, 0.001
 DECIDED = ("worse", "as good")
@@ -27,13 +26,13 @@ def judge(
 ) -> list[tuple[str, float]]:
     """The verdict on each row, and the chance that it is decided if it is undecided."""
     order = np.argsort(-values.mean(axis=1), kind="stable")
-    found = against_best(values[order].tolist(), level, draws, seed=seed, left=left)
+    found = AgainstBest(draws, seed).judge(values[order].tolist(), level, left=left)
     kinds = [("best", 0.0)] * len(values)
     for rank, row in enumerate(order[1:], 1):
-        gap, error = found.gap[rank], found.error[rank]
-        chance = chance_of_deciding(gap, error, found.critical, trials=values.shape[1], most=most, matters=MATTERS)
+        gap, error, reach = found.gap[rank], found.error[rank], found.reach[rank]
+        chance = chance_of_deciding(gap, error, reach, units=values.shape[1], most=most, matters=MATTERS)
         kind = "worse" if found.p[rank] < level else "undecided"
-        kinds[row] = ("as good" if gap + found.critical * error <= MATTERS else kind, chance)
+        kinds[row] = ("as good" if gap + reach <= MATTERS else kind, chance)
     return kinds
 
 
@@ -45,7 +44,7 @@ def race(values: Values, draws: int = 399, seed: int | None = None) -> tuple[lis
         left = [
             values[c][: seeds[c]].tolist() for c in range(len(values)) if c not in there and kinds[c] == "undecided"
         ]
-        chosen = int(1e9 * abs(values[0][looked - 1])) % 2**32 if seed is None else seed
+        chosen = seed_of(values[:, looked - 1 :]) if seed is None else seed
         found = judge(values[there][:, :looked], LEVEL / len(looks(most)), left, most, draws, chosen)
         for cell, (kind, _) in zip(there, found, strict=True):
             kinds[cell], seeds[cell] = kind, looked

@@ -37,7 +37,7 @@ def columns(sweep: Plan, gathered: list[Cell], found: Sequence[Verdict]) -> dict
     shown = [of_cell[cell.label] for cell in gathered]
     crowned = not why_no_winner(sweep, found)
     named[BEHIND if sweep.objective.is_accuracy else "behind"] = [
-        "" if math.isnan(v.p) or v.kind == "best" else interval(v, sweep.objective) for v in shown
+        "" if v.seeds < 2 or v.kind == "best" else interval(v, sweep.objective) for v in shown
     ]
     named[""] = [_standing(verdict, crowned) for verdict in shown]
     return {name: values for name, values in named.items() if any(values)}

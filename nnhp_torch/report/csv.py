@@ -118,7 +118,7 @@ def trials_table(
 def write_verdicts(path: Path, sweep: Plan, found: Sequence[Verdict]) -> None:
     """Writes a row a cell: the swept values, mean and spread, and what the seeds allow to say of it."""
     metric = sweep.monitor
-    header = ("trials", metric, "spread", "verdict", "behind", "behind_low", "behind_high", "p", "more_trials")
+    header = ("trials", metric, "spread", "verdict", "behind", "behind_low", "behind_high", "p", "chance")
     columns = [f"grid.{axis}" if axis in header else axis for axis in sweep.axes]
     rows = [
         (
@@ -127,7 +127,7 @@ def write_verdicts(path: Path, sweep: Plan, found: Sequence[Verdict]) -> None:
             *map(_digits, (v.cell.mean(metric), v.cell.spread(metric))),
             v.kind,
             *map(_digits, (v.gap, v.low, v.high, v.p)),
-            "" if v.more is None else v.more,
+            _digits(v.chance) if v.kind == "undecided" and v.p == v.p else "",
         )
         for v in found
     ]

@@ -9,11 +9,12 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.spec.plan import Plan
-from nnhp_torch.core.stats.interim import looks
-from nnhp_torch.core.stats.significance import LEVEL
-from nnhp_torch.core.stats.steadiness import Jumps, counting_error, learned_nothing, one_seed_moves
+from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
+from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest
+from nnhp_torch.core.stats.steadiness import Jumps, learned_nothing, one_seed_moves
 from nnhp_torch.core.stats.summary import Cell, shared
-from nnhp_torch.core.stats.verdict import Verdict
+from nnhp_torch.core.stats.units import Sources
+from nnhp_torch.core.stats.verdict import Verdict, looked, most_seeds, units_of
 
 NAMED = 4  # cells that a line names; more are counted
 
@@ -24,11 +25,13 @@ def amount(difference: float, objective: Objective) -> str:
 
 
 def interval(verdict: Verdict, objective: Objective) -> str:
-    """How far a cell is behind the best, and from what to what that may be: `0.52 (0.10 to 0.94)`, of points."""
+    """How far a cell is behind the best, and from what to what if that is known: `0.52 (0.10 to 0.94)`, of points."""
     gap, low, high = (
         amount(value, objective).removesuffix(" points") for value in (verdict.gap, verdict.low, verdict.high)
     )
-    return f"{gap} ({low} to {high})"
+    if math.isnan(verdict.p):
+        return gap
+    return f"{gap} ({low} to {high})" if verdict.bounded else f"{gap} (more than 0)"
 
 
 def _by(verdict: Verdict, objective: Objective) -> str:
@@ -59,8 +62,8 @@ def answer(sweep: Plan, found: Sequence[Verdict], known: Iterable[TrialResult] =
     others = [verdict for verdict in found if verdict.kind not in ("best", "unranked")]
     if best is None or not others or why_no_winner(sweep, found):
         return ""
-    if best.seeds < 2:
-        return _of_one_seed(sweep, best, others, known=known)
+    if all(math.isnan(verdict.p) for verdict in others):
+        return _of_few(sweep, best, others, known=known)
     kinds = {kind: [v for v in others if v.kind == kind] for kind in ("worse", "as good", "undecided")}
     lines = [f"Is it the best? {_answer(sweep, best, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
@@ -68,20 +71,21 @@ def answer(sweep: Plan, found: Sequence[Verdict], known: Iterable[TrialResult] =
     return "\n".join([*lines, _test(sweep, best, others)])
 
 
-def _of_one_seed(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, known: Iterable[TrialResult]) -> str:
-    """How far it leads, how far one seed is known to move, and the command that decides."""
-    objective, metric = sweep.objective, sweep.monitor
+def _of_few(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, known: Iterable[TrialResult]) -> str:
+    """How far it leads, how far one seed is known to move such a lead, and the command that decides."""
     nearest = min(others, key=lambda verdict: verdict.gap)
-    moves = one_seed_moves([verdict.cell for verdict in (best, *others)], known, metric)
-    count, error = counting_error(best.cell, metric)
-    noise = "A seed moves such values by more than one would think."
-    if math.isfinite(moves):
-        noise = f"One seed moves a cell by {amount(moves, objective)} (standard deviation, from the ledger)."
-    elif objective.is_accuracy and count:
-        noise = f"{count} examples alone leave a doubt of {amount(error, objective)} (standard error)."
-    lead = f"ahead of {nearest.cell.label} by {amount(nearest.gap, objective)}"
+    lead = f"ahead of {nearest.cell.label} by {amount(nearest.gap, sweep.objective)}"
     if not nearest.gap:
         lead = f"equal to {'; '.join(verdict.cell.label for verdict in others if not verdict.gap)}"
+    if best.seeds > 1:
+        every = "both" if best.seeds == 2 else f"all {best.seeds} trials"
+        agree = "agree" if nearest.behind == nearest.seeds else "do not agree"
+        few = f"{best.cell.repeated} are too few for any test: {lead}; {every} {agree}"
+        return f"Is it the best? Cannot be told, {few}.\n--seeds 5 decides more."
+    moves = math.sqrt(2) * one_seed_moves([verdict.cell for verdict in (best, *others)], known, sweep.monitor)
+    noise = "A seed moves such a lead by more than one would think."
+    if math.isfinite(moves):
+        noise = f"One seed moves such a lead by {amount(moves, sweep.objective)} (standard deviation, from the ledger)."
     more = "--seeds 5 decides more."
     if sweep.drawn:
         more = "Part of its lead is luck: --confirm 5 runs the best five on other seeds."
@@ -106,16 +110,17 @@ def _answer(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, kinds: dic
 
 
 def _more(sweep: Plan, undecided: Sequence[Verdict]) -> str:
-    """How many more seeds would decide."""
-    needed = [verdict.more for verdict in undecided]
-    if None in needed:
-        return "More seeds than anybody would run are needed to decide all of that."
-    a_seed = undecided[0].cell.a_seed
-    most = max(math.ceil(number / a_seed) for number in needed if number is not None)
-    seeds = "1 more seed" if most == 1 else f"{most} more seeds"
-    in_all = max(verdict.seeds + (verdict.more or 0) for verdict in undecided) / a_seed
-    flag = f"--seeds {'auto --max_seeds ' if sweep.max_seeds else ''}{math.ceil(in_all)}"
-    return f"About {seeds} would decide ({flag})."
+    """The chance that more seeds decide, and the command that gives them where they may."""
+    cell, chances = undecided[0].cell, sorted(round(100 * verdict.chance) for verdict in undecided)
+    seeds = max(verdict.seeds for verdict in undecided) // cell.a_seed
+    if sweep.max_seeds is not None:
+        return f"Up to {sweep.max_seeds} seeds do not decide that (--max_seeds {2 * sweep.max_seeds} goes further)."
+    if cell.a_seed >= FEWEST and chances[-1] < 100 * CHANCE:
+        return f"More seeds would hardly decide that (chance {chances[-1]}%): what is missing is other data."
+    most = most_seeds(seeds)
+    flag = "--seeds auto" if most == MOST else f"--seeds auto --max_seeds {most}"
+    chance = f"{chances[0]} to {chances[-1]}%" if chances[0] < chances[-1] else f"{chances[0]}%"
+    return f"The chance that up to {most} seeds decide is {chance} ({flag} gives them where they may)."
 
 
 def _named(found: Sequence[Verdict], objective: Objective) -> str:
@@ -138,12 +143,21 @@ def _test(sweep: Plan, best: Verdict, others: Sequence[Verdict]) -> str:
     within = "no smallest difference that matters is given (--matters): no cell is called as good"
     if matters is not None:
         within = f"as good means within {amount(matters, sweep.objective)} (--matters {matters:g})"
-    picked = f"corrected for picking the best of {len(others) + 1}, {LEVEL:.0%} level"
+    compared = [best.cell, *(verdict.cell for verdict in others)]
+    units, before = units_of(sweep, compared, best.cell), looked(sweep, compared)
+    picked = f"{AgainstBest().describe(len(compared))}, {LEVEL:.0%} level"
     seeds = best.cell.repeated
     if sweep.max_seeds is not None:
         seeds = f"up to {seeds} where they decide"
         picked += f" over {len(looks(sweep.max_seeds))} looks"
-    return f"({seeds}, paired, {picked}; {within})"
+    elif before:
+        picked += f" shared with looks before, at {' and '.join(map(str, before))} seeds"
+    lines = [f"({'; '.join(filter(None, (f'{seeds}, {picked}', units.question, within)))})"]
+    if (sources := Sources.of(units)) is not None:
+        parts = {"cells": sources.cell, "folds": sources.fold, "cell × fold": sources.both, "seeds": sources.seed}
+        listed = ", ".join(f"{name} {amount(spread, sweep.objective)}" for name, spread in parts.items())
+        lines.insert(0, f"Sources of variance (standard deviations; folds: {units.names}): {listed}. {sources.advice}")
+    return "\n".join(lines)
 
 
 def spent(outcome: Outcome, gathered: Sequence[Cell]) -> str:

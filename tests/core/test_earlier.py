@@ -100,7 +100,7 @@ def test_table_and_csv_tell_them_from_this_calls(rates, store, capsys):
     out = capsys.readouterr().out
     rows = {line.split()[0]: line.rstrip() for line in out.splitlines() if line.split()[:1]}
     assert rows["0.1"].endswith("← winner, earlier")
-    assert rows["0.01"].endswith(", earlier")
+    assert rows["0.01"].endswith(" earlier")
     assert "earlier" not in rows["0.5"]
     assert "earlier: of earlier calls, on the same base and with the same seeds" in out
     assert "Winner: lr=0.1 with val_accuracy=0.9000±0.0000 (test 0.8900±0.0000), of an earlier call" in out

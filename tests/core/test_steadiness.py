@@ -8,7 +8,7 @@ import pytest
 from conftest import completed
 
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.stats.steadiness import counting_error, jumping, learned_nothing, one_seed_moves
+from nnhp_torch.core.stats.steadiness import jumping, learned_nothing, one_seed_moves
 from nnhp_torch.core.stats.summary import Cell
 
 
@@ -80,13 +80,6 @@ def test_the_ledger_tells_by_how_much_one_seed_moves_at_the_same_settings(sweep)
     elsewhere = _cell(sweep, [0.1, 0.9], lr=0.3).results
     assert one_seed_moves([one], [*others, *elsewhere], "val_accuracy") == pytest.approx(0.00051, abs=1e-5)
     assert math.isnan(one_seed_moves([one], [*one.results, *elsewhere], "val_accuracy"))
-
-
-def test_an_accuracys_steps_tell_over_how_many_examples_it_is_counted(sweep):
-    count, error = counting_error(_cell(sweep, [0.97], curve=[0.9699, 0.95]), "val_accuracy")
-    assert (count, error) == (10_000, pytest.approx((0.97 * 0.03 / 10_000) ** 0.5))
-    assert counting_error(_cell(sweep, [0.97], curve=[2.3, 2.2]), "val_accuracy")[0] == 0, "no shares of a count"
-    assert counting_error(_cell(sweep, [0.97]), "val_accuracy")[0] == 0, "it never moved"
 
 
 def test_what_ends_no_better_than_after_the_first_epoch_has_learned_nothing(sweep):

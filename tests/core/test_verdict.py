@@ -1,4 +1,4 @@
-"""Every cell against the best: worse, as good or undecided, and how many more seeds would decide."""
+"""Every cell against the best: worse, as good or undecided, and whether more seeds may decide."""
 
 import dataclasses
 import math
@@ -35,7 +35,7 @@ def test_a_cell_far_behind_is_worse_and_its_interval_excludes_0(sweep, store):
     assert 0 < far.low < far.gap < far.high
     assert far.gap == pytest.approx(0.05)
     assert far.p < 0.05
-    assert (far.seeds, far.behind, far.more) == (5, 5, None)
+    assert (far.seeds, far.behind, far.chance) == (5, 5, 0)
 
 
 def test_a_cell_whose_interval_lies_within_what_matters_is_as_good(sweep, store):
@@ -53,17 +53,54 @@ def test_what_is_told_from_the_best_by_less_than_matters_is_as_good(sweep, store
     assert _kinds(_judge(sweep, store, values, matters=0.0004)) == ["best", "worse"]
 
 
-def test_an_undecided_cell_says_how_many_more_seeds_would_decide(sweep, store):
+def test_an_undecided_cell_says_how_likely_more_seeds_decide(sweep, store):
     near = [0.9480, 0.9522, 0.9464, 0.9526, 0.9493]
-    _, found = _judge(sweep, store, {0.1: BEST, 0.2: near})
+    _, found = _judge(sweep, store, {0.1: BEST, 0.2: near}, matters=0.0001)
     assert found.kind == "undecided"
     assert found.low < 0 < found.high
-    # Student's t: differences of 0.0006 with a standard deviation of 0.0020 exclude 0 from 46 seeds on.
-    assert 5 + found.more == pytest.approx(46, abs=3)
-    # Ten times as far, they nearly do with the seeds that there are.
-    _, far = _judge(sweep, store, {0.1: BEST, 0.2: [v - 0.0013 for v in near]})
+    assert 0 < found.chance < 0.3, "a third of a standard deviation"
+    _, far = _judge(sweep, store, {0.1: BEST, 0.2: [v - 0.0013 for v in near]}, matters=0.0001)
     assert far.kind == "undecided"
-    assert far.more < 5
+    assert far.chance > 0.5 > 2 * found.chance
+
+
+def test_an_interval_does_not_leave_what_an_accuracy_can_be(sweep, store):
+    _, found = _judge(sweep, store, {0.1: [0.9, 0.8, 0.95], 0.2: [0.1, 0.9, 0.5]})
+    mean = (0.9 + 0.8 + 0.95) / 3
+    assert (found.low, found.high) == pytest.approx((mean - 1, mean))
+
+
+def test_two_seeds_are_too_few_for_any_test(sweep, store):
+    _, found = _judge(sweep, store, {0.1: [0.95, 0.951], 0.2: [0.65, 0.649]})
+    assert (found.kind, found.behind) == ("undecided", 2)
+    assert all(math.isnan(value) for value in (found.p, found.low, found.high))
+
+
+def _over(sweep, store, values, folds, seeds=3):
+    """Verdicts over folds × seeds of two cells, the second behind by what `values` gives of fold and seed."""
+    swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]}, replicates={"width": list(folds)})
+    for trial in swept.trials(seeds=range(seeds)):
+        fold, seed = trial.config.width, trial.config.seed
+        store.append(completed(trial, 0.9 + fold / 100 - (trial.cell["lr"] == 0.2) * values(fold, seed)))
+    return verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(seeds)))))
+
+
+def test_folds_times_seeds_are_no_independent_trials(sweep, store):
+    """Behind by 3, 2 and -1 points on three folds, whatever the seed: nine trials agree, three folds do not."""
+    behind = {1: 0.03, 2: 0.02, 3: -0.01}
+    _, found = _over(sweep, store, lambda fold, seed: behind[fold] + seed / 10_000, [1, 2, 3])
+    assert (found.kind, found.seeds) == ("undecided", 9)
+    assert found.p > 0.2
+    assert found.chance < 0.01, "more seeds are no more folds"
+    # Fold means of 3.01, 2.01 and -0.99 points: an error of 1.2019 points, √(1 + 3 / 2) times that, and t = 4.303.
+    assert found.high - found.gap == pytest.approx(0.0818, rel=0.1)
+
+
+def test_of_two_folds_the_unit_is_the_seed(sweep, store):
+    _, found = _over(sweep, store, lambda fold, seed: 0.02 + seed / 1000, [1, 2], seeds=5)
+    assert found.kind == "worse"
+    _, found = _over(sweep, store, lambda fold, seed: (-0.01, 0.02, 0.005, 0.01, 0.0)[seed], [3, 4], seeds=5)
+    assert found.kind == "undecided"
 
 
 def test_where_no_difference_is_known_to_matter_no_cell_is_as_good(sweep, store):
@@ -86,7 +123,7 @@ def test_with_one_seed_nothing_is_decided(sweep, store):
     assert other.kind == "undecided"
     assert other.gap == pytest.approx(0.3)
     assert all(math.isnan(value) for value in (other.p, other.low, other.high))
-    assert other.more is None
+    assert other.chance == 0
 
 
 def test_cells_that_have_not_completed_are_not_judged(sweep, store):

@@ -76,7 +76,6 @@ def test_verdicts_have_a_row_a_cell_and_none_are_left_of_an_earlier_state(sweep,
     best, other = csv.DictReader(path.read_text().splitlines())
     assert (best["lr"], best["verdict"], best["trials"]) == ("0.1", "best", "2")
     assert (other["verdict"], other["behind"], other["val_accuracy"]) == ("undecided", "0.4", "0.505")
-    assert float(other["behind_low"]) < 0.4 < float(other["behind_high"])
-    assert int(other["more_trials"]) >= 1
+    assert {other[name] for name in ("behind_low", "behind_high", "p", "chance")} == {""}, "two are too few"
     Sweeper(launch, store, [CsvReport(store.folder)]).run(swept, swept.trials(seeds=[0]))
     assert not path.exists()

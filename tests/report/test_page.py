@@ -88,7 +88,7 @@ def test_its_last_table_has_the_further_metrics_and_the_cells_of_earlier_calls_a
 def test_it_says_by_how_much_one_seed_moves_as_the_terminal_does(sweep, store):
     for trial in sweep.trials(seeds=(1, 2, 3)):
         store.append(completed(trial, 0.9 + trial.config.seed / 100 + trial.config.lr / 10))
-    assert "One seed moves a cell by 1.00 points (standard deviation, from the ledger)" in _run(
+    assert "One seed moves such a lead by 1.41 points (standard deviation, from the ledger)" in _run(
         sweep, store, seeds=(1,)
     )
 

@@ -38,21 +38,43 @@ def test_cells_that_are_told_from_the_winner_and_those_that_are_not_are_named_wi
         {0.1: [0.95, 0.96, 0.94, 0.95], 0.2: [0.96, 0.94, 0.95, 0.945], 0.3: [0.90, 0.911, 0.889, 0.90]},
     )
     assert said[0].startswith("Is it the best? Cannot be told from lr=0.2 by 0.13 points (")
-    assert "more seeds would decide (--seeds " in said[0]
-    assert said[1].startswith("Worse: lr=0.3 by 5.00 points (")
+    assert "The chance that up to 20 seeds decide is " in said[0]
+    assert said[0].endswith("% (--seeds auto gives them where they may).")
+    assert said[1] == "Worse: lr=0.3 by 5.00 points (more than 0).", "no interval that begins at 0.00"
 
 
 def test_a_sweep_that_distinguishes_nothing_says_that_the_seeds_are_too_few_for_the_largest_difference(sweep, store):
     said, *_ = _answer(sweep, store, {0.1: [0.72, 0.95, 0.60], 0.2: [0.60, 0.55, 0.62]})
     assert "Cannot be told from any other cell: 3 seeds are too few for 16.67 points, the largest difference." in said
-    assert "more seeds would decide (--seeds " in said
+    assert "(--seeds auto gives them where they may)" in said
+
+
+def test_two_seeds_are_said_to_be_too_few_for_any_test_and_whether_they_agree(sweep, store):
+    said = _answer(sweep, store, {0.1: [0.95, 0.94], 0.2: [0.59, 0.58]})
+    assert said[0] == (
+        "Is it the best? Cannot be told, 2 seeds are too few for any test: ahead of lr=0.2 by 36.00 points; both agree."
+    )
+    assert said[1] == "--seeds 5 decides more."
+
+
+def test_over_folds_it_says_of_which_data_the_question_is_where_the_spread_comes_from_and_what_is_missing(sweep, store):
+    swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]}, replicates={"width": [1, 2, 3]})
+    for trial in swept.trials(seeds=range(3)):
+        fold, seed, other = trial.config.width, trial.config.seed, trial.cell["lr"] == 0.2
+        store.append(completed(trial, 0.9 + fold / 100 - other * (0.02, 0.03, -0.01)[fold - 1] + seed * fold / 10_000))
+    found = verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(3)))))
+    said, sources, test = answer(swept, found).splitlines()
+    assert said.endswith("More seeds would hardly decide that (chance 0%): what is missing is other data.")
+    assert sources.startswith("Sources of variance (standard deviations; folds: 3 values of width): cells ")
+    assert sources.endswith("What is missing for other data is folds, not seeds.")
+    assert "of other data: the unit is one of 3 values of width, a mean over its seeds" in test
 
 
 def test_as_good_a_cell_as_the_winner_is_named_and_the_answer_is_no(sweep, store):
     values = [0.95, 0.951, 0.949, 0.9505]
     said = _answer(sweep, store, {0.1: values, 0.2: values, 0.3: [value - 0.0003 for value in values], 0.4: [0.5] * 4})
     assert said[0] == (
-        "Is it the best? No. As good: lr=0.2, the same to the last digit; lr=0.3 by 0.03 points (0.02 to 0.04)."
+        "Is it the best? No. As good: lr=0.2, the same to the last digit; lr=0.3 by 0.03 points (0.01 to 0.05)."
     )
 
 
@@ -85,7 +107,9 @@ def test_with_one_seed_it_gives_the_number_what_one_seed_moves_and_the_command_t
     swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]})
     known = [completed(trial, 0.93 + trial.config.seed / 100) for trial in swept.trials(seeds=range(3))]
     found = verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=[0]))))
-    assert "One seed moves a cell by 1.00 points (standard deviation, from the ledger)." in answer(swept, found, known)
+    assert "One seed moves such a lead by 1.41 points (standard deviation, from the ledger)." in answer(
+        swept, found, known
+    )
 
 
 def test_a_cell_that_is_behind_in_every_seed_is_said_to_be(sweep, store):

@@ -1,10 +1,12 @@
-"""When a race is looked at, and what a further look may bring."""
+"""When a race is looked at, and what further units may bring."""
 
 from __future__ import annotations
 
 import math
 
 FIRST = 3  # seeds that every cell of a race gets: with two, too little is known of a spread
+CHANCE = 0.25  # of a decision by the last look, below which a cell gets no more seeds
+MOST = 20  # seeds of a cell in a race that is not told how many it may have
 GROWTH = 1.45  # about so many times as many seeds from one look to the next
 
 
@@ -21,29 +23,47 @@ def looks(most: int) -> list[int]:
 
 
 def chance_of_deciding(
-    gap: float, error: float, critical: float, *, trials: int, most: int, matters: float | None = None
+    gap: float,
+    error: float,
+    reach: float,
+    *,
+    units: int,
+    most: int,
+    matters: float | None = None,
+    others: int = 1,
 ) -> float:
-    """The chance that a cell which is undecided now is told from the best, or as good as it, at the last look.
+    """The chance that a cell which is undecided now is told from the best, or as good as it, with more units.
 
-    It is that of the mean difference to come, if the trials to come vary as those before (Student's prediction).
+    It is that of the mean difference to come, if the units to come vary as those before (Student's prediction).
 
     Args:
-        gap: the difference seen. error: its standard error.
-        critical: how many standard errors its interval reaches to either side.
-        trials: how many pairs there are. most: how many there are at the last look.
+        gap: the difference seen. error: its standard error. reach: half of its interval.
+        units: how many there are. most: how many there will be.
         matters: the smallest difference that matters.
+        others: by how many looks the level that gave `reach` is still to be shared.
     """
     from scipy.special import stdtr, stdtrit  # Student's distribution and its inverse
 
-    if most <= trials:
+    if most <= units or not error:
         return 0.0
-    spread = error * math.sqrt(trials)
-    reach = -stdtrit(most - 1, stdtr(trials - 1, -critical)) * spread / math.sqrt(most)
-    moves = spread * math.sqrt(1 / trials - 1 / most)
+    # The same chance of a false claim is a smaller multiple of the error with more units.
+    tail = max(float(stdtr(units - 1, -reach / error)) / others, 1e-12)
+    shrunk = -float(stdtrit(most - 1, tail)) * error * math.sqrt(units / most)
+    return chance_of_moving(gap, error * math.sqrt(1 - units / most), shrunk, freedom=units - 1, matters=matters)
+
+
+def chance_of_moving(gap: float, moves: float, reach: float, *, freedom: int, matters: float | None = None) -> float:
+    """The chance that a gap moves until its interval excludes 0 or lies within what matters.
+
+    Args:
+        gap: now. moves: the standard deviation of what is still to come of it, known with `freedom` degrees of freedom.
+        reach: half of its interval then.
+    """
+    from scipy.special import stdtr
 
     def below(difference: float) -> float:
-        return float(stdtr(trials - 1, (difference - gap) / moves))
+        return float(stdtr(freedom, (difference - gap) / moves)) if moves else float(gap < difference)
 
-    told = below(-reach) + 1 - below(reach)
     room = (matters or 0.0) - reach
-    return told + (below(room) - below(-room) if room > 0 else 0.0)
+    told = below(-reach) + 1 - below(reach)
+    return min(1.0, told + (below(room) - below(-room) if room > 0 else 0.0))

@@ -10,11 +10,9 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.interim import FIRST, looks
+from nnhp_torch.core.stats.interim import CHANCE, FIRST, looks
 from nnhp_torch.core.stats.summary import Cell, cells
 from nnhp_torch.core.stats.verdict import Verdict, verdicts
-
-CHANCE = 0.25  # of a decision by the last look, below which a cell gets no more seeds
 
 
 class Race(Chooser):

@@ -1,4 +1,4 @@
-"""Is the winner real? Every cell against the best one, over seeds that all cells share."""
+"""Is the best cell really the best? Every cell is held against the one with the highest mean, over shared units."""
 
 from __future__ import annotations
 
@@ -15,34 +15,183 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 LEVEL = 0.05
-MOST_SEEDS = 1_000  # more than anybody would run
+COUNTS = (1.0, 1.5)  # how many times the share of larger t counts: with pooled spreads, with each pair's own
+DRAWS = 1999
+FEWEST = 3  # units; two show too little of a spread for any test
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How far each row is behind the one with the highest mean, and what of it may be luck.
+
+    Args:
+        gap: the difference of the means, 0 or more.
+        error: its standard error, from the pair's own differences.
+        low, high: interval of the true difference; all intervals and claims hold at once with 1 - level.
+        p: adjusted p-value of the difference (1 for the best itself).
+        reach: half the width that the interval has if the row is not found to be worse.
+    """
+
+    gap: list[float]
+    error: list[float]
+    low: list[float]
+    high: list[float]
+    p: list[float]
+    reach: list[float]
+
+
+class AgainstBest:
+    """The usual Judge: paired t against the winner, held against the largest t of drawn sweeps of equal rows.
+
+    The winner was picked by the same means that it is tested with, so each t is held against the largest t against
+    the winner, whoever wins, of sweeps drawn in which all rows are alike. There are two such t, and the rarer one
+    counts, held against the rarer one of each sweep drawn. One pools: no pair is taken to be steadier than the median
+    row, and drawn rows have the spreads seen (a parametric bootstrap). It finds most where all rows vary alike, and
+    with many rows and few units it is not misled by those that look steady by luck. The other takes each pair's own
+    spread alone: wild rows do not hide what is between steady ones, and its level is the same whatever the spreads
+    are. Rows found to be worse are left out and the rest is drawn anew (step-down).
+
+    Intervals of rows that are not found worse are those of the last step, without the noise of rows that were left
+    out. Of a row found worse no more is said than that it is worse; if all are, the first step's intervals stand.
+
+    Sources: P. H. Westfall and S. S. Young, Resampling-Based Multiple Testing (1993); J. P. Romano and M. Wolf, Exact
+    and approximate stepdown methods for multiple hypothesis testing, JASA 100 (2005); for the floor V. G. Tusher,
+    R. Tibshirani and G. Chu, Significance analysis of microarrays, PNAS 98 (2001); for the intervals K. Strassburger
+    and F. Bretz, Compatible simultaneous lower confidence bounds for the Holm procedure, Statist. Med. 27 (2008).
+
+    Args:
+        draws: sweeps drawn. seed: of the draws; always the same, so that the same values have the same p.
+    """
+
+    def __init__(self, draws: int = DRAWS, seed: int = 0) -> None:
+        self.draws, self.seed = draws, seed
+
+    def judge(
+        self,
+        rows: Sequence[Sequence[float]],
+        level: float = LEVEL,
+        *,
+        left: Sequence[Sequence[float]] = (),
+        shared: float = 0.0,
+    ) -> Judgement:
+        """Hold each row against the best.
+
+        Args:
+            rows: a row a cell, a column a unit, at least FEWEST of them; more is better.
+            level: at which a row counts as found to be worse.
+            left: rows with the first units alone, which are drawn but not judged: the best was picked from them too.
+            shared: how many units' worth of test data a unit has for each of training data, where units share theirs.
+        """
+        import numpy as np
+
+        values = np.asarray(rows, dtype=float)
+        step = _step([value for row in rows for value in row])
+        wider = math.sqrt(1 + shared * values.shape[1])
+        others = [float(_own(np.asarray(row)[None])[0].var(ddof=1)) for row in left]
+        gap, error = _behind_best(values, step, pooled=False)
+        # The first step has all rows; `alike` are those not found to be worse.
+        p, reach, alike = np.ones(len(values)), np.full(len(values), math.inf), np.arange(len(values))
+        first, least = reach, 0.0
+        while len(alike) > 1:
+            adjusted, half = self._step(values[alike], step, level, others=others, wider=wider)
+            p[alike], reach[alike] = np.maximum(least, adjusted), half
+            first = reach.copy() if len(alike) == len(values) else first
+            worse = p[alike] < level
+            if not worse.any():
+                break
+            least, alike = p[alike][worse].max(), alike[~worse]
+        worse = p < level
+        if worse.sum() == len(values) - 1:
+            reach = first
+        told = worse & ((worse.sum() < len(values) - 1) | (gap - reach <= 0))  # of which only that is known
+        low, high = np.where(told, 0.0, gap - reach), np.where(told, math.inf, gap + reach)
+        return Judgement(*(column.tolist() for column in (gap, error * wider, low, high, p, reach)))
+
+    def describe(self, rows: int) -> str:
+        """What it does, in a few words."""
+        return f"paired, corrected for picking the best of {rows}"
+
+    def _step(
+        self, rows: Array, step: float, level: float, *, others: Sequence[float], wider: float
+    ) -> tuple[Array, Array]:
+        """The adjusted p-value of each row if all are still there, and how far its interval reaches."""
+        import numpy as np
+
+        behind = [_behind_best(rows, step, pooled=pooled) for pooled in (True, False)]
+        largest = self._largest(rows, step, others=others)
+        drawn = [np.sort(t) for t in largest]
+
+        def rarer(of_both: Sequence[Array]) -> Array:
+            """How much of what is drawn is as large as each t, of the t that is rarer."""
+            pairs = zip(drawn, of_both, COUNTS, strict=True)
+            shares = [(1 - np.searchsorted(d, t * (1 - 1e-9)) / self.draws) * times for d, t, times in pairs]
+            least: Array = np.minimum(*shares)
+            return least
+
+        rarest = np.sort(rarer(largest))
+        rare = rarer([gap / error / wider for gap, error in behind])
+        p = (1 + np.searchsorted(rarest, rare * (1 + 1e-9))) / (1 + self.draws)  # the one seen is one more draw
+        bound = rarest[max(0, math.ceil(level * (1 + self.draws) - 1e-9) - 2)]
+        ranks = [max(1, round(bound / times * self.draws)) for times in COUNTS]
+        reach = [d[-rank] * error * wider for d, rank, (_, error) in zip(drawn, ranks, behind, strict=True)]
+        return np.where(behind[0][0] > 1e-12, p, 1.0), np.minimum(*reach)
+
+    def _largest(self, rows: Array, step: float, *, others: Sequence[float]) -> list[Array]:
+        """Both largest t against the winner of each sweep that is drawn with rows alike.
+
+        Args:
+            others: variances of further rows that are drawn.
+        """
+        import numpy as np
+
+        # Bit for bit the same numbers with every NumPy: this generator is frozen.
+        generator = np.random.RandomState(self.seed)
+        noise = generator.standard_normal((self.draws, len(rows) + len(others), rows.shape[1]))
+        variances = np.append(_own(rows).var(axis=1, ddof=1), others)
+        spreads = np.sqrt(np.maximum(np.maximum(variances, np.median(variances)), max(step**2 / 12, 1e-30)))
+        pooled, alone = (  # what is drawn has no steps
+            _behind_best(values, 0.0, pooled=is_pooled)
+            for values, is_pooled in ((noise * spreads[:, None], True), (noise, False))
+        )
+        return [(gap / error).max(axis=-1) for gap, error in (pooled, alone)]
+
+
+def _own(rows: Array) -> Array:
+    """What each row varies by, without its mean, and without each unit's effect on all rows alike."""
+    import numpy as np
+
+    around = rows - rows.mean(axis=-1, keepdims=True)
+    own: Array = around - np.median(around, axis=-2, keepdims=True) if rows.shape[-2] > 1 else around
+    return own
+
+
+def _behind_best(rows: Array, step: float, *, pooled: bool) -> tuple[Array, Array]:
+    """How far each row's mean is behind the highest, and the standard error of that, for every sweep of a stack."""
+    import numpy as np
+
+    best = rows.mean(axis=-1).argmax(axis=-1)[..., None, None]
+    differences = np.take_along_axis(rows, best, -2) - rows
+    variances = np.maximum(differences.var(axis=-1, ddof=1), max(step**2 / 6, 1e-30))
+    if pooled:
+        variances = np.maximum(variances, 2 * np.median(_own(rows).var(axis=-1, ddof=1), axis=-1, keepdims=True))
+    return differences.mean(axis=-1), np.sqrt(variances / rows.shape[-1])
 
 
 def paired_t_test(first: Sequence[float], second: Sequence[float]) -> float:
-    """Two-sided p-value of the hypothesis that two methods do equally well, from runs that share their seeds.
+    """Return the two-sided p-value of the hypothesis that two methods do equally well, from runs that share seeds.
 
     Differences that are all the same still vary by what the metric's steps round away, so that p is never 0.
 
     Raises:
         ValueError: fewer than two pairs, or lists of different lengths.
     """
-    mean, error = _paired(first, second)
-    if abs(mean) < 1e-12:
-        return 1.0
     from scipy.special import stdtr  # Student's distribution
 
-    return float(2 * stdtr(len(first) - 1, -abs(mean / error)))
+    mean, error = paired(first, second)
+    return 1.0 if abs(mean) < 1e-12 else float(2 * stdtr(len(first) - 1, -abs(mean / error)))
 
 
-def more_pairs(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> int | None:
-    """About how many more pairs would make the t-test's p fall below a level; None if nobody would run so many."""
-    from scipy.special import stdtrit
-
-    mean, error = _paired(first, second)
-    return more_seeds(abs(mean), error, float(stdtrit(len(first) - 1, 1 - level / 2)), seeds=len(first))
-
-
-def _paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+def paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
     """Mean and standard error of the differences."""
     differences = [a - b for a, b in zip(first, second, strict=True)]
     if len(differences) < 2:
@@ -51,22 +200,15 @@ def _paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, flo
     return statistics.fmean(differences), spread / math.sqrt(len(differences))
 
 
-def more_seeds(gap: float, error: float, critical: float, *, seeds: int, matters: float | None = None) -> int | None:
-    """About how many more seeds would decide if mean and spread stayed as they are; None if nobody would run so many.
+def equivalent(first: Sequence[float], second: Sequence[float], within: float) -> float:
+    """Return the p-value of the hypothesis that two methods differ by `within` or more: two one-sided paired t-tests.
 
-    Args:
-        gap: the difference seen. error: its standard error.
-        critical: how many standard errors its interval reaches to either side. seeds: how many there are.
-        matters: the smallest difference that matters: an interval within it decides as well as one without 0.
+    Source: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987).
     """
-    import numpy as np
-    from scipy.special import stdtr, stdtrit  # Student's distribution and its inverse
+    from scipy.special import stdtr
 
-    room = max(gap, (matters or 0.0) - gap)
-    counts = np.arange(seeds + 1, MOST_SEEDS + 1)
-    tail = stdtr(seeds - 1, -critical)  # the same chance is a smaller multiple of the error with more seeds
-    enough = counts[-stdtrit(counts - 1, tail) * error * np.sqrt(seeds / counts) < room]
-    return int(enough[0]) - seeds if len(enough) else None
+    mean, error = paired(first, second)
+    return float(stdtr(len(first) - 1, (abs(mean) - within) / error)) if error else float(abs(mean) >= within)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -81,146 +223,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
-
-
-DRAWS = 1999
-
-
-@dataclass(frozen=True)
-class AgainstBest:
-    """How far each row is behind the one with the highest mean, and what of it may be luck.
-
-    Args:
-        p: adjusted p-value of each row's difference from the best (1 for the best itself).
-        gap: that difference, 0 or more.
-        error: its standard error.
-        critical: how many standard errors the simultaneous interval of every difference reaches to either side.
-    """
-
-    p: list[float]
-    gap: list[float]
-    error: list[float]
-    critical: float
-
-
-def against_best(
-    values: Sequence[Sequence[float]],
-    level: float = LEVEL,
-    draws: int = DRAWS,
-    *,
-    seed: int = 0,
-    left: Sequence[Sequence[float]] = (),
-) -> AgainstBest:
-    """Holds each row against the row with the highest mean.
-
-    The winner was picked by the same means that it is tested with, so each paired t against it is held against the
-    largest t against the winner, whoever wins, of sweeps drawn in which all rows are alike. Drawn rows are normal, each
-    with the standard deviation that it shows here (a parametric bootstrap); none is taken to be steadier than the
-    median row, neither here nor there, nor than the metric's steps allow. With many cells and few seeds some look
-    steady by luck: without that floor they alone decide. Rows found to differ are left out and the rest is drawn
-    anew (step-down); the intervals are those of the first step, in which all rows are. Two seeds show too little of a
-    row's spread; with two, values shuffled among the rows of a seed must say so too.
-
-    Chosen by simulation (`python tests/false_claims.py`) of equal cells that are normal, skewed, tied, or of very
-    different spread. At the 5% level Holm's correction of the comparisons with the winner claims a difference up to
-    one time in six; shuffling alone (exact if the rows are exchangeable) up to one in two if one row is far
-    noisier, and with few cells and seeds it can claim nothing; both together keep the level, and of one row in 16
-    that is three standard deviations better find with five seeds less than half of what this one finds.
-
-    Sources: P. H. Westfall and S. S. Young, Resampling-Based Multiple Testing (1993); J. P. Romano and M. Wolf, Exact
-    and approximate stepdown methods for multiple hypothesis testing, JASA 100 (2005); for the floor V. G. Tusher,
-    R. Tibshirani and G. Chu, Significance analysis of microarrays, PNAS 98 (2001).
-
-    Args:
-        values: a row a cell, a column a seed; at least two of each; more is better.
-        level: at which a row counts as found to differ; the intervals hold all at once with 1 - level.
-        draws: sweeps drawn; the least p is one in so many and one.
-        seed: of the draws; always the same, so that the same values have the same p.
-        left: rows with the first seeds alone, which are drawn but not judged: those here were picked from them too.
-    """
-    import numpy as np
-
-    rows, step = np.asarray(values, dtype=float), _step([value for row in values for value in row])
-    gap, error = _behind_best(_aligned(rows), step)
-    others = [float(np.var(row - np.median(rows[:, : len(row)], axis=0), ddof=1)) for row in left]
-    critical = float(np.sort(_largest(rows, step, draws, seed=seed, others=others))[-_rank(level, draws)])
-    adjusted, alike, least = np.ones(len(rows)), np.arange(len(rows)), 0.0
-    while len(alike) > 1:
-        adjusted[alike] = np.maximum(least, _p_values(rows[alike], step, draws, seed=seed, others=others))
-        differs = adjusted[alike] < level
-        if not differs.any():
-            break
-        least = adjusted[alike][differs].max()
-        alike = alike[~differs]
-    return AgainstBest(adjusted.tolist(), gap.tolist(), error.tolist(), critical)
-
-
-def _rank(level: float, draws: int) -> int:
-    """The place, from the largest, of the drawn value that a t must exceed for its p to be below the level."""
-    return max(1, math.ceil(level * (1 + draws) - 1e-9) - 1)
-
-
-def _p_values(rows: Array, step: float, draws: int, *, seed: int, others: Sequence[float]) -> Array:
-    import numpy as np
-
-    seen = _t_against_best(_aligned(rows), step)
-    p_values = _share(seen, _largest(rows, step, draws, seed=seed, others=others))
-    if rows.shape[1] == 2:
-        places = np.random.RandomState(seed).random_sample((draws, *rows.shape)).argsort(axis=1)
-        shuffled = np.take_along_axis(_aligned(rows)[None], places, 1)
-        p_values = np.maximum(p_values, _share(seen, _t_against_best(shuffled, step).max(axis=-1)))
-    return p_values
-
-
-def _largest(rows: Array, step: float, draws: int, *, seed: int, others: Sequence[float]) -> Array:
-    """The largest t against the winner of each sweep that is drawn with rows alike but for their spread.
-
-    Args:
-        others: variances of further rows that are drawn.
-    """
-    import numpy as np
-
-    # Bit for bit the same numbers with every NumPy: this generator is frozen.
-    generator = np.random.RandomState(seed)
-    variances = np.append(_aligned(rows).var(axis=1, ddof=1), others)
-    spreads = np.sqrt(np.maximum(np.maximum(variances, np.median(variances)), step**2 / 12))
-    drawn = generator.standard_normal((draws, len(spreads), rows.shape[1])) * spreads[:, None]
-    largest: Array = _t_against_best(_aligned(drawn), step=0.0).max(axis=-1)  # what is drawn has no steps
-    return largest
-
-
-def _aligned(rows: Array) -> Array:
-    """Take out each seed's effect on all rows alike."""
-    import numpy as np
-
-    aligned: Array = rows - np.median(rows, axis=-2, keepdims=True)
-    return aligned
-
-
-def _t_against_best(rows: Array, step: float) -> Array:
-    """Paired t of each row against the one with the highest mean, for every sweep of a stack."""
-    import numpy as np
-
-    gap, error = _behind_best(rows, step)
-    return np.where(gap > 1e-12, gap / error, 0.0)
-
-
-def _behind_best(rows: Array, step: float) -> tuple[Array, Array]:
-    """How far each row's mean is behind the highest, and the standard error of that, for every sweep of a stack."""
-    import numpy as np
-
-    best = rows.mean(axis=-1).argmax(axis=-1)[..., None, None]
-    differences = np.take_along_axis(rows, best, -2) - rows
-    typical = 2 * np.median(rows.var(axis=-1, ddof=1), axis=-1, keepdims=True)
-    variances = np.maximum(np.maximum(differences.var(axis=-1, ddof=1), typical), step**2 / 6)
-    return differences.mean(axis=-1), np.sqrt(np.maximum(variances, 1e-30) / rows.shape[-1])
-
-
-def _share(seen: Array, largest: Array) -> Array:
-    """How often the largest of a drawn sweep is at least each of those seen, which count as one more draw."""
-    import numpy as np
-
-    return (1 + len(largest) - np.searchsorted(np.sort(largest), seen * (1 - 1e-9))) / (1 + len(largest))
 
 
 def _step(values: Sequence[float]) -> float:

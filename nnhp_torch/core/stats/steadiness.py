@@ -98,20 +98,6 @@ def _settings(result: TrialResult) -> str:
     return distinct(dict(sorted((name, value) for name, value in result.config.items() if name != "seed")))
 
 
-def counting_error(cell: Cell, metric: str) -> tuple[int, float]:
-    """How many examples an accuracy is counted over, as its steps tell, and its binomial standard error.
-
-    (0, NaN) if its values are not shares of a whole number of examples.
-    """
-    values = sorted({value for result in cell.completed for value in result.curve(metric) if math.isfinite(value)})
-    steps = [after - before for before, after in itertools.pairwise(values) if after - before > 1e-6]
-    count = round(1 / min(steps)) if steps else 0
-    if count < 2 or any(abs(value * count - round(value * count)) > 0.02 for value in values):
-        return 0, math.nan
-    share = min(max(cell.mean(metric), 0.0), 1.0)
-    return count, math.sqrt(share * (1 - share) / count)
-
-
 def learned_nothing(cell: Cell, objective: Objective) -> bool:
     """Whether an accuracy that is poor ends, in every trial, no better than it was after the first epoch."""
     curves = [result.curve(objective.metric) for result in cell.completed]

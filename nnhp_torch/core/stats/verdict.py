@@ -1,4 +1,4 @@
-"""A verdict on every cell: worse than the best, as good, or undecided, and how many more seeds would decide."""
+"""A verdict on every cell: worse than the best, as good, or undecided, and what more seeds may bring."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nnhp_torch.core.spec.plan import Plan
-from nnhp_torch.core.stats.interim import chance_of_deciding, looks
-from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, against_best, more_seeds
+from nnhp_torch.core.stats.interim import MOST, looks
+from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement
 from nnhp_torch.core.stats.summary import Cell, ranking, winner
+from nnhp_torch.core.stats.units import Units
 
 Kind = Literal["best", "worse", "as good", "undecided", "unranked"]
 
@@ -25,12 +26,12 @@ class Verdict:
             is the same, or differs by less than what matters; `undecided` may be either; `unranked` has not completed.
         seeds: how many trials it was judged by: its seeds, times the values of the replicates.
         gap: how far its mean is behind the best's, 0 or more, in the metric's own unit.
-        low, high: simultaneous 95% interval of that (below 0: ahead of the best); NaN with one seed.
-        p: adjusted for picking the best of all, and for the looks of a race; NaN with one seed.
-        behind: in how many of the seeds it is behind the best.
+        low, high: simultaneous 95% interval of that (below 0: ahead of the best); 0 to infinity of a cell of which no
+            more is known than that it is worse; NaN with fewer than three units.
+        p: adjusted for picking the best of all, and for looks at the results so far; NaN with fewer than three units.
+        behind: in how many of its trials it is behind the best.
         same: whether all its curves are the best's to the last digit.
-        more: of an undecided cell, about how many more seeds would decide; None if nobody can say.
-        chance: of an undecided cell in a race, that it is decided by its last look.
+        chance: of an undecided cell, that it is decided by the last look of a race, this one or one to come.
     """
 
     cell: Cell
@@ -42,17 +43,22 @@ class Verdict:
     p: float = math.nan
     behind: int = 0
     same: bool = False
-    more: int | None = None
     chance: float = 0.0
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its interval has two ends."""
+        return math.isfinite(self.high)
 
 
 def verdicts(sweep: Plan, gathered: Sequence[Cell]) -> list[Verdict]:
     """A verdict on each cell, in the order of the cells.
 
     Those that are called worse or as good are right at once, but for one sweep in twenty: the intervals of all cells'
-    differences from the best hold together (against_best), and exclude 0 for those that are worse. What lies within
+    differences from the best hold together (AgainstBest), and exclude 0 for those that are worse. What lies within
     `sweep.matters` of the best either way is as good, also if it is told from it. In a race each cell is judged at
-    every look that it was there at, on the seeds that all had then, and keeps the last of these verdicts.
+    every look that it was there at, on the seeds that all had then, and keeps the last of these verdicts. A sweep that
+    was looked at before with fewer seeds shares the level likewise.
 
     Args:
         sweep: names the metric, its direction and the smallest difference that matters.
@@ -85,6 +91,12 @@ def _looks(sweep: Plan, gathered: Sequence[Cell]) -> Iterator[dict[int, Cell]]:
             yield there
 
 
+def units_of(sweep: Plan, gathered: Sequence[Cell], best: Cell) -> Units:
+    """The units of the cells that have as many trials as the best, it first, then the others as they rank."""
+    others = [c for c in ranking(sweep, gathered) if c.ranked and c is not best and c.trials == best.trials]
+    return Units.of([best, *others], sweep.monitor, sweep.objective.sign)
+
+
 def _judged(sweep: Plan, there: Mapping[int, Cell], left: Sequence[Cell]) -> dict[int, Verdict]:
     """The verdicts at one look on the cells that are ranked, by their places.
 
@@ -94,50 +106,54 @@ def _judged(sweep: Plan, there: Mapping[int, Cell], left: Sequence[Cell]) -> dic
     Args:
         left: cells that left the race undecided. Those that are there were picked from them too.
     """
-    objective = sweep.objective
     best = winner(sweep, list(there.values()))
     if best is None:
         return {}
     ranked = [best, *(cell for cell in ranking(sweep, list(there.values())) if cell.ranked and cell is not best)]
-
-    def values(cell: Cell) -> list[float]:
-        return [objective.sign * value for value in cell.values_of(objective.metric)]
-
-    rows = [values(cell) for cell in ranked]
-    if len(rows[0]) > 1 and len(rows) > 1:
-        share = 1 if sweep.max_seeds is None else len(looks(sweep.max_seeds))
-        found = against_best(rows, LEVEL / share, left=[values(cell) for cell in left])
+    units = Units.of(ranked, sweep.monitor, sweep.objective.sign)
+    rows = units.rows.tolist()
+    if units.enough and len(rows) > 1:
+        share = len(looked(sweep, ranked)) + 1 if sweep.max_seeds is None else len(looks(sweep.max_seeds))
+        before = [Units.of([cell], sweep.monitor, sweep.objective.sign).rows[0].tolist() for cell in left]
+        found = AgainstBest().judge(rows, LEVEL / share, left=before, shared=units.shared)
         found = replace(found, p=[min(1.0, share * p) for p in found.p])
     else:
-        gaps = [sum(rows[0]) - sum(row) for row in rows]
-        found = AgainstBest([math.nan] * len(gaps), gaps, [math.nan] * len(gaps), math.nan)
-    judged = {
-        id(cell): _verdict(
-            sweep, ranked, place, behind=sum(b > v for b, v in zip(rows[0], row, strict=True)), found=found
-        )
-        for place, (cell, row) in enumerate(zip(ranked, rows, strict=True))
-    }
+        unknown = [math.nan] * len(rows)
+        gaps = (units.rows[0] - units.rows).mean(axis=1).tolist()
+        found = Judgement(gaps, unknown, unknown, unknown, unknown, unknown)
+    judged = {id(cell): _verdict(sweep, ranked, place, units=units, found=found) for place, cell in enumerate(ranked)}
     return {place: judged[id(cell)] for place, cell in there.items() if id(cell) in judged}
 
 
-def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, *, behind: int, found: AgainstBest) -> Verdict:
+def looked(sweep: Plan, gathered: Sequence[Cell]) -> list[int]:
+    """With how many seeds earlier calls have looked at these cells, as their trials remember."""
+    return []
+
+
+def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, *, units: Units, found: Judgement) -> Verdict:
     """Judge the cell in a place; the first is the best."""
-    cell, gap, p = ranked[place], found.gap[place], found.p[place]
-    seeds = cell.trials
+    cell, gap, p, reach = ranked[place], found.gap[place], found.p[place], found.reach[place]
     if place == 0:
-        return Verdict(cell, "best", seeds=seeds, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
-    reach = found.critical * found.error[place]
-    # The test has the last word about 0: later steps find what the intervals of the first may not.
-    low = max(gap - reach, 0.0) if p < LEVEL else min(gap - reach, 0.0)
+        return Verdict(cell, "best", seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
     same = [result.history for result in cell.completed] == [result.history for result in ranked[0].completed]
     matters = sweep.smallest_difference
     kind: Kind = "worse" if p < LEVEL else "undecided"
+    low, high = found.low[place], found.high[place]
     if same or (matters is not None and gap + reach <= matters):
-        kind = "as good"
-    more, chance = None, 0.0
-    if kind == "undecided" and seeds > 1:
-        error, most = found.error[place], cell.a_seed * (sweep.max_seeds or 0)
-        more = more_seeds(gap, error, found.critical, seeds=seeds, matters=matters)
-        chance = chance_of_deciding(gap, error, found.critical, trials=seeds, most=most, matters=matters)
-    interval = {"gap": gap, "low": low, "high": gap + reach, "p": p}
-    return Verdict(cell, kind, seeds=seeds, behind=behind, same=same, more=more, chance=chance, **interval)
+        kind, low, high = "as good", gap - reach, gap + reach
+    if sweep.objective.is_accuracy and math.isfinite(high):  # the cell's, seen from the best's mean, is from 0 to 1
+        mean = ranked[0].mean(sweep.monitor)
+        low, high = max(low, mean - 1), min(high, mean)
+    chance = 0.0
+    if kind == "undecided" and units.enough:
+        seeds = cell.trials // cell.a_seed
+        most, others = (sweep.max_seeds, 1) if sweep.max_seeds else (most_seeds(seeds), len(looks(most_seeds(seeds))))
+        chance = units.chance(place, found, most=most, matters=matters, others=others)
+    behind = int((units.values[0] > units.values[place]).sum())
+    interval = {"gap": gap, "low": low, "high": high, "p": p}
+    return Verdict(cell, kind, seeds=cell.trials, behind=behind, same=same, chance=chance, **interval)
+
+
+def most_seeds(seeds: int) -> int:
+    """How many seeds `--seeds auto` is advised to go up to where a cell has so many."""
+    return MOST if seeds < MOST else 2 * seeds

@@ -171,7 +171,7 @@ def _draw_end(axes: Axes, place: Place, metric: str, *, scale: Scale, best: bool
 def _draw_intervals(axes: Axes, sweep: Plan, shown: Sequence[Place], *, scale: Scale, best: Cell | None) -> bool:
     """A line at the best's mean, and by each verdict a band: what does not reach the line is worse. Whether any has."""
     found = {verdict.cell.label: verdict for verdict in verdicts(sweep, [place.cell for place in shown])}
-    bands = [(p, v) for p in shown if math.isfinite((v := found[p.cell.label]).low) and p.cell is not best]
+    bands = [(p, v) for p in shown if (v := found[p.cell.label]).bounded and p.cell is not best]
     if best is None or not bands:
         return False
     mean, sign = best.mean(sweep.monitor), sweep.objective.sign

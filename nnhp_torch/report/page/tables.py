@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 from nnhp_torch.core.spec.plan import Plan
@@ -30,7 +29,7 @@ def table_of_cells(part: Part) -> Html:
         frames.append(tag("details", tag("summary", said), scroll(_cells(part, rest), f"{label}, the others")))
     title = f"The best {FIRST}, with the final weights" if rest else "With the final weights"
     note = Html("")
-    if any(math.isfinite(verdict.low) and verdict.kind != "best" for verdict in part.verdicts):
+    if any(verdict.bounded and verdict.kind != "best" for verdict in part.verdicts):
         said = "A line is the mean of the rings, a band where it may be, compared with the best's mean."
         note = tag("p", said, class_="soft")
     return tag("section", tag("h2", title), note, *frames)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from nnhp_torch.core.spec.grid import Sweep, check_count
 from nnhp_torch.core.spec.plan import Plan, check_matters, check_max_seeds
+from nnhp_torch.core.stats.interim import MOST
 from nnhp_torch.run.launch.machine import cores, places
 from nnhp_torch.run.runtime import Keep, Runtime
 
@@ -20,7 +21,6 @@ PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64
 FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 
 FIRST_SEED = 123  # of a base that has none of its own
-MAX_SEEDS = 20  # of a cell, with --seeds auto
 
 P = TypeVar("P", bound=Plan)
 
@@ -65,7 +65,7 @@ class Request:
         ),
     )
     max_seeds: int | None = field(
-        default=None, metadata=said(f"with --seeds auto, how many a cell has at most; default: {MAX_SEEDS}")
+        default=None, metadata=said(f"with --seeds auto, how many a cell has at most; default: {MOST}")
     )
     jobs: int | Literal["auto"] = field(
         default="auto",
@@ -156,7 +156,7 @@ class Request:
     @property
     def _most_seeds(self) -> int:
         """How many a cell of a race may get."""
-        return self.max_seeds or MAX_SEEDS
+        return self.max_seeds or MOST
 
     def each_seed(self, plan: Plan) -> list[int]:
         """The seeds of each cell, the plan's own first; with auto those that it may get."""
