@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from nnhp_torch.core.outcome import Outcome as Outcome
     from nnhp_torch.core.spec.grid import Sweep as Sweep
     from nnhp_torch.core.spec.trial import Trial as Trial
-    from nnhp_torch.core.stats.summary import Cell as Cell
+    from nnhp_torch.core.stats.cell import Cell as Cell
+    from nnhp_torch.core.stats.summary import Summary as Summary
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
     from nnhp_torch.mnist.digits import DigitImages as DigitImages
@@ -56,8 +57,9 @@ _HOME = {
     "sweep": "project.python",
     "Sweep": "core.spec.grid",
     "Trial": "core.spec.trial",
-    "Cell": "core.stats.summary",
+    "Cell": "core.stats.cell",
     "Outcome": "core.outcome",
+    "Summary": "core.stats.summary",
     "Classifier": "network.classifier",
     "MLP": "network.mlp",
     "MLPClassifier": "network.module",

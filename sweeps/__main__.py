@@ -56,10 +56,10 @@ def study(args: Any, command: str) -> int:
             return code
         status = max(status, code)
         # Of what was asked for: what is carried on depends on the command alone.
-        found = _study.finding(dataclasses.replace(run.outcome, earlier=()), CHAIN.get(name))
+        found = _study.Finding(dataclasses.replace(run.outcome, earlier=()), CHAIN.get(name))
         findings.append(found)
-        if args.carry == "winner" and name in CHAIN and found.best is not None:
-            carried |= found.best.values
+        if args.carry == "winner" and name in CHAIN and found.summary.leader is not None:
+            carried |= found.summary.leader.values
     try:
         if findings:
             report(findings, Path(args.log_dir) / "study", out)

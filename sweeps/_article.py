@@ -8,9 +8,6 @@ from pathlib import Path
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.core.stats.from_ledger import recorded
-from nnhp_torch.core.stats.summary import cells
-from nnhp_torch.core.stats.verdict import verdicts
-from nnhp_torch.report.words import why_no_winner
 from sweeps._claims import drives_to_zero
 from sweeps._study import Finding
 
@@ -65,19 +62,18 @@ def claims_table(found: list[Finding], root: Path = Path()) -> str:
 def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str]]:
     for f in found:
         sweep = f.outcome.sweep
-        measured = sweep.verdict(f.gathered) if sweep.verdict is not None else ""
+        measured, cells = f.summary.claim, f.summary.cells
         if measured:
-            link = f"[{sweep.name}](../lightning_logs/reference/{sweep.name}) ({f.gathered[0].repeated})"
+            link = f"[{sweep.name}](../lightning_logs/reference/{sweep.name}) ({cells[0].repeated})"
             yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link
         if sweep.name == "momentum":
-            printed = recorded(root / PRINTED, sweep.monitor)
-            same = why_no_winner(printed.sweep, verdicts(printed.sweep, cells(printed)))
+            printed = recorded(root / PRINTED, sweep.monitor).summary
             yield (
                 "The same, in the article's own code.",
-                same.capitalize(),
+                printed.why_no_winner.capitalize(),
                 f"[as printed](../{PRINTED}) (5 epochs, 1 seed)",
             )
         if sweep.name == "weight_regularization":
-            gathered = cells(recorded(root / PENALTIES, sweep.monitor))
-            link = f"[ten epochs](../{PENALTIES}) ({gathered[0].repeated})"
-            yield CLAIMS[sweep.name], drives_to_zero(gathered), link
+            few = recorded(root / PENALTIES, sweep.monitor).summary.cells
+            link = f"[ten epochs](../{PENALTIES}) ({few[0].repeated})"
+            yield CLAIMS[sweep.name], drives_to_zero(few), link

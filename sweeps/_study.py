@@ -11,8 +11,8 @@ from typing import Any
 from rich.table import Table
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.stats.summary import Cell, cells, twin, winner
-from nnhp_torch.core.stats.verdict import verdicts
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.csv import write_rows
 
 
@@ -22,37 +22,32 @@ class Finding:
 
     Args:
         outcome: the sweep's.
-        gathered: its cells, in grid order.
-        best: the winning cell; None if nothing has completed.
-        chosen: the cell that the study carries on by default; None if it chooses none.
+        choice: the swept values that the study carries on by default; None if it chooses none.
     """
 
     outcome: Outcome
-    gathered: Sequence[Cell]
-    best: Cell | None
-    chosen: Cell | None
+    choice: Mapping[str, Any] | None = None
 
     @property
-    def monitor(self) -> str:
-        """The metric that ranks the cells."""
-        return self.outcome.sweep.monitor
+    def summary(self) -> Summary:
+        """All that may be said of the sweep."""
+        return self.outcome.summary
+
+    @property
+    def chosen(self) -> Cell | None:
+        """The cell that the study carries on."""
+        return next((cell for cell in self.summary.cells if cell.values == self.choice), None)
 
     @property
     def verdict(self) -> str:
         """Whether the chosen cell does as well as the winner, as far as the seeds can tell."""
-        if self.best is None or self.chosen is None or not self.chosen.completed:
+        best, chosen = self.summary.leader, self.chosen
+        if best is None or chosen is None or not chosen.completed:
             return ""
-        if self.chosen is self.best:
+        if chosen is best:
             return "the same"
-        (found,) = (v for v in verdicts(self.outcome.sweep, self.gathered) if v.cell is self.chosen)
+        found = self.summary.verdict(chosen)
         return f"{found.kind}, one seed" if math.isnan(found.p) else f"{found.kind} (p={found.p:.2g})"
-
-
-def finding(outcome: Outcome, choice: Mapping[str, Any] | None) -> Finding:
-    """Gathers a sweep's cells and finds the winner and the chosen one among them."""
-    gathered = cells(outcome)
-    chosen = next((cell for cell in gathered if choice and dict(cell.values) == dict(choice)), None)
-    return Finding(outcome, gathered, winner(outcome.sweep, gathered), chosen)
 
 
 HEADER = ("sweep", "chosen", "chosen accuracy", "winner", "winner accuracy", "test accuracy", "difference")
@@ -62,15 +57,15 @@ def rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     """A row a sweep, in the order of HEADER."""
     made: list[tuple[str, ...]] = []
     for f in findings:
-        test = twin(f.outcome.sweep, "test", f.gathered)
+        chosen, best, monitor = f.chosen, f.summary.leader, f.outcome.sweep.monitor
         made.append(
             (
                 f.outcome.sweep.name,
-                _short(f.chosen) if f.chosen else "",
-                f.chosen.text(f.monitor) if f.chosen else "",
-                _short(f.best) if f.best else "none",
-                f.best.text(f.monitor) if f.best else "",
-                f.best.text(test) if f.best else "",
+                _short(chosen) if chosen else "",
+                chosen.text(monitor) if chosen else "",
+                _short(best) if best else "none",
+                best.text(monitor) if best else "",
+                best.text(f.summary.test) if best else "",
                 f.verdict,
             )
         )

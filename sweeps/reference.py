@@ -23,9 +23,8 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.significance import LEVEL, holm, paired_t_test
-from nnhp_torch.core.stats.summary import Cell, cells
-from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.table import console
 from sweeps import _study
 from sweeps.__main__ import load, report
@@ -76,7 +75,7 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
 def findings(root: Path = Path()) -> list[_study.Finding]:
     """Every sweep's that has been run for it, in the order of the study."""
     run = [name for name in (*CHAIN, *OTHERS) if (root / FOLDER / name).is_dir()]
-    return [_study.finding(outcome(name, root=root), CHAIN.get(name)) for name in run]
+    return [_study.Finding(outcome(name, root=root), CHAIN.get(name)) for name in run]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +110,7 @@ def comparisons(root: Path = Path()) -> list[Comparison]:
     ours = {
         (protocol, name, cell.label): cell
         for protocol, name, _ in keras
-        for cell in cells(outcome(name, protocol, root))
+        for cell in outcome(name, protocol, root).summary.cells
     }
     return [
         Comparison(*key[:2], statistics.fmean(values), ours[key]) for key, values in keras.items() if ours[key].ranked
@@ -126,7 +125,7 @@ def precisions(root: Path = Path()) -> list[tuple[str, Cell, Cell, float]]:
     pairs = [
         (name, full, mixed)
         for name in CHAIN
-        for full, mixed in zip(cells(outcome(name, root=root)), cells(outcome(name, "bf16-mixed", root)), strict=True)
+        for full, mixed in zip(*(outcome(name, of, root).summary.cells for of in ("", "bf16-mixed")), strict=True)
         if full.ranked and mixed.ranked
     ]
     tests = [paired_t_test(full.values_of(MONITOR), mixed.values_of(MONITOR)) for _, full, mixed in pairs]
@@ -159,11 +158,10 @@ def markdown(found: list[_study.Finding], compared: list[Comparison]) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for f in found:
-        if f.outcome.sweep.name in CHAIN and f.best is not None:
-            judged = verdicts(f.outcome.sweep, f.gathered)
-            alike = [verdict.cell.label for verdict in judged if verdict.kind in ("as good", "undecided")]
-            chosen = (f.chosen.label, f.chosen.text(f.monitor)) if f.chosen else ("–", "")
-            cells_of_row = (f"`{f.outcome.sweep.name}`", *chosen, f.best.label, f.best.text(f.monitor))
+        if f.outcome.sweep.name in CHAIN and (best := f.summary.leader) is not None:
+            alike = [verdict.cell.label for verdict in f.summary.verdicts if verdict.kind in ("as good", "undecided")]
+            chosen = (f.chosen.label, f.chosen.text(MONITOR)) if f.chosen else ("–", "")
+            cells_of_row = (f"`{f.outcome.sweep.name}`", *chosen, best.label, best.text(MONITOR))
             lines.append(f"| {' | '.join((*cells_of_row, '; '.join(alike) or 'nothing'))} |")
     lines += ["", "Keras's own accuracy on the test images lies within half a point of the mean here, or within three "]
     lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their nets are tiny
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import idx
@@ -23,6 +23,8 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.mnist.sources import DATASETS
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.runtime import Runtime
@@ -207,6 +209,13 @@ def browser():
         yield opened
 
 
+def summary_of(sweep: Sweep, cells: Sequence[Cell]) -> Summary:
+    """The summary of cells made by hand."""
+    made = Summary(sweep, [], {})
+    vars(made).update(cells=list(cells), shown=[result for cell in cells for result in cell.results])
+    return made
+
+
 def completed(trial: Trial, accuracy: float = 0.9) -> TrialResult:
     """A result that a trial of three epochs might give."""
     return TrialResult(
@@ -247,5 +256,6 @@ class FakeLaunch:
             outcome = self.outcomes.get(trial.label, completed(trial))
             if isinstance(outcome, Exception):
                 raise outcome
-            listener.epoch_ended(trial, 1, {"val_accuracy": 0.5})
+            if outcome.history:
+                listener.epoch_ended(trial, 1, {"val_accuracy": 0.5})
             listener.ended(trial, dataclasses.replace(outcome, key=trial.key, name=trial.name))

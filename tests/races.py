@@ -96,7 +96,7 @@ def trials_with_foresight(values: Values) -> int:
 
 def main() -> None:
     from sweeps._base import CHAIN
-    from sweeps.reference import cells, outcome
+    from sweeps.reference import outcome
 
     sweeps = int(sys.argv[1]) if sys.argv[1:] else 300
     limit = LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / sweeps)
@@ -104,7 +104,7 @@ def main() -> None:
     print("| sweep | trials of ten seeds | of the race | with foresight | decided by ten | by the race | by both |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in CHAIN:
-        values = np.array([cell.values_of("val_accuracy") for cell in cells(outcome(name))])
+        values = np.array([cell.values_of("val_accuracy") for cell in outcome(name).summary.cells])
         found = beside_ten(values.mean(axis=1), values.std(axis=1, ddof=1), sweeps)
         numbers = [found[what] for what in ("decided by ten", "decided", "of these")]
         texts = " | ".join(f"{number:.1f}" for number in numbers)

@@ -24,7 +24,6 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure import whole
@@ -141,7 +140,7 @@ def seen(folder: Path, outcome: Outcome) -> None:
     """Page and figure of a sweep with one cell per trial."""
     count, page, figure = len(outcome.trials), folder / "report.html", folder / "figure.png"
     timed(f"the page of {count} cells", lambda: write(page, Part(outcome)))
-    timed("    their figure", lambda: save(whole.draw(outcome, cells(outcome)), figure))
+    timed("    their figure", lambda: save(whole.draw(outcome.summary), figure))
     print(f"    {page.stat().st_size / 1000:.0f} and {figure.stat().st_size / 1000:.0f} kB")
 
 

@@ -17,11 +17,13 @@ from PIL import Image
 
 import nnhp_torch
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.stats.summary import cells
 
 ROOT = Path(nnhp_torch.__file__).parent
-# Tests of their own run these.
-TRAIN = {"nnhp_torch.cli.python", "nnhp_torch.core.spec.plan", "nnhp_torch.project.python"}
+TRAIN = {
+    "nnhp_torch.cli.python",
+    "nnhp_torch.core.spec.plan",
+    "nnhp_torch.project.python",
+}
 EXAMPLES = [
     name
     for path in sorted(ROOT.rglob("*.py"))
@@ -81,7 +83,7 @@ def test_an_example_gives_what_it_says(module, tmp_path, monkeypatch):
     picture.save(tmp_path / "photos" / "seven.png")
     theirs = {name: getattr(nnhp_torch, name) for name in nnhp_torch.__all__}
     theirs |= {"Settings": Settings, "build": toy.build, "SWEEP": SWEEP, "outcome": _outcome(), "launch": FakeLaunch()}
-    theirs |= {"dataset": toy.ToyData().data, "settings": Settings(), "cells": cells, "torch": torch, "L": L}
+    theirs |= {"dataset": toy.ToyData().data, "settings": Settings(), "torch": torch, "L": L}
     theirs |= {"nnhp_torch": nnhp_torch, "Net": toy.Toy, "Data": toy.ToyData}
     failed, tried = doctest.testmod(importlib.import_module(module), extraglobs=theirs)
     assert tried > 0

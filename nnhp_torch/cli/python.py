@@ -19,8 +19,6 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.summary import cells, winner
-from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.figure.drawing import plain_text
@@ -48,7 +46,9 @@ def run(
     words = ", ".join(f"{name}={value!r}" for name, value in asked.items())
     of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks=callbacks, launch=launch)
     outcome = of.perform()
-    return Finished(**{field.name: getattr(outcome, field.name) for field in fields(outcome)}, folder=of.store.folder)
+    finished = Finished(**{f.name: getattr(outcome, f.name) for f in fields(outcome)}, folder=of.store.folder)
+    vars(finished)["summary"] = outcome.summary  # which was computed for the reports
+    return finished
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,10 @@ class Finished(Outcome):
         Example:
             >>> print(outcome.table())
         """
-        gathered = cells(self)
-        found = verdicts(self.sweep, gathered)
+        summary = self.summary
         out = Terminal(io.StringIO(), width=WIDTH)
-        out.print(table(self.sweep, gathered, winner(self.sweep, gathered), width=WIDTH))
-        shown = {head(name, self.sweep): texts for name, texts in columns(self.sweep, gathered, found).items()}
+        out.print(table(summary, summary.cells, width=WIDTH))
+        shown = {head(name, self.sweep): texts for name, texts in columns(summary, summary.cells).items()}
         return Shown(out.file.getvalue().rstrip(), shown)  # type: ignore[attr-defined]
 
     def figure(self) -> Figure:
@@ -89,7 +88,7 @@ class Finished(Outcome):
         from nnhp_torch.report.figure import whole
 
         with plain_text():
-            return whole.draw(self, cells(self))
+            return whole.draw(self.summary)
 
     def frame(self) -> Any:
         """A row per trial, as in results.csv: a pandas DataFrame.
@@ -104,7 +103,7 @@ class Finished(Outcome):
             import pandas
         except ImportError:
             raise ImportError("frame() needs pandas: pip install pandas; results.csv has the same rows") from None
-        head, rows = results_table(self)
+        head, rows = results_table(self.summary)
         written = io.StringIO()
         csv.writer(written).writerows([head, *rows])
         written.seek(0)

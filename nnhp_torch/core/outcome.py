@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.status import WANTED
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,17 @@ class Outcome:
     known: Mapping[str, TrialResult] = field(default_factory=dict)
     earlier: Sequence[Trial] = ()
 
-    @property
-    def replicates(self) -> Mapping[str, Sequence[Any]]:
-        """Field → the values that repeat each cell beside the seeds; a search has none."""
-        return self.sweep.replicates if isinstance(self.sweep, Sweep) else {}
-
-    @property
-    def shown(self) -> list[Trial]:
-        """The trials that reports show: those that were asked for, and behind them those of earlier calls."""
-        return [*self.trials, *self.earlier]
-
-    @property
-    def shown_results(self) -> list[TrialResult]:
-        """The results there are of the trials that reports show, in their order."""
-        return [result for trial in self.shown if (result := self.results.get(trial.key))]
+    @cached_property
+    def summary(self) -> Summary:
+        """Its cells, verdicts, winner and all else that may be said, each computed at its first use, once."""
+        return Summary(
+            self.sweep,
+            self.trials,
+            self.results,
+            earlier=self.earlier,
+            known=self.known,
+            unchosen=self.unchosen,
+        )
 
     @property
     def left(self) -> int:

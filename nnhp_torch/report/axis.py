@@ -1,130 +1,170 @@
-"""The axis that a sweep's metric is drawn on: an accuracy as the error in percent, the same axis in every sweep."""
+"""The axis that a metric is drawn on, in figure and page alike: an accuracy as its error in percent."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.report.style import GREY, SMALL, WORDS
+from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.report.style import WORDS
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-
-    from nnhp_torch.core.spec.plan import Plan
-    from nnhp_torch.core.stats.summary import Cell
-
-Array = npt.NDArray[np.float64]
-
-# What has a number within a decade of a logarithmic axis: the densest of which there are ten at most.
-STEPS = (
-    tuple(tenth / 10 for tenth in range(10, 100)),
-    (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
-    (1.0, 2.0, 5.0),
-    (1.0,),
-)
+DECADE = 10.0
+# What has a number within a decade of a logarithmic axis, from the densest to the sparsest.
+DENSE = (tuple(tenth / 10 for tenth in range(10, 100)), (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0))
+STEPS = ((1.0, 2.0, 5.0), (1.0,))
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How a metric's values become places on an axis.
+class Axis:
+    """An axis, and what stands where on it.
 
     Args:
-        label: of the axis.
-        low, high: its ends, in what is shown.
-        log: whether it is logarithmic.
+        name: what it shows.
+        low, high: its ends, as they are shown.
+        log: whether each decade takes as much room as the next.
         error: whether an accuracy is shown as 100 (1 - accuracy), the percentage of wrong answers.
-        guessing: what is reached without having learned, as it is shown; None if nobody says.
+        guessing: what is reached without having learned, as it is shown; None if nobody says, or it is beyond the ends.
     """
 
-    label: str
+    name: str
     low: float
     high: float
-    log: bool
+    log: bool = False
     error: bool = False
     guessing: float | None = None
 
     @classmethod
-    def of(cls, sweep: Plan, gathered: Sequence[Cell]) -> Scale:
-        """Errors from guessing to 1%, or further if one is smaller; any other metric on a scale of its own."""
+    def of_curves(cls, sweep: Plan, cells: Sequence[Cell]) -> Axis:
+        """Errors from guessing to 1%, or further if one is smaller, so that every sweep has the same axis.
+
+        Any other metric has its own: it holds every final value, but not the first tenth of the training if that is
+        far from the rest.
+        """
         objective = sweep.objective
-        curves = [curve for cell in gathered for r in cell.results if (curve := r.curve(objective.metric))]
-        finals = [value for cell in gathered for value in cell.values_of(objective.metric)]
+        curves = [curve for cell in cells for r in cell.results if (curve := r.curve(objective.metric))]
+        finals = [value for cell in cells for value in cell.values_of(objective.metric)]
         known = getattr(sweep.base, "guessing", {}).get(objective.name)
-        if objective.is_accuracy and objective.bounds([v for c in [*curves, finals] for v in c]) == (0, 1):
-            least = min((1 - value for value in finals if value < 1), default=0.01)
-            lowest = 100 * min(0.01, 10 ** math.floor(math.log10(least) + 1e-9) / (10 if 1.0 in finals else 1))
-            label = f"{WORDS[objective.split]} error".strip()
-            return cls(
-                label, 0.95 * lowest, 105.0, log=True, error=True, guessing=None if known is None else 100 * (1 - known)
-            )
+        if _is_error(objective, (value for values in (*curves, finals) for value in values)):
+            low = 0.95 * min(1.0, 10.0 ** math.floor(math.log10(_least_error(finals)) + 1e-9))
+            return cls(_name(objective), low, 105.0, True, True, None if known is None else 100 * (1 - known))
         low, high = frame(curves, finals, objective) or (0.0, 1.0)
-        log = low > 0 and high >= 10 * low
-        margin = (high / low) ** 0.04 if log else max(0.06 * (high - low), 1e-12)
         least, most = objective.bounds([low, high])
-        low, high = (low / margin, high * margin) if log else (max(low - margin, least), min(high + margin, most))
-        return cls(objective.metric, low, high, log, guessing=known)
+        if low > 0 and high >= DECADE * low:
+            margin = (high / low) ** 0.04
+            return cls(objective.metric, low / margin, high * margin, log=True, guessing=known)
+        margin = max(0.06 * (high - low), 1e-12)
+        return cls(objective.metric, max(low - margin, least), min(high + margin, most), guessing=known)
 
-    def shown(self, values: Iterable[float]) -> Array:
-        """Values as the axis has them; no error at all stands at its end."""
-        given = np.asarray(list(values), dtype=float)
-        return np.maximum(100 * (1 - given), self.low / 0.95) if self.error else given
+    @classmethod
+    def of_values(cls, objective: Objective, values: Iterable[float]) -> Axis:
+        """The axis of final values, which has their own range."""
+        finite = [value for value in values if math.isfinite(value)]
+        error = _is_error(objective, finite)
+        shown = [_error(value) for value in finite] if error else finite
+        low, high = min(shown, default=1.0), max(shown, default=DECADE)
+        name = _name(objective) if error else f"{WORDS[objective.split]} {objective.name.replace('_', ' ')}".strip()
+        least = min((value for value in shown if value > 0 or not error), default=low)
+        if least > 0 and high / least >= DECADE:
+            return cls(name, (_least_error(finite) if error else low) / 1.15, high * 1.15, True, error)
+        margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+        return cls(name, max(low - margin, 0.0) if error else low - margin, high + margin, False, error)
 
-    def text(self, shown: float) -> str:
-        """A value of the axis as people read it."""
+    def shown(self, value: float) -> float:
+        """A value as the axis has it; no error at all stands at the end of a logarithmic one."""
         if not self.error:
-            return f"{shown:.4g}"
-        return f"{shown:.0f}%" if shown >= 9.95 else f"{shown:#.2g}%"
+            return value
+        return max(_error(value), self.low) if self.log else _error(value)
 
-    def tick(self, shown: float, _: object = None) -> str:
-        """A number of the axis."""
-        return f"{shown:.4g}{'%' if self.error else ''}"
+    def text(self, value: float) -> str:
+        """A value as people read it beside the axis."""
+        if not self.error:
+            return f"{value:.4g}"
+        return f"{_error(value):.0f}%" if _error(value) >= 9.95 else f"{_error(value):#.2g}%"
 
-    def dress(self, axes: Axes, *, x: bool = False) -> None:
-        """Gives axes this scale, its numbers, and a dotted line at what guessing reaches; along y, or along x."""
-        line, axis = (axes.axvline, axes.xaxis) if x else (axes.axhline, axes.yaxis)
+    def place(self, value: float) -> float:
+        """Where a value stands, from 0 at the lower end to 1; one outside is at the end; NaN if it is not finite."""
+        return self._place(self.shown(value))
+
+    def _place(self, shown: float) -> float:
+        if not math.isfinite(shown):
+            return math.nan
         if self.log:
-            (axes.set_xscale if x else axes.set_yscale)("log")
-        self.number(axis, self.low, self.high)
-        (axes.set_xlim if x else axes.set_ylim)(self.low, self.high)
-        if self.guessing is not None and self.low <= self.guessing <= self.high:
-            line(self.guessing, color=GREY, linestyle=":", linewidth=1)
+            return min(1.0, math.log(max(shown, self.low) / self.low) / math.log(self.high / self.low))
+        return min(1.0, max(0.0, (shown - self.low) / (self.high - self.low)))
 
-    def number(self, axis: Axis, low: float, high: float) -> None:
-        """Writes the numbers between two ends beside an axis."""
-        from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    @property
+    def guess(self) -> float | None:
+        """Where what guessing reaches stands; None if nobody says, or if it is beyond the ends."""
+        known = self.guessing is not None and self.low <= self.guessing <= self.high
+        return self._place(self.guessing) if known and self.guessing is not None else None
 
-        if not self.log:
-            return
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for steps in STEPS:
-            numbers = [step * 10.0**decade for decade in decades for step in steps]
-            if len(numbers := [number for number in numbers if low <= number <= high]) <= 10:
-                break
-        axis.set_major_locator(FixedLocator(numbers))
-        axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(self.tick))
+    def numbers(self, most: int, *, dense: bool = False) -> list[float]:
+        """Round numbers between the ends, as they are shown: as many as there may be, or fewer.
 
-    def name_guessing(self, axes: Axes) -> None:
-        """Says at the right end of axes what their dotted line is."""
-        if self.guessing is not None and self.low <= self.guessing <= self.high:
-            place = axes.get_yaxis_transform()
-            axes.text(1.01, self.guessing, "guessing", transform=place, va="center", fontsize=SMALL, color=GREY)
+        Args:
+            dense: whether a short logarithmic axis may have others than 1, 2 and 5.
+        """
+        return decades(self.low, self.high, most, dense=dense) if self.log else _steps(self.low, self.high, most)
+
+    def written(self, shown: float, _: Any = None) -> str:
+        """A number of the axis."""
+        return f"{shown:.6g}{'%' if self.error else ''}"
+
+    def ticks(self, most: int = 7) -> list[tuple[float, str]]:
+        """Where the numbers stand, and what is written there."""
+        return [(self._place(number), self.written(number)) for number in self.numbers(most)]
 
 
-def frame(curves: Sequence[npt.ArrayLike], finals: Sequence[float], objective: Objective) -> tuple[float, float] | None:
+def frame(
+    curves: Iterable[Sequence[float]], finals: Iterable[float], objective: Objective
+) -> tuple[float, float] | None:
     """The range that holds every final value; the first tenth of training, far from the rest, may lie outside."""
-    late = [values[len(values) // 10 :] for curve in curves if len(values := np.asarray(curve, dtype=float))]
-    values = np.concatenate([*late, np.asarray(finals, dtype=float)])
-    scores = objective.sign * values[np.isfinite(values)]
-    if not len(scores):
+    sign = objective.sign
+    ends = [sign * value for value in finals if math.isfinite(value)]
+    late = [sign * value for curve in curves for value in curve[len(curve) // 10 :] if math.isfinite(value)]
+    scores = sorted([*late, *ends])
+    if not scores:
         return None
-    least = min([np.quantile(scores, 0.02), *(objective.sign * value for value in finals if math.isfinite(value))])
-    low, high = sorted((float(objective.sign * least), float(objective.sign * scores.max())))
+    least = min([scores[round(0.02 * (len(scores) - 1))], *ends])
+    low, high = sorted((sign * least, sign * scores[-1]))
     return low, high
+
+
+def decades(low: float, high: float, most: int, *, dense: bool = False) -> list[float]:
+    """Numbers of every decade, the densest that are not too many; else those of every n-th decade."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in (*(DENSE if dense else ()), *STEPS):
+        found = [step * DECADE**power for power in powers for step in steps]
+        found = [value for value in found if low <= value * 1.0001 and value <= high * 1.0001]
+        if len(found) <= most:
+            break
+    return found[:: math.ceil(len(found) / most) or 1]
+
+
+def _steps(low: float, high: float, most: int) -> list[float]:
+    """Multiples of the least step that leaves as many as there may be."""
+    unit = DECADE ** math.floor(math.log10((high - low) / most))
+    step = next(unit * s for s in (1, 2, 5, 10) if (high - low) / (unit * s) <= most)
+    return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _is_error(objective: Objective, values: Iterable[float]) -> bool:
+    return objective.is_accuracy and objective.bounds(values) == (0, 1)
+
+
+def _error(accuracy: float) -> float:
+    return 100 * (1 - accuracy)
+
+
+def _least_error(accuracies: Sequence[float]) -> float:
+    """The least error on a logarithmic axis: where there is none at all, a tenth of the least of the others."""
+    least = min((_error(value) for value in accuracies if value < 1), default=1.0)
+    return least / DECADE if 1.0 in accuracies else least
+
+
+def _name(objective: Objective) -> str:
+    return f"{WORDS[objective.split]} error".strip()

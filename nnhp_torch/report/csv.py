@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import replacing
-from nnhp_torch.core.ledger.result import TrialResult, logged
+from nnhp_torch.core.ledger.result import logged
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import is_number, is_plain, text, visible
-from nnhp_torch.core.spec.objective import Mode, Objective, standing
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.objective import standing
 from nnhp_torch.core.spec.trial import defaults
-from nnhp_torch.core.stats.summary import Cell, cells
-from nnhp_torch.core.stats.verdict import Verdict, verdicts
+from nnhp_torch.core.stats.summary import Summary
 
 
 class CsvReport(SweepCallback):
@@ -30,15 +28,12 @@ class CsvReport(SweepCallback):
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if outcome.results:
-            write_rows(self.folder / "results.csv", *results_table(outcome))
-            self._write_verdicts(outcome.sweep, cells(outcome))
-
-    def _write_verdicts(self, sweep: Plan, gathered: list[Cell]) -> None:
-        path = self.folder / "verdicts.csv"
-        if any(cell.trials > 1 for cell in gathered):
-            write_verdicts(path, sweep, verdicts(sweep, gathered))
-        else:
-            path.unlink(missing_ok=True)  # it would show an earlier state
+            write_rows(self.folder / "results.csv", *results_table(outcome.summary))
+            path = self.folder / "verdicts.csv"
+            if outcome.summary.several:
+                write_verdicts(path, outcome.summary)
+            else:
+                path.unlink(missing_ok=True)  # it would show an earlier state
 
 
 def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> None:
@@ -47,60 +42,28 @@ def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]])
         csv.writer(file).writerows(map(_harmless, row) for row in (header, *rows))
 
 
-def results_table(outcome: Outcome) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The head and the rows of `results.csv`, which the page and the data frame have as well."""
-    sweep = outcome.sweep
-    return trials_table(
-        outcome.shown_results,
-        monitor=sweep.monitor,
-        mode=sweep.objective.mode,
-        defaults=defaults(sweep.base),
-        replicates=list(outcome.replicates),
-        shows=sweep.shows,
-        earlier=[trial.key for trial in outcome.earlier],
-    )
+def results_table(summary: Summary) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The head and the rows of `results.csv`: one a trial, in their order; page and data frame have them as well.
 
-
-def trials_table(
-    results: Sequence[TrialResult],
-    *,
-    monitor: str = "val_accuracy",
-    mode: Mode | None = None,
-    defaults: Mapping[str, Any] | None = None,
-    replicates: Iterable[str] = (),
-    shows: Iterable[str] = (),
-    earlier: Collection[str] = (),
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """A head, and a row a trial: the swept values, replicates, seed, status and the final accuracies.
-
-    An axis that is called like one of the fixed columns (`seed`, `status`, `epochs`, `seconds`, `reason`, `best_epoch`
-    or a metric) has `grid.` before its name, as on the command line: `grid.epochs` is the swept value, `epochs` how
-    many were trained. A replicate has `over.` there.
-
-    Args:
-        defaults: of the configuration's fields, by which values of another type are told apart.
-        replicates: fields whose values repeat each cell.
-        shows: further metrics.
-        earlier: keys of the results of earlier calls; if there are any, a last column tells them from this call's.
+    An axis that is called like one of the other columns has `grid.` before its name, a replicate `over.`. If there are
+    trials of earlier calls, a last column tells them from this call's.
     """
-    objective = Objective.of(monitor, mode)
-    names = logged(results)
-    train, trained, test = (objective.twin(split, names) for split in ("train", "trained", "test"))
-    finals = list(
-        dict.fromkeys(filter(None, (train, trained, monitor, test, *(n for n in shows if standing(n, names)))))
-    )
-    axes = list(dict.fromkeys(axis for result in results for axis in result.cell))
-    usual = defaults or {}
-    fixed = ("seed", "status", "epochs", *finals, f"best_{monitor}", "best_epoch", "seconds", "reason")
+    sweep, usual = summary.sweep, defaults(summary.sweep.base)
+    objective, names = sweep.objective, logged(summary.shown)
+    over = (objective.twin("train", names), objective.twin("trained", names), sweep.monitor, summary.test)
+    finals = [*dict.fromkeys(filter(None, (*over, *(name for name in sweep.shows if standing(name, names)))))]
+    earlier = {trial.key for trial in summary.earlier}
+    axes = list(dict.fromkeys(axis for result in summary.shown for axis in result.cell))
+    fixed = ("seed", "status", "epochs", *finals, f"best_{sweep.monitor}", "best_epoch", "seconds", "reason")
     columns = [f"grid.{axis}" if axis in fixed else axis for axis in axes]
-    columns += [f"over.{name}" if name in fixed else name for name in replicates]
+    columns += [f"over.{name}" if name in fixed else name for name in sweep.replicates]
     rows = []
-    for result in results:
-        best, epoch = result.best(monitor, objective.mode)
+    for result in summary.shown:
+        best, epoch = objective.best(result.curve(sweep.monitor))
         rows.append(
             (
                 *(_swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes),
-                *(_swept(result.config.get(name, ""), usual.get(name)) for name in replicates),
+                *(_swept(result.config.get(name, ""), usual.get(name)) for name in sweep.replicates),
                 result.config.get("seed", ""),
                 result.status,
                 result.epochs,
@@ -115,9 +78,9 @@ def trials_table(
     return [*columns, *fixed, *(["call"] if earlier else [])], rows
 
 
-def write_verdicts(path: Path, sweep: Plan, found: Sequence[Verdict]) -> None:
-    """Writes a row a cell: the swept values, mean and spread, and what the seeds allow to say of it."""
-    metric = sweep.monitor
+def write_verdicts(path: Path, summary: Summary) -> None:
+    """Write a row a cell: the swept values, mean and spread, and what the seeds allow to say of it."""
+    sweep, metric = summary.sweep, summary.sweep.monitor
     header = ("trials", metric, "spread", "verdict", "behind", "behind_low", "behind_high", "p", "chance")
     columns = [f"grid.{axis}" if axis in header else axis for axis in sweep.axes]
     rows = [
@@ -129,7 +92,7 @@ def write_verdicts(path: Path, sweep: Plan, found: Sequence[Verdict]) -> None:
             *map(_digits, (v.gap, v.low, v.high, v.p)),
             _digits(v.chance) if v.kind == "undecided" and v.p == v.p else "",
         )
-        for v in found
+        for v in summary.verdicts
     ]
     write_rows(path, (*columns, *header), rows)
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import visible
-from nnhp_torch.core.stats.summary import Cell, ranking, winner
-from nnhp_torch.core.stats.verdict import verdicts
-from nnhp_torch.report.columns import columns, head, short
+from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.table import MOST_ROWS
-from nnhp_torch.report.words import answer, claim, why_no_winner
+from nnhp_torch.report.words import answer, lead
 
 
-def in_markdown(outcome: Outcome, gathered: Sequence[Cell]) -> str:
+def in_markdown(summary: Summary) -> str:
     """Says which cell leads and whether it is the best, then shows the cells; of many the best ones."""
-    sweep = outcome.sweep
-    found, best = verdicts(sweep, gathered), winner(sweep, gathered)
-    why = why_no_winner(sweep, found)
-    said = [f"No winner: {why}"]
-    if best is not None and not why:
-        said = [f"{best.label} leads: {short(sweep.monitor)}={best.text(sweep.monitor)}."]
-    said += answer(sweep, found, outcome.known.values()).splitlines() + claim(sweep, gathered).splitlines()
-    few = len(gathered) <= MOST_ROWS
-    rows = list(gathered) if few else ranking(sweep, gathered)[:MOST_ROWS]
-    named = columns(sweep, rows, found)
-    lines = [(head(name, sweep) for name in named), ("---" for _ in named), *zip(*named.values(), strict=True)]
-    rest = [] if few else [f"The best {len(rows)} of {len(gathered)}; results.csv has all."]
+    few = len(summary.cells) <= MOST_ROWS
+    rows = summary.cells if few else summary.ranking[:MOST_ROWS]
+    named = columns(summary, rows)
+    heads = (head(name, summary.sweep) for name in named)
+    lines = [heads, ("---" for _ in named), *zip(*named.values(), strict=True)]
+    rest = [] if few else [f"The best {len(rows)} of {len(summary.cells)}; results.csv has all."]
+    said = ["".join(lead(summary)), *answer(summary).splitlines(), *summary.claim.splitlines()]
     return "\n\n".join([*map(_plain, filter(None, said)), "\n".join(map(_row, lines)), *rest])
 
 

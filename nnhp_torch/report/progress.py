@@ -58,7 +58,7 @@ class ProgressReport(SweepCallback):
         missing = outcome.missing
         self.monitor = outcome.sweep.monitor
         seeds = {trial.config.seed for trial in outcome.trials}
-        several = {**outcome.replicates, "seed": seeds}
+        several = {**outcome.sweep.replicates, "seed": seeds}
         self.repeated = [name for name, values in several.items() if len(values) > 1]
         self.total, self.ended, self.up_to = outcome.left, 0, up_to(outcome)
         self.digits = len(str(self.total))

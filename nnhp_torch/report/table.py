@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -15,18 +14,15 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.status import WRONG
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.steadiness import jumping
-from nnhp_torch.core.stats.summary import Cell, cells, of_training, ranking, twin, winner
-from nnhp_torch.core.stats.verdict import verdicts
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
 from nnhp_torch.report.progress import count, up_to
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import answer, claim, of_jumps, spent, why_no_winner, why_undrawn
+from nnhp_torch.report.words import answer, lead, of_jumps, spent, why_undrawn
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
-
-if TYPE_CHECKING:
-    from nnhp_torch.core.spec.plan import Plan
 
 MOST_ROWS = 24  # of a table; of more cells it has the
 ENDS = 10  # best and as many of the worst
@@ -52,32 +48,28 @@ class TableReport(SweepCallback):
         self.command = command
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        gathered = cells(outcome)
         if not outcome.results:
             return
-        best = winner(outcome.sweep, gathered)
         self.out.print()
         for remark in outcome.remarks:
             self.out.print(Text(remark, style=TERMINAL["warning"]))
-        self.out.print(table(outcome.sweep, self.shown(outcome.sweep, gathered), best, width=self.out.width))
+        self.out.print(table(outcome.summary, self.shown(outcome.summary), width=self.out.width))
         if outcome.earlier:
             self.out.print(Text("earlier: of earlier calls, on the same base and with the same seeds", style="dim"))
         self._say_troubles(outcome)
-        self._say_winner(outcome, gathered, best)
+        self._say_winner(outcome.summary)
         if not outcome.ran and not outcome.left:
             self._say_nothing_ran(outcome)
-        self._say_where(outcome, gathered)
+        self._say_where(outcome)
 
-    def shown(self, sweep: Plan, gathered: list[Cell]) -> list[Cell]:
+    def shown(self, summary: Summary) -> list[Cell]:
         """The cells that the table shows."""
-        return gathered
+        return summary.cells
 
-    def doubts(self, outcome: Outcome, gathered: list[Cell]) -> str:
+    def doubts(self, summary: Summary) -> str:
         """The caveat printed under the winner."""
-        sweep = outcome.sweep
-        jumps = [of_jumps(jumps, sweep.objective) for jumps in jumping(sweep, gathered)]
-        said = answer(sweep, verdicts(sweep, gathered), outcome.known.values())
-        return "\n".join(filter(None, [said, *jumps]))
+        jumps = [of_jumps(jumps, summary.sweep.objective) for jumps in jumping(summary.cells, summary.sweep.objective)]
+        return "\n".join(filter(None, [answer(summary), *jumps]))
 
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:
@@ -99,22 +91,13 @@ class TableReport(SweepCallback):
             again = " The same command goes on from the last finished epoch."
             self.out.print(Text.assemble(("Interrupted:", TERMINAL["warning"]), left, again))
 
-    def _say_winner(self, outcome: Outcome, gathered: list[Cell], best: Cell | None) -> None:
-        sweep = outcome.sweep
-        found = verdicts(sweep, gathered)
-        if why := why_no_winner(sweep, found):
-            self.out.print(Text(f"No winner: {why}"))
-        elif best is not None:
-            equals = [verdict.cell.label for verdict in found if verdict.cell is best or verdict.gap == 0]
-            test = best.text(twin(sweep, "test", gathered))
-            beside = f" (test {test})" if test and len(equals) == 1 else ""
-            value = f" with {sweep.monitor}={best.text(sweep.monitor)}{beside}{', of an earlier call' * best.earlier}"
-            self.out.print(Text.assemble("Winner: ", (" and ".join(equals), "bold"), value))
-        if best is not None and (sentence := self.doubts(outcome, gathered)):
-            self.out.print(Text(sentence))
-        if best is not None and (sentence := claim(sweep, gathered)):
-            self.out.print(Text(sentence))
-        if sentence := spent(outcome, gathered):
+    def _say_winner(self, summary: Summary) -> None:
+        before, best, value = lead(summary)
+        self.out.print(Text.assemble(before, (best, "bold"), value))
+        if summary.leader is not None:
+            for sentence in filter(None, (self.doubts(summary), summary.claim)):
+                self.out.print(Text(sentence))
+        if sentence := spent(summary):
             self.out.print(Text(sentence))
 
     def _say_nothing_ran(self, outcome: Outcome) -> None:
@@ -130,12 +113,12 @@ class TableReport(SweepCallback):
         again = " runs them anew and keeps the old folder."
         self.out.print(Text.assemble(known, ("--fresh", "bold"), again))
 
-    def _say_where(self, outcome: Outcome, gathered: list[Cell]) -> None:
+    def _say_where(self, outcome: Outcome) -> None:
         folder = self.store.folder
         if outcome.read_only:
             line = f"{folder} cannot be written: results.csv and figures are left as they were"
             self.out.print(line, soft_wrap=True, markup=False)
-        why = why_undrawn(gathered)
+        why = why_undrawn(outcome.summary)
         lines = {} if outcome.read_only else {"Page": str(folder / "report.html")}
         lines |= {"Figure": f"{why}; all is in {folder / 'results.csv'}" if why else str(folder / "figure.png")}
         path = winner_checkpoint(outcome, folder)
@@ -153,31 +136,28 @@ def _whose(outcome: Outcome) -> str:
     """Name the trial whose weights are kept, if the winning cell has several."""
     trial = winning_trial(outcome)
     which = {"seed": trial.config.seed, **trial.replicate} if trial else {}
-    several = len({t.config.seed for t in outcome.trials}) > 1 or bool(outcome.replicates)
+    several = len({t.config.seed for t in outcome.trials}) > 1 or bool(outcome.sweep.replicates)
     return f"of {label(which)}, the best of its cell" if several else ""
 
 
-def table(sweep: Plan, gathered: list[Cell], best: Cell | None, *, width: int = 120) -> Table:
-    """A row per cell: swept values, accuracies of the final weights, the best epoch's beside them, seconds per trial.
+def table(summary: Summary, cells: Sequence[Cell], *, width: int = 120) -> Table:
+    """A row for each of these cells: swept values, metrics of the final weights, the best epoch's, seconds per trial.
 
     Where the terminal is narrow, whole columns go, the least telling first; if what is left is still too wide, the
     swept values share a column that takes several lines. Of many cells there are the best and the worst, and between
     them the number of the others.
     """
-    rows, left = gathered, 0
-    if len(gathered) > MOST_ROWS:
-        ranked = ranking(sweep, gathered)
-        rows, left = ranked[:ENDS] + ranked[-ENDS:], len(ranked) - 2 * ENDS
-    test, train = short(twin(sweep, "test", gathered)), short(of_training(sweep, rows))
-    found = verdicts(sweep, gathered)
-    named = {head(name, sweep): values for name, values in columns(sweep, rows, found).items()}
-    for dispensable in (*LESS[:2], train, *LESS[2:], BEHIND, "behind", test):
+    rows, left = cells, 0
+    if len(cells) > MOST_ROWS:
+        rows, left = [*summary.ranking[:ENDS], *summary.ranking[-ENDS:]], len(cells) - 2 * ENDS
+    named = {head(name, summary.sweep): values for name, values in columns(summary, rows).items()}
+    for dispensable in (*LESS[:2], short(summary.training), *LESS[2:], BEHIND, "behind", short(summary.test)):
         if _width(named) > width:
             named.pop(dispensable, None)
     fold = _width(named) > width
     if fold:
         cells_of_rows = {"cell": [cell.label for cell in rows]}
-        named = cells_of_rows | {name: values for name, values in named.items() if name not in sweep.axes}
+        named = cells_of_rows | {name: values for name, values in named.items() if name not in summary.sweep.axes}
     made = Table(box=None, header_style="bold", pad_edge=False)
     for place, name in enumerate(named):
         folds = fold and place == 0
@@ -185,7 +165,7 @@ def table(sweep: Plan, gathered: list[Cell], best: Cell | None, *, width: int = 
     for number, (cell, *row) in enumerate(zip(rows, *named.values(), strict=True)):
         if left and number == ENDS:
             made.add_row(*([""] * (len(named) - 1)), f"… {count(left, 'more cell')}", style="dim")
-        made.add_row(*row, style="bold" if cell is best else "dim" if cell.earlier else "")
+        made.add_row(*row, style="bold" if cell is summary.leader else "dim" if cell.earlier else "")
     return made
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
 from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest
-from nnhp_torch.core.stats.steadiness import Jumps, learned_nothing, one_seed_moves
-from nnhp_torch.core.stats.summary import Cell, shared
+from nnhp_torch.core.stats.steadiness import Jumps, one_seed_moves
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.units import Sources
 from nnhp_torch.core.stats.verdict import Verdict, looked, most_seeds, units_of
 
@@ -40,30 +40,37 @@ def _by(verdict: Verdict, objective: Objective) -> str:
     return f"{gap} points {between}" if objective.is_accuracy else f"{gap} {between}"
 
 
-def why_no_winner(sweep: Plan, found: Sequence[Verdict]) -> str:
-    """Why the best cell is not called the winner; empty if it is."""
-    best = next((verdict for verdict in found if verdict.kind == "best"), None)
-    if best is None:
-        return "no cell has completed with all its seeds."
-    if len(found) > 1 and all(verdict.same for verdict in found):
-        return f"the same in all {len(found)}, to the last digit: {', '.join(sweep.axes)} changes nothing here."
-    if learned_nothing(best.cell, sweep.objective):
-        return f"even the best, {best.cell.label}, learned nothing: it ends no better than after its first epoch."
-    return ""
+def lead(summary: Summary) -> tuple[str, str, str]:
+    """Who has won, or leads so far: the beginning of the sentence, the cell's name, the rest."""
+    best, monitor = summary.leader, summary.sweep.monitor
+    if best is None or (summary.finished and summary.why_no_winner):
+        return f"No winner: {summary.why_no_winner}", "", ""
+    if not summary.finished:
+        compared = next(c for c in summary.compared if c.values == best.values)
+        return "So far ", best.label, f" leads, with {monitor}={compared.text(monitor)} {_in_common(summary, compared)}"
+    equals = [verdict.cell.label for verdict in summary.verdicts if verdict.cell is best or verdict.gap == 0]
+    test = best.text(summary.test)
+    beside = f" (test {test})" if test and len(equals) == 1 else ""
+    value = f" with {monitor}={best.text(monitor)}{beside}{', of an earlier call' * best.earlier}"
+    return "Winner: ", " and ".join(equals), value
 
 
-def answer(sweep: Plan, found: Sequence[Verdict], known: Iterable[TrialResult] = ()) -> str:
-    """Whether the best is the best: yes, no or cannot be told; each verdict's cells; how that was tested.
+def _in_common(summary: Summary, best: Cell) -> str:
+    """The trials that the leader of an unfinished sweep was compared by."""
+    begun = sum(bool(cell.ended) for cell in summary.cells)
+    of = "all" if begun == len(summary.cells) else f"{begun} of {len(summary.cells)}"
+    return f"by {best.repeated} that {of} cells have: more are to come."
 
-    Args:
-        known: all that the ledger has, which tells by how much one seed moves.
-    """
+
+def answer(summary: Summary) -> str:
+    """Whether the best is the best: yes, no or cannot be told; each verdict's cells; how that was tested."""
+    sweep, found = summary.sweep, summary.verdicts
     best = next((verdict for verdict in found if verdict.kind == "best"), None)
     others = [verdict for verdict in found if verdict.kind not in ("best", "unranked")]
-    if best is None or not others or why_no_winner(sweep, found):
+    if best is None or not others or summary.why_no_winner:
         return ""
     if all(math.isnan(verdict.p) for verdict in others):
-        return _of_few(sweep, best, others, known=known)
+        return _of_few(sweep, best, others, known=summary.known.values())
     kinds = {kind: [v for v in others if v.kind == kind] for kind in ("worse", "as good", "undecided")}
     lines = [f"Is it the best? {_answer(sweep, best, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
@@ -144,7 +151,7 @@ def _test(sweep: Plan, best: Verdict, others: Sequence[Verdict]) -> str:
     if matters is not None:
         within = f"as good means within {amount(matters, sweep.objective)} (--matters {matters:g})"
     compared = [best.cell, *(verdict.cell for verdict in others)]
-    units, before = units_of(sweep, compared, best.cell), looked(sweep, compared)
+    units, before = units_of(compared, sweep, best.cell), looked(compared)
     picked = f"{AgainstBest().describe(len(compared))}, {LEVEL:.0%} level"
     seeds = best.cell.repeated
     if sweep.max_seeds is not None:
@@ -160,28 +167,13 @@ def _test(sweep: Plan, best: Verdict, others: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def spent(outcome: Outcome, gathered: Sequence[Cell]) -> str:
+def spent(summary: Summary) -> str:
     """The trials that a race has cost once it has ended, beside those of all seeds; empty of any other sweep."""
-    most = outcome.sweep.max_seeds
-    if most is None or outcome.left:
+    most = summary.sweep.max_seeds
+    if most is None or not summary.finished:
         return ""
-    every = sum(most * cell.a_seed for cell in gathered)
-    return (
-        f"Seeds where they decide: {len(outcome.ordered)} trials; {most} seeds of every cell would have been {every}."
-    )
-
-
-def claim(sweep: Plan, gathered: Sequence[Cell]) -> str:
-    """The sweep's own claim about the cells that were asked for, once all have completed or diverged.
-
-    Of a race by the seeds that all cells have.
-    """
-    gathered = [cell for cell in gathered if not cell.earlier]
-    if sweep.max_seeds is not None:
-        common = min((cell.trials for cell in gathered), default=0)
-        gathered = [cell.first(common) for cell in gathered]
-    ended = all(cell.ranked or set(cell.troubles) <= {"diverged"} for cell in gathered)
-    return sweep.verdict(gathered) if sweep.verdict is not None and ended else ""
+    trials, every = len(summary.trials), sum(most * cell.a_seed for cell in summary.cells)
+    return f"Seeds where they decide: {trials} trials; {most} seeds of every cell would have been {every}."
 
 
 def of_jumps(jumps: Jumps, objective: Objective) -> str:
@@ -193,16 +185,14 @@ def of_jumps(jumps: Jumps, objective: Objective) -> str:
     )
 
 
-def same_in_words(sweep: Plan, gathered: Sequence[Cell]) -> str:
+def same_in_words(summary: Summary) -> str:
     """The settings that are the same in all cells: as the configuration's `in_words` says them if it has that."""
-    same = shared(sweep, gathered)
-    if (in_words := getattr(sweep.base, "in_words", None)) is not None:
-        return str(in_words(without=vars(sweep.base).keys() - same.keys()))
+    base, same = summary.sweep.base, summary.in_use
+    if (in_words := getattr(base, "in_words", None)) is not None:
+        return str(in_words(without=vars(base).keys() - same.keys()))
     return ", ".join(f"{name}={value}" for name, value in same.items())
 
 
-def why_undrawn(gathered: Sequence[Cell]) -> str:
-    """Why there is no figure of these cells; empty if there is one."""
-    if not any(result.history for cell in gathered for result in cell.results):
-        return "none, because no trial has finished an epoch"
-    return ""
+def why_undrawn(summary: Summary) -> str:
+    """Why there is no figure; empty if there is one."""
+    return "" if any(result.history for result in summary.shown) else "none, because no trial has finished an epoch"

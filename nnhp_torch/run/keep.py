@@ -12,7 +12,6 @@ from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.status import RANKED
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.run.runtime import Keep
 
 
@@ -72,14 +71,14 @@ class CheckpointPruning(SweepCallback):
 
 
 def winning_trial(outcome: Outcome) -> Trial | None:
-    """The winning cell's best seed; None if there is no winner."""
-    best = winner(outcome.sweep, cells(outcome))
+    """The leading cell's best seed; None if no cell leads."""
+    best = outcome.summary.leader
     if best is None:
         return None
     leader = best.completed[0]
     for result in best.completed[1:]:
         leader = result if _better(result, leader, outcome.sweep) else leader
-    return next(trial for trial in outcome.shown if trial.key == leader.key)
+    return next(trial for trial in (*outcome.trials, *outcome.earlier) if trial.key == leader.key)
 
 
 def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:

@@ -11,7 +11,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import once
 from nnhp_torch.core.spec.plan import Plan, Primitive
-from nnhp_torch.core.stats.summary import Cell, cells, ranking
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.search.space import Search
 
 
@@ -41,7 +41,7 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | 
     Args:
         most: how many of them; fewer if fewer have completed.
     """
-    best = [cell for cell in ranking(search, cells(outcome)) if cell.ranked][:most]
+    best = [cell for cell in outcome.summary.ranking if cell.ranked][:most]
     if not best:
         return None
     of_search = {part.name: getattr(search, part.name) for part in dataclasses.fields(Plan)}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.stats.summary import Cell, cells, ranking, winner
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure.callback import last_epoch, publish, withdraw
 from nnhp_torch.report.markdown import in_markdown
 from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nnhp_torch.core.ledger.store import ResultStore
-    from nnhp_torch.core.spec.plan import Plan
 
 SHOWN = 10
 
@@ -40,16 +40,17 @@ class SearchTable(TableReport):
         super().__init__(out, store, command)
         self.confirmed = confirmed
 
-    def shown(self, sweep: Plan, gathered: list[Cell]) -> list[Cell]:
-        return ranking(sweep, gathered)[:SHOWN]
+    def shown(self, summary: Summary) -> list[Cell]:
+        return summary.ranking[:SHOWN]
 
-    def doubts(self, outcome: Outcome, gathered: list[Cell]) -> str:
-        statuses = [result.status for cell in gathered for result in cell.results]
-        values = [value for cell in gathered for value in cell.values_of(outcome.sweep.monitor) if math.isfinite(value)]
-        epochs = sum(result.epochs for cell in gathered for result in cell.results)
+    def doubts(self, summary: Summary) -> str:
+        cells, monitor = summary.cells, summary.sweep.monitor
+        statuses = [result.status for cell in cells for result in cell.results]
+        values = [value for cell in cells for value in cell.values_of(monitor) if math.isfinite(value)]
+        epochs = sum(result.epochs for cell in cells for result in cell.results)
         advice = "" if self.confirmed else " --confirm 5 runs the best five on other seeds."
         return (
-            f"The best of {len(gathered)} trials ({statuses.count('pruned')} pruned, {epochs} epochs in all; median "
+            f"The best of {len(cells)} trials ({statuses.count('pruned')} pruned, {epochs} epochs in all; median "
             f"of the completed {statistics.median(values):.4f}), each with one seed: part of its lead is luck.{advice} "
             f"All of them are in {self.store.folder / 'results.csv'}"
         )
@@ -81,7 +82,7 @@ class SearchFigures(SweepCallback):
         for name in ("figure", "history", "importance"):
             path = self.folder / f"{name}.png"
             if name in drawn:
-                words = in_markdown(outcome, cells(outcome)) if name == "figure" else ""
+                words = in_markdown(outcome.summary) if name == "figure" else ""
                 publish(drawn[name], path, outcome.sweep.name, step=last_epoch(outcome), words=words)
             else:
                 withdraw(path)
@@ -91,7 +92,7 @@ def curves(outcome: Outcome) -> Figure:
     """The monitored metric of every trial per epoch: completed, pruned, and the winner."""
     monitor = outcome.sweep.monitor
     figure, axes = _figure(7.5, 4.6)
-    best = winner(outcome.sweep, cells(outcome))
+    best = outcome.summary.leader
     kinds = {"pruned": 0, "completed": 0}
     for result in sorted(outcome.ordered, key=lambda result: result.status == "completed"):
         curve = result.curve(monitor)

@@ -105,6 +105,7 @@ class Search(Plan):
     drawn: ClassVar[bool] = True
 
     axes: Mapping[str, Range | Sequence[Primitive]]
+    replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict, init=False, repr=False)
     unless: Mapping[str, tuple[str, Primitive]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

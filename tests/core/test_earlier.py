@@ -8,10 +8,7 @@ from conftest import FakeLaunch, completed
 from matplotlib.figure import Figure
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.summary import cells, winner
-from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.axis import Scale
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure import all_cells, panels
 from nnhp_torch.report.page.part import Part
@@ -39,7 +36,7 @@ def _run(sweep, store, accuracies=None, seeds=(1, 2), callbacks=(), **settings):
 
 
 def _shown(outcome):
-    return [(cell.label, cell.earlier) for cell in cells(outcome)]
+    return [(cell.label, cell.earlier) for cell in outcome.summary.cells]
 
 
 def test_the_cells_of_earlier_calls_are_shown_behind_those_that_are_asked_for(rates, store):
@@ -75,12 +72,11 @@ def test_a_cell_counts_the_same_whoever_asked_for_it(rates, store):
     _run(rates, store, accuracies)
     sweep = _with(rates, 0.5)
     outcome = _run(sweep, store, accuracies)
-    gathered = cells(outcome)
-    assert winner(sweep, gathered).label == "lr=0.1"
+    assert outcome.summary.winner.label == "lr=0.1"
     together = _with(rates, 0.1, 0.01, 0.5)
-    asked = cells(_run(together, store, accuracies))
-    said = {v.cell.label: (v.kind, v.gap, v.p) for v in verdicts(sweep, gathered)}
-    assert said == {v.cell.label: (v.kind, v.gap, v.p) for v in verdicts(together, asked)}
+    asked = _run(together, store, accuracies).summary
+    said = {v.cell.label: (v.kind, v.gap, v.p) for v in outcome.summary.verdicts}
+    assert said == {v.cell.label: (v.kind, v.gap, v.p) for v in asked.verdicts}
 
 
 def test_what_a_sweep_says_of_its_claim_is_said_of_the_cells_that_were_asked_for(rates, store, capsys):
@@ -112,18 +108,14 @@ def test_table_and_csv_tell_them_from_this_calls(rates, store, capsys):
 def test_figure_and_page_have_them_in_grey(rates, store):
     _run(rates, store)
     outcome = _run(_with(rates, 0.5), store)
-    gathered = cells(outcome)
     figure = Figure(figsize=(11, 5), layout="constrained")
-    all_cells.draw(figure, outcome.sweep, gathered, scale=Scale.of(outcome.sweep, gathered))
+    all_cells.draw(figure, outcome.summary)
     left, _ = figure.axes
     colours = {line.get_gid(): line.get_color() for line in left.get_lines()}
     assert [colours[f"cell{i}.median"] for i in range(3)] == [CELLS[0], LIGHT_GREY, LIGHT_GREY]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lr=0.5", "earlier calls"]
-    assert [panel.title.endswith("(earlier)") for panel in panels.panels(outcome.sweep, gathered)] == [
-        False,
-        True,
-        True,
-    ]
+    titles = [panel.title for panel in panels.panels(outcome.summary)]
+    assert [title.endswith("(earlier)") for title in titles] == [False, True, True]
     assert Part(outcome).looks == ["c0", "other", "other"]
 
 

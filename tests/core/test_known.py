@@ -9,7 +9,6 @@ from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder, claim, kept
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats.from_ledger import recorded
-from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 
 
@@ -50,7 +49,7 @@ def test_a_default_that_was_edited_makes_other_trials_which_run_beside_the_earli
     for either in (now, former, now):
         assert run(either, store)[1] == [], "each finds its own"
     assert len(run(dataclasses.replace(former, base=settings(lr=0.01)), store)[1]) == 2
-    gathered = cells(recorded(store.folder, "val_accuracy"))
+    gathered = recorded(store.folder, "val_accuracy").summary.cells
     assert sorted({cell.values["lr"] for cell in gathered}) == [0.01, *sorted({0.5, 0.1})]
     assert all(cell.completed for cell in gathered if cell.ranked)
 

@@ -14,8 +14,6 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.stats.interim import chance_of_deciding, looks
 from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.stats.significance import DRAWS
-from nnhp_torch.core.stats.summary import cells, winner
-from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
 
 NOISE = [0.0000, 0.0012, -0.0006, 0.0006, 0.0003, -0.0011, 0.0009, -0.0002, 0.0005, -0.0004] * 2
@@ -67,23 +65,23 @@ def test_a_race_is_looked_at_after_fixed_numbers_of_seeds():
 
 def test_seeds_go_to_those_cells_alone_that_they_may_decide(rates, store):
     outcome = race(rates, store)
-    seeds = {cell.values["lr"]: cell.trials for cell in cells(outcome)}
-    found = {verdict.cell.values["lr"]: verdict for verdict in verdicts(rates, cells(outcome))}
+    seeds = {cell.values["lr"]: cell.trials for cell in outcome.summary.cells}
+    found = {verdict.cell.values["lr"]: verdict for verdict in outcome.summary.verdicts}
     assert seeds[FAR] == 3
     assert 3 < seeds[NEAR] < 20
     assert (found[FAR].kind, found[NEAR].kind, found[HARDLY].kind) == ("worse", "worse", "as good")
-    assert winner(rates, cells(outcome)).values["lr"] == 0.4
+    assert outcome.summary.leader.values["lr"] == 0.4
     assert len(outcome.ordered) == sum(seeds.values()) < 80
     assert (outcome.left, outcome.successful) == (0, True)
 
 
 def test_a_cell_keeps_the_verdict_of_the_look_at_which_it_left(rates, store):
     """Over the seeds that all had then, and corrected for all looks."""
-    far = next(v for v in verdicts(rates, cells(race(rates, store))) if v.cell.values["lr"] == FAR)
+    far = next(v for v in race(rates, store).summary.verdicts if v.cell.values["lr"] == FAR)
     assert far.seeds == 3
     first = dataclasses.replace(rates, max_seeds=None)
     alone = Sweeper(Training(), ResultStore(store.folder.with_name("fixed"))).run(first, first.trials(range(3)))
-    same = next(v for v in verdicts(first, cells(alone)) if v.cell.values["lr"] == FAR)
+    same = next(v for v in alone.summary.verdicts if v.cell.values["lr"] == FAR)
     assert far.gap == same.gap
     assert far.p == pytest.approx(6 * same.p)
 
@@ -99,7 +97,7 @@ def test_a_race_that_is_killed_goes_on_to_the_same_trials_in_the_same_order(rate
     outcome = race(rates, again, rest)
     assert killed.ran + rest.ran == whole.ran
     assert [result.key for result in outcome.ordered] == [result.key for result in expected.ordered]
-    assert verdicts(rates, cells(outcome)) == verdicts(rates, cells(expected))
+    assert outcome.summary.verdicts == expected.summary.verdicts
     nothing = Training()
     assert race(rates, again, nothing).left == 0
     assert not nothing.ran
@@ -131,8 +129,8 @@ def test_a_race_that_is_stopped_is_shown_as_of_its_last_look(rates, store):
     chooser = Race(rates, rates.trials(seeds=range(20)))
     outcome = Sweeper(launch, store).run(rates, [], lambda: len(launch.ran) == 14, chooser=chooser)
     assert outcome.interrupted
-    assert {cell.trials for cell in cells(outcome)} == {3}
-    assert [verdict.kind for verdict in verdicts(rates, cells(outcome))] == ["worse", "undecided", "undecided", "best"]
+    assert {cell.trials for cell in outcome.summary.cells} == {3}
+    assert [verdict.kind for verdict in outcome.summary.verdicts] == ["worse", "undecided", "undecided", "best"]
     assert len(outcome.ordered) == 14, "nothing is lost"
 
 
@@ -154,7 +152,7 @@ def test_a_cell_that_diverges_or_fails_gets_no_more_seeds_and_the_others_go_on(r
             return TrialResult.of(trial, status, "because") if lost else completed(trial, accuracy(trial))
 
         outcome = race(rates, ResultStore(store.folder.with_name(status)), Training(ends=ends))
-        seeds = {cell.values["lr"]: cell.trials for cell in cells(outcome)}
+        seeds = {cell.values["lr"]: cell.trials for cell in outcome.summary.cells}
         assert seeds[NEAR] == 3
         assert seeds[0.4] > 3
         assert not outcome.successful
@@ -164,7 +162,7 @@ def test_replicates_are_run_for_each_seed_of_a_race(rates, store):
     """A round is a seed with all of its replicates."""
     folds = dataclasses.replace(rates, replicates={"width": [4, 8]})
     outcome = race(folds, store)
-    counts = {cell.values["lr"]: (cell.trials, cell.repeated) for cell in cells(outcome)}
+    counts = {cell.values["lr"]: (cell.trials, cell.repeated) for cell in outcome.summary.cells}
     assert counts[FAR] == (6, "3 seeds × 2 values of width")
     assert all(trials % 2 == 0 for trials, _ in counts.values())
 
@@ -190,6 +188,6 @@ def test_the_simulated_race_is_the_race(rates, store):
     outcome = race(rates, store)
     values = np.array([[accuracy(t) for t in rates.trials(range(20)) if t.cell["lr"] == lr] for lr in BEHIND])
     kinds, seeds = simulated(values, draws=DRAWS, seed=0)
-    found = verdicts(rates, cells(outcome))
+    found = outcome.summary.verdicts
     assert kinds == [verdict.kind for verdict in found]
     assert seeds == [verdict.seeds for verdict in found]

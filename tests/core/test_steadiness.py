@@ -8,8 +8,8 @@ import pytest
 from conftest import completed
 
 from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.steadiness import jumping, learned_nothing, one_seed_moves
-from nnhp_torch.core.stats.summary import Cell
 
 
 def _cell(sweep, values, lr=0.1, curve=None):
@@ -28,7 +28,7 @@ STEADY = [0.968, 0.9689, 0.9692, 0.9681, 0.9684]
 
 def test_a_seed_far_behind_the_others_has_failed(sweep):
     jumps = _cell(sweep, [0.9331, 0.9569, 0.9543, 0.7346, 0.9594], lr=0.2)
-    (found,) = jumping(sweep, [_cell(sweep, STEADY), jumps])
+    (found,) = jumping([_cell(sweep, STEADY), jumps], sweep.objective)
     assert found.cell is jumps
     assert (found.median, found.low, found.high, found.failed) == (0.9543, 0.7346, 0.9594, 1)
 
@@ -37,24 +37,24 @@ def test_a_seed_far_behind_the_others_has_failed(sweep):
 def test_a_seed_has_failed_that_is_five_of_a_normals_deviations_behind(sweep, value, failed):
     """The median is 0.91, half of the seeds within 0.01 of it: a normal has 0.014826 then, and five are 0.0741."""
     cells = [_cell(sweep, STEADY), _cell(sweep, [0.90, 0.91, 0.92, 0.93, value], lr=0.2)]
-    assert sum(jumps.failed for jumps in jumping(sweep, cells)) == failed
+    assert sum(jumps.failed for jumps in jumping(cells, sweep.objective)) == failed
 
 
 @pytest.mark.parametrize(("fall", "jumps"), [(0.187, 1), (0.186, 0)])
 def test_a_fall_is_a_jump_from_ten_spreads_on_and_in_the_second_half_alone(sweep, fall, jumps):
     """A cell of three seeds that vary by 0.01 has that over 0.536, a chi-square's lower quartile, as spread: 0.0186."""
     late = [0.5, 0.5, 0.5, 0.5 + fall, 0.5]
-    assert len(jumping(sweep, [_cell(sweep, [0.90, 0.91, 0.92], curve=late)])) == jumps
+    assert len(jumping([_cell(sweep, [0.90, 0.91, 0.92], curve=late)], sweep.objective)) == jumps
     early = [0.5, 0.5 + fall, 0.5, 0.5, 0.5, 0.5]
-    assert not jumping(sweep, [_cell(sweep, [0.90, 0.91, 0.92], curve=early)])
+    assert not jumping([_cell(sweep, [0.90, 0.91, 0.92], curve=early)], sweep.objective)
     middle = [0.5, 0.5, 0.5 + fall, 0.5, 0.5]
-    assert not jumping(sweep, [_cell(sweep, [0.90, 0.91, 0.92], curve=middle)])
+    assert not jumping([_cell(sweep, [0.90, 0.91, 0.92], curve=middle)], sweep.objective)
 
 
 def test_two_seeds_may_jump_and_a_cell_that_lacks_one_is_not_judged(sweep):
     cell = _cell(sweep, [0.90, 0.92], curve=[0.1, 0.5, 0.95, 0.4])
-    assert len(jumping(sweep, [cell])) == 1
-    assert not jumping(sweep, [dataclasses.replace(cell, trials=3)])
+    assert len(jumping([cell], sweep.objective)) == 1
+    assert not jumping([dataclasses.replace(cell, trials=3)], sweep.objective)
 
 
 def test_of_cells_that_vary_alike_hardly_any_is_said_to_jump(sweep):
@@ -64,15 +64,15 @@ def test_of_cells_that_vary_alike_hardly_any_is_said_to_jump(sweep):
         [_cell(sweep, values, lr=lr) for lr, values in enumerate(0.9 + 0.004 * random.standard_normal((37, 3)), 1)]
         for _ in range(40)
     ]
-    assert sum(bool(jumping(sweep, cells)) for cells in sweeps) <= 1
+    assert sum(bool(jumping(cells, sweep.objective)) for cells in sweeps) <= 1
 
 
 def test_a_curve_that_falls_far_in_an_epoch_jumps_though_all_seeds_end_well(sweep):
     falls = _cell(sweep, STEADY, lr=0.2, curve=[0.1, 0.5, 0.97, 0.86])
-    (found,) = jumping(sweep, [_cell(sweep, STEADY), falls])
+    (found,) = jumping([_cell(sweep, STEADY), falls], sweep.objective)
     assert (found.failed, found.fall) == (0, pytest.approx(0.11))
-    assert not jumping(sweep, [_cell(sweep, STEADY), _cell(sweep, STEADY[::-1], lr=0.2)])
-    assert not jumping(sweep, [_cell(sweep, [0.9])]), "one seed says nothing of that"
+    assert not jumping([_cell(sweep, STEADY), _cell(sweep, STEADY[::-1], lr=0.2)], sweep.objective)
+    assert not jumping([_cell(sweep, [0.9])], sweep.objective), "one seed says nothing of that"
 
 
 def test_the_ledger_tells_by_how_much_one_seed_moves_at_the_same_settings(sweep):

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from contextlib import nullcontext
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from conftest import FakeLaunch, completed
@@ -13,7 +14,6 @@ from nnhp_torch.core.interfaces import Chooser, SweepCallback
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.runtime import Runtime
@@ -194,7 +194,7 @@ def test_of_a_complete_sweep_nothing_is_left(sweep):
 
 def test_an_outcome_has_its_sweeps_replicates(sweep):
     repeated = dataclasses.replace(sweep, axes={"lr": [0.1]}, replicates={"width": [4, 6]})
-    assert list(Outcome(repeated, repeated.trials()).replicates["width"]) == [4, 6]
+    assert list(repeated.replicates["width"]) == [4, 6]
 
 
 def test_only_the_trials_asked_for_are_reported(sweep, store):
@@ -211,7 +211,7 @@ def _winner(sweep, store, accuracies, statuses=None):
         store.append(dataclasses.replace(completed(trial, accuracy), status=status))
         outcomes[trial.name] = accuracy
     outcome = Sweeper(FakeLaunch(), store).run(sweep, trials)
-    return winner(sweep, cells(outcome))
+    return outcome.summary.leader
 
 
 def test_the_winner_is_the_best_mean_over_the_seeds_and_not_the_best_trial(sweep, store):
@@ -237,7 +237,7 @@ def test_with_mode_min_less_is_better(sweep, store):
     for trial, loss in zip(losses.trials(), [3.0, 1.0, 2.0, 4.0], strict=True):
         store.append(dataclasses.replace(completed(trial), history={"val_loss": [9.0, loss]}))
     outcome = Sweeper(FakeLaunch(), store).run(losses, losses.trials())
-    assert winner(losses, cells(outcome)).label == "lr=0.1, width=8"
+    assert outcome.summary.leader.label == "lr=0.1, width=8"
 
 
 def test_a_monitor_that_is_never_logged_ends_the_sweep_with_its_first_trial(sweep, store):
@@ -325,7 +325,7 @@ def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
 class Chooses(Chooser):
     """A search that has chosen the first `earlier` of its trials, and chooses the rest one after another."""
 
-    versions = {}
+    versions: ClassVar = {}
 
     def __init__(self, trials, earlier=0):
         self.earlier, self.later = trials[:earlier], trials[earlier:]
@@ -387,7 +387,7 @@ def test_a_search_never_hears_of_a_record_that_is_not_its_trials(sweep, store):
 class Waiting(Chooser):
     """A chooser that has nothing to choose yet."""
 
-    versions = {}
+    versions: ClassVar = {}
 
     def remarks(self):
         return ()

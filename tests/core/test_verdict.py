@@ -7,8 +7,6 @@ import pytest
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.summary import cells
-from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
 
 
@@ -19,7 +17,7 @@ def _judge(sweep, store, by_lr, **changes):
     for trial in trials:
         value = by_lr[trial.cell["lr"]][trial.config.seed]
         store.append(TrialResult.of(trial, "diverged") if value is None else completed(trial, value))
-    return verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, trials)))
+    return Sweeper(FakeLaunch(), store).run(swept, trials).summary.verdicts
 
 
 def _kinds(found):
@@ -82,7 +80,7 @@ def _over(sweep, store, values, folds, seeds=3):
     for trial in swept.trials(seeds=range(seeds)):
         fold, seed = trial.config.width, trial.config.seed
         store.append(completed(trial, 0.9 + fold / 100 - (trial.cell["lr"] == 0.2) * values(fold, seed)))
-    return verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(seeds)))))
+    return Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(seeds))).summary.verdicts
 
 
 def test_folds_times_seeds_are_no_independent_trials(sweep, store):

@@ -4,15 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import completed
+from conftest import completed, summary_of
 from matplotlib.figure import Figure
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.summary import Cell
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import verdicts
-from nnhp_torch.report.axis import Scale
+from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.figure import all_cells
-from nnhp_torch.report.figure.curves import median_curve
 from nnhp_torch.report.style import BLUE, CELLS, ORANGE
 
 
@@ -28,7 +27,7 @@ def _gathered(sweep, accuracies, seeds=(1,)):
 
 def _drawn(sweep, gathered):
     figure = Figure(figsize=(11, 5), layout="constrained")
-    all_cells.draw(figure, sweep, gathered, scale=Scale.of(sweep, gathered))
+    all_cells.draw(figure, summary_of(sweep, gathered))
     return figure
 
 
@@ -107,7 +106,7 @@ def test_the_interval_of_each_verdict_is_a_band_seen_from_the_bests_mean(sweep):
     assert set(bands) == {"cell2.interval"}, "of a cell found worse beside another no more is known"
     (line,) = [line.get_ydata()[0] for line in right.get_lines() if line.get_gid() == "best"]
     assert line == pytest.approx(100 * (1 - 0.975))
-    for place, verdict in enumerate(verdicts(one, gathered)):
+    for place, verdict in enumerate(verdicts(gathered, one)):
         if verdict.bounded and verdict.kind != "best":
             ends = bands[f"cell{place}.interval"][:, 1]
             assert ends == pytest.approx([line + 100 * verdict.low, line + 100 * verdict.high])

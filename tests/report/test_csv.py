@@ -4,12 +4,20 @@ import csv
 import dataclasses
 import io
 
-from conftest import FakeLaunch, completed
+from conftest import FakeLaunch, TinyConfig, completed, summary_of
 
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.csv import CsvReport, trials_table, write_rows
+from nnhp_torch.report.csv import CsvReport, results_table, write_rows
 from nnhp_torch.report.terminal import Terminal
 from sweeps import _study
+
+
+def _of(sweep, *results, **defaults):
+    """The summary of these results, under a configuration with further settings that have these defaults."""
+    settings = [(name, type(default), default) for name, default in defaults.items()]
+    base = dataclasses.make_dataclass("Base", settings, bases=(TinyConfig,), frozen=True)()
+    return summary_of(dataclasses.replace(sweep, base=base), [Cell({}, results, len(results))])
 
 
 def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
@@ -17,7 +25,7 @@ def test_the_csv_has_a_row_a_trial_and_says_why_one_failed(sweep, tmp_path):
     failed = dataclasses.replace(
         completed(bad), status="failed", reason="Traceback\nValueError: no", history={}, test={}
     )
-    write_rows(tmp_path / "results.csv", *trials_table([completed(good), failed]))
+    write_rows(tmp_path / "results.csv", *results_table(_of(sweep, completed(good), failed)))
     first, second = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
     assert first == {
         "lr": "0.1",
@@ -40,7 +48,7 @@ def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
     results = [
         dataclasses.replace(completed(sweep.trials()[0]), cell={"kind": kind}) for kind in ("1", 1, "none", None)
     ]
-    write_rows(tmp_path / "results.csv", *trials_table(results, defaults={"kind": "none"}))
+    write_rows(tmp_path / "results.csv", *results_table(_of(sweep, *results, kind="none")))
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert [row["kind"] for row in rows] == ["1", "1 (int)", "none", "none (NoneType)"]
 
@@ -48,7 +56,7 @@ def test_the_csv_tells_values_of_different_types_apart(sweep, tmp_path):
 def test_the_csv_is_utf_8_and_harmless_and_an_axis_called_like_a_fixed_column_has_one_of_its_own(sweep, tmp_path):
     result = completed(sweep.trials()[0])
     cell = {"epochs": -0.5, "act": "=1+1", "other": "é\udc80"}
-    write_rows(tmp_path / "results.csv", *trials_table([dataclasses.replace(result, cell=cell)]))
+    write_rows(tmp_path / "results.csv", *results_table(_of(sweep, dataclasses.replace(result, cell=cell))))
     (row,) = csv.DictReader((tmp_path / "results.csv").read_text(encoding="utf-8").splitlines())
     assert (row["grid.epochs"], row["epochs"], row["act"], row["other"]) == ("-0.5", "3", "'=1+1", "é\\udc80")
 
@@ -56,7 +64,7 @@ def test_the_csv_is_utf_8_and_harmless_and_an_axis_called_like_a_fixed_column_ha
 def test_the_table_of_a_study_is_utf_8_and_harmless_too(sweep, store, tmp_path):
     spelled = dataclasses.replace(sweep, axes={"width": ["=1+1 [relu] é"]})
     outcome = Sweeper(FakeLaunch(), store).run(spelled, spelled.trials())
-    found = [_study.finding(outcome, None)]
+    found = [_study.Finding(outcome)]
     _study.write_csv(tmp_path / "study.csv", found)
     (row,) = csv.DictReader((tmp_path / "study.csv").read_text(encoding="utf-8").splitlines())
     assert (row["sweep"], row["winner"]) == ("tiny", "'=1+1 [relu] é")

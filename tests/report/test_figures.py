@@ -8,7 +8,6 @@ from conftest import completed
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.report.figure import whole
 
 
@@ -18,7 +17,7 @@ def _outcome(sweep, seeds=(123,)):
 
 
 def _draw(outcome):
-    figure = whole.draw(outcome, cells(outcome))
+    figure = whole.draw(outcome.summary)
     figure.draw_without_rendering()
     return figure
 

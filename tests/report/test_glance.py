@@ -10,7 +10,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from sweeps import _study_figure
-from sweeps._study import finding
+from sweeps._study import Finding
 
 RATES = Sweep("rates", TinyConfig(), {"lr": [0.1, 0.01]}, build="toy:build")
 WIDTHS = Sweep("widths", TinyConfig(lr=0.01), {"width": [8, 16, 32]}, build="toy:build")
@@ -22,7 +22,7 @@ def _finding(sweep, accuracies, seeds, choice=None):
     known = {
         t.key: completed(t, accuracies[t.cell[next(iter(sweep.axes))]][seeds.index(t.config.seed)]) for t in trials
     }
-    return finding(Outcome(sweep, trials, known), choice)
+    return Finding(Outcome(sweep, trials, known), choice)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_what_went_wrong_stands_in_its_row(findings):
     trial = first.outcome.trials[0]
     lost = {**first.outcome.results, trial.key: TrialResult.of(trial, "diverged", "nan")}
     outcome = dataclasses.replace(first.outcome, results=lost)
-    (axes,) = _study_figure.draw([finding(outcome, None)]).axes
+    (axes,) = _study_figure.draw([Finding(outcome, None)]).axes
     assert "1 diverged" in [text.get_text() for text in axes.texts]
 
 

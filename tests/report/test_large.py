@@ -11,7 +11,6 @@ from matplotlib.image import AxesImage
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.report.figure import many_cells, whole
 from nnhp_torch.report.figure.callback import save
 
@@ -41,13 +40,13 @@ def _outcome(axes, seeds=(1,), lost=()):
 
 
 def _draw(outcome):
-    figure = whole.draw(outcome, cells(outcome))
+    figure = whole.draw(outcome.summary)
     figure.draw_without_rendering()
     return figure.subfigs[1]
 
 
 def _errors(outcome):
-    return [100 * (1 - cell.mean("val_accuracy")) for cell in cells(outcome)]
+    return [100 * (1 - cell.mean("val_accuracy")) for cell in outcome.summary.cells]
 
 
 def test_one_long_axis_is_a_line_with_its_interval_and_the_best_marked():
@@ -91,7 +90,7 @@ def test_many_axes_are_the_best_24_beside_a_strip_of_all():
     left, right = _draw(outcome).axes
     names = [text.get_text() for text in left.get_yticklabels()]
     assert len(names) == many_cells.SHOWN
-    assert names[0] == ", ".join(winner(outcome.sweep, cells(outcome)).texts.values())
+    assert names[0] == ", ".join(outcome.summary.leader.texts.values())
     strip = np.concatenate([line.get_xydata() for line in right.get_lines()[-2:]])
     assert sorted(strip[:, 0]) == pytest.approx(sorted(e for e in _errors(outcome) if np.isfinite(e)))
     assert right.get_title(loc="left") == "all 98; 2 more have not completed"
@@ -108,5 +107,5 @@ def test_a_large_sweep_in_which_nothing_has_completed_can_be_drawn(axes):
 def test_a_thousand_cells_are_drawn_within_five_seconds(tmp_path):
     outcome = _outcome({"lr": LR, "width": WIDTH})
     start = time.process_time()
-    save(whole.draw(outcome, cells(outcome)), tmp_path / "figure.png")
+    save(whole.draw(outcome.summary), tmp_path / "figure.png")
     assert time.process_time() - start < 5

@@ -16,12 +16,10 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.stats.summary import cells
-from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page import callback as pages
-from nnhp_torch.report.page.axis import axis_of
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.markup import tag
 from nnhp_torch.search.space import Range, Search
@@ -137,7 +135,7 @@ def test_it_says_the_winner_what_failed_what_was_the_same_and_how_to_repeat_it(s
     failing, *_ = sweep.trials()
     text = _run(sweep, store, FakeLaunch({failing.label: TrialResult.of(failing, "failed", "Traceback\nOops: no")}))
     for said in (
-        "<strong>lr=0.1, width=8</strong> leads: validation accuracy 0.9000 (test 0.8900).",
+        "Winner: <strong>lr=0.1, width=8 and lr=0.01, width=4 and lr=0.01, width=8</strong> with val_accuracy=0.9000",
         "1 trial failed</strong>: Oops: no",
         "<dt>max_epochs</dt><dd>3</dd>",
         "a CPU (cpu)",
@@ -231,8 +229,8 @@ def test_the_band_behind_the_rings_of_a_cell_is_its_verdicts_interval(sweep, sto
         store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
     outcome = Sweeper(FakeLaunch(), store, [PageReport(store.folder)]).run(swept, trials)
     text = (store.folder / "report.html").read_text()
-    _, verdict = verdicts(swept, cells(outcome))
-    axis = axis_of(swept.objective, (value for values in accuracies.values() for value in values))
+    _, verdict = outcome.summary.verdicts
+    axis = Axis.of_values(swept.objective, (value for values in accuracies.values() for value in values))
     low, high = sorted(1000 * axis.place(0.975 - behind) for behind in (verdict.low, verdict.high))
     assert text.count('class="interval"') == 1, "the best has none"
     assert f'<path d="M{low:.0f} 500H{high:.0f}" class="interval">' in text
@@ -245,7 +243,7 @@ def test_a_cell_of_which_a_seed_is_missing_in_the_ledger_is_not_ranked(sweep, st
     Sweeper(launch, store).run(sweep, [*sweep.trials(seeds=[1]), *sweep.trials(seeds=[2])[1:]])
     report([str(store.folder)])
     text = (store.folder / "report.html").read_text()
-    assert "<strong>lr=0.01, width=4</strong> leads" in text
+    assert "So far <strong>lr=0.1, width=4</strong> leads" in text
     assert "1 not run" in text
 
 
@@ -290,12 +288,12 @@ def test_a_wrong_use_of_report_is_refused_in_a_line(sweep, store, monkeypatch, c
 
 
 def test_accuracies_stand_on_an_axis_as_errors_in_percent_and_what_spans_a_decade_on_a_logarithm():
-    accuracy = axis_of(Objective("val_accuracy", "max"), [0.1, 0.97])
+    accuracy = Axis.of_values(Objective("val_accuracy", "max"), [0.1, 0.97])
     assert (accuracy.name, accuracy.log) == ("validation error", True)
     assert [text for _, text in accuracy.ticks()] == ["5%", "10%", "20%", "50%", "100%"]
     assert accuracy.place(1.0) == 0.0
     assert math.isnan(accuracy.place(math.nan))
-    loss = axis_of(Objective("val_loss", "min"), [0.5, 0.6])
+    loss = Axis.of_values(Objective("val_loss", "min"), [0.5, 0.6])
     assert not loss.log
     assert [text for _, text in loss.ticks(6)] == ["0.5", "0.52", "0.54", "0.56", "0.58", "0.6"]
-    assert axis_of(Objective("val_loss", "min"), [0.01, 3.0]).log
+    assert Axis.of_values(Objective("val_loss", "min"), [0.01, 3.0]).log

@@ -126,5 +126,5 @@ def test_all_of_it_is_there_without_its_script(page, folder):
         assert summary.find_element("xpath", "..").get_attribute("open") is not None
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    for said in ("lr=1, width=16 leads", "ValueError: no", "python mine.py --seeds 2", "Two axes."):
+    for said in ("Winner: lr=1, width=16", "ValueError: no", "python mine.py --seeds 2", "Two axes."):
         assert said in shown

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.figure import panels
 from nnhp_torch.report.style import LEGEND
@@ -32,7 +31,7 @@ def _with_history(trial, values):
 
 def _drawn(outcome):
     figure = Figure(figsize=(11, 8), layout="constrained")
-    panels.draw(figure, outcome.sweep, cells(outcome))
+    panels.draw(figure, outcome.summary)
     return figure
 
 
@@ -40,7 +39,7 @@ def test_a_series_is_the_mean_over_the_seeds_with_one_standard_deviation(sweep, 
     one = dataclasses.replace(sweep, axes={"lr": [0.1]})
     results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), CURVES, strict=True)]
     outcome = _outcome(one, store, results, seeds=[1, 2])
-    series = panels.series(cells(outcome)[0], "val_accuracy")
+    series = panels.series(outcome.summary.cells[0], "val_accuracy")
     assert series.mean == pytest.approx([0.3, 0.6])
     spread = [0.1 * math.sqrt(2), 0.2 * math.sqrt(2)]
     assert series.low == pytest.approx(np.array([0.3, 0.6]) - spread)
@@ -51,7 +50,7 @@ def test_runs_of_different_length_count_as_far_as_they_go(sweep, store):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]})
     results = [_with_history(trial, values) for trial, values in zip(one.trials([1, 2]), UNEQUAL, strict=True)]
     outcome = _outcome(one, store, results, seeds=[1, 2])
-    series = panels.series(cells(outcome)[0], "val_accuracy")
+    series = panels.series(outcome.summary.cells[0], "val_accuracy")
     assert series.mean == pytest.approx([0.3, 0.4, 0.6])
     assert series.low[1:] == pytest.approx(series.high[1:])
 
@@ -60,7 +59,7 @@ def test_a_curve_ends_when_fewer_than_half_of_its_seeds_are_left(sweep, store):
     one = dataclasses.replace(sweep, axes={"lr": [0.1]})
     curves = [[0.5] * 2, [0.5] * 3, [0.5] * 4, [0.5] * 5, [0.5, 0.5, 0.5, 0.5, 0.5, 0.1]]
     results = [_with_history(trial, curve) for trial, curve in zip(one.trials(range(5)), curves, strict=True)]
-    series = panels.series(cells(_outcome(one, store, results, seeds=range(5)))[0], "val_accuracy")
+    series = panels.series(_outcome(one, store, results, seeds=range(5)).summary.cells[0], "val_accuracy")
     assert series.mean == pytest.approx([0.5] * 4), "three of five reach the fourth epoch, two the fifth"
 
 
@@ -90,7 +89,7 @@ def test_a_title_that_is_too_long_for_its_panel_takes_several_lines(sweep, store
 def test_titles_are_the_articles_and_say_what_went_wrong(sweep, store):
     trials = sweep.trials()
     results = [completed(trials[0], 0.9613), TrialResult.of(trials[1], "failed", "no"), completed(trials[2], 0.5)]
-    shown = panels.panels(sweep, cells(_outcome(sweep, store, results)))
+    shown = panels.panels(_outcome(sweep, store, results).summary)
     assert [panel.title for panel in shown] == [
         "lr=0.1, width=4  val_acc=0.9613",
         "lr=0.1, width=8  (failed)",
@@ -127,7 +126,7 @@ def test_a_sweep_in_which_nothing_ran_can_be_drawn(sweep):
 def test_panels_are_laid_out_by_the_axes(sweep, axes, shape):
     values = {name: [0.1 * i for i in range(1, n + 1)] for name, n in zip(("lr", "width"), axes, strict=False)}
     wide = dataclasses.replace(sweep, axes=values)
-    assert panels.shape(cells(Outcome(wide, wide.trials()))) == shape
+    assert panels.shape(Outcome(wide, wide.trials()).summary.cells) == shape
 
 
 def test_every_seeds_final_value_is_in_the_frame_and_nothing_that_the_metric_cannot_be(sweep, store):

@@ -74,7 +74,7 @@ def test_tensorboard_has_the_answer_and_the_table_with_the_figure_at_the_last_ep
     assert events.SummaryMetadata("tiny/verdict").plugin_data.plugin_name == "text"
     (said,) = text.tensor_proto.string_val
     lines = said.decode().splitlines()
-    assert lines[0] == r"lr=0.1, width=4 leads: val\_acc=0.9000."
+    assert lines[0] == r"Winner: lr=0.1, width=4 with val\_accuracy=0.9000 (test 0.8900)"
     assert lines[2].startswith("Is it the best? Cannot be told from one seed")
     assert lines[-6].startswith(r"| lr | width | val\_acc ↑ |")
     assert lines[-3].startswith(r"| 0.1 | a\|b\* | 0.8900 |")

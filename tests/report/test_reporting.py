@@ -10,7 +10,6 @@ from rich.console import Console
 
 from nnhp_torch.core.ledger.checkpoints import claim
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.progress import ProgressReport
@@ -103,9 +102,9 @@ def test_nothing_to_run_says_where_the_results_were_made(sweep, store):
 def test_the_table_fits_the_terminal_and_cuts_nothing_off(sweep, store, width):
     best = sweep.trials()[0]
     launch = FakeLaunch({best.label: completed(best, 0.95)})
-    gathered = cells(Sweeper(launch, store).run(sweep, sweep.trials(seeds=[1, 2, 3])))
+    summary = Sweeper(launch, store).run(sweep, sweep.trials(seeds=[1, 2, 3])).summary
     out = _console(width)
-    out.print(table(sweep, gathered, winner(sweep, gathered), width=width))
+    out.print(table(summary, summary.cells, width=width))
     text = out.file.getvalue()
     assert "…" not in text
     assert len(text.splitlines()) == 5
@@ -236,9 +235,8 @@ def test_axes_for_which_there_is_no_room_share_a_column_of_several_lines(sweep, 
     for place, trial in enumerate(trials):
         store.append(completed(trial, 0.9 - 0.1 * (place % 4)))
     outcome = Sweeper(FakeLaunch(), store).run(sweep, trials)
-    gathered = cells(outcome)
     out = _console(34)
-    out.print(table(outcome.sweep, gathered, winner(outcome.sweep, gathered), width=34))
+    out.print(table(outcome.summary, outcome.summary.cells, width=34))
     text = out.file.getvalue()
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 34

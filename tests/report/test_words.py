@@ -4,23 +4,21 @@ import dataclasses
 
 from conftest import FakeLaunch, completed
 
-from nnhp_torch.core.stats.summary import cells
-from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.words import answer, why_no_winner
+from nnhp_torch.report.words import answer
 
 
 def _found(sweep, store, accuracies, **changes):
-    """A sweep over lr and its verdicts, with each cell's accuracies by seed."""
+    """The summary of a sweep over lr, with each cell's accuracies by seed."""
     swept = dataclasses.replace(sweep, axes={"lr": list(accuracies)}, **changes)
     trials = swept.trials(seeds=range(len(next(iter(accuracies.values())))))
     for trial in trials:
         store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
-    return swept, verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, trials)))
+    return Sweeper(FakeLaunch(), store).run(swept, trials).summary
 
 
 def _answer(sweep, store, accuracies, **changes):
-    return answer(*_found(sweep, store, accuracies, **changes)).splitlines()
+    return answer(_found(sweep, store, accuracies, **changes)).splitlines()
 
 
 def test_a_clear_winner_is_called_one_then_comes_the_number_then_the_test(sweep, store):
@@ -62,8 +60,8 @@ def test_over_folds_it_says_of_which_data_the_question_is_where_the_spread_comes
     for trial in swept.trials(seeds=range(3)):
         fold, seed, other = trial.config.width, trial.config.seed, trial.cell["lr"] == 0.2
         store.append(completed(trial, 0.9 + fold / 100 - other * (0.02, 0.03, -0.01)[fold - 1] + seed * fold / 10_000))
-    found = verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(3)))))
-    said, sources, test = answer(swept, found).splitlines()
+    found = Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(3))).summary
+    said, sources, test = answer(found).splitlines()
     assert said.endswith("More seeds would hardly decide that (chance 0%): what is missing is other data.")
     assert sources.startswith("Sources of variance (standard deviations; folds: 3 values of width): cells ")
     assert sources.endswith("What is missing for other data is folds, not seeds.")
@@ -80,14 +78,14 @@ def test_as_good_a_cell_as_the_winner_is_named_and_the_answer_is_no(sweep, store
 
 def test_a_setting_that_changes_nothing_crowns_no_winner(sweep, store):
     for seeds in (1, 2):
-        swept, found = _found(sweep, store, {lr: [0.95] * seeds for lr in (0.1, 0.2, 0.3)})
-        assert why_no_winner(swept, found) == "the same in all 3, to the last digit: lr changes nothing here."
-        assert answer(swept, found) == ""
+        found = _found(sweep, store, {lr: [0.95] * seeds for lr in (0.1, 0.2, 0.3)})
+        assert found.why_no_winner == "the same in all 3, to the last digit: lr changes nothing here."
+        assert answer(found) == ""
 
 
 def test_cells_that_guess_crown_no_winner(sweep, store):
-    swept, found = _found(sweep, store, {0.1: [0.4, 0.1], 0.2: [0.3, 0.1]})
-    assert why_no_winner(swept, found).startswith("even the best, lr=0.1, learned nothing")
+    found = _found(sweep, store, {0.1: [0.4, 0.1], 0.2: [0.3, 0.1]})
+    assert found.why_no_winner.startswith("even the best, lr=0.1, learned nothing")
 
 
 def test_a_metric_that_is_no_accuracy_has_its_own_unit_and_says_that_nothing_is_known_to_matter(sweep, store):
@@ -106,10 +104,9 @@ def test_with_one_seed_it_gives_the_number_what_one_seed_moves_and_the_command_t
     assert said[1].endswith("--seeds 5 decides more.")
     swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]})
     known = [completed(trial, 0.93 + trial.config.seed / 100) for trial in swept.trials(seeds=range(3))]
-    found = verdicts(swept, cells(Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=[0]))))
-    assert "One seed moves such a lead by 1.41 points (standard deviation, from the ledger)." in answer(
-        swept, found, known
-    )
+    outcome = Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=[0]))
+    found = dataclasses.replace(outcome, known={result.key: result for result in known}).summary
+    assert "One seed moves such a lead by 1.41 points (standard deviation, from the ledger)." in answer(found)
 
 
 def test_a_cell_that_is_behind_in_every_seed_is_said_to_be(sweep, store):

@@ -16,7 +16,6 @@ import nnhp_torch
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.stats.summary import cells, winner
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
@@ -242,7 +241,7 @@ def test_poor_trials_end_early_and_are_never_ranked(search, store, pruner, launc
     assert all(result.epochs == 9 and result.test for result in completed)
     assert outcome.successful
     assert outcome.left == 0
-    assert winner(search, cells(outcome)).completed[0].status == "completed"
+    assert outcome.summary.leader.completed[0].status == "completed"
 
 
 @pytest.mark.needs("optuna")

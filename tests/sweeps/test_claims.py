@@ -8,7 +8,7 @@ from conftest import FakeLaunch, completed
 from rich.console import Console
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.summary import Cell, cells
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.table import TableReport
 from sweeps import (
@@ -71,7 +71,7 @@ def _verdict(sweep, store, accuracies, **changes):
             metric: [values[trial.label] + trial.config.seed / 1000] * 3 for metric, values in changes.items()
         }
         store.append(dataclasses.replace(result, history=history))
-    return sweep.verdict(cells(Sweeper(FakeLaunch(), store).run(sweep, trials)))
+    return sweep.verdict(Sweeper(FakeLaunch(), store).run(sweep, trials).summary.cells)
 
 
 def test_a_regularizer_is_judged_by_its_best_cell_against_the_least_of_it(store):

@@ -8,9 +8,8 @@ import pytest
 from report import Line, heading, table
 
 from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.from_ledger import recorded
-from nnhp_torch.core.stats.summary import Cell
-from nnhp_torch.core.stats.verdict import verdicts
 from sweeps import reference
 from sweeps._article import CLAIMS, FIRST_PAGE, PRINTED, claims_table, sweeps_table
 from sweeps._base import CHAIN, OTHERS
@@ -115,17 +114,17 @@ def test_the_page_of_the_sweeps_answers_each_claim_from_the_ledgers():
 def test_what_the_pages_say_in_words_holds_for_the_ledgers():
     page = " ".join((ROOT / PAGE).read_text().split())
     found = {f.outcome.sweep.name: f for f in findings(ROOT)}
-    kinds = [v.kind for name in CHAIN for v in verdicts(found[name].outcome.sweep, found[name].gathered)]
+    kinds = [v.kind for name in CHAIN for v in found[name].summary.verdicts]
     behind = [kind for kind in kinds if kind != "best"]
     assert f"{len(behind) - behind.count('worse')} of the {len(behind)} cells behind a winner cannot" in page
     stable = [(full, mixed) for _, full, mixed, _ in precisions(ROOT) if max(map(_spread, (full, mixed))) < 0.004]
     assert len(stable) > 15
     assert "Where training is stable, the means differ by less than a tenth of a point." in page
     assert max(abs(full.mean("val_accuracy") - mixed.mean("val_accuracy")) for full, mixed in stable) < 0.001
-    losses = {cell.label: cell.mean("val_accuracy") for cell in found["loss"].gathered}
+    losses = {cell.label: cell.mean("val_accuracy") for cell in found["loss"].summary.cells}
     assert "then end within a hundredth of a point of each other" in page
     assert abs(losses["loss=cross_entropy"] - losses["loss=kl_divergence"]) < 0.0001, "one loss under two names"
-    plain, normalized = found["batch_norm"].gathered[:2]
+    plain, normalized = found["batch_norm"].summary.cells[:2]
     assert "so that it trains faster and is judged worse" in page
     assert normalized.mean("train_accuracy") > plain.mean("train_accuracy")
     assert max(normalized.values_of("val_accuracy")) < min(plain.values_of("val_accuracy"))

@@ -32,11 +32,12 @@ class Plan:
         about: what the sweep is about, for `--help`.
         monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
         mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
-        verdict: sentence about the cells (nnhp_torch.core.stats.summary.Cell, in grid order), once all have ended.
+        verdict: sentence about the cells (nnhp_torch.core.stats.cell.Cell, in grid order), once all have ended.
         matters: the smallest difference of the monitor that matters, by which cells are as good as the best; default:
             a tenth of a point of an accuracy (0.001); for other metrics none, and then no cell is called as good.
         max_seeds: of a race (`--seeds auto`), how many seeds a cell has at most, which says when it is looked at.
             Default: it is no race.
+        replicates: field name → values that repeat each cell beside the seeds; a search has none.
         shows: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
         environment: flag → variable that the trials read in their environment, also on another machine:
             `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
@@ -61,6 +62,7 @@ class Plan:
     verdict: Callable[[Sequence[Any]], str] | None = None
     matters: float | None = field(default=None, kw_only=True)
     max_seeds: int | None = field(default=None, kw_only=True)
+    replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict, kw_only=True)
     shows: Sequence[str] = field(default=(), kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     then: str = field(default="", kw_only=True)

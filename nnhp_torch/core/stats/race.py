@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import CHANCE, FIRST, looks
-from nnhp_torch.core.stats.summary import Cell, cells
-from nnhp_torch.core.stats.verdict import Verdict, verdicts
+from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.core.stats.verdict import Verdict
 
 
 class Race(Chooser):
@@ -75,7 +75,7 @@ class Race(Chooser):
     def _next(self) -> list[Trial]:
         """Looks at the rounds so far and chooses the trials until the next look; none if the race is over."""
         if self.looked:
-            found = verdicts(self.sweep, cells(Outcome(self.sweep, list(self.chosen.values()), self.results)))
+            found = Summary(self.sweep, list(self.chosen.values()), self.results).verdicts
             self.staying = {distinct(cell.values) for cell in staying(found)}
         seeds = list(self.rounds)[self._seeds : self.looks[self.looked]] if self.staying else []
         batch = [trial for seed in seeds for trial in self.rounds[seed] if distinct(trial.cell) in self.staying]

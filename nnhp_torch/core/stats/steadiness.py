@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.spec.plan import Plan
-from nnhp_torch.core.stats.summary import Cell
+from nnhp_torch.core.stats.cell import Cell
 
 FAR = 5  # spreads below the median at which a seed has failed; by chance alone in fewer than 1% of sweeps
 JUMP = 10  # spreads of a steady cell that a curve falls in one epoch when its training jumps
@@ -39,7 +38,7 @@ class Jumps:
     fall: float
 
 
-def jumping(sweep: Plan, gathered: Sequence[Cell]) -> list[Jumps]:
+def jumping(cells: Sequence[Cell], objective: Objective) -> list[Jumps]:
     """The cells whose training jumps: a seed fails, or the curve falls far from one epoch to the next.
 
     Both are measured by the spread of the sweep's steadier cells: the lower quartile, over what that is where all vary
@@ -47,8 +46,7 @@ def jumping(sweep: Plan, gathered: Sequence[Cell]) -> list[Jumps]:
     """
     from scipy.special import chdtri  # the upper tail's inverse
 
-    objective = sweep.objective
-    ranked = [cell for cell in gathered if cell.ranked and cell.trials > 1]
+    ranked = [cell for cell in cells if cell.ranked and cell.trials > 1]
     spreads = sorted(
         spread / math.sqrt(chdtri(cell.trials - 1, 0.75) / (cell.trials - 1))
         for cell in ranked

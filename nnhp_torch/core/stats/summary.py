@@ -1,229 +1,219 @@
-"""Results gathered by cell, and what may honestly be said about them."""
+"""Summary: the object that every report of a sweep reads, each part computed at its first use, once."""
 
 from __future__ import annotations
 
 import json
 import math
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nnhp_torch.core.ledger.result import TrialResult, logged
-from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.names import distinct, label, text
-from nnhp_torch.core.spec.objective import Split
+from nnhp_torch.core.spec.names import distinct, text
 from nnhp_torch.core.spec.plan import Plan
-from nnhp_torch.core.spec.status import RANKED
 from nnhp_torch.core.spec.trial import Trial, defaults
+from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import looks
+from nnhp_torch.core.stats.steadiness import learned_nothing
+from nnhp_torch.core.stats.verdict import Verdict, verdicts
+
+OFF = (0, None, "", "none")  # what a setting stands at by default if it is not in use
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One cell of the grid with the results of all its seeds and replicates.
+class Summary:
+    """All that may be said of a sweep, finished or not: reports read it, and compute nothing of their own.
 
     Args:
-        values: the swept values.
-        results: what its trials have given so far, in the order of the seeds and replicates.
-        trials: how many were asked for.
-        defaults: of the configuration's fields, by which values of another type are told apart.
-        replicates: the sweep's: field → values that repeat the cell.
-        earlier: whether only earlier calls have asked for it; it counts as any other.
+        sweep: the Sweep, or the Search.
+        trials: those that were asked for.
+        results: key → result, for those that have one.
+        earlier: trials of other cells that earlier calls have run; `results` has theirs too.
+        known: key → result of all that the ledger has, which tells by how much one seed moves a cell.
+        unchosen: how many trials a search or a race may still choose, at most.
 
     Example:
-        >>> cell = cells(outcome)[1]
-        >>> cell.label, cell.text("val_accuracy")
-        ('lr=0.01', '0.9700±0.0016')
+        >>> summary = outcome.summary
+        >>> summary.winner.label, [verdict.kind for verdict in summary.verdicts]
+        ('lr=0.01', ['worse', 'best', 'undecided'])
     """
 
-    values: Mapping[str, Any]
-    results: Sequence[TrialResult]
-    trials: int
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    replicates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    earlier: bool = False
+    sweep: Plan
+    trials: Sequence[Trial]
+    results: Mapping[str, TrialResult]
+    earlier: Sequence[Trial] = ()
+    known: Mapping[str, TrialResult] = field(default_factory=dict)
+    unchosen: int = 0
 
-    @property
-    def a_seed(self) -> int:
-        """How many trials a seed is: one for each value of the replicates."""
-        return math.prod(map(len, self.replicates.values()))
+    @cached_property
+    def shown(self) -> list[TrialResult]:
+        """The results there are of the trials that reports show, those of earlier calls behind the others."""
+        return [result for trial in (*self.trials, *self.earlier) if (result := self.results.get(trial.key))]
 
-    @property
-    def repeated(self) -> str:
-        """How many trials it has, in words: `5 seeds`, or `2 seeds × 3 values of fold`."""
-        seeds = self.trials // self.a_seed
-        counts = [f"{len(values)} values of {name}" for name, values in self.replicates.items() if len(values) > 1]
-        return " × ".join(["1 seed" if seeds == 1 else f"{seeds} seeds", *counts])
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The cells that the trials are of, in the order of their first trials; behind them those of earlier calls.
 
-    @property
-    def label(self) -> str:
-        """The swept values as people read them."""
-        return label(self.values, self.defaults)
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """Axis → its value as people read it."""
-        return {axis: text(value, self.defaults.get(axis)) for axis, value in self.values.items()}
-
-    def first(self, trials: int) -> Cell:
-        """The cell as it was when it had so many trials."""
-        return replace(self, results=self.results[:trials], trials=trials)
-
-    @property
-    def completed(self) -> list[TrialResult]:
-        """Results that may be averaged."""
-        return [result for result in self.results if result.status in RANKED]
-
-    @property
-    def ranked(self) -> bool:
-        """A cell takes part in the ranking once all its seeds have completed: the mean of the lucky ones would lie."""
-        return self.trials > 0 and len(self.completed) == self.trials
-
-    def values_of(self, metric: str) -> list[float]:
-        """The metric with the final weights, per completed seed.
-
-        Example:
-            >>> cells(outcome)[1].values_of("val_accuracy")
-            [0.968, 0.969, 0.97, 0.971, 0.972]
+        A race's are without the trials since its last look while some of those are missing: they compare nothing.
         """
-        return [result.final(metric) for result in self.completed]
+        of_cell: dict[str, list[Trial]] = {}
+        for trial in (*self.trials, *self.earlier):
+            of_cell.setdefault(distinct(trial.cell), []).append(trial)
+        usual, earlier = defaults(self.sweep.base), {trial.key for trial in self.earlier}
+        found = [
+            Cell(
+                of[0].cell,
+                [result for trial in of if (result := self.results.get(trial.key))],
+                len(of),
+                usual,
+                self.sweep.replicates,
+                of[0].key in earlier,
+            )
+            for of in of_cell.values()
+        ]
+        return _at_last_look(found, looks(self.sweep.max_seeds)) if found and self.sweep.max_seeds else found
 
-    def mean(self, metric: str) -> float:
-        """The mean over the seeds; NaN if nothing has completed, or a seed has no such value.
+    @cached_property
+    def finished(self) -> bool:
+        """Whether no trial is missing, interrupted, or still to be chosen."""
+        found = [self.results.get(trial.key) for trial in self.trials]
+        return not self.unchosen and all(result is not None and result.status != "interrupted" for result in found)
 
-        Example:
-            >>> cells(outcome)[1].mean("val_accuracy")
-            0.97
+    @cached_property
+    def compared(self) -> list[Cell]:
+        """The cells as they may be compared: where trials are missing, by the seeds that all begun cells have.
+
+        A mean over other seeds than the others' would say as much of the seeds as of the cell.
         """
-        values = self.values_of(metric)
-        return statistics.fmean(values) if values else math.nan
+        if not any(cell.unfinished for cell in self.cells):
+            return self.cells
+        begun = [ended for cell in self.cells if (ended := cell.ended)]
+        common = set.intersection(*begun) if begun else set()
+        return [cell.only(common) for cell in self.cells]
 
-    def spread(self, metric: str) -> float:
-        """Standard deviation over the seeds; NaN with fewer than two, or if one has no such value."""
-        values = self.values_of(metric)
-        return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
+    @cached_property
+    def ranking(self) -> list[Cell]:
+        """The cells from the best to the worst, equals in their order, and behind them those that cannot be ranked."""
+        of = {id(compared): cell for compared, cell in zip(self.compared, self.cells, strict=True)}
+        order = [of[id(cell)] for cell in ranked(self.compared, self.sweep.objective)]
+        placed = set(map(id, order))
+        return [*order, *(cell for cell in self.cells if id(cell) not in placed)]
 
-    @property
-    def mean_epochs(self) -> float:
-        """Epochs that were trained, which early stopping makes fewer; NaN if nothing has completed."""
-        return statistics.fmean(result.epochs for result in self.completed) if self.completed else math.nan
-
-    def text(self, metric: str) -> str:
-        """`0.9712`, or `0.9712±0.0011` over several seeds."""
-        mean, spread = self.mean(metric), self.spread(metric)
-        if math.isnan(mean):
-            return ""
-        return f"{mean:.4f}" if math.isnan(spread) else f"{mean:.4f}±{spread:.4f}"
-
-    @property
-    def troubles(self) -> dict[str, int]:
-        """How many of its trials ended in another way than completed, and how many are missing."""
-        count: dict[str, int] = {}
-        for result in self.results:
-            if result.status not in RANKED:
-                count[result.status] = count.get(result.status, 0) + 1
-        if len(self.results) < self.trials:
-            count["not run"] = self.trials - len(self.results)
-        return count
+    @cached_property
+    def leader(self) -> Cell | None:
+        """The cell with the best mean of the monitored metric so far, the first of equals; None if none is ranked."""
+        best = next(iter(ranked(self.compared, self.sweep.objective)), None)
+        return None if best is None else self.ranking[0]
 
     @property
-    def trouble(self) -> str:
-        """The troubles in words: `diverged`, of several trials `2 diverged, 1 not run`; empty if there is none."""
-        several = self.trials > 1
-        return ", ".join(f"{n} {what}" if several else what for what, n in self.troubles.items())
+    def winner(self) -> Cell | None:
+        """The leader of a finished sweep, unless something speaks against calling it the winner."""
+        return None if self.why_no_winner else self.leader
 
-
-def cells(outcome: Outcome) -> list[Cell]:
-    """The cells that the trials are of, in the order of their first trials; behind them those of earlier calls.
-
-    Of a race without the trials since its last look, as long as some of them are missing: they would compare nothing.
-    """
-    gathered: dict[str, tuple[Mapping[str, Any], list[Trial]]] = {}
-    for trial in outcome.shown:
-        gathered.setdefault(distinct(trial.cell), (trial.cell, []))[1].append(trial)
-    usual = defaults(outcome.sweep.base)
-    earlier = {trial.key for trial in outcome.earlier}
-    found = [
-        Cell(
-            values,
-            [result for t in trials if (result := outcome.results.get(t.key))],
-            len(trials),
-            usual,
-            outcome.replicates,
-            trials[0].key in earlier,
-        )
-        for values, trials in gathered.values()
-    ]
-    return _at_last_look(found, looks(outcome.sweep.max_seeds)) if found and outcome.sweep.max_seeds else found
-
-
-def _at_last_look(gathered: list[Cell], looked: Sequence[int]) -> list[Cell]:
-    """The cells of a race when it was last looked at; as they are before the first look."""
-    a_seed, asked = gathered[0].a_seed, max(cell.trials for cell in gathered)
-    last = max((seeds * a_seed for seeds in looked if seeds * a_seed < asked), default=0)
-    unfinished = any(cell.trials > last and {"not run", "interrupted"} & set(cell.troubles) for cell in gathered)
-    return [cell.first(last) if last and unfinished and cell.trials > last else cell for cell in gathered]
-
-
-def repeated(gathered: Sequence[Cell]) -> str:
-    """How many trials the cells have at most, in words; empty if that is one, or there is no cell."""
-    most = max(gathered, key=lambda cell: cell.trials, default=None)
-    if most is None or most.trials < 2:
+    @cached_property
+    def why_no_winner(self) -> str:
+        """Why no cell is called the winner; empty if one is."""
+        best, found = self.leader, self.verdicts
+        if best is None:
+            return "no cell has completed with all its seeds."
+        if not self.finished:
+            return "the sweep is not finished."
+        if len(found) > 1 and all(verdict.same for verdict in found):
+            return (
+                f"the same in all {len(found)}, to the last digit: {', '.join(self.sweep.axes)} changes nothing here."
+            )
+        if learned_nothing(best, self.sweep.objective):
+            return f"even the best, {best.label}, learned nothing: it ends no better than after its first epoch."
         return ""
-    return most.repeated if all(cell.trials == most.trials for cell in gathered) else f"up to {most.repeated}"
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The verdict that the seeds allow on each cell, in their order; none as long as trials are missing."""
+        if self.compared is not self.cells:
+            return [Verdict(cell, "unranked") for cell in self.cells]
+        return verdicts(self.cells, self.sweep)
+
+    def verdict(self, cell: Cell) -> Verdict:
+        """The verdict on one of the cells."""
+        return next(verdict for verdict in self.verdicts if verdict.cell is cell)
+
+    @cached_property
+    def several(self) -> bool:
+        """Whether a cell has several trials."""
+        return any(cell.trials > 1 for cell in self.cells)
+
+    @cached_property
+    def repeated(self) -> str:
+        """How many trials the cells have at most, in words; empty if that is one."""
+        if not self.several:
+            return ""
+        most = max(self.cells, key=lambda cell: cell.trials)
+        return most.repeated if all(cell.trials == most.trials for cell in self.cells) else f"up to {most.repeated}"
+
+    @cached_property
+    def shared(self) -> dict[str, str]:
+        """Setting → its value as people read it, of those that are the same in all trials."""
+        return {name: text(value, self._usual.get(name)) for name, value in self._fixed.items()}
+
+    @cached_property
+    def in_use(self) -> dict[str, str]:
+        """Those of the shared settings that do something: not the seed, nor what is off by default."""
+        off = {name for name, value in self._fixed.items() if value == self._usual.get(name) and value in OFF}
+        return {name: value for name, value in self.shared.items() if name not in off and name != "seed"}
+
+    @cached_property
+    def test(self) -> str:
+        """The name of the monitored metric over the test data, if a result has it; else empty."""
+        return self.sweep.objective.twin("test", logged(self.shown))
+
+    @cached_property
+    def training(self) -> str:
+        """The same over the training data: as it was scored at the end, if every completed trial has that.
+
+        Else as it was logged in training, over changing weights.
+        """
+        objective, names = self.sweep.objective, logged(self.shown)
+        trained = objective.twin("trained", names)
+        if trained and all(math.isfinite(value) for cell in self.cells for value in cell.values_of(trained)):
+            return trained
+        return objective.twin("train", names)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that reports show of each cell: the monitor, over the other data too, and the sweep's `shows`."""
+        return [*filter(None, dict.fromkeys((self.sweep.monitor, self.test, self.training, *self.sweep.shows)))]
+
+    @cached_property
+    def claim(self) -> str:
+        """The sweep's own claim about the cells that were asked for, once all of them have completed or diverged.
+
+        Of a race by the seeds that all cells have.
+        """
+        asked = [cell for cell in self.cells if not cell.earlier]
+        if self.sweep.max_seeds is not None:
+            common = min((cell.trials for cell in asked), default=0)
+            asked = [cell.first(common) for cell in asked]
+        ended = all(cell.ranked or set(cell.troubles) <= {"diverged"} for cell in asked)
+        return self.sweep.verdict(asked) if self.sweep.verdict is not None and ended else ""
+
+    @cached_property
+    def _usual(self) -> dict[str, Any]:
+        return defaults(self.sweep.base)
+
+    @cached_property
+    def _fixed(self) -> dict[str, Any]:
+        """The settings that are the same in all trials; a ledger that is older than a setting lacks it."""
+        base = vars(self.sweep.base)
+        configs = [{**base, **result.config} for result in self.shown]
+        first, *others = configs or [base]
+        swept = {name: json.dumps(value) for name, value in first.items() if name not in self.sweep.axes}
+        return {name: first[name] for name, of in swept.items() if all(json.dumps(c.get(name)) == of for c in others)}
 
 
-def shared(sweep: Plan, gathered: Sequence[Cell]) -> dict[str, str]:
-    """Setting → its value as people read it, of those that are the same in all cells and in use: not off by default."""
-    usual = defaults(sweep.base)
-    varied = {*sweep.axes, "seed", *(name for cell in gathered[:1] for name in cell.replicates)}
-    configs = [result.config for cell in gathered for result in cell.results[:1]]
-    fixed = {
-        name: value
-        for name, value in vars(sweep.base).items()
-        if name not in varied and all(json.dumps(config.get(name, value)) == json.dumps(value) for config in configs)
-    }
-    off = {name for name, value in fixed.items() if value == usual.get(name) and value in (0, None, "", "none")}
-    return {name: text(value, usual.get(name)) for name, value in fixed.items() if name not in off}
-
-
-def winner(sweep: Plan, gathered: Sequence[Cell]) -> Cell | None:
-    """The ranked cell with the best mean of the monitored metric; the first of equals; None if none is ranked.
-
-    Of a race it is one of those that stayed to the end.
-    """
-    first = next(iter(ranking(sweep, gathered)), None)
-    return first if first is not None and _ranked(sweep, first) else None
-
-
-def ranking(sweep: Plan, gathered: Sequence[Cell]) -> list[Cell]:
-    """The ranked cells from the best to the worst, equals in their order, and behind them the others.
-
-    Those that left a race before its end were behind others then: they stand behind those that stayed.
-    """
-    sign = sweep.objective.sign
-    ranked = [cell for cell in gathered if _ranked(sweep, cell)]
-    most = max((cell.trials for cell in ranked), default=0)
-    ranked.sort(key=lambda cell: (cell.trials < most, -sign * cell.mean(sweep.monitor)))
-    return [*ranked, *(cell for cell in gathered if not _ranked(sweep, cell))]
-
-
-def twin(sweep: Plan, split: Split, gathered: Sequence[Cell]) -> str:
-    """The name of the monitored metric over other data, as far as a result has it; else empty."""
-    return sweep.objective.twin(split, logged(result for cell in gathered for result in cell.results))
-
-
-def of_training(sweep: Plan, gathered: Sequence[Cell]) -> str:
-    """The monitored metric over the training data: as it was scored at the end, if every completed trial has that.
-
-    Else as it was logged while it trained, over changing weights; empty if it was not.
-    """
-    trained = twin(sweep, "trained", gathered)
-    if trained and all(math.isfinite(value) for cell in gathered for value in cell.values_of(trained)):
-        return trained
-    return twin(sweep, "train", gathered)
-
-
-def _ranked(sweep: Plan, cell: Cell) -> bool:
-    return cell.ranked and math.isfinite(cell.mean(sweep.monitor))
+def _at_last_look(cells: list[Cell], looked: Iterable[int]) -> list[Cell]:
+    """The cells of a race when it was last looked at; as they are before the first look."""
+    a_seed, asked = cells[0].a_seed, max(cell.trials for cell in cells)
+    last = max((seeds * a_seed for seeds in looked if seeds * a_seed < asked), default=0)
+    unfinished = any(cell.trials > last and cell.unfinished for cell in cells)
+    return [cell.first(last) if last and unfinished and cell.trials > last else cell for cell in cells]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import chance_of_deciding, chance_of_moving
 from nnhp_torch.core.stats.significance import FEWEST, Judgement
-from nnhp_torch.core.stats.summary import Cell
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import MOST, looks
 from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement
-from nnhp_torch.core.stats.summary import Cell, ranking, winner
 from nnhp_torch.core.stats.units import Units
 
 Kind = Literal["best", "worse", "as good", "undecided", "unranked"]
@@ -51,7 +51,7 @@ class Verdict:
         return math.isfinite(self.high)
 
 
-def verdicts(sweep: Plan, gathered: Sequence[Cell]) -> list[Verdict]:
+def verdicts(cells: Sequence[Cell], sweep: Plan) -> list[Verdict]:
     """A verdict on each cell, in the order of the cells.
 
     Those that are called worse or as good are right at once, but for one sweep in twenty: the intervals of all cells'
@@ -61,43 +61,43 @@ def verdicts(sweep: Plan, gathered: Sequence[Cell]) -> list[Verdict]:
     was looked at before with fewer seeds shares the level likewise.
 
     Args:
+        cells: as `outcome.summary` has them, which has their verdicts too.
         sweep: names the metric, its direction and the smallest difference that matters.
-        gathered: its cells, as `cells(outcome)` gives them.
 
     Example:
-        >>> [(verdict.cell.label, verdict.kind) for verdict in verdicts(SWEEP, cells(outcome))]
+        >>> [(verdict.cell.label, verdict.kind) for verdict in outcome.summary.verdicts]
         [('lr=0.1', 'worse'), ('lr=0.01', 'best'), ('lr=0.001', 'undecided')]
     """
     found: dict[int, Verdict] = {}  # place → verdict at the last look that the cell was there at
-    for there in _looks(sweep, gathered):
+    for there in _looks(cells, sweep):
         left = [v.cell for place, v in found.items() if v.kind == "undecided" and place not in there]
-        found |= _judged(sweep, there, left)
-    ranked = {place: verdict for place, verdict in found.items() if gathered[place].ranked}
-    return [replace(ranked.get(place) or Verdict(cell, "unranked"), cell=cell) for place, cell in enumerate(gathered)]
+        found |= _judged(there, sweep, left)
+    kept = {place: verdict for place, verdict in found.items() if cells[place].ranked}
+    return [replace(kept.get(place) or Verdict(cell, "unranked"), cell=cell) for place, cell in enumerate(cells)]
 
 
-def _looks(sweep: Plan, gathered: Sequence[Cell]) -> Iterator[dict[int, Cell]]:
+def _looks(cells: Sequence[Cell], sweep: Plan) -> Iterator[dict[int, Cell]]:
     """The cells by their places; of a race at each look those that were still there, as they were then."""
     if sweep.max_seeds is None:
-        yield dict(enumerate(gathered))
+        yield dict(enumerate(cells))
         return
     for seeds in looks(sweep.max_seeds):
         there = {
             place: cell.first(seeds * cell.a_seed)
-            for place, cell in enumerate(gathered)
+            for place, cell in enumerate(cells)
             if cell.trials >= seeds * cell.a_seed
         }
         if there:
             yield there
 
 
-def units_of(sweep: Plan, gathered: Sequence[Cell], best: Cell) -> Units:
+def units_of(cells: Sequence[Cell], sweep: Plan, best: Cell) -> Units:
     """The units of the cells that have as many trials as the best, it first, then the others as they rank."""
-    others = [c for c in ranking(sweep, gathered) if c.ranked and c is not best and c.trials == best.trials]
+    others = [c for c in ranked(cells, sweep.objective) if c is not best and c.trials == best.trials]
     return Units.of([best, *others], sweep.monitor, sweep.objective.sign)
 
 
-def _judged(sweep: Plan, there: Mapping[int, Cell], left: Sequence[Cell]) -> dict[int, Verdict]:
+def _judged(there: Mapping[int, Cell], sweep: Plan, left: Sequence[Cell]) -> dict[int, Verdict]:
     """The verdicts at one look on the cells that are ranked, by their places.
 
     Each look has the same share of the level: together they are at most wrong as often as it says, however they hang
@@ -106,14 +106,13 @@ def _judged(sweep: Plan, there: Mapping[int, Cell], left: Sequence[Cell]) -> dic
     Args:
         left: cells that left the race undecided. Those that are there were picked from them too.
     """
-    best = winner(sweep, list(there.values()))
-    if best is None:
+    order = ranked(there.values(), sweep.objective)
+    if not order:
         return {}
-    ranked = [best, *(cell for cell in ranking(sweep, list(there.values())) if cell.ranked and cell is not best)]
-    units = Units.of(ranked, sweep.monitor, sweep.objective.sign)
+    units = Units.of(order, sweep.monitor, sweep.objective.sign)
     rows = units.rows.tolist()
     if units.enough and len(rows) > 1:
-        share = len(looked(sweep, ranked)) + 1 if sweep.max_seeds is None else len(looks(sweep.max_seeds))
+        share = len(looked(order)) + 1 if sweep.max_seeds is None else len(looks(sweep.max_seeds))
         before = [Units.of([cell], sweep.monitor, sweep.objective.sign).rows[0].tolist() for cell in left]
         found = AgainstBest().judge(rows, LEVEL / share, left=before, shared=units.shared)
         found = replace(found, p=[min(1.0, share * p) for p in found.p])
@@ -121,11 +120,11 @@ def _judged(sweep: Plan, there: Mapping[int, Cell], left: Sequence[Cell]) -> dic
         unknown = [math.nan] * len(rows)
         gaps = (units.rows[0] - units.rows).mean(axis=1).tolist()
         found = Judgement(gaps, unknown, unknown, unknown, unknown, unknown)
-    judged = {id(cell): _verdict(sweep, ranked, place, units=units, found=found) for place, cell in enumerate(ranked)}
+    judged = {id(cell): _verdict(sweep, order, place, units=units, found=found) for place, cell in enumerate(order)}
     return {place: judged[id(cell)] for place, cell in there.items() if id(cell) in judged}
 
 
-def looked(sweep: Plan, gathered: Sequence[Cell]) -> list[int]:
+def looked(cells: Sequence[Cell]) -> list[int]:
     """With how many seeds earlier calls have looked at these cells, as their trials remember."""
     return []
 

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.summary import Cell, repeated, winner
-from nnhp_torch.core.stats.verdict import verdicts
-from nnhp_torch.report.axis import Scale
-from nnhp_torch.report.figure.curves import continued, median_curve
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.curves import continued, median_curve
+from nnhp_torch.report.figure.drawing import dress, name_guessing
 from nnhp_torch.report.style import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, colours, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
-
-    from nnhp_torch.core.spec.plan import Plan
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 TICKS, LEGEND = 60, 140  # letters that fit side by side: below the right axes, above both
@@ -73,24 +72,25 @@ def places(gathered: Sequence[Cell]) -> list[Place]:
     return made
 
 
-def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], *, scale: Scale) -> None:
-    """Left: a curve per cell, a thin one per seed. Right, on the same axis: a ring per seed, and their median."""
+def draw(figure: FigureBase, summary: Summary) -> None:
+    """Left: a curve per cell, a thin one per seed. Right, on the same axis: a ring per seed, and their mean."""
+    gathered, monitor, best = summary.cells, summary.sweep.monitor, summary.leader
+    axis = Axis.of_curves(summary.sweep, gathered)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
     shown = [replace(p, colour=LIGHT_GREY) if p.cell.earlier else p for p in places(gathered)]
     run = "run" if any(len(values) > 1 for cell in gathered[:1] for values in cell.replicates.values()) else "seed"
-    several = bool(repeated(gathered))
+    several = summary.several
     for axes in (left, right):
         tidy(axes, numbers="both" if axes is left else "y")
-        scale.dress(axes)
-    best = winner(sweep, gathered)
-    marked_only = [place for place in shown if continued(place.cell, gathered, sweep.monitor)]
+        dress(axes, axis)
+    marked_only = [place for place in shown if continued(place.cell, gathered, monitor)]
     for place in shown:
-        _draw_curves(left, place, sweep.monitor, scale=scale, marked_only=place in marked_only)
-        _draw_end(right, place, sweep.monitor, scale=scale, best=place.cell is best, beside=len(shown) <= len(CELLS))
-    judged = _draw_intervals(right, sweep, shown, scale=scale, best=best)
-    _join(right, shown, sweep.monitor, scale=scale)
-    scale.name_guessing(right)
-    left.set(xlabel="epoch", ylabel=scale.label)
+        _draw_curves(left, place, monitor, axis=axis, marked_only=place in marked_only)
+        _draw_end(right, place, monitor, axis=axis, best=place.cell is best, beside=len(shown) <= len(CELLS))
+    judged = _draw_intervals(right, shown, summary, axis=axis)
+    _join(right, shown, monitor, axis=axis)
+    name_guessing(right, axis)
+    left.set(xlabel="epoch", ylabel=axis.name)
     left.set_xlim(left=0)
     left.xaxis.get_major_locator().set_params(integer=True)
     left.set_title(
@@ -98,7 +98,7 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], *, scale: Sc
         fontsize=TITLE,
         loc="left",
     )
-    ends = f"at the end: a ring per {run}, a bar their median" if several else "at the end"
+    ends = f"at the end: a ring per {run}, a bar their mean" if several else "at the end"
     right.set_title(ends, fontsize=TITLE, loc="left", pad=18 if judged else None)
     if judged:
         note: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "fontsize": SMALL, "color": GREY}
@@ -112,18 +112,19 @@ def draw(figure: FigureBase, sweep: Plan, gathered: Sequence[Cell], *, scale: Sc
     _legend(figure, shown, marked_only)
 
 
-def _draw_curves(axes: Axes, place: Place, metric: str, *, scale: Scale, marked_only: bool) -> None:
-    runs = [(result, scale.shown(values)) for result in place.cell.results if (values := result.curve(metric))]
+def _draw_curves(axes: Axes, place: Place, metric: str, *, axis: Axis, marked_only: bool) -> None:
+    runs = [(result, values) for result in place.cell.results if (values := result.curve(metric))]
     style: dict[str, Any] = {"color": place.colour, "linestyle": place.dash}
-    for seed, (result, curve) in enumerate(runs):
+    for seed, (result, values) in enumerate(runs):
+        curve = [*map(axis.shown, values)]
         epochs = np.arange(1, len(curve) + 1)
         name = f"cell{place.number}.seed{seed}"
         if len(runs) > 1 and not marked_only:
             axes.plot(epochs, curve, linewidth=0.6, alpha=0.45, gid=name, color=place.colour)
-        if (mark := stopped(result) or ("s" if marked_only else "")) and len(curve):
+        if mark := stopped(result) or ("s" if marked_only else ""):
             axes.plot(epochs[-1:], curve[-1:], **place.mark | {"marker": mark, "zorder": 4, "gid": f"{name}.stop"})
-    median = median_curve([curve for _, curve in runs])
-    if len(median) and not marked_only:
+    median = [*map(axis.shown, median_curve([values for _, values in runs]))]
+    if median and not marked_only:
         marker = "." if len(median) < 10 else None
         epochs = np.arange(1, len(median) + 1)
         axes.plot(epochs, median, linewidth=1.9, zorder=3, marker=marker, gid=f"cell{place.number}.median", **style)
@@ -136,24 +137,24 @@ def stopped(result: TrialResult) -> str:
     return "x"
 
 
-def _draw_end(axes: Axes, place: Place, metric: str, *, scale: Scale, best: bool, beside: bool) -> None:
-    """A ring per seed and a bar at their median, with its number: `beside` it if there is room, else below the best."""
-    ends = scale.shown([value for value in place.cell.values_of(metric) if math.isfinite(value)])
+def _draw_end(axes: Axes, place: Place, metric: str, *, axis: Axis, best: bool, beside: bool) -> None:
+    """A ring per seed and a bar at their mean, with its number: `beside` it if there is room, else below the best."""
+    ends = [*map(axis.shown, filter(math.isfinite, place.cell.values_of(metric)))]
     for seed, end in enumerate(ends):
         name = f"cell{place.number}.end{seed}"
         axes.plot(place.x, end, "o", color=place.colour, markerfacecolor="none", markersize=5, gid=name)
-    if len(ends):
-        median = float(np.median(ends))
+    if math.isfinite(value := place.cell.mean(metric)):
+        mean = axis.shown(value)
         if place.cell.trials > 1:
             width = 18 if beside else 10
-            axes.plot(place.x, median, "_", color=place.colour, markersize=width, markeredgewidth=2.4)
+            axes.plot(place.x, mean, "_", color=place.colour, markersize=width, markeredgewidth=2.4)
         if beside or best:
             text: dict[str, Any] = {"fontsize": SMALL, "fontweight": "bold" if best else "normal"}
             if beside:
-                text |= {"xy": (place.x, median), "xytext": (12, 0), "va": "center"}
+                text |= {"xy": (place.x, mean), "xytext": (12, 0), "va": "center"}
             else:
-                text |= {"xy": (place.x, ends.min()), "xytext": (0, -6), "va": "top", "ha": "center"}
-            axes.annotate(scale.text(median), textcoords="offset points", **text)
+                text |= {"xy": (place.x, min(ends)), "xytext": (0, -6), "va": "top", "ha": "center"}
+            axes.annotate(axis.text(value), textcoords="offset points", **text)
     if place.cell.trouble:
         axes.text(
             place.x,
@@ -168,29 +169,30 @@ def _draw_end(axes: Axes, place: Place, metric: str, *, scale: Scale, best: bool
         )
 
 
-def _draw_intervals(axes: Axes, sweep: Plan, shown: Sequence[Place], *, scale: Scale, best: Cell | None) -> bool:
+def _draw_intervals(axes: Axes, shown: Sequence[Place], summary: Summary, *, axis: Axis) -> bool:
     """A line at the best's mean, and by each verdict a band: what does not reach the line is worse. Whether any has."""
-    found = {verdict.cell.label: verdict for verdict in verdicts(sweep, [place.cell for place in shown])}
-    bands = [(p, v) for p in shown if (v := found[p.cell.label]).bounded and p.cell is not best]
+    best, sweep = summary.leader, summary.sweep
+    judged = zip(shown, summary.verdicts, strict=True)
+    bands = [(place, verdict) for place, verdict in judged if verdict.bounded and place.cell is not best]
     if best is None or not bands:
         return False
     mean, sign = best.mean(sweep.monitor), sweep.objective.sign
     for place, verdict in bands:
-        sides = np.clip(scale.shown([mean - sign * verdict.low, mean - sign * verdict.high]), *axes.get_ylim())
+        sides = np.clip([axis.shown(mean - sign * end) for end in (verdict.low, verdict.high)], *axes.get_ylim())
         name = f"cell{place.number}.interval"
         band: dict[str, Any] = {"color": place.colour, "alpha": 0.3, "linewidth": 8, "solid_capstyle": "butt"}
         axes.plot([place.x] * 2, sides, zorder=1, gid=name, **band)
-    axes.axhline(float(scale.shown([mean])[0]), color=LIGHT_GREY, linewidth=0.8, zorder=1, gid="best")
+    axes.axhline(axis.shown(mean), color=LIGHT_GREY, linewidth=0.8, zorder=1, gid="best")
     return True
 
 
-def _join(axes: Axes, shown: Sequence[Place], metric: str, *, scale: Scale) -> None:
-    """A line through the medians of each group."""
+def _join(axes: Axes, shown: Sequence[Place], metric: str, *, axis: Axis) -> None:
+    """A line through the means of each group."""
     for _, group in itertools.groupby(shown, key=lambda place: place.group):
         members = list(group)
-        medians = [np.median(scale.shown(place.cell.values_of(metric) or [math.nan])) for place in members]
+        means = [axis.shown(place.cell.mean(metric)) for place in members]
         if len(members) > 1:
-            axes.plot([place.x for place in members], medians, color=members[0].colour, linewidth=1, alpha=0.6)
+            axes.plot([place.x for place in members], means, color=members[0].colour, linewidth=1, alpha=0.6)
 
 
 def _name_places(axes: Axes, shown: Sequence[Place], best: Cell | None) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.stats.summary import cells
 from nnhp_torch.report.figure import tensorboard
 from nnhp_torch.report.figure.drawing import plain_text, png
 from nnhp_torch.report.markdown import in_markdown
@@ -31,22 +30,16 @@ class FigureReport(SweepCallback):
         self.path = folder / "figure.png"
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        gathered = cells(outcome)
+        summary = outcome.summary
         if not outcome.results:
             return
-        if why_undrawn(gathered):
+        if why_undrawn(summary):
             withdraw(self.path)
         else:
             from nnhp_torch.report.figure import whole  # and NumPy with it, which --help need not wait for
 
-            words = in_markdown(outcome, gathered)
-            publish(
-                lambda: whole.draw(outcome, gathered),
-                self.path,
-                outcome.sweep.name,
-                step=last_epoch(outcome),
-                words=words,
-            )
+            name, step, words = outcome.sweep.name, last_epoch(outcome), in_markdown(summary)
+            publish(lambda: whole.draw(summary), self.path, name, step=step, words=words)
 
 
 def last_epoch(outcome: Outcome) -> int:

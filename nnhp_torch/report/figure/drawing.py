@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from nnhp_torch.report.axis import Axis, decades
+from nnhp_torch.report.style import GREY, SMALL
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis as Ruler
     from matplotlib.figure import Figure
 
 
@@ -47,3 +52,31 @@ def png(figure: Figure) -> bytes:
     written = io.BytesIO()
     drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(written, "png", optimize=True)
     return written.getvalue()
+
+
+def dress(axes: Axes, axis: Axis, *, x: bool = False) -> None:
+    """Give axes this scale, its numbers, and a dotted line at what guessing reaches; along y, or along x."""
+    line, ruler = (axes.axvline, axes.xaxis) if x else (axes.axhline, axes.yaxis)
+    if axis.log:
+        (axes.set_xscale if x else axes.set_yscale)("log")
+    number(ruler, axis, (axis.low, axis.high))
+    (axes.set_xlim if x else axes.set_ylim)(axis.low, axis.high)
+    if axis.guess is not None and axis.guessing is not None:
+        line(axis.guessing, color=GREY, linestyle=":", linewidth=1)
+
+
+def number(ruler: Ruler, axis: Axis, ends: tuple[float, float]) -> None:
+    """Write the numbers of a logarithmic axis between two ends."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    if axis.log:
+        ruler.set_major_locator(FixedLocator(decades(*ends, 10, dense=True)))
+        ruler.set_minor_locator(NullLocator())
+        ruler.set_major_formatter(FuncFormatter(axis.written))
+
+
+def name_guessing(axes: Axes, axis: Axis) -> None:
+    """Say at the right end of axes what their dotted line is."""
+    if axis.guess is not None and axis.guessing is not None:
+        place = axes.get_yaxis_transform()
+        axes.text(1.01, axis.guessing, "guessing", transform=place, va="center", fontsize=SMALL, color=GREY)

@@ -6,20 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nnhp_torch.core.stats.summary import Cell
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.style import BLUE, GREY, LABEL, SMALL, TITLE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
-    from nnhp_torch.core.spec.plan import Plan
-
 HEIGHT = 2.8  # of the pictures, in inches
 
 
-def shown(sweep: Plan, gathered: Sequence[Cell]) -> list[str]:
+def shown(summary: Summary) -> list[str]:
     """Those metrics that some trial has a final value of."""
-    return [name for name in sweep.shows if any(map(math.isfinite, (v for c in gathered for v in c.values_of(name))))]
+    of = {name: [value for cell in summary.cells for value in cell.values_of(name)] for name in summary.sweep.shows}
+    return [name for name, values in of.items() if any(map(math.isfinite, values))]
 
 
 def draw(figure: FigureBase, gathered: Sequence[Cell], metrics: Sequence[str]) -> None:

@@ -13,8 +13,7 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.summary import twin
-from nnhp_torch.report.page.axis import axis_of
+from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.page.document import document
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import WIDE, Part
@@ -90,18 +89,18 @@ def write_several(path: Path, title: str, parts: Sequence[Part]) -> None:
 def glance(parts: Sequence[Part]) -> Html:
     """A row a sweep, which leads to its part; what its cells reach is drawn on one axis for all."""
     monitors = {part.sweep.monitor for part in parts}
-    finals = [[mean for cell in p.gathered if math.isfinite(mean := cell.mean(p.sweep.monitor))] for p in parts]
-    axis = axis_of(parts[0].sweep.objective, (value for of_one in finals for value in of_one))
+    finals = [[mean for cell in p.summary.cells if math.isfinite(mean := cell.mean(p.sweep.monitor))] for p in parts]
+    axis = Axis.of_values(parts[0].sweep.objective, (value for of_one in finals for value in of_one))
     rows = []
     for number, (part, means) in enumerate(zip(parts, finals, strict=True)):
-        sweep, best = part.sweep, part.best
+        sweep, best = part.sweep, part.summary.leader
         name = tag("a", _title(part), href=f"#sweep-{number}")
         row = [tag("th", name, scope="row"), tag("td", best.label if best else "none", class_="wrap")]
-        for metric in (sweep.monitor, twin(sweep, "test", part.gathered)):
+        for metric in (sweep.monitor, part.summary.test):
             row.append(tag("td", spaced(best.text(metric)) if best and metric else "", class_="number"))
         if len(monitors) == 1:
             row.insert(2, tag("td", strip(means, axis, "best", mean=False), class_="drawn"))
-        row += [tag("td", str(count), class_="number") for count in (len(part.gathered), len(part.outcome.trials))]
+        row += [tag("td", str(count), class_="number") for count in (len(part.summary.cells), len(part.outcome.trials))]
         rows.append(tag("tr", *row))
     value = in_words(parts[0].sweep.monitor, parts[0].sweep) if len(monitors) == 1 else "value"
     heads = [tag("th", name, scope="col") for name in ("sweep", "best")]

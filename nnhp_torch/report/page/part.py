@@ -8,8 +8,8 @@ from functools import cached_property
 
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.plan import Plan
-from nnhp_torch.core.stats.summary import Cell, cells, ranking, winner
-from nnhp_torch.core.stats.verdict import Verdict, verdicts
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.style import CELLS
 
 SHOWN = 300  # cells of a page; of more the best
@@ -37,31 +37,16 @@ class Part:
         """The sweep that it shows."""
         return self.outcome.sweep
 
-    @cached_property
-    def gathered(self) -> list[Cell]:
-        """Its cells."""
-        return cells(self.outcome)
-
     @property
-    def several(self) -> bool:
-        """Whether a cell has several seeds."""
-        return any(cell.trials > 1 for cell in self.gathered)
-
-    @cached_property
-    def best(self) -> Cell | None:
-        """The winner."""
-        return winner(self.sweep, self.gathered)
-
-    @cached_property
-    def verdicts(self) -> list[Verdict]:
-        """The verdict on each cell."""
-        return verdicts(self.sweep, self.gathered)
+    def summary(self) -> Summary:
+        """All that may be said of it."""
+        return self.outcome.summary
 
     @cached_property
     def shown(self) -> list[Cell]:
         """The cells that are shown: the grid in its order; in the order of their rank if there are many."""
-        many = len(self.gathered) > len(CELLS)
-        return ranking(self.sweep, self.gathered)[:SHOWN] if many else self.gathered
+        cells = self.summary.cells
+        return self.summary.ranking[:SHOWN] if len(cells) > len(CELLS) else cells
 
     @cached_property
     def numbers(self) -> dict[int, int]:
@@ -76,7 +61,7 @@ class Part:
         """
         if len(self.shown) <= len(CELLS):
             return ["other" if cell.earlier else f"c{place}" for place, cell in enumerate(self.shown)]
-        return ["best" if cell is self.best else "other" for cell in self.shown]
+        return ["best" if cell is self.summary.leader else "other" for cell in self.shown]
 
     def known(self) -> dict[str, object]:
         """The facts that a page needs and the ledger does not hold."""
@@ -88,7 +73,7 @@ class Part:
             "command": self.command,
             "max_seeds": sweep.max_seeds,
             "order": {axis: values for axis, values in sweep.axes.items() if isinstance(values, (list, tuple))},
-            "replicates": list(self.outcome.replicates),
+            "replicates": list(sweep.replicates),
             "guessing": dict(getattr(sweep.base, "guessing", {})),
             "importances": dict(self.importances),
         }

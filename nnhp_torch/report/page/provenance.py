@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.names import text
-from nnhp_torch.core.spec.trial import defaults
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.progress import count
 
@@ -17,10 +15,10 @@ NAMED = 12  # trials that a group of the same end names
 BAD = ("failed", "diverged")
 
 
-def troubles(outcome: Outcome) -> Html:
+def troubles(summary: Summary) -> Html:
     """Which trials did not complete, or have a note, and why; empty if there is none."""
     groups: dict[tuple[str, str], list[TrialResult]] = {}
-    for result in outcome.ordered:
+    for result in summary.shown:
         if result.status != "completed":
             # A pruner's reason names an epoch and a value, so that each has its own: they are told together.
             why = "" if result.status == "pruned" else result.error
@@ -43,18 +41,9 @@ def _group(what: str, why: str, results: Sequence[TrialResult]) -> Html:
     return tag("div", *lines, class_="trouble bad" if what in BAD else "trouble")
 
 
-def same(outcome: Outcome) -> Html:
+def same(summary: Summary) -> Html:
     """The settings that all trials share."""
-    results = outcome.ordered
-    usual = defaults(outcome.sweep.base)
-    shared: dict[str, Any] = dict(results[0].config) if results else {}
-    for result in results:
-        shared = {name: value for name, value in shared.items() if result.config.get(name) == value}
-    shared = {name: value for name, value in shared.items() if name not in outcome.sweep.axes}
-    if not shared:
-        return Html("")
-    pairs = {name: text(value, usual.get(name)) for name, value in shared.items()}
-    return tag("section", tag("h2", "The same in all"), settings(pairs))
+    return tag("section", tag("h2", "The same in all"), settings(summary.shared)) if summary.shared else Html("")
 
 
 def settings(pairs: Mapping[str, str]) -> Html:
@@ -62,13 +51,13 @@ def settings(pairs: Mapping[str, str]) -> Html:
     return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in pairs.items()), class_="settings")
 
 
-def made(outcome: Outcome, command: str) -> Html:
+def made(summary: Summary, command: str) -> Html:
     """How the results were made, and how to make them again.
 
     Args:
         command: how the sweep is run; empty if nobody knows.
     """
-    results = outcome.ordered
+    results = summary.shown
     days = sorted(result.started[:10] for result in results if result.started)
     facts: dict[str, Any] = {"when": " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""}
     facts["on"] = _each(_machine(result.hardware) for result in results)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from nnhp_torch.core.stats.summary import repeated, twin
+from nnhp_torch.report import words
+from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.page import svg
-from nnhp_torch.report.page.axis import axis_of_curves
 from nnhp_torch.report.page.markup import Html, prose, tag
 from nnhp_torch.report.page.part import WIDE, Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, space
-from nnhp_torch.report.page.tables import in_words, scroll, spaced, table_of, table_of_cells
+from nnhp_torch.report.page.tables import scroll, table_of, table_of_cells
 from nnhp_torch.report.progress import count, duration, up_to
 from nnhp_torch.report.style import CELLS
-from nnhp_torch.report.words import answer, claim, spent, why_no_winner
+from nnhp_torch.report.words import spent
 
 ROWS = 1_000  # of the table of trials
 
@@ -28,27 +28,18 @@ def head(part: Part) -> list[Html]:
         now = f"{datetime.now(timezone.utc):%H:%M:%S} UTC"
         what = f"Running: {left} at {now}; loaded anew, the page has more." if part.running else f"Interrupted: {left}."
         said.append(tag("p", what, class_="running"))
-    sentence = claim(part.sweep, part.gathered)
     about = " ".join(part.sweep.about.strip().split("\n\n")[0].split())
-    cost = spent(part.outcome, part.gathered)
-    soft = (*sentence.split("\n"), cost, about)
+    soft = (*part.summary.claim.split("\n"), spent(part.summary), about)
     return [*said, lead(part), *(tag("p", prose(text), class_="soft") for text in soft if text)]
 
 
 def lead(part: Part) -> Html:
     """The answer in a sentence, and what is to be held against it."""
-    if (why := why_no_winner(part.sweep, part.verdicts)) or part.best is None:
-        return tag("p", f"No winner: {why}", class_="lead")
-    test = part.best.text(twin(part.sweep, "test", part.gathered))
-    value = f"{in_words(part.sweep.monitor, part.sweep)} {spaced(part.best.text(part.sweep.monitor))}"
-    value += f" (test {spaced(test)})" if test else ""
-    if len(part.sweep.axes) <= WIDE:
-        lead = tag("p", tag("strong", part.best.label), f" leads: {value}.", class_="lead")
-    else:
-        found = tag("strong", f"The best of {len(part.gathered)}")
-        lead = tag("p", found, f" reaches {value}.", class_="lead")
-        lead = Html(lead + tag("p", part.best.label))
-    sentences = answer(part.sweep, part.verdicts, part.outcome.known.values()).split("\n")
+    before, best, value = words.lead(part.summary)
+    if best and len(part.sweep.axes) > WIDE:
+        before, best, value = f"{before}{best}", "", value  # too long a name to stand out
+    lead = tag("p", before, tag("strong", best) if best else "", value, class_="lead")
+    sentences = words.answer(part.summary).split("\n")
     return Html(lead + "".join(tag("p", prose(sentence), class_="answer") for sentence in sentences if sentence))
 
 
@@ -57,8 +48,8 @@ def facts(part: Part) -> Html:
     results = part.outcome.ordered
     ended = sum(result.settled for result in results)
     total = len(part.outcome.trials) + part.outcome.unchosen
-    numbers = {"cells": str(len(part.gathered))}
-    numbers |= {"in each": repeated(part.gathered)} if part.several else {}
+    numbers = {"cells": str(len(part.summary.cells))}
+    numbers |= {"in each": part.summary.repeated} if part.summary.several else {}
     numbers |= {
         "trials": str(total) if ended == total else f"{ended} of {up_to(part.outcome)}{total}",
         "epochs": f"{sum(result.epochs for result in results):,}",
@@ -73,8 +64,8 @@ def sections(part: Part, *, brief: bool = False) -> list[Html]:
     Args:
         brief: whether what was the same, how it was made and the trials are to be opened first.
     """
-    first = [picture(part), table_of_cells(part), space(part), importance(part), troubles(part.outcome)]
-    rest = [same(part.outcome), made(part.outcome, part.command), trials(part)]
+    first = [picture(part), table_of_cells(part), space(part), importance(part), troubles(part.summary)]
+    rest = [same(part.summary), made(part.summary, part.command), trials(part)]
     if brief:
         rest = [tag("details", tag("summary", "Its settings, how it was made, every trial"), *rest)]
     return [section for section in (*first, *rest) if section]
@@ -86,7 +77,7 @@ def picture(part: Part) -> Html:
     curves = [[curve for result in cell.results if (curve := result.curve(monitor))] for cell in part.shown]
     if not any(curves):
         return Html("")
-    axis = axis_of_curves(part.sweep, part.shown)
+    axis = Axis.of_curves(part.sweep, part.shown)
     few = len(part.shown) <= len(CELLS)
     names = [", ".join(cell.texts.values()) if few else "" for cell in part.shown]
     drawn = svg.curves(curves, axis, names, looks=part.looks)
@@ -102,7 +93,7 @@ def picture(part: Part) -> Html:
 
 def trials(part: Part) -> Html:
     """Every trial, as in results.csv."""
-    header, rows = results_table(part.outcome)
+    header, rows = results_table(part.summary)
     heads = [tag("th", name, scope="col") for name in header]
     lines = [tag("tr", *(tag("td", value) for value in row)) for row in rows[:ROWS]]
     said = f"The {len(rows)} trials, as in results.csv" if len(rows) <= ROWS else f"The first {ROWS} of {len(rows)}"

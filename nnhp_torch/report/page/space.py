@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.spec.names import text
+from nnhp_torch.report.axis import DECADE, Axis
 from nnhp_torch.report.page import svg
-from nnhp_torch.report.page.axis import DECADE, Axis, axis_of
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import scroll
 
 if TYPE_CHECKING:
-    from nnhp_torch.core.stats.summary import Cell
+    from nnhp_torch.core.stats.cell import Cell
 
 LEAST = 2  # values of an axis from which on it has a place in a heat map
 MOST = 24  # columns of a heat map
@@ -24,13 +24,13 @@ LARGE = 8  # columns from which on its letters are small
 def space(part: Part) -> Html:
     """One long axis as a line, two as a heat map, more as a line per cell through all of them; else empty."""
     names = list(part.sweep.axes)
-    if not any(cell.completed for cell in part.gathered):
+    if not any(cell.completed for cell in part.summary.cells):
         return Html("")
     if len(names) == 1:
-        return _response(part, names[0]) if len(part.gathered) > LARGE else Html("")
+        return _response(part, names[0]) if len(part.summary.cells) > LARGE else Html("")
     if len(names) == 2:
-        values = [list(dict.fromkeys(cell.texts[name] for cell in part.gathered)) for name in names]
-        if min(map(len, values)) >= LEAST and len(part.gathered) == len(values[0]) * len(values[1]):
+        values = [list(dict.fromkeys(cell.texts[name] for cell in part.summary.cells)) for name in names]
+        if min(map(len, values)) >= LEAST and len(part.summary.cells) == len(values[0]) * len(values[1]):
             return _heat(part, *values)
     return _parallel(part, names)
 
@@ -41,8 +41,8 @@ def _response(part: Part, name: str) -> Html:
     places, ticks = _axis([cell.values[name] for cell in cells], part, name)
     order = sorted(range(len(cells)), key=places.__getitem__)
     points = [(part.numbers[id(cells[i])], places[i], cells[i].values_of(monitor)) for i in order]
-    axis = axis_of(part.sweep.objective, (value for _, _, values in points for value in values))
-    looks = ["best" if cells[i] is part.best else "other" for i in order]
+    axis = Axis.of_values(part.sweep.objective, (value for _, _, values in points for value in values))
+    looks = ["best" if cells[i] is part.summary.leader else "other" for i in order]
     drawn = svg.response(points, axis, ticks, name=name, looks=looks)
     caption = f"What each value of {name} reaches: a dot for each trial, a line through the means; the best is in blue."
     return tag("section", tag("h2", f"Along {name}"), tag("figure", tag("figcaption", caption), drawn))
@@ -54,17 +54,17 @@ def _heat(part: Part, downwards: Sequence[str], across: Sequence[str]) -> Html:
     turned = len(across) > max(len(downwards), MOST // 2)
     if turned:
         (first, second), (downwards, across) = (second, first), (across, downwards)
-    of = {(cell.texts[first], cell.texts[second]): cell for cell in part.gathered}
+    of = {(cell.texts[first], cell.texts[second]): cell for cell in part.summary.cells}
     monitor, objective = part.sweep.monitor, part.sweep.objective
-    finals = [mean for cell in part.gathered if math.isfinite(mean := cell.mean(monitor))]
-    axis = axis_of(objective, finals)
+    finals = [mean for cell in part.summary.cells if math.isfinite(mean := cell.mean(monitor))]
+    axis = Axis.of_values(objective, finals)
     better = 1 if objective.mode == "max" and not axis.error else -1
     rows = []
     for down in downwards:
         row = [tag("th", down, scope="row")]
         for over in across:
             cell = of[down, over]
-            row.append(_square(cell, cell is part.best, axis, better=better, monitor=monitor))
+            row.append(_square(cell, cell is part.summary.leader, axis, better=better, monitor=monitor))
         rows.append(tag("tr", *row))
     above = tag("tr", tag("td", ""), tag("th", second, scope="colgroup", colspan=len(across)))
     heads = tag("tr", tag("th", first, scope="col"), *(tag("th", over, scope="col") for over in across))
@@ -93,7 +93,7 @@ def _parallel(part: Part, names: Sequence[str]) -> Html:
         places, ticks = _axis([cell.values[name] for cell in cells], part, name)
         columns.append(places)
         axes.append((name, ticks))
-    axis = axis_of(part.sweep.objective, (cell.mean(monitor) for cell in cells))
+    axis = Axis.of_values(part.sweep.objective, (cell.mean(monitor) for cell in cells))
     columns.append([axis.place(cell.mean(monitor)) for cell in cells])
     axes.append((axis.name, axis.ticks(6)))
     numbers = [part.numbers[id(cell)] for cell in cells]
@@ -113,7 +113,7 @@ def _axis(values: Sequence[Any], part: Part, name: str) -> tuple[list[float], li
         places = {value: (i + 0.5) / len(order) for i, value in enumerate(order)}
         return [places[value] for value in values], [(places[value], text(value, usual)) for value in order]
     low, high = min(numbers), max(numbers)
-    axis = Axis(low, high, low > 0 and high / low >= DECADE, False, name)
+    axis = Axis(name, low, high, low > 0 and high / low >= DECADE)
     ticks = axis.ticks(6)
     if all(isinstance(value, int) for value in numbers):
         ticks = [(place, number) for place, number in ticks if "." not in number]
@@ -142,7 +142,7 @@ def importance(part: Part) -> Html:
     ]
     heads = (tag("th", name, scope="col") for name in ("setting", "drawn", "its share"))
     table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="bars")
-    completed = sum(len(cell.completed) for cell in part.gathered)
+    completed = sum(len(cell.completed) for cell in part.summary.cells)
     caption = f"Its share in what decides {part.sweep.monitor}, by {completed} completed trials (PED-ANOVA)."
     return _section("Which setting counted", caption, table)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 from typing import Any
 
-from nnhp_torch.report.page.axis import Axis
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.page.markup import Html, join, tag
 
 SIZE = 1000
@@ -41,7 +41,7 @@ def curves(
     lines, ends = [], []
     for cell, (seeds, look) in enumerate(zip(cells, looks, strict=True)):
         parts = [tag("path", d=path(points(curve)), class_="seed") for curve in seeds] if len(seeds) > 1 else []
-        middle = points(medians(seeds))
+        middle = points(median_curve(seeds))
         parts.append(tag("path", d=path(middle), class_="median"))
         stops = [points(curve)[-1] for curve in seeds if 0 < len(curve) < epochs or len(curve) == 1]
         if stops:
@@ -193,12 +193,6 @@ def path(points: Iterable[tuple[float, float]]) -> str:
 def dots(points: Iterable[tuple[float, float]]) -> str:
     """Lines of no length, which a round cap makes dots and a square one squares."""
     return "".join(f"M{x:.0f} {y:.0f}h0" for x, y in points if math.isfinite(y))
-
-
-def medians(curves: Sequence[Sequence[float]]) -> list[float]:
-    """The median of the curves at each epoch, over those that go so far."""
-    columns = zip_longest(*curves, fillvalue=math.nan)
-    return [statistics.median(seen) if (seen := [*filter(math.isfinite, c)]) else math.nan for c in columns]
 
 
 def whole_ticks(most: int, count: int = 8) -> list[tuple[float, str]]:

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 
 from nnhp_torch.core.spec.plan import Plan
-from nnhp_torch.core.stats.summary import Cell, of_training
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.columns import LESS, better, columns
 from nnhp_torch.report.page import svg
-from nnhp_torch.report.page.axis import Axis, axis_of
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import WIDE, Part
 from nnhp_torch.report.style import WORDS
@@ -24,12 +24,12 @@ def table_of_cells(part: Part) -> Html:
     frames = [scroll(_cells(part, first), label)]
     if rest:
         said = f"The other {len(rest)}"
-        if len(part.shown) < len(part.gathered):
-            said += f" of the best {len(part.shown)}; results.csv has all {len(part.gathered)}"
+        if len(part.shown) < len(part.summary.cells):
+            said += f" of the best {len(part.shown)}; results.csv has all {len(part.summary.cells)}"
         frames.append(tag("details", tag("summary", said), scroll(_cells(part, rest), f"{label}, the others")))
     title = f"The best {FIRST}, with the final weights" if rest else "With the final weights"
     note = Html("")
-    if any(verdict.bounded and verdict.kind != "best" for verdict in part.verdicts):
+    if any(verdict.bounded and verdict.kind != "best" for verdict in part.summary.verdicts):
         said = "A line is the mean of the rings, a band where it may be, compared with the best's mean."
         note = tag("p", said, class_="soft")
     return tag("section", tag("h2", title), note, *frames)
@@ -38,16 +38,16 @@ def table_of_cells(part: Part) -> Html:
 def _cells(part: Part, gathered: list[Cell]) -> Html:
     """A table of cells, with an axis of their own for what is drawn."""
     sweep = part.sweep
-    axis = axis_of(sweep.objective, (v for cell in gathered for v in cell.values_of(sweep.monitor)))
-    train = of_training(sweep, part.gathered)
+    axis = Axis.of_values(sweep.objective, (v for cell in gathered for v in cell.values_of(sweep.monitor)))
+    train = part.summary.training
     less = (*LESS, train) if len(sweep.axes) > WIDE else LESS  # the table of trials has them
-    named = {name: v for name, v in columns(sweep, gathered, part.verdicts).items() if name not in less}
+    named = {name: v for name, v in columns(part.summary, gathered).items() if name not in less}
     kinds = [_kind(name, name == train) for name in named]
     kinds[0] = ""  # it names the row
     words = [in_words(name, sweep) + f" {better(sweep)}" * (name == sweep.monitor) or "remark" for name in named]
     heads = [tag("th", name, scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]
     place = 1 + list(named).index(sweep.monitor if sweep.monitor in named else list(sweep.axes)[-1])
-    what = f"{axis.name}, {'a ring per trial' if part.several else 'a dot per cell'}"
+    what = f"{axis.name}, {'a ring per trial' if part.summary.several else 'a dot per cell'}"
     heads.insert(place, tag("th", what, svg.strip_axis(axis), scope="col", class_="drawn"))
     rows = []
     for cell, *texts in zip(gathered, *named.values(), strict=True):
@@ -56,17 +56,16 @@ def _cells(part: Part, gathered: list[Cell]) -> Html:
         row = [tag("th", tag("span", first, class_=f"key {look}"), scope="row")]
         row += [tag("td", spaced(text), class_=kind) for text, kind in zip(others, kinds[1:], strict=True)]
         row.insert(place, tag("td", _strip(part, cell, axis, look=look), class_="drawn"))
-        rows.append(tag("tr", *row, class_="best" if cell is part.best else None, data_cell=number))
+        rows.append(tag("tr", *row, class_="best" if cell is part.summary.leader else None, data_cell=number))
     return table_of(heads, rows, sortable=len(rows) > 2)
 
 
 def _strip(part: Part, cell: Cell, axis: Axis, *, look: str) -> Html:
     """The cell's values, and behind them its verdict's interval, seen from the best's mean."""
-    monitor, aside = part.sweep.monitor, None
-    if part.best is not None and cell is not part.best:
-        (found,) = (verdict for verdict in part.verdicts if verdict.cell is cell)
-        best, sign = part.best.mean(monitor), part.sweep.objective.sign
-        aside = (best - sign * found.low, best - sign * found.high)
+    monitor, best, aside = part.sweep.monitor, part.summary.leader, None
+    if best is not None and cell is not best:
+        found, sign = part.summary.verdict(cell), part.sweep.objective.sign
+        aside = (best.mean(monitor) - sign * found.low, best.mean(monitor) - sign * found.high)
     return svg.strip(cell.values_of(monitor), axis, look, interval=aside)
 
 

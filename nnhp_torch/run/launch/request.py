@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from nnhp_torch.core.spec.grid import Sweep, check_count
+from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.spec.plan import Plan, check_matters, check_max_seeds
 from nnhp_torch.core.stats.interim import MOST
 from nnhp_torch.run.launch.machine import cores, places
@@ -192,7 +192,7 @@ class Request:
 
     def runtime(self, plan: Plan) -> Runtime:
         """The runtime that the trials share."""
-        repeated = {**(plan.replicates if isinstance(plan, Sweep) else {}), "seed": self.each_seed(plan)}
+        repeated = {**plan.replicates, "seed": self.each_seed(plan)}
         known = {name: os.environ[name] for name in plan.environment.values() if name in os.environ}
         return Runtime(
             folder=str(self.folder(plan)),

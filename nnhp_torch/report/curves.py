@@ -1,24 +1,25 @@
-"""Curves over epochs, compared: the median of several, and whether one is the beginning of another."""
+"""Curves over epochs, compared: the middle of several, and whether one is the beginning of another."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
+from itertools import zip_longest
 
-import numpy as np
-
-from nnhp_torch.core.stats.summary import Cell
-from nnhp_torch.report.axis import Array
+from nnhp_torch.core.stats.cell import Cell
 
 
-def median_curve(curves: Sequence[Array]) -> Array:
-    """The median over the seeds after each epoch, as far as half of them go."""
-    table = np.full((len(curves), max(map(len, curves), default=0)), math.nan)  # (seeds, epochs)
-    for row, curve in zip(table, curves, strict=True):
-        row[: len(curve)] = curve
-    going = np.isfinite(table).sum(axis=0)
-    until = int(np.argmax(2 * going < len(curves))) if (2 * going < len(curves)).any() else table.shape[1]
-    return np.asarray(np.nanmedian(table[:, :until], axis=0)) if until else np.zeros(0)
+def epochs(curves: Sequence[Sequence[float]]) -> list[list[float]]:
+    """For each epoch the runs' finite values, as far as half of the runs go: the few left would leave that of all."""
+    columns = [[*filter(math.isfinite, column)] for column in zip_longest(*curves, fillvalue=math.nan)]
+    ends = (epoch for epoch, column in enumerate(columns) if 2 * len(column) < len(curves))
+    return columns[: next(ends, len(columns))]
+
+
+def median_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """The median of several runs after each epoch, as far as half of them go."""
+    return [statistics.median(values) for values in epochs(curves)]
 
 
 def continued(cell: Cell, others: Sequence[Cell], metric: str) -> bool:
