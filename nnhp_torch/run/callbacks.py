@@ -12,10 +12,11 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from nnhp_torch.run.resume.data_position import Places
+from nnhp_torch.run.resume.data_position import Places, structure
 from nnhp_torch.run.resume.loaders import stop_workers
-from nnhp_torch.run.resume.random_state import around, go_on, keep_random_state
+from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, keep_random_state
 from nnhp_torch.run.resume.randomness import seed_all
+from nnhp_torch.run.trial.saving import LEFT_OUT
 
 
 class EpochSeed(L.Callback):
@@ -43,10 +44,13 @@ class EpochSeed(L.Callback):
         self.on_doubt = on_doubt
         self._kept: dict[str, Any] | None = None
         self._places = Places()
+        self._left_out: list[str] = []  # of its checkpoint
+        self._network = ""  # the structure that it began with
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._places = Places()
         self._places.look(around(trainer))
+        self._network = (self._kept or {}).get("network") or structure(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
@@ -55,16 +59,27 @@ class EpochSeed(L.Callback):
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         progress: Any = trainer.fit_loop.epoch_progress.current
         if progress.processed > progress.completed or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            checkpoint["random_state"] = keep_random_state(trainer, self._places)
+            state = keep_random_state(trainer, self._places)
+            checkpoint["random_state"] = {**state, "network": self._network}
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         self._kept = checkpoint.get("random_state", {})
+        self._left_out = checkpoint.get(LEFT_OUT, [])
+
+    def finish(self, trainer: L.Trainer) -> None:
+        """Put back what a training that is complete has left; in the place of training on."""
+        kept, self._kept = self._kept or {}, None
+        self._network = kept.get("network", "")
+        self._say(go_on_to_test(trainer, kept, self._places))
+
+    def _say(self, doubts: list[str]) -> None:
+        for doubt in (*(f"its checkpoint could not keep {what}" for what in self._left_out), *doubts):
+            self.on_doubt(f"resumed, may differ: {doubt}")
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._kept is not None:
             kept, self._kept = self._kept, None
-            for doubt in go_on(trainer, kept, self._places):
-                self.on_doubt(f"resumed, may differ: {doubt}")
+            self._say(go_on(trainer, kept, self._places))
         if trainer.current_epoch > 0:  # the first epoch's iterator is there already, with its workers
             stop_workers(trainer.train_dataloader)
             stop_workers(trainer.val_dataloaders)

@@ -7,19 +7,43 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.run.launch.process import import_by_name
-from nnhp_torch.run.trial.setup import setup_of
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO, read
+from nnhp_torch.run.trial.setup import Setup, setup_of
 
 
 def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.LightningModule:
     """The module that `build` makes of a configuration, with a checkpoint's weights, in evaluation mode.
 
+    It is loaded as Lightning loads one, by the module's hooks. One that makes layers in its `setup` is set up by a
+    Trainer, with the trial's data, as before a fit.
+
     Raises:
+        ValueError: the checkpoint is damaged.
         RuntimeError: the weights are of another network.
     """
+    try:
+        checkpoint = read(path)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
     module = setup_of(import_by_name(build)(config)).module
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # nothing in the file is executed
-    module.load_state_dict(checkpoint["state_dict"])
+    try:
+        module.configure_model()
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
+    except Exception:
+        if not is_overridden("setup", module):
+            raise
+        module = _set_up(setup_of(import_by_name(build)(config)), path)
     return module.eval()
+
+
+def _set_up(setup: Setup, path: Path) -> L.LightningModule:
+    silent = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps")
+    settings: dict[str, Any] = dict.fromkeys(silent, 0)
+    trainer = L.Trainer(accelerator="cpu", plugins=[AtomicCheckpointIO()], **settings)
+    trainer.fit_loop.run = lambda: None  # type: ignore[method-assign]  # it is set up and loaded by now
+    trainer.fit(setup.module, **setup.fit_data(), ckpt_path=path, weights_only=True)
+    return setup.module

@@ -112,7 +112,7 @@ class Shuffling(Noisy):
 
     def __init__(self, wrap, count):
         super().__init__()
-        self.order = collections.deque(map(wrap, range(count)))
+        self.order = collections.deque(map(wrap, range(count)), maxlen=count)
 
     def __getitem__(self, index):
         self.order.rotate(1)
@@ -127,14 +127,17 @@ class Named:
         return f"n{self.number}"
 
 
-@pytest.mark.parametrize(("wrap", "count"), [(int, 31), (Named, 5001)])
-def test_a_place_that_cannot_be_kept_is_said_to_be_in_doubt(tmp_path, wrap, count):
-    train = lambda: loader(Shuffling(wrap, count))  # noqa: E731
+def test_a_deque_goes_on_too(tmp_path):
+    assert check(tmp_path, lambda: loader(Shuffling(int, 31)), [{"after": 2}]) == []
+
+
+def test_a_place_that_cannot_be_kept_is_said_to_be_in_doubt(tmp_path):
+    train = lambda: loader(Shuffling(Named, 5001))  # noqa: E731
     assert run(tmp_path / "whole", train).notes == []
     with pytest.raises(toy.Killed):
         run(tmp_path / "killed", train, after=2)
     assert run(tmp_path / "killed", train).notes == [
-        "resumed, may differ: train_dataloader.dataset.order holds a deque, which cannot be kept"
+        "resumed, may differ: train_dataloader.dataset.order holds a Named, which cannot be kept"
     ]
 
 

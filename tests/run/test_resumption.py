@@ -383,14 +383,43 @@ def test_hyperparameters_that_are_objects_keep_no_trial_from_going_on(tmp_path):
     assert checkpoint["hyper_parameters"] == {"threshold": 0.5}, "what needs no trust is kept"
 
 
-def test_a_trial_that_must_start_over_says_why(tmp_path):
-    class Tells(L.Callback):
-        def on_save_checkpoint(self, trainer, pl_module, checkpoint):
-            checkpoint["mine"] = TRIAL
+class Tells(L.Callback):
+    """Puts things of its own into a checkpoint, one that only trust could load, and wants them back."""
 
+    def __init__(self, wants=""):
+        self.wants = wants
+        self.state = {"trial": TRIAL}
+
+    def state_dict(self):
+        return self.state
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        checkpoint.update(mine=TRIAL, array=np.arange(3), number=np.float64(0.5))
+
+    def on_load_checkpoint(self, trainer, pl_module, checkpoint):
+        assert checkpoint["array"].tolist() == [0, 1, 2]
+        assert checkpoint["number"] == 0.5
+        checkpoint[self.wants or "array"]
+
+
+def test_a_trial_goes_on_without_what_no_checkpoint_can_keep_and_says_so(tmp_path, caplog):
+    whole = run(tmp_path / "whole", LOADERS["shuffle"], callbacks=lambda: [Tells()])
+    assert whole.notes == []
     with pytest.raises(toy.Killed):
-        run(tmp_path, LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
-    (note,) = run(tmp_path, LOADERS["shuffle"]).notes
-    assert note == (
-        "started over: its checkpoint cannot be read (nnhp_torch.core.spec.trial.Trial in it would have to be executed)"
-    )
+        run(tmp_path / "killed", LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
+    left_out = ("Tells (with a Trial)", "mine (with a Trial)")
+    cost = "a trial that is stopped would go on without it, and may differ"
+    said = [message for message in caplog.messages if message.startswith("No checkpoint")]
+    assert said == [f"No checkpoint can keep {', '.join(left_out)}: {cost}"] * 2, "once a trial"
+    resumed = run(tmp_path / "killed", LOADERS["shuffle"], callbacks=lambda: [Tells()])
+    assert resumed.history == whole.history
+    assert resumed.notes == [f"resumed, may differ: its checkpoint could not keep {what}" for what in left_out]
+
+
+def test_a_trial_that_must_start_over_says_why(tmp_path):
+    whole = run(tmp_path / "whole", LOADERS["shuffle"])
+    with pytest.raises(toy.Killed):
+        run(tmp_path / "killed", LOADERS["shuffle"], after=2, callbacks=lambda: [Tells("mine")])
+    resumed = run(tmp_path / "killed", LOADERS["shuffle"], callbacks=lambda: [Tells("mine")])
+    assert resumed.history == whole.history
+    assert resumed.notes == ["started over: its checkpoint cannot be loaded (KeyError: 'mine')"]

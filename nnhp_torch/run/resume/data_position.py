@@ -1,4 +1,4 @@
-"""The places in its data that a trial keeps in plain attributes, such as a sampler's counter.
+"""What a trial keeps beside its state_dict: a sampler's counter, which weights learn, a buffer that is not persistent.
 
 What has changed since training began goes into the checkpoint and is put back. Of all that is around the loaders a
 digest tells whether it is again what it was.
@@ -11,49 +11,59 @@ import types
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning.pytorch.loops.fit_loop import _FitLoop
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
-from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.object_graph import has_state, inside, walk
 from nnhp_torch.run.resume.plain import digest, is_value, pack, unpack
 from nnhp_torch.run.resume.randomness import LONG
 
 MOST = 2**26  # bytes of a tensor that a checkpoint takes in after every epoch
+LEARNING = "requires_grad"  # stands for which of a module's weights learn
+
+# What callbacks change in a Trainer while it trains.
+TRAINER = (
+    *("accumulate_grad_batches", "gradient_clip_algorithm", "gradient_clip_val", "check_val_every_n_epoch"),
+    *("limit_train_batches", "limit_val_batches", "reload_dataloaders_every_n_epochs", "val_check_batch"),
+)
 
 
 @dataclass
 class Around:
-    """Where places are: the loaders and all that can be reached from them, and what else is the user's own.
+    """Where places are: the loaders and all that can be reached from them, and the attributes of a fit's parts.
 
     Args:
         loaders: by the name that a note gives them.
-        module, datamodule, callbacks: the trial's; of these their own attributes alone.
-        device: the module's.
+        trainer: with the trial's module, data module and callbacks; typed as Any, as everywhere.
     """
 
     loaders: Mapping[str, Any]
-    module: L.LightningModule
-    datamodule: L.LightningDataModule | None
-    callbacks: list[L.Callback]
-    device: torch.device
+    trainer: Any
 
     def owners(self) -> dict[str, Any]:
         """Everything that may have a place, by its path."""
-        modules = list(self.module.named_modules(prefix="module"))
-        in_state_dict = {id(part) for _, module in modules for part in (module._parameters, module._buffers)}
-        others = [*modules, ("datamodule", self.datamodule)]
-        others += [(f"callbacks.{index}", c) for index, c in enumerate(self.callbacks) if not _keeps_itself(c)]
-        own = {path: thing for path, thing in others if is_own(type(thing))}
-        reached = walk(self.loaders, in_state_dict | set(map(id, own.values())))
-        return own | {path: thing for path, thing in reached if not is_value(thing)}
+        trainer = self.trainer
+        modules = dict(trainer.lightning_module.named_modules(prefix="module"))
+        in_state_dict = {id(part) for module in modules.values() for part in (module._parameters, module._buffers)}
+        parts: dict[str, Any] = {"datamodule": trainer.datamodule, "trainer": trainer, "loop": trainer.fit_loop}
+        for index, callback in enumerate(trainer.callbacks):
+            if not _keeps_itself(callback):
+                parts[f"callbacks.{index}"] = callback
+            for name, held in vars(callback).items():  # such as an average of the module
+                if isinstance(held, nn.Module) and held is not trainer.lightning_module:
+                    modules |= held.named_modules(prefix=f"callbacks.{index}.{name}")
+        parts |= modules
+        reached = walk(self.loaders, in_state_dict | set(map(id, parts.values())))
+        return parts | {path: thing for path, thing in reached if not is_value(thing)}
 
 
 @dataclass
@@ -100,11 +110,12 @@ class Places:
         for path, values in kept["values"].items():
             for name, (on_device, packed) in values.items() if path in owners else ():
                 value = unpack(packed)
-                _set(owners[path], name, _moved(value, around.device) if on_device else value)
+                _set(owners[path], name, _moved(value, around.trainer.strategy.root_device) if on_device else value)
                 self.put.add((path, name))
-        doubts = []
+        around_loaders = tuple(around.loaders)
+        doubts = [f"{name} {why}" for name, why in kept["lost"].items() if not name.startswith(around_loaders)]
         for path in {**kept["digests"], **around.owners()}:
-            if not path.startswith(tuple(around.loaders)) or path.startswith(renewed):
+            if not path.startswith(around_loaders) or path.startswith(renewed):
                 continue
             now = _digests(owners[path]) if path in owners else {}
             then = kept["digests"].get(path, {})
@@ -117,19 +128,56 @@ class Places:
 
 
 def _keeps_itself(callback: L.Callback) -> bool:
-    return any(is_overridden(name, callback, L.Callback) for name in ("state_dict", "on_save_checkpoint"))
+    """Whether it gives all its state to a checkpoint: as Lightning's do, and ours; what derives from them may not."""
+    others = [kind for kind in type(callback).__mro__ if not kind.__module__.startswith(("lightning.", "nnhp_torch."))]
+    return others == [object] or any(
+        name in vars(kind) for kind in others for name in ("state_dict", "on_save_checkpoint")
+    )
 
 
 def _values(owner: Any) -> dict[str, Any]:
     """The values that an owner has, by name; of a list too long to be looked into, whatever it is."""
-    if has_state(owner) or isinstance(owner, Metric):  # kept by other means
+    match owner:
+        case L.Trainer():
+            return {name: value for name, value in vars(owner).items() if name in TRAINER}
+        case _FitLoop():
+            return {name: vars(owner)[name] for name in ("max_epochs", "min_epochs")}
+        case Metric():  # kept by other means
+            return {}
+    if has_state(owner):
         return {}
     internal = _internal() if isinstance(owner, (nn.Module, DataLoader, L.LightningDataModule)) else frozenset()
-    return {
+    of_module = _of_module(owner) if isinstance(owner, nn.Module) else {}
+    return of_module | {
         str(name): value
         for name, value in inside(owner)
         if name not in internal and (is_value(value) or (isinstance(value, (list, deque, dict)) and len(value) > LONG))
     }
+
+
+def _of_module(module: nn.Module) -> dict[str, Any]:
+    """What a module's state_dict does not say: which of its weights learn, and its buffers that are not persistent."""
+    lasting = {name for name in module._buffers if name not in module._non_persistent_buffers_set}
+    buffers = {name: value for name, value in module._buffers.items() if value is not None and name not in lasting}
+    return {LEARNING: {name: w.requires_grad for name, w in module._parameters.items() if w is not None}, **buffers}
+
+
+def sums(module: nn.Module) -> dict[str, float]:
+    """One number per weight and buffer, by which a change is seen."""
+    named = chain(module.named_parameters(), module.named_buffers())
+    tensors = {name: w.detach() for name, w in named if not is_lazy(w)}
+    return {name: _wide(torch.view_as_real(w) if w.is_complex() else w).sum().item() for name, w in tensors.items()}
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """The tensor in float64, which Apple's GPUs have not."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+
+
+def structure(module: nn.Module) -> str:
+    """A digest of which weights and buffers there are: the same one says that it is the same network."""
+    named = chain(module.named_parameters(), module.named_buffers())
+    return digest(sorted((name, () if is_lazy(w) else tuple(w.shape)) for name, w in named))
 
 
 def _digests(owner: Any) -> dict[str, str]:
@@ -140,7 +188,7 @@ def _digests(owner: Any) -> dict[str, str]:
 def _internal() -> frozenset[str]:
     """The attributes that torch and Lightning keep themselves."""
     bare: tuple[Any, ...] = (DataLoader([0]), L.LightningModule(), L.LightningDataModule())  # type: ignore[arg-type]
-    return frozenset(name for thing in bare for name in vars(thing) if name.startswith("_")) | {"training", "_hparams"}
+    return frozenset(name for thing in bare for name in vars(thing) if name.startswith("_")) | {"_hparams"}
 
 
 def _packed(value: Any) -> Any:
@@ -151,8 +199,14 @@ def _packed(value: Any) -> Any:
 
 def _set(owner: Any, name: str, value: Any) -> None:
     """Gives an owner a value: within what is there if it can be, because others may have it too."""
+    if isinstance(owner, nn.Module) and name == LEARNING:
+        for of, weight in owner._parameters.items():
+            if weight is not None and of in value:
+                weight.requires_grad_(value[of])
+        return
     key: Any = {str(key): key for key, _ in inside(owner)}.get(name, name)
-    match dict(inside(owner)).get(key), value:
+    parts = dict(inside(owner)) | (owner._buffers if isinstance(owner, nn.Module) else {})
+    match parts.get(key), value:
         case (list() as there, list()):
             there[:] = value
         case (dict() as there, dict()):
@@ -176,6 +230,9 @@ def _replace(owner: Any, key: Any, value: Any) -> None:
         case types.FunctionType():
             cell = (owner.__closure__ or ())[owner.__code__.co_freevars.index(key)]
             cell.cell_contents = value
+        case nn.Module():
+            if key not in owner._parameters:  # or its structure is another, as the sums tell
+                setattr(owner, key, value)
         case _:
             vars(owner)[key] = value
 

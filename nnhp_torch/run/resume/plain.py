@@ -19,6 +19,7 @@ _VALUES = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray
 _SAMPLE = 100_000  # of what is longer, every so manieth item is looked at
 _FEW = 1000  # likewise, of items that are objects
 _ARRAY = "numpy.ndarray"  # marks what stands for an array; a tensor could not: pickle fails on one of uint32
+_DEQUE = "collections.deque"  # likewise
 
 
 def is_plain(value: object) -> bool:
@@ -31,7 +32,7 @@ def is_plain(value: object) -> bool:
 
 
 def pack(value: Any) -> Any:
-    """A plain copy of a state: arrays become bytes, which `unpack` makes arrays again.
+    """A plain copy of a state: arrays become bytes, which `unpack` makes arrays again, and deques lists.
 
     Raises:
         TypeError: something in it is not plain; the message is its type's name.
@@ -40,6 +41,8 @@ def pack(value: Any) -> Any:
         return type(value)((pack(key), pack(inner)) for key, inner in value.items())
     if type(value) in (list, tuple):
         return type(value)(map(pack, value))
+    if type(value) is deque:
+        return (_DEQUE, value.maxlen, pack(list(value)))
     if isinstance(value, np.generic):
         return pack(value.item())
     if type(value) is np.ndarray and value.dtype.kind in "biufc":
@@ -56,6 +59,8 @@ def unpack(value: Any) -> Any:
     if type(value) is tuple and value[:1] == (_ARRAY,):
         _, dtype, shape, content = value
         return np.frombuffer(content, dtype).reshape(shape).copy()
+    if type(value) is tuple and value[:1] == (_DEQUE,):
+        return deque(unpack(value[2]), value[1])
     if type(value) in (list, tuple):
         return type(value)(map(unpack, value))
     if type(value) in (dict, OrderedDict):

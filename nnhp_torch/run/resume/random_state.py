@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
 from torchmetrics import Metric
 
-from nnhp_torch.run.resume.data_position import Around, Places
+from nnhp_torch.run.resume.data_position import Around, Places, sums
 from nnhp_torch.run.resume.loaders import keep, leaves, put_back, unseen
 from nnhp_torch.run.resume.plain import pack, unpack
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
@@ -26,6 +26,7 @@ def keep_random_state(trainer: Any, places: Places) -> dict[str, Any]:
         "states": states,
         "places": places.keep(around(trainer)),
         "metrics": _metrics(trainer),
+        "sums": sums(trainer.lightning_module),
         "doubts": doubts,
         "should_stop": trainer.should_stop,
         "loaded": [getattr(loop, name) for loop, name in _loading(trainer)],
@@ -62,6 +63,7 @@ def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
     doubts += places.put_back(mine["places"], around(trainer), tuple(renewed))
     _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
+    doubts += _changed(mine.get("sums"), sums(trainer.lightning_module))
     trainer.should_stop |= mine.get("should_stop", False)
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     trainer.fit_loop.setup_data()
@@ -82,14 +84,28 @@ def _load_validation_data(trainer: Any, loaded: bool) -> None:
         trainer.training = True
 
 
-def go_on_to_test(
-    trainer: Any, module: L.LightningModule, datamodule: L.LightningDataModule | None, *, kept: dict[str, Any]
-) -> None:
-    """Put the random state back that a fit has left, before its test."""
-    if kept:
-        mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
-        put_back(mine["states"], {}, _others(module, datamodule, trainer.callbacks))
-        set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+def go_on_to_test(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
+    """Put the state back that a training has left at its end, before its test.
+
+    Returns:
+        The reasons for which the test's digits may differ.
+    """
+    if not kept:
+        return []
+    mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
+    module = trainer.lightning_module
+    put_back(mine["states"], {}, _others(module, trainer.datamodule, trainer.callbacks))
+    doubts = places.put_back({**mine["places"], "digests": {}}, Around({}, trainer))
+    _put_metrics_back(module, mine.get("metrics", {}))
+    set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+    return [*doubts, *_changed(mine.get("sums"), sums(module))]
+
+
+def _changed(then: dict[str, float] | None, now: dict[str, float]) -> list[str]:
+    """Say that weights or buffers are not what they were, though all that the checkpoint has was put back."""
+    names = [name for name in {**(then or now), **now} if (then or now).get(name) != now.get(name)]
+    more = f" and {len(names) - 1} more" * (len(names) > 1)
+    return [f"module.{names[0]}{more} is not what it was when the checkpoint was made"] if names else []
 
 
 def _metrics(trainer: Any) -> dict[str, Any]:
@@ -129,13 +145,7 @@ def _loading(trainer: Any) -> list[tuple[Any, str]]:
 
 def around(trainer: Any) -> Around:
     """Where a trial may keep places in its data."""
-    return Around(
-        _loaders(trainer),
-        trainer.lightning_module,
-        trainer.datamodule,
-        trainer.callbacks,
-        trainer.strategy.root_device,
-    )
+    return Around(_loaders(trainer), trainer)
 
 
 def _loaders(trainer: Any) -> dict[str, Any]:

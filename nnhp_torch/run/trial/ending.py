@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loops import fetchers
 from lightning.pytorch.profilers import PassThroughProfiler
@@ -39,12 +38,6 @@ def something_follows(trainer: Any) -> bool:
         for kind, parts in ((L.LightningModule, [trainer.lightning_module]), (L.Callback, callbacks))
         for part in parts
     )
-
-
-def sums(module: L.LightningModule) -> list[float]:
-    """One number per weight, by which a change is seen."""
-    weights = (w for w in module.state_dict().values() if isinstance(w, torch.Tensor))
-    return [w.detach().cpu().double().sum().item() for w in weights]  # here: Apple's GPUs have no float64
 
 
 class HookGuard(PassThroughProfiler):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import re
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from nnhp_torch.core.ledger import fields
@@ -20,9 +17,10 @@ from nnhp_torch.core.ledger.files import must_be_file, name_too
 from nnhp_torch.core.spec.objective import Objective, standing, unlogged
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.callbacks import StopWhenDiverged
-from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data, something_follows, stop, sums
+from nnhp_torch.run.resume.data_position import sums
+from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data, something_follows, stop
 from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
-from nnhp_torch.run.trial.saving import RESUMABLE
+from nnhp_torch.run.trial.saving import RESUMABLE, read
 
 # What earlier checkpoints do not say.
 UNSAID: dict[str, Any] = {
@@ -54,6 +52,7 @@ class Recorder(Checkpoint):
         self.last = folder / LAST
         self.best = folder / BEST
         self.identity = dict(identity)
+        self.unloadable = ""  # why the module that is built cannot take its checkpoint, if it cannot
         self.foreign = False  # whether the last checkpoint is another trial's, whatever its folder says
         self.objective = objective
         self.on_epoch = on_epoch
@@ -66,7 +65,7 @@ class Recorder(Checkpoint):
         self.complete = False
         self.stopped = False  # whether something has ended the training, and not the number of epochs
         self.ended = True  # whether nothing that acts at the training's end can still change the weights
-        self.weights: list[float] = []  # the sum of each before that
+        self.weights: dict[str, float] = {}  # the sum of each before that
         self.diverged = ""  # the reason, if there is one
         self.pruned = ""  # likewise
         self.told_to_end = ""  # likewise, by who heard the recorded epochs once more
@@ -83,18 +82,15 @@ class Recorder(Checkpoint):
             self.notes.append(text)
 
     def resume(self, max_epochs: int) -> dict[str, Any]:
-        """The last checkpoint's content, with this recorder's state restored; empty if the trial must start over.
-
-        Loaded with `weights_only`, so that nothing in a file is executed.
-        """
+        """The last checkpoint's content, with this recorder's state restored; empty if the trial must start over."""
         must_be_file(self.last, self.best)
         if not self.last.exists() or not same(owner(self.folder), self.identity):
             return {}
+        if self.unloadable:
+            self.notes = [f"started over: its checkpoint cannot be loaded ({self.unloadable})"]
+            return {}
         try:
-            with zipfile.ZipFile(self.last) as archive:
-                if damaged := archive.testzip():  # torch.load does not look at the checksums
-                    raise ValueError(f"the checksum of {damaged} is wrong")
-            checkpoint: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
+            checkpoint = read(self.last)
             state = UNSAID | checkpoint["callbacks"][self.state_key]
             if not same(state.get("trial") or {}, self.identity):
                 self.foreign = True
@@ -105,10 +101,8 @@ class Recorder(Checkpoint):
             fields.check(state, fields.STATE)
             fields.check_epochs(state["history"], checkpoint["epoch"] + 1, max_epochs)
             self.load_state_dict(state)
-            if not self.ended:
-                self.note("resumed, may differ: it was stopped while a callback or the module ended its training")
         except Exception as error:
-            why = _reason(error)
+            why = str(error).splitlines()[0]
             logging.getLogger(__name__).warning("%s cannot be read (%s); the trial starts over", self.last, why)
             self.notes = [f"started over: its checkpoint cannot be read ({why})"]
             return {}
@@ -247,13 +241,6 @@ class Recorder(Checkpoint):
         self.diverged = state_dict["diverged"]
         self.pruned = state_dict["pruned"]
         self.notes = list(state_dict["notes"])
-
-
-def _reason(error: Exception) -> str:
-    """Why a checkpoint cannot be read, in a line."""
-    if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
-        return f"{found[1]} in it would have to be executed"
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def round_to_float32(value: float) -> float:

@@ -30,11 +30,11 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
 from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.resume.isolation import isolated
-from nnhp_torch.run.resume.random_state import go_on_to_test
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.devices import share
 from nnhp_torch.run.trial.ending import HookGuard
+from nnhp_torch.run.trial.fit import Unloadable, fit
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
 from nnhp_torch.run.trial.recorder import OnEpoch, Recorder, round_to_float32
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO
@@ -44,7 +44,6 @@ from nnhp_torch.run.trial.tensorboard import TrialLogger
 Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.trial.setup
 
 
-@isolated()
 def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch | None = None) -> TrialResult:
     """Trains, validates and tests one configuration; goes on from its last finished epoch if there is one.
 
@@ -59,10 +58,22 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch
     Raises:
         OSError: the disk is full, which is no fault of this trial's and would befall the next one too.
     """
+    try:
+        return _attempt(trial, build, runtime, on_epoch=on_epoch)
+    except Unloadable as why:
+        return _attempt(trial, build, runtime, on_epoch=on_epoch, unloadable=str(why))
+
+
+@isolated()
+def _attempt(
+    trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch | None, unloadable: str = ""
+) -> TrialResult:
+    """A trial's result; Unloadable if it must be made again, from the start."""
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     clock = time.perf_counter()
     folder = checkpoint_folder(runtime.folder, trial.name)
     recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch=on_epoch)
+    recorder.unloadable = unloadable
     outcome: dict[str, Any] = {}
     torch.set_num_threads(trial.threads)  # they are part of its key: another number sums in another order
     try:
@@ -70,7 +81,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch
     except (KeyboardInterrupt, SystemExit) as end:
         outcome = _stopped(end)
     except Exception as error:
-        if disk_full(error):
+        if disk_full(error) or isinstance(error, Unloadable):
             raise
         outcome = {"status": "failed", "reason": traceback.format_exc() + _hint(error)}
     return TrialResult.of(
@@ -117,11 +128,12 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     logger = TrialLogger(runtime.folder, trial.name, purge_step=1 if lengthened else recorder.epochs + 1)
     if lengthened:
         logger.log_history(recorder.history)
+    seeds = EpochSeed(trial.config.seed, recorder.note)
     trainer = make_trainer(
         trial,
         runtime,
         max_epochs=trial.config.max_epochs,
-        callbacks=[EpochSeed(trial.config.seed, recorder.note), *setup.callbacks, StopWhenDiverged(), recorder],
+        callbacks=[seeds, *setup.callbacks, StopWhenDiverged(), recorder],
         logger=[logger, *setup.loggers],
         plugins=[AtomicCheckpointIO()],
         profiler=HookGuard(),
@@ -133,7 +145,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         share(trainer, setup.module, recorder.note)
     try:
         fitted = {
-            "fit_seconds": _fit(trainer, setup, recorder, resume=resume),
+            "fit_seconds": fit(trainer, setup, recorder, seeds, resume=resume),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
             "build": _maker(trial, build, setup),
         }
@@ -148,17 +160,6 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         return {**fitted, "status": "completed", "test": test, "trained": trained}
     finally:
         logger.close()
-
-
-def _fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, resume: Mapping[str, Any]) -> float:
-    """Trains what is left to train; returns the seconds that it took."""
-    clock = time.perf_counter()
-    if recorder.complete:
-        setup.module.load_state_dict(resume["state_dict"])
-        go_on_to_test(trainer, setup.module, setup.datamodule, kept=resume.get("random_state", {}))
-    else:
-        trainer.fit(setup.module, **setup.fit_data(), ckpt_path=recorder.last if resume else None, weights_only=True)
-    return round(time.perf_counter() - clock, 3)
 
 
 def _verdict(recorder: Recorder, trainer: L.Trainer) -> dict[str, Any]:

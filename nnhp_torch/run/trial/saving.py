@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +13,31 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from nnhp_torch.core.ledger.files import replacing
-from nnhp_torch.run.resume.plain import is_plain
+from nnhp_torch.run.resume.plain import is_plain, pack, unpack
 
 RESUMABLE = "resumable"  # the checkpoint is loaded again without trust: nothing in it may need more
+LEFT_OUT = "left_out"  # what it therefore lacks, in words
+PACKED = "packed"  # which of its parts `read` unpacks
+
+# Without these no fit goes on.
+_VITAL = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "random_state")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint in one step: a kill leaves the old one whole.
 
     Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step. A checkpoint that
-    is saved as RESUMABLE leaves out the hyperparameters that are objects, which no fit needs to go on.
+    is saved as RESUMABLE leaves out what is no plain value: hyperparameters, which no fit needs to go on, and what a
+    module or a callback has added, which is said once.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = False
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         if storage_options == RESUMABLE:
-            checkpoint = _without_objects(checkpoint)
+            checkpoint = self._without_objects(checkpoint)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -36,13 +49,71 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 raise error.__context__ from None
             raise
 
+    def load_checkpoint(self, path: Any, *args: Any, **settings: Any) -> dict[str, Any]:
+        return read(Path(path))
 
-def _without_objects(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint without what only trust could load and no fit needs: hyperparameters that are objects."""
-    checkpoint = dict(checkpoint)
-    for kind in (L.LightningModule, L.LightningDataModule):
-        checkpoint.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None)  # a class
-        if (hyperparameters := kind.CHECKPOINT_HYPER_PARAMS_KEY) in checkpoint:
-            kept = {name: value for name, value in checkpoint[hyperparameters].items() if is_plain(value)}
-            checkpoint[hyperparameters] = kept
+    def _without_objects(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """The checkpoint without what only trust could load."""
+        checkpoint = dict(checkpoint)
+        for kind in (L.LightningModule, L.LightningDataModule):
+            checkpoint.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None)  # a class
+            if (hyperparameters := kind.CHECKPOINT_HYPER_PARAMS_KEY) in checkpoint:
+                kept = {name: value for name, value in checkpoint[hyperparameters].items() if is_plain(value)}
+                checkpoint[hyperparameters] = kept
+        callbacks = checkpoint["callbacks"] = dict(checkpoint.get("callbacks", {}))
+        packed, left_out = checkpoint.setdefault(PACKED, []), []
+        for part in (callbacks, checkpoint):
+            for name in [name for name, value in part.items() if not is_plain(value)]:
+                try:
+                    part[name] = pack(part[name])
+                    packed.append(name)
+                except TypeError as error:
+                    left_out.append(f"{name.partition('{')[0]} (with a {error})")
+                    if name not in _VITAL:
+                        del part[name]
+        if left_out:
+            checkpoint[LEFT_OUT] = left_out
+            self._say(left_out)
+        return checkpoint
+
+    def _say(self, left_out: list[str]) -> None:
+        if not self._said:
+            whole = any(name.startswith(_VITAL) for name in left_out)
+            cost = "would start over" if whole else "would go on without it, and may differ"
+            what = ", ".join(left_out)
+            logging.getLogger(__name__).warning("No checkpoint can keep %s: a trial that is stopped %s", what, cost)
+        self._said = True
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, with `weights_only`, so that nothing in it is executed.
+
+    Raises:
+        OSError: it is not there, or may not be read.
+        ValueError: it is damaged, or no checkpoint; the message says what is wrong, in a line.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():  # torch.load does not look at the checksums
+                    raise ValueError(f"the checksum of {damaged} is wrong")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint, dict):
+            raise ValueError("it is no checkpoint")
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(_reason(error)) from error
+    packed = checkpoint.pop(PACKED, ())
+    callbacks = checkpoint.get("callbacks", {})
+    for name in packed:
+        part = callbacks if name in callbacks else checkpoint
+        part[name] = unpack(part[name])
     return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint cannot be read, in a line."""
+    if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+        return f"{found[1]} in it would have to be executed"
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, OnExceptionCheckpoint, ProgressBar, Timer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
@@ -183,7 +183,21 @@ def _callbacks(callbacks: Any) -> list[L.Callback]:
     for callback in callbacks:
         if not isinstance(callback, L.Callback):
             raise WrongAnswer(f"callbacks should be Lightning callbacks, not {_what(callback)}")
-    return [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+        if why := _why_not(callback):
+            raise WrongAnswer(f"{type(callback).__name__} cannot be among the callbacks: {why}")
+    # The sweep has its own of these; from what the last one leaves, Lightning would go on in whichever trial is next.
+    return [callback for callback in callbacks if not isinstance(callback, (ProgressBar, OnExceptionCheckpoint))]
+
+
+def _why_not(callback: L.Callback) -> str:
+    match callback:
+        case BatchSizeFinder():
+            return "the batch size that it finds depends on the machine's memory; sweep the batch size instead"
+        case LearningRateFinder():
+            return "it trains at another rate than the one that the sweep says; sweep the rate instead"
+        case Timer() if callback.time_remaining() is not None:
+            return INSTEAD["max_time"]
+    return ""
 
 
 def _trainer(settings: Any) -> dict[str, Any]:
