@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
     from nnhp_torch.cli.main import main as main
+    from nnhp_torch.core.interfaces import Chooser as Chooser
     from nnhp_torch.core.interfaces import Launch as Launch
     from nnhp_torch.core.interfaces import Listener as Listener
     from nnhp_torch.core.interfaces import SweepCallback as SweepCallback
@@ -67,6 +68,7 @@ _HOME = {
     "TrialResult": "core.ledger.result",
     "Range": "search.space",
     "Search": "search.space",
+    "Chooser": "core.interfaces",
     "Launch": "core.interfaces",
     "Listener": "core.interfaces",
     "SweepCallback": "core.interfaces",

@@ -129,7 +129,7 @@ def study(folder: Path, trials: int) -> None:
         store = ResultStore(folder / str(made))
         search = Search("scale", TinyConfig(max_epochs=1), {"lr": Range(1e-5, 1.0, log=True)}, build="toy:build")
         chooser = OptunaChooser(search, store.folder, made)
-        launch = Sweeper(AtOnce(), store, [chooser])
+        launch = Sweeper(AtOnce(), store)
         timed(
             f"{made} trials chosen by TPE, one epoch each",
             lambda s=search, c=chooser, d=launch: d.run(s, [], chooser=c),

@@ -1,4 +1,4 @@
-"""The house in two towers: what may import what; and what a function may take."""
+"""The house in two towers: what may import what."""
 
 import ast
 import functools
@@ -108,12 +108,3 @@ def test_the_public_names_are_the_same_to_people_and_to_type_checkers():
     assert all(getattr(nnhp_torch, name).__name__ == name for name in nnhp_torch.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Sweeep'"):
         nnhp_torch.Sweeep  # noqa: B018
-
-
-def test_no_function_takes_more_than_three_arguments_by_place():
-    given_from_outside = ("on_", "log")  # hooks whose arguments Lightning counts
-    for path in [*ROOT.rglob("*.py"), *(ROOT.parent / "sweeps").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith(given_from_outside):
-                by_place = [arg.arg for arg in node.args.args if arg.arg not in ("self", "cls")]
-                assert len(by_place) <= 3, f"{path.name}: {node.name}({', '.join(by_place)})"

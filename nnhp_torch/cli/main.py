@@ -9,7 +9,7 @@ from nnhp_torch.cli.check import check
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.run import Run, command_line
-from nnhp_torch.core.interfaces import MakeLaunch, SweepCallback
+from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.worker import end_if_imported
@@ -21,6 +21,7 @@ def main(
     *,
     callbacks: Iterable[SweepCallback] = (),
     launch: MakeLaunch | None = None,
+    chooser: MakeChooser | None = None,
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
     """Runs a sweep or a search from the command line and leaves with its exit status.
@@ -32,6 +33,7 @@ def main(
         callbacks: your own, told of each trial and epoch after those that draw the table and the figure; a reason
             from `on_epoch_end` ends the trial there, as `pruned`.
         launch: where the trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
+        chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
         argv: default: the process's own arguments.
 
     Raises:
@@ -55,7 +57,7 @@ def main(
         sweep = changed(sweep, args)
         if args.check:
             raise SystemExit(check(kind_of_run(sweep), sweep, read(sweep, args), command=command))
-        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks=callbacks, launch=launch)
+        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks=callbacks, launch=launch, chooser=chooser)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.cli.options import kind, own_flags
-from nnhp_torch.core.interfaces import MakeLaunch, SweepCallback
+from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
@@ -34,7 +34,12 @@ WIDTH = 120  # letters of a table as text
 
 
 def run(
-    plan: Plan, callbacks: Iterable[SweepCallback], asked: Mapping[str, Any], *, launch: MakeLaunch | None = None
+    plan: Plan,
+    callbacks: Iterable[SweepCallback],
+    asked: Mapping[str, Any],
+    *,
+    launch: MakeLaunch | None = None,
+    chooser: MakeChooser | None = None,
 ) -> Finished:
     """Runs a sweep or a search; see Plan.run."""
     end_if_imported()
@@ -42,9 +47,9 @@ def run(
     known = [field.name for field in fields(request) if field.name != "confirm"]
     for name in asked:
         if name not in known:
-            raise TypeError(f"run() has no argument {name!r}; there are callbacks, launch, {', '.join(known)}")
+            raise TypeError(f"run() has no argument {name!r}; there are callbacks, launch, chooser, {', '.join(known)}")
     words = ", ".join(f"{name}={value!r}" for name, value in asked.items())
-    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks=callbacks, launch=launch)
+    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks=callbacks, launch=launch, chooser=chooser)
     outcome = of.perform()
     finished = Finished(**{f.name: getattr(outcome, f.name) for f in fields(outcome)}, folder=of.store.folder)
     vars(finished)["summary"] = outcome.summary  # which was computed for the reports

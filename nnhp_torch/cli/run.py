@@ -7,15 +7,16 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FrameType
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
-from nnhp_torch.core.interfaces import Chooser, Launch, MakeLaunch, SweepCallback
+from nnhp_torch.core.interfaces import Launch, MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
@@ -46,6 +47,7 @@ class Run:
         command: how the sweep is run, for its reports.
         callbacks: the user's own, told after those that the sweep has.
         launch: what makes the launcher, of the sweep's build and its Runtime. Default: as the request says.
+        chooser: what makes a chooser of the sweep, which names its cells in place of the grid.
 
     Raises:
         ValueError: a value that makes no sense, before anything is done.
@@ -59,6 +61,7 @@ class Run:
         *,
         callbacks: Iterable[SweepCallback] = (),
         launch: MakeLaunch | None = None,
+        chooser: MakeChooser | None = None,
     ) -> None:
         self.sweep = sweep = request.judged(sweep)
         self.request = request
@@ -68,9 +71,9 @@ class Run:
         for callback in self.own_callbacks:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
-        self.chooser: Chooser | None = None
+        self.chooser = chooser and chooser(sweep)
         self.trials: list[Trial] = []  # a search and a race choose them while they run
-        if isinstance(sweep, Sweep):
+        if isinstance(sweep, Sweep) and chooser is None:
             self.trials = sweep.trials(request.each_seed(sweep), request.full_precision, request.threads)
             if sweep.max_seeds is not None:
                 self.chooser, self.trials = Race(sweep, self.trials), []
@@ -90,7 +93,8 @@ class Run:
             def known(trial: Trial) -> TrialResult | None:
                 return known_results(self.store, ledger, [trial]).get(trial.key)
 
-            trials = [*self.trials, *(self.chooser.open(known) if self.chooser else ())]
+            chosen = Chosen(self.chooser, self.make).open(known) if self.chooser else ()
+            trials = [*self.trials, *chosen]
             results = {trial.key: result for trial in trials if (result := known(trial))}
         except LedgerError as error:
             return self._refuse(error)
@@ -113,8 +117,17 @@ class Run:
         callbacks = [*self.callbacks(), *self.own_callbacks]
         sweeper = Sweeper(self.launch(), self.store, callbacks, fail_fast=self.request.fail_fast)
         with self.interrupt:
-            self.outcome = sweeper.run(self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser)
+            self.outcome = sweeper.run(
+                self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser, make=self.make
+            )
         return self.outcome
+
+    def make(self, number: int, values: Mapping[str, Any]) -> Trial:
+        """Return the trial of a chosen cell; its seed is the first of those asked for, if the cell has none."""
+        request = self.request
+        seeded = {"seed": request.each_seed(self.sweep)[0], **values}
+        trial: Trial = self.sweep.trial(number, seeded, precision=request.full_precision, threads=request.threads)
+        return trial
 
     def _make_room(self) -> None:
         try:

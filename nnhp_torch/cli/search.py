@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from nnhp_torch.cli.run import Run, whole_command
-from nnhp_torch.core.interfaces import MakeLaunch, SweepCallback
+from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport, count
@@ -37,18 +37,18 @@ class SearchRun(Run):
         *,
         callbacks: Iterable[SweepCallback] = (),
         launch: MakeLaunch | None = None,
+        chooser: MakeChooser | None = None,
     ) -> None:
         search = request.named(search)
-        super().__init__(search, request, command, callbacks=callbacks, launch=launch)
-        self.chooser = self.optuna = OptunaChooser(
+        super().__init__(search, request, command, callbacks=callbacks, launch=launch, chooser=chooser)
+        self.chooser = self.chooser or OptunaChooser(
             search,
             self.store.folder,
             request.trials,
             sampler=request.sampler,
             pruner=request.pruner,
             seed=request.each_seed(search)[0],
-            precision=request.full_precision,
-            threads=request.threads,
+            settings=(request.full_precision, request.threads),
             budget=request.budget,
         )
         self.runtime = dataclasses.replace(self.runtime, test=not request.confirm)
@@ -86,12 +86,12 @@ class SearchRun(Run):
     def callbacks(self) -> list[SweepCallback]:
         """The callbacks that write and show the search's results."""
         folder = self.store.folder
+        importances = self.chooser.importances if isinstance(self.chooser, OptunaChooser) else dict
         return [
-            self.optuna,  # the first to hear of an epoch, whatever the others do
             ProgressReport(self.out),
             CheckpointPruning(folder, self.request.keep_checkpoints),
             SearchTable(self.out, self.store, self.command, confirmed=self.request.confirm),
             CsvReport(folder),
-            SearchFigures(folder, self.optuna),
-            PageReport(folder, whole_command(), self.optuna.importances),
+            SearchFigures(folder, importances),
+            PageReport(folder, whole_command(), importances),
         ]

@@ -1,8 +1,9 @@
-"""Who takes part in a sweep beside the sweeper: who runs its trials, who chooses them, who listens."""
+"""Who takes part in a sweep beside the sweeper: who runs its trials, who chooses its cells, who listens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from nnhp_torch.core.ledger.result import TrialResult
@@ -46,36 +47,47 @@ class Launch(Protocol):
         """
 
 
-MakeLaunch = Callable[
-    [str | Callable[..., Any], Any], Launch
-]  # build, its name or itself, and the Runtime → a launcher
+# build (or its name) and the Runtime → a launcher
+MakeLaunch = Callable[[str | Callable[..., Any], Any], Launch]
 
 
-class Chooser(Protocol):
-    """Chooses trials while the sweep runs, as a search or a race does; iterating over it chooses the next ones.
+class Chooser:
+    """Chooses cells while the sweep runs, as a search and a race do: `main(SWEEP, chooser=…)` calls it with the sweep.
 
-    It yields those that are chosen at once; an empty list, if it waits for the results of some that are running.
+    It is asked anew in each run of the command, and told at once what the ledger has: if its choices depend on results
+    alone, it goes on where it was stopped. plugins.md shows one whole.
+
+    Attributes:
+        versions: of what its choices depend on; each result has them.
     """
 
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """The versions that its choices depend on; each result has them. Default: none."""
-        return {}
+    versions: Mapping[str, str] = MappingProxyType({})
 
-    def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
-        """The trials that earlier runs have chosen; `known` gives the result that the ledger has of one."""
+    def __iter__(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield the cells that may run at once, each as its values; asked on as there is room for trials.
+
+        A cell has a value for each axis; beside these it may have a seed and values of replicates, if they are not
+        to be the base's. An empty list: what comes next depends on results that are still missing.
+        """
+        raise NotImplementedError
 
     def remaining(self) -> int:
-        """How many it may still choose, at most."""
+        """Return how many it may still choose, at most."""
+        raise NotImplementedError
 
-    def __iter__(self) -> Iterator[Sequence[Trial]]: ...
+    def epoch_ended(self, values: Mapping[str, Any], epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """Return a reason to end a cell's trial at this epoch (from 1), as `pruned`; None to let it go on."""
+        return None
 
-    def settle(self, trial: Trial, result: TrialResult) -> None:
-        """Take the result of a trial, also of one that the ledger had already."""
+    def settle(self, values: Mapping[str, Any], result: TrialResult) -> None:
+        """Take the result of a cell, also of one that the ledger had already; one that is not `settled` runs again."""
 
     def remarks(self) -> Sequence[str]:
-        """Say what a reader must know of how they were chosen; asked at the end. Default: nothing."""
+        """Return what a reader must know of how cells were chosen; asked at the end."""
         return ()
+
+
+MakeChooser = Callable[[Any], Chooser]  # the sweep, with what the command line changes in it → a chooser
 
 
 class SweepCallback:

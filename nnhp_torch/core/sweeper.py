@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from nnhp_torch.core.chosen import Chosen, Make
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.interfaces import Chooser, Launch, SweepCallback
 from nnhp_torch.core.ledger.earlier import earlier_trials
@@ -58,19 +59,22 @@ class Sweeper:
         stop: Callable[[], bool] = lambda: False,
         *,
         chooser: Chooser | None = None,
+        make: Make | None = None,
     ) -> Outcome:
         """Runs what is missing and returns everything there is.
 
         Args:
             trials: usually `sweep.trials()`; results of other trials in the ledger are left alone.
             stop: asked now and then; once true, no further trial starts and running ones become `interrupted`.
-            chooser: asked for a further trial whenever there is room for one, once none of `trials` is missing.
+            chooser: asked for further cells whenever there is room for a trial, once none of `trials` is missing.
+            make: the number of a chosen cell, its values → its trial; default: `sweep.trial`.
 
         Raises:
             LedgerError: the ledger is damaged or another process is using it.
         """
         with self.store.lock():
-            return SweepRun(self, sweep, trials, stop=stop, chooser=chooser).execute()
+            chosen = Chosen(chooser, make or sweep.trial) if chooser else None
+            return SweepRun(self, sweep, trials, stop=stop, chosen=chosen).execute()
 
 
 class SweepRun:
@@ -86,7 +90,7 @@ class SweepRun:
         trials: Sequence[Trial],
         *,
         stop: Callable[[], bool],
-        chooser: Chooser | None,
+        chosen: Chosen | None,
     ) -> None:
         self.launch = sweeper.launch
         self.store = sweeper.store
@@ -94,10 +98,10 @@ class SweepRun:
         self.callbacks = [c for c in sweeper.callbacks if not (c.writes and self.store.read_only)]
         self.sweep = sweep
         self.stop = stop
-        self.chooser = chooser
+        self.chosen = chosen
         self.known = self.store.results(maker(sweep.build, sweep.base))
-        chosen = chooser.open(self._known) if chooser else ()
-        self.trials = {trial.key: trial for trial in (*trials, *chosen)}
+        opened = chosen.open(self._known) if chosen else ()
+        self.trials = {trial.key: trial for trial in (*trials, *opened)}
         self.earlier = earlier_trials(sweep, list(trials), self.known)
         self.results = known_results(self.store, self.known, [*self.trials.values(), *self.earlier])
         self.shorter = Shorter(self.store.folder, self.known)
@@ -115,7 +119,7 @@ class SweepRun:
         try:
             self._tell("on_sweep_start", before)
             if before.left:
-                further = self._choose(self.chooser) if self.chooser else ()
+                further = self._choose(self.chosen) if self.chosen else ()
                 trials = itertools.chain(before.missing, further)
                 self.launch((trial and self.shorter(trial) for trial in trials), self)
         finally:
@@ -141,7 +145,8 @@ class SweepRun:
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """A trial has finished an epoch; if a callback has a reason to end it there, the answer is that."""
         self.heard.setdefault(trial.key, {})[epoch] = metrics
-        reasons = [callback.on_epoch_end(trial, epoch, metrics) for callback in self.callbacks]
+        reasons = [self.chosen.epoch_ended(trial, epoch, metrics)] if self.chosen else []
+        reasons += [callback.on_epoch_end(trial, epoch, metrics) for callback in self.callbacks]
         return next(filter(None, reasons), None)
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
@@ -149,8 +154,8 @@ class SweepRun:
         told = self.heard.pop(trial.key, {})
         if not result.history:  # whoever trained it was stopped or killed before it could say
             result = replace(result, history=_history(told))
-        if self.chooser:
-            result = replace(result, versions={**result.versions, **self.chooser.versions})
+        if self.chosen:
+            result = replace(result, versions={**result.versions, **self.chosen.chooser.versions})
         self.store.append(result)
         self.running.pop(trial.key, None)
         self.results[trial.key] = result
@@ -158,24 +163,24 @@ class SweepRun:
         wrong = unlogged(self.sweep.monitor, result.history)
         if result.status == "failed" and wrong in result.reason and not self._has_monitor():
             self.unlogged = wrong  # every further trial would be trained for nothing
-        if self.chooser:
-            self.chooser.settle(trial, result)
+        if self.chosen:
+            self.chosen.settle(trial, result)
         self._tell("on_trial_end", trial, result)
 
     def stopping(self) -> bool:
         """Whether no further trial should start."""
         return self.stop() or (self.fail_fast and self.failed) or bool(self.unlogged)
 
-    def _choose(self, chooser: Chooser) -> Iterator[Trial | None]:
-        """Yields the chooser's trials, skipping those in the ledger or already running; None while it waits."""
-        for batch in chooser:
+    def _choose(self, chosen: Chosen) -> Iterator[Trial | None]:
+        """Yield the chosen trials, skipping those in the ledger or already running; None while the chooser waits."""
+        for batch in chosen:
             for trial in batch:
                 self.trials.setdefault(trial.key, trial)
             for trial in batch:
                 result = self.results.get(trial.key) or self._known(trial)
                 if result is not None and result.settled:
                     self.results[trial.key] = result
-                    chooser.settle(trial, result)
+                    chosen.settle(trial, result)
                 elif trial.key not in self.running:
                     yield trial
             if not batch:
@@ -190,7 +195,7 @@ class SweepRun:
         self.ended(trial, TrialResult.of(trial, "interrupted", "the sweep was stopped"))
 
     def _outcome(self, interrupted: bool = False, **rest: Any) -> Outcome:
-        unchosen = self.chooser.remaining() if self.chooser else 0
+        unchosen = self.chosen.remaining() if self.chosen else 0
         outcome = Outcome(
             self.sweep,
             list(self.trials.values()),
@@ -204,7 +209,7 @@ class SweepRun:
 
     def _remarks(self) -> list[str]:
         """Which trials have started over, which results are another build's, of which the source has changed since."""
-        remarks = [*self.shorter.remarks(), *(self.chooser.remarks() if self.chooser else ())]
+        remarks = [*self.shorter.remarks(), *(self.chosen.chooser.remarks() if self.chosen else ())]
         if others := len(self.store.others & set(self.trials)):
             remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
         earlier = [result for key, result in self.results.items() if key not in self.ran and result.settled]

@@ -8,19 +8,22 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.files import cut_torn_line
 from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import standing
-from nnhp_torch.core.spec.trial import Trial, alike
+from nnhp_torch.core.spec.plan import Primitive, change
+from nnhp_torch.core.spec.trial import alike
 from nnhp_torch.search.request import Pruner, Sampler
-from nnhp_torch.search.space import Search
+from nnhp_torch.search.space import Range, Search, Suggest
 
 if TYPE_CHECKING:
     import optuna
@@ -31,7 +34,7 @@ LEAST = 5  # completed trials from which on importances say something
 ANSWER = "nnhp_torch:pruned"  # where a trial of the study says that it was pruned: the epoch, the reason
 
 
-class OptunaChooser(SweepCallback):
+class OptunaChooser(Chooser):
     """Chooses the trials of a search by an Optuna study in the sweep's folder, and prunes them.
 
     What is chosen is a function of the seed, the trial's number and the results so far: a search that was killed
@@ -42,7 +45,8 @@ class OptunaChooser(SweepCallback):
         folder: the sweep's folder.
         trials: how many to choose in all, those of earlier runs included.
         sampler, pruner: as in a SearchRequest.
-        seed: of the trials and of the choices. precision, threads: of the trials.
+        seed: of the choices.
+        settings: what else the results depend on: under others it is another study.
         budget: epochs to spend in all at most; a trial starts only if it could train to its end. Default: no end.
     """
 
@@ -55,20 +59,20 @@ class OptunaChooser(SweepCallback):
         sampler: Sampler = "tpe",
         pruner: Pruner = "hyperband",
         seed: int = 123,
-        precision: str = "32-true",
-        threads: int = 1,
+        settings: Sequence[str | int] = ("32-true", 1),
         budget: int | None = None,
     ) -> None:
+        if find_spec("optuna") is None:
+            raise ValueError("a search needs Optuna, which is not installed: pip install '.[search]'")
+        self.versions = {"optuna": metadata.version("optuna")}  # on which depends what is drawn
         self.search = search
         self.path = folder / "optuna.journal"
         self.trials = trials
         self.sampler = sampler
         self.pruner = pruner
         self.seed = seed
-        self.precision = precision
-        self.threads = threads
         self.budget = budget
-        self.name = f"{sampler}-{pruner}-{search.identity(precision, threads, seed)}"
+        self.name = f"{sampler}-{pruner}-{search.identity(*settings, seed)}"
         self.study: optuna.Study | None = None
         self.refused: list[str] = []  # why the configuration has refused what was drawn
         self._drew = False  # whether this run has drawn a trial
@@ -79,8 +83,18 @@ class OptunaChooser(SweepCallback):
         self._again: dict[str, tuple[int, optuna.trial.Trial]] = {}
         self._spent: dict[str, int] = {}  # key → epochs, all that they may become while it runs
 
-    def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
-        """Opens the study; a trial that was running when a kill came is taken up again."""
+    def __iter__(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield the cells that the study has, then draw further ones; take up again what a kill has left running."""
+        self.study = self._opened()
+        yield list(filter(None, map(self._known, self.study.get_trials(deepcopy=False))))
+        while self.remaining():
+            number = len(self.study.get_trials(deepcopy=False))
+            self.study.sampler = self._sampler(number)
+            self._drew = True
+            if cell := self._cell(self.study.ask()):
+                yield [cell]
+
+    def _opened(self) -> optuna.Study:
         import optuna
         from optuna.storages.journal import JournalFileBackend
 
@@ -90,28 +104,27 @@ class OptunaChooser(SweepCallback):
                 cut_torn_line(file)
         lock: Any = _NoLock()
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.path), lock))
-        self.study = self._study(self._sampler(0), storage)
+        study = self._study(self._sampler(0), storage)
         base = self._base()
-        if not alike(self.study.user_attrs.get("base", {}), base):  # a default was edited: these are other trials
+        if not alike(study.user_attrs.get("base", {}), base):  # a default was edited: these are other trials
             self.name += f"-{hashlib.sha256(json.dumps(base, sort_keys=True).encode()).hexdigest()[:8]}"
-            self.study = self._study(self._sampler(0), storage)
-        if "base" not in self.study.user_attrs:
-            self.study.set_user_attr("base", base)
-        chosen = {}
-        for stored in self.study.get_trials(deepcopy=False):
-            waits = not stored.state.is_finished()
-            # No public name leads from a stored trial to one that goes on. The first test to break is
-            # test_a_search_that_was_stopped_goes_on_as_if_it_never_was.
-            asked = optuna.trial.Trial(self.study, stored._trial_id) if waits else stored
-            if waits:
-                self.study.sampler = self._redrawing(stored.number)
-            if (trial := self._trial(stored.number, asked)) is None:
-                continue
-            chosen[trial.key] = trial
-            self._open.setdefault(trial.key, []).append(asked)
-            if result := known(trial):
-                self.settle(trial, result)
-        return list(chosen.values())
+            study = self._study(self._sampler(0), storage)
+        if "base" not in study.user_attrs:
+            study.set_user_attr("base", base)
+        return study
+
+    def _known(self, stored: optuna.trial.FrozenTrial) -> dict[str, Any] | None:
+        """Return the cell of a trial that the study has."""
+        import optuna
+
+        if stored.state.is_finished():
+            return self._cell(stored)
+        assert self.study is not None
+        # No public name leads from a stored trial to one that goes on. The first test to break is
+        # test_a_search_that_was_stopped_goes_on_as_if_it_never_was.
+        asked = optuna.trial.Trial(self.study, stored._trial_id)
+        self.study.sampler = self._redrawing(stored.number)
+        return self._cell(asked)
 
     def remaining(self) -> int:
         """How many trials may still be chosen."""
@@ -121,26 +134,16 @@ class OptunaChooser(SweepCallback):
             return 0
         return max(0, self.trials - len(self.study.get_trials(deepcopy=False)))
 
-    def __iter__(self) -> Iterator[Sequence[Trial]]:
-        while self.study is not None and self.remaining():
-            number = len(self.study.get_trials(deepcopy=False))
-            self.study.sampler = self._sampler(number)
-            self._drew = True
-            asked = self.study.ask()
-            if trial := self._trial(number, asked):
-                self._open.setdefault(trial.key, []).append(asked)
-                yield [trial]
-
-    def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
-        """Reports the epoch to the study, which may find that the trial should end here."""
+    def epoch_ended(self, values: Mapping[str, Any], epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """Report the epoch to the study, which may find that the trial should end here."""
         value = metrics.get(standing(self.search.monitor, metrics), math.nan)
         if not math.isfinite(value):
             return None
-        for asked in self._open.get(trial.key, [])[:1]:
-            return self._answer(trial, asked, epoch=epoch, value=value)
+        for asked in self._open.get(distinct(values), [])[:1]:
+            return self._answer(values, asked, epoch=epoch, value=value)
         return None
 
-    def _answer(self, trial: Trial, asked: Any, *, epoch: int, value: float) -> str | None:
+    def _answer(self, values: Mapping[str, Any], asked: Any, *, epoch: int, value: float) -> str | None:
         """The reason to end a trial at an epoch, if the pruner has one; the same one whenever it is asked again.
 
         A pruner answers otherwise when it is asked twice, because it notes in the study what it has seen. So its answer
@@ -150,9 +153,9 @@ class OptunaChooser(SweepCallback):
         if noted := stored.user_attrs.get(ANSWER):
             return str(noted[1]) if epoch >= noted[0] else None
         known = epoch in stored.intermediate_values
-        source = self._hearing_again(trial.key, asked.number, epoch) if known else asked
+        source = self._hearing_again(distinct(values), asked.number, epoch) if known else asked
         source.report(value, epoch)
-        if epoch >= trial.config.max_epochs:
+        if epoch >= self._epochs(values):
             return None
         poor = source.should_prune()
         if known and epoch == stored.last_step and not stored.state.is_finished():
@@ -176,7 +179,7 @@ class OptunaChooser(SweepCallback):
         assert self.study is not None
         return self.study.get_trials(deepcopy=False)[number]
 
-    def settle(self, trial: Trial, result: TrialResult) -> None:
+    def settle(self, values: Mapping[str, Any], result: TrialResult) -> None:
         """Tells the study how a trial ended; one that failed or was interrupted stays open there, and runs again.
 
         A trial that diverged counts as pruned, so that the sampler learns to stay away.
@@ -186,24 +189,19 @@ class OptunaChooser(SweepCallback):
         if not result.settled or self.study is None:
             return
         self._makers |= {result.versions.get("optuna", "")} - {""}
-        self._spent[trial.key] = result.epochs
-        for asked in self._open.pop(trial.key, ()):
+        self._spent[distinct(values)] = result.epochs
+        for asked in self._open.pop(distinct(values), ()):
             if not isinstance(asked, optuna.trial.Trial):
                 continue
             for epoch, value in enumerate(result.curve(self.search.monitor), 1):  # if the study has lost any
                 if math.isfinite(value) and epoch not in self._stored(asked.number).intermediate_values:
                     asked.report(value, epoch)
-                    if epoch < trial.config.max_epochs:
+                    if epoch < self._epochs(values):
                         asked.should_prune()  # the pruner's notes, by which it judges later trials
             if result.status == "completed":
                 self.study.tell(asked, result.final(self.search.monitor))
             else:
                 self.study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """The version of Optuna, on which depends what is drawn."""
-        return {"optuna": metadata.version("optuna")}
 
     def remarks(self) -> list[str]:
         """Say what was drawn by another Optuna, and what the configuration has refused."""
@@ -233,27 +231,32 @@ class OptunaChooser(SweepCallback):
         settings = plain(vars(self.search.base))
         return {name: value for name, value in settings.items() if name not in (*self.search.axes, "seed")}
 
-    def _trial(self, number: int, source: Any) -> Trial | None:
-        """Make the trial of what was drawn; None if the configuration refuses it, from which the sampler learns."""
+    def _cell(self, source: Any) -> dict[str, Any] | None:
+        """Return the cell of one of the study's trials; None if the configuration refuses it."""
         import optuna
 
-        cell = self.search.draw(source)
+        cell = self.search.sample(_suggest(source))
         try:
-            trial = self.search.trial(number, cell, self.seed, precision=self.precision, threads=self.threads)
+            change(self.search.base, cell)
         except ValueError as error:
             self.refused.append(str(error))
             if self.study is not None and isinstance(source, optuna.trial.Trial):
                 self.study.tell(source, state=optuna.trial.TrialState.PRUNED)
             return None
-        self._spent.setdefault(trial.key, trial.config.max_epochs)
-        return trial
+        self._spent.setdefault(distinct(cell), self._epochs(cell))
+        self._open.setdefault(distinct(cell), []).append(source)
+        return cell
+
+    def _epochs(self, values: Mapping[str, Any]) -> int:
+        """Return how many epochs a cell is trained at most."""
+        return int(values.get("max_epochs", self.search.base.max_epochs))
 
     def _redrawing(self, number: int) -> optuna.samplers.BaseSampler:
         """Gives what a kill has left undrawn of a trial: the whole of it is drawn again, by a copy of the study."""
         import optuna
 
         asked = self._copy(number).ask()
-        self.search.draw(asked)
+        self.search.sample(_suggest(asked))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return optuna.samplers.PartialFixedSampler(asked.params, self._sampler(number))
@@ -294,6 +297,22 @@ class OptunaChooser(SweepCallback):
             constant_liar=False,
             seed=seed,
         )
+
+
+def _suggest(source: Any) -> Suggest:
+    """Return what draws values by one of a study's trials, new or stored."""
+
+    def suggest(name: str, axis: Range | Sequence[Primitive]) -> Primitive:
+        value: Primitive
+        if not isinstance(axis, Range):
+            value = source.suggest_categorical(name, list(axis))
+        elif axis.whole:
+            value = source.suggest_int(name, int(axis.low), int(axis.high), log=axis.log)
+        else:
+            value = axis.rounded(source.suggest_float(name, axis.low, axis.high, log=axis.log))
+        return value
+
+    return suggest
 
 
 def _pruner(name: str, max_epochs: int) -> optuna.pruners.BasePruner:

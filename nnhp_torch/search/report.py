@@ -17,7 +17,6 @@ from nnhp_torch.report.figure.callback import last_epoch, publish, withdraw
 from nnhp_torch.report.markdown import in_markdown
 from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
 from nnhp_torch.report.table import TableReport
-from nnhp_torch.search.chooser import OptunaChooser
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,14 +60,14 @@ class SearchFigures(SweepCallback):
 
     Args:
         folder: the sweep's folder.
-        chooser: whose study knows the importances.
+        importances: gives each setting's share in what decides a trial's value; empty with too few trials.
     """
 
     writes = True
 
-    def __init__(self, folder: Path, chooser: OptunaChooser) -> None:
+    def __init__(self, folder: Path, importances: Callable[[], Mapping[str, float]]) -> None:
         self.folder = folder
-        self.chooser = chooser
+        self.importances = importances
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if not outcome.results:
@@ -76,7 +75,7 @@ class SearchFigures(SweepCallback):
         drawn: dict[str, Callable[[], Figure]] = {}
         if any(result.history for result in outcome.ordered):
             drawn = {"figure": lambda: curves(outcome), "history": lambda: history(outcome)}
-            if shares := self.chooser.importances():
+            if shares := self.importances():
                 completed = sum(result.status == "completed" for result in outcome.ordered)
                 drawn["importance"] = lambda: importance(shares, outcome.sweep.monitor, completed)
         for name in ("figure", "history", "importance"):

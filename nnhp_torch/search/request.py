@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Literal
 
 from nnhp_torch.run.launch.request import Request, said
@@ -21,7 +20,7 @@ class SearchRequest(Request):
     """How a search is to be run; each field is a flag of the command line too, which has its help text.
 
     Raises:
-        ValueError: as a Request; Optuna is not installed; or a number of trials, epochs or seeds that makes no sense.
+        ValueError: as a Request; or a number of trials, epochs or seeds that makes no sense.
     """
 
     trials: int = field(default=50, metadata=said("how many in all, those of earlier runs included", CHOOSING))
@@ -42,8 +41,6 @@ class SearchRequest(Request):
     confirm_seeds: int = field(default=3, metadata=said("how many other seeds: those that follow --seeds", CHOOSING))
 
     def __post_init__(self) -> None:
-        if find_spec("optuna") is None:
-            raise ValueError("a search needs Optuna, which is not installed: pip install '.[search]'")
         super().__post_init__()
         for name in ("trials", "budget"):
             value = getattr(self, name)

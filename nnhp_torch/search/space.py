@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar
 
 from nnhp_torch.core.spec.plan import Plan, Primitive, change, check_config, check_values, plain
 from nnhp_torch.core.spec.provenance import name_of
@@ -58,6 +58,20 @@ class Range:
         """Whether only whole numbers are drawn."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    def at(self, share: float) -> float:
+        """Return the number at a share of the range, from 0 to 1.
+
+        >>> Range(1e-4, 1e-1, log=True).at(1 / 3), Range(1, 4).at(0.99)
+        (0.001, 4)
+        """
+        if self.whole:  # each number has as much of it
+            low, high = (math.log(end) if self.log else end for end in (self.low, self.high + 1))
+            value = low + share * (high - low)
+            return min(math.floor(math.exp(value) if self.log else value), self.high)
+        low, high = (math.log(end) if self.log else end for end in self.ends)
+        value = low + share * (high - low)
+        return self.rounded(math.exp(value) if self.log else value)
+
     def rounded(self, value: float) -> float:
         """Round a number that was drawn, within the range.
 
@@ -77,12 +91,7 @@ def _magnitude(number: float) -> int:
     return math.floor(math.log10(number))
 
 
-class Draw(Protocol):
-    """A source of values: an Optuna trial, new or stored."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int: ...
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float: ...
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+Suggest = Callable[[str, Range | Sequence[Primitive]], Primitive]  # an axis's name, the axis → a value of it
 
 
 @dataclass(frozen=True)
@@ -121,25 +130,29 @@ class Search(Plan):
                 check_config(change(self.base, {name: value}))
         check_config(self.base)
 
-    def draw(self, source: Draw) -> dict[str, Primitive]:
-        """Draw a cell."""
+    def sample(self, suggest: Suggest) -> dict[str, Primitive]:
+        """Return a cell.
+
+        Args:
+            suggest: gives a value for each axis, in their order, that `unless` does not leave at the base's.
+
+        Example:
+            >>> search.sample(lambda name, axis: axis.at(0.5) if isinstance(axis, Range) else axis[0])
+            {'lr': 0.00316, 'width': 32}
+        """
         values: dict[str, Primitive] = {}
         for name, axis in self.axes.items():
             other, value = self.unless.get(name, (None, None))
-            if other is not None and values[other] == value:
-                values[name] = getattr(self.base, name)
-            elif not isinstance(axis, Range):
-                values[name] = source.suggest_categorical(name, list(axis))
-            elif axis.whole:
-                values[name] = source.suggest_int(name, int(axis.low), int(axis.high), log=axis.log)
-            else:
-                values[name] = axis.rounded(source.suggest_float(name, axis.low, axis.high, log=axis.log))
+            left = other is not None and values[other] == value
+            values[name] = getattr(self.base, name) if left else suggest(name, axis)
         return values
 
-    def trial(self, number: int, cell: Mapping[str, Primitive], seed: int, *, precision: str, threads: int) -> Trial:
-        """The trial of a cell, named by its number and the beginning of its key."""
-        config = change(self.base, {**cell, "seed": seed})
-        build = name_of(self.build)
+    def trial(
+        self, number: int, values: Mapping[str, Primitive], *, precision: str = "32-true", threads: int = 1
+    ) -> Trial:
+        """Return the trial of a cell, named by its number and the beginning of its key."""
+        cell = {axis: values[axis] for axis in self.axes}
+        config, build = change(self.base, values), name_of(self.build)
         unnamed = Trial(self.name, config, cell, precision=precision, threads=threads, build=build)
         return dataclasses.replace(unnamed, name=f"{number:04d}-{unnamed.key[:8]}")
 

@@ -84,7 +84,11 @@ def test_a_second_ctrl_c_ends_the_call_and_not_the_process_which_may_be_a_notebo
 @pytest.mark.parametrize(
     ("asked", "error", "said"),
     [
-        ({"epochs": 3}, TypeError, r"run\(\) has no argument 'epochs'; there are callbacks, launch, accelerator"),
+        (
+            {"epochs": 3},
+            TypeError,
+            r"run\(\) has no argument 'epochs'; there are callbacks, launch",
+        ),
         ({"seeds": 0}, ValueError, "seeds must be a number of at least 1"),
         ({"jobs": -1}, ValueError, "jobs must be auto or a number of at least 0, not -1"),
         ({"callbacks": [3]}, ValueError, "callbacks should be SweepCallbacks, not int"),

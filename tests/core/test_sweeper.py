@@ -1,10 +1,10 @@
 """The sweeper runs what is missing, writes it down first, and goes on after a failure."""
 
 import dataclasses
+import itertools
 import math
 from contextlib import nullcontext
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from conftest import FakeLaunch, completed
@@ -323,32 +323,21 @@ def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
 
 
 class Chooses(Chooser):
-    """A search that has chosen the first `earlier` of its trials, and chooses the rest one after another."""
+    """Chooses the cells of these trials one after another."""
 
-    versions: ClassVar = {}
-
-    def __init__(self, trials, earlier=0):
-        self.earlier, self.later = trials[:earlier], trials[earlier:]
+    def __init__(self, trials):
+        self.left = [trial.values for trial in trials]
         self.told = []
 
-    def open(self, known):
-        for trial in self.earlier:
-            if result := known(trial):
-                self.settle(trial, result)
-        return self.earlier
-
     def remaining(self):
-        return len(self.later)
-
-    def remarks(self):
-        return ()
+        return len(self.left)
 
     def __iter__(self):
-        while self.later:
-            yield [self.later.pop(0)]
+        while self.left:
+            yield [self.left.pop(0)]
 
-    def settle(self, trial, result):
-        self.told.append((trial.name, result.status))
+    def settle(self, values, result):
+        self.told.append((values, result.status))
 
 
 def test_a_search_runs_what_it_chooses_and_hears_of_every_result(sweep, store):
@@ -357,7 +346,7 @@ def test_a_search_runs_what_it_chooses_and_hears_of_every_result(sweep, store):
     chooser, launch = Chooses([*trials, trials[0]]), FakeLaunch()
     outcome = Sweeper(launch, store).run(sweep, [], chooser=chooser)
     assert launch.ran == [trial.name for trial in (trials[0], *trials[2:])], "neither the ledger's nor one twice"
-    assert chooser.told == [(trial.name, "completed") for trial in (*trials, trials[0])]
+    assert chooser.told == [(trial.values, "completed") for trial in (*trials, trials[0])]
     assert (outcome.left, [result.name for result in outcome.ordered]) == (0, [trial.name for trial in trials])
 
 
@@ -377,38 +366,29 @@ def test_a_search_may_choose_again_what_is_running(sweep, store):
 def test_a_search_never_hears_of_a_record_that_is_not_its_trials(sweep, store):
     trial = sweep.trials()[0]
     store.append(dataclasses.replace(completed(trial), sweep="other"))
-    for earlier in (0, 1):
-        chooser = Chooses([trial], earlier)
-        with pytest.raises(LedgerError, match=r"line 1: .*it is of the sweep 'other'"):
-            Sweeper(FakeLaunch(), store).run(sweep, [], chooser=chooser)
-        assert chooser.told == []
+    chooser = Chooses([trial])
+    with pytest.raises(LedgerError, match=r"line 1: .*it is of the sweep 'other'"):
+        Sweeper(FakeLaunch(), store).run(sweep, [], chooser=chooser)
+    assert chooser.told == []
 
 
 class Waiting(Chooser):
-    """A chooser that has nothing to choose yet."""
-
-    versions: ClassVar = {}
-
-    def remarks(self):
-        return ()
-
-    def open(self, known):
-        return ()
+    """Has nothing to choose yet."""
 
     def remaining(self):
         return 1
 
     def __iter__(self):
-        yield ()
-
-    def settle(self, trial, result):
-        """Learns nothing."""
+        while True:
+            yield []
 
 
 def test_a_chooser_may_wait_where_the_ledger_has_fewer_epochs_of_each_trial(sweep, store):
     Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())
     heard = []
     more = dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, max_epochs=5))
-    Sweeper(lambda trials, listener: heard.extend(trials), store).run(more, more.trials(), chooser=Waiting())
+    Sweeper(lambda trials, listener: heard.extend(itertools.islice(trials, 5)), store).run(
+        more, more.trials(), chooser=Waiting()
+    )
     assert len(heard) == 5
     assert heard[-1] is None

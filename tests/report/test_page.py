@@ -197,7 +197,7 @@ def test_a_ledger_alone_gives_the_same_page_again(sweep, store, capsys):
 def test_a_searchs_page_says_that_it_is_one_and_advises_to_confirm_from_its_ledger_alone_too(store):
     search = Search("joint", TinyConfig(), {"lr": Range(0.01, 0.1)}, build="toy:build")
     for number, lr in enumerate([0.02, 0.05]):
-        trial = search.trial(number, {"lr": lr}, 123, precision="32-true", threads=1)
+        trial = search.trial(number, {"lr": lr})
         store.append(completed(trial, 0.9 + lr))
     report([str(store.folder)])
     text = re.sub("</?span[^>]*>", "", unescape((store.folder / "report.html").read_text()))

@@ -21,10 +21,7 @@ SEARCH = Search(
 
 def outcome(accuracies):
     """A search in which the widths from 2 on have these accuracies; None: that one was pruned."""
-    trials = [
-        SEARCH.trial(i, {"lr": 0.1, "width": 2 + i}, 123, precision="32-true", threads=1)
-        for i in range(len(accuracies))
-    ]
+    trials = [SEARCH.trial(i, {"lr": 0.1, "width": 2 + i}) for i in range(len(accuracies))]
     results = {
         trial.key: completed(trial, accuracy) if accuracy else TrialResult.of(trial, "pruned", "no promise")
         for trial, accuracy in zip(trials, accuracies, strict=True)

@@ -6,6 +6,7 @@ import math
 import signal
 import statistics
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.search import request
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.space import Range, Search
 
@@ -51,7 +51,12 @@ class Scores(FakeLaunch):
 def run(search, store, launch=None, trials=12, stop=None, **settings):
     chooser = OptunaChooser(search, store.folder, trials, **{"pruner": "none", **settings})
     launch = launch or Scores()
-    return Sweeper(launch, store, [chooser]).run(search, [], stop or (lambda: False), chooser=chooser)
+    made = partial(_seeded, search, seed=settings.get("seed", 123))
+    return Sweeper(launch, store).run(search, [], stop or (lambda: False), chooser=chooser, make=made)
+
+
+def _seeded(search, number, values, seed):
+    return search.trial(number, {"seed": seed, **values})
 
 
 def drawn(outcome):
@@ -261,20 +266,13 @@ def test_with_one_job_a_search_with_pruning_gives_the_same_numbers_again(search,
 def test_a_setting_that_makes_no_sense_beside_another_is_left_at_the_base():
     from sweeps.search import SEARCH
 
-    class Draw:
-        def suggest_categorical(self, name, choices):
-            return "Adagrad" if name == "optimizer" else choices[0]
+    def suggest(name, axis):
+        assert name != "momentum"
+        return "Adagrad" if name == "optimizer" else axis.high if isinstance(axis, Range) else axis[0]
 
-        def suggest_int(self, name, low, high, log):
-            return low
-
-        def suggest_float(self, name, low, high, log):
-            assert name != "momentum"
-            return high
-
-    cell = SEARCH.draw(Draw())
+    cell = SEARCH.sample(suggest)
     assert cell["momentum"] is None
-    trial = SEARCH.trial(7, cell, 123, precision="32-true", threads=1)
+    trial = SEARCH.trial(7, cell)
     assert (trial.config.optimizer, trial.config.lr) == ("Adagrad", 0.1)
     assert trial.name.startswith("0007-")
 
@@ -368,7 +366,7 @@ def test_a_wrong_value_gets_one_line_and_exit_status_2(args, said, tmp_path, mon
 
 def test_without_optuna_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(request, "find_spec", lambda name: None)
+    monkeypatch.setattr("nnhp_torch.search.chooser.find_spec", lambda name: None)
     code = main()
     err = capsys.readouterr().err
     assert (code, len(err.splitlines())) == (2, 1)
@@ -461,7 +459,7 @@ def test_what_is_drawn_depends_on_no_default_of_optunas(search, store, sampler):
 
 @pytest.mark.needs("optuna")
 def test_another_optuna_than_the_ledgers_is_said_and_each_result_names_its_own(search, store, monkeypatch):
-    monkeypatch.setattr(OptunaChooser, "versions", {"optuna": "4.0.0"})
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "4.0.0")
     first = run(search, store, trials=3)
     assert [result.versions["optuna"] for result in first.ordered] == ["4.0.0"] * 3
     monkeypatch.undo()

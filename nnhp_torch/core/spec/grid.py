@@ -88,22 +88,34 @@ class Sweep(Plan):
             >>> [(trial.config.seed, trial.label) for trial in SWEEP.trials(seeds=[1, 2])][2:4]
             [(1, 'lr=0.001'), (2, 'lr=0.1')]
         """
-        trials = []
-        chosen = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)
-        check_count(len(chosen) * math.prod(map(len, self.replicates.values())) * self.size)
-        for seed, replicate, cell in itertools.product(chosen, _product(self.replicates), self.cells()):
-            config = change(self.base, {**cell, **replicate, "seed": seed})
-            trial = Trial(
-                sweep=self.name,
-                config=config,
-                cell=cell,
-                precision=precision,
-                threads=threads,
-                build=name_of(self.build),
-                replicate=replicate,
-            )
-            trials.append(dataclasses.replace(trial, name=self._name(trial)))
+        trials: list[Trial] = []
+        seeds_of = [self.base.seed] if seeds is None else seeds if isinstance(seeds, Sequence) else list(seeds)
+        check_count(len(seeds_of) * math.prod(map(len, self.replicates.values())) * self.size)
+        for seed, replicate, cell in itertools.product(seeds_of, _product(self.replicates), self.cells()):
+            values = {**cell, **replicate, "seed": seed}
+            trials.append(self.trial(len(trials), values, precision=precision, threads=threads))
         return trials
+
+    def trial(
+        self, number: int, values: Mapping[str, Primitive], *, precision: str = "32-true", threads: int = 1
+    ) -> Trial:
+        """Return the trial of a cell.
+
+        Args:
+            number: which one it is; a trial of a grid is called by its values.
+            values: of the axes, and of seed and replicates if they are not the base's.
+            precision, threads: as in `trials`.
+        """
+        trial = Trial(
+            sweep=self.name,
+            config=change(self.base, values),
+            cell={axis: values[axis] for axis in self.axes},
+            precision=precision,
+            threads=threads,
+            build=name_of(self.build),
+            replicate={name: values[name] for name in self.replicates if name in values},
+        )
+        return dataclasses.replace(trial, name=self._name(trial))
 
     def _name(self, trial: Trial) -> str:
         """The cell, and what departs from the sweep as it was declared; a function of the trial alone."""

@@ -95,7 +95,20 @@ class Plan:
             if name == "seed":
                 raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
 
-    def run(self, *, callbacks: Sequence[Any] = (), launch: Callable[..., Any] | None = None, **asked: Any) -> Any:
+    def trial(
+        self, number: int, values: Mapping[str, Primitive], *, precision: str = "32-true", threads: int = 1
+    ) -> Any:
+        """Return the trial of a cell: see Sweep.trial and Search.trial."""
+        raise NotImplementedError
+
+    def run(
+        self,
+        *,
+        callbacks: Sequence[Any] = (),
+        launch: Callable[..., Any] | None = None,
+        chooser: Callable[..., Any] | None = None,
+        **asked: Any,
+    ) -> Any:
         """Runs it from Python or a notebook, as the command line would; what the ledger has is not run again.
 
         Progress is printed. Ctrl-C, or the notebook's stop button, leaves what is finished. Functions and classes of a
@@ -104,6 +117,7 @@ class Plan:
         Args:
             callbacks: SweepCallbacks of your own.
             launch: where trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
+            chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
             asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
                 `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.launch.request.Request).
 
@@ -119,7 +133,7 @@ class Plan:
             >>> outcome = SWEEP.run(seeds=3, jobs=2)
             >>> print(outcome.table())
         """
-        return self.runner(callbacks, asked, launch=launch)
+        return self.runner(callbacks, asked, launch=launch, chooser=chooser)
 
     @property
     def objective(self) -> Objective:

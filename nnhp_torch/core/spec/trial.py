@@ -75,6 +75,11 @@ class Trial:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def values(self) -> dict[str, Primitive]:
+        """What tells it from the other trials of its sweep: the cell, the replicate and the seed."""
+        return {**self.cell, **self.replicate, "seed": self.config.seed}
+
+    @property
     def label(self) -> str:
         """The swept values as people read them: `batch_size=2000`."""
         return label(self.cell, defaults(self.config))

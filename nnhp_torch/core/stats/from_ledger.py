@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.ledger.store import ResultStore
@@ -116,10 +117,14 @@ def recorded(
             place = distinct({**cell, **repeat})
             name, key = (of[place].name, of[place].key) if place in of else ("", f"missing {place}")
             config = base(**{**cell, **repeat})
-            trials.append(RecordedTrial(sweep=sweep.name, config=config, cell=cell, name=name, recorded=key))
+            replicate = {name: repeat[name] for name in replicates}
+            trials.append(RecordedTrial(sweep.name, config, cell, name=name, replicate=replicate, recorded=key))
     known = {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results}
-    chosen = trials if max_seeds is None else Race(sweep, trials).open(lambda trial: known.get(trial.key))
-    return Outcome(sweep, chosen, known, known=known)
+    if max_seeds is not None:
+        of_values = {distinct(trial.values): trial for trial in trials}
+        chosen = Chosen(Race(sweep, trials), lambda number, values: of_values[distinct(values)])
+        trials = chosen.open(lambda trial: known.get(trial.key))
+    return Outcome(sweep, trials, known, known=known)
 
 
 class _Settings:

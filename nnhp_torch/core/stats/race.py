@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.result import TrialResult
@@ -16,7 +17,7 @@ from nnhp_torch.core.stats.verdict import Verdict
 
 
 class Race(Chooser):
-    """Chooses the seeds of a sweep's cells while it runs: a Chooser.
+    """Chooses the seeds of a sweep's cells while it runs.
 
     All cells get the first three seeds. Who gets more is decided at fixed looks, from whole rounds: not the cells that
     are worse, nor those that the seeds to come will hardly decide. What is chosen is therefore a function of the
@@ -35,37 +36,27 @@ class Race(Chooser):
         self.looks = looks(sweep.max_seeds or FIRST)
         self.looked = 0  # how many looks have had their trials chosen
         self.staying = {distinct(trial.cell) for trial in trials}
-        self.chosen: dict[str, Trial] = {}
-        self.results: dict[str, TrialResult] = {}
-
-    def open(self, known: Callable[[Trial], TrialResult | None]) -> Sequence[Trial]:
-        """The trials that the results so far have chosen, the next ones included."""
-        for batch in self:
-            for trial in batch:
-                if (result := known(trial)) and result.settled:
-                    self.results[trial.key] = result
-            if not batch:
-                break
-        return list(self.chosen.values())
+        self.chosen: dict[str, Trial] = {}  # by its values
+        self.results: dict[str, TrialResult] = {}  # likewise
 
     def remaining(self) -> int:
         """How many may still be chosen: all, if every cell that is in the race stays there."""
         seeds = list(self.rounds)[self._seeds :]
         return sum(distinct(trial.cell) in self.staying for seed in seeds for trial in self.rounds[seed])
 
-    def __iter__(self) -> Iterator[Sequence[Trial]]:
-        """The trials of a look together; none while some of the last one are still missing."""
+    def __iter__(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield the cells of a look together, with each of its seeds; none while results of the last are missing."""
         while self.staying:
-            if any(trial not in self.results for trial in self.chosen):
+            if self.chosen.keys() - self.results:
                 yield []
             elif any(result.status == "interrupted" for result in self.results.values()):
                 return  # the look is for the run that ends them
             elif batch := self._next():
-                yield batch
+                yield [trial.values for trial in batch]
 
-    def settle(self, trial: Trial, result: TrialResult) -> None:
-        """Keeps a result for the next look."""
-        self.results[trial.key] = result
+    def settle(self, values: Mapping[str, Any], result: TrialResult) -> None:
+        """Keep a result for the next look."""
+        self.results[distinct(values)] = result
 
     @property
     def _seeds(self) -> int:
@@ -75,12 +66,13 @@ class Race(Chooser):
     def _next(self) -> list[Trial]:
         """Looks at the rounds so far and chooses the trials until the next look; none if the race is over."""
         if self.looked:
-            found = Summary(self.sweep, list(self.chosen.values()), self.results).verdicts
+            results = {trial.key: self.results[values] for values, trial in self.chosen.items()}
+            found = Summary(self.sweep, list(self.chosen.values()), results).verdicts
             self.staying = {distinct(cell.values) for cell in staying(found)}
         seeds = list(self.rounds)[self._seeds : self.looks[self.looked]] if self.staying else []
         batch = [trial for seed in seeds for trial in self.rounds[seed] if distinct(trial.cell) in self.staying]
         self.looked += bool(batch)
-        self.chosen |= {trial.key: trial for trial in batch}
+        self.chosen |= {distinct(trial.values): trial for trial in batch}
         self.staying = {distinct(trial.cell) for trial in batch}
         return batch
 

@@ -74,7 +74,7 @@ class InProcess:
             if listener.stopping():
                 return
             if index == 0:
-                prepare(build, trial, self.runtime)
+                prepare(trial, build, self.runtime)
             listener.started(trial)
             result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
             listener.ended(trial, result)

@@ -160,7 +160,7 @@ def _train(
 def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> PreparationError | None:
     try:
         with environment_of_one(runtime.environment):
-            prepare(build, trial, runtime)
+            prepare(trial, build, runtime)
     except PreparationError as error:
         return error
     return None

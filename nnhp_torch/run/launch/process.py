@@ -90,7 +90,7 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message=known)
 
 
-def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
+def prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> None:
     """Tries the Trainer's settings and what build answers, and has the data fetched once, before any trial.
 
     Raises:
@@ -98,10 +98,10 @@ def prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> 
         PreparationError: the data cannot be had.
     """
     with isolated():
-        _prepare(build, trial, runtime)
+        _prepare(trial, build, runtime)
 
 
-def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> None:
+def _prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> None:
     from nnhp_torch.run.trial.run_trial import make_trainer
     from nnhp_torch.run.trial.setup import setup_of
 

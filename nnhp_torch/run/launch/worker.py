@@ -66,7 +66,7 @@ def serve(
             return
         if isinstance(message, Prepare):
             try:
-                prepare(build, message.trial, runtime)
+                prepare(message.trial, build, runtime)
                 connection.send(Prepared())
             except PreparationError as error:
                 note(traceback.format_exc())
