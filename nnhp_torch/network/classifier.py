@@ -10,12 +10,11 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
 
 from nnhp_torch import checks
 from nnhp_torch.network import catalog
 from nnhp_torch.network.chunks import step_loss
-from nnhp_torch.network.mean import Mean, at_least_float32
+from nnhp_torch.network.mean import Accuracy, Mean, at_least_float32
 from nnhp_torch.network.optimizers import make_optimizer
 from nnhp_torch.network.schedules import make_schedule
 
@@ -123,8 +122,7 @@ class Classifier(L.LightningModule):
         self._refuse_what_the_net_cannot_do()
         self.metrics = nn.ModuleDict()
         for stage in ("train", "val", "test"):
-            # Validating the arguments would wait for the device at every batch.
-            self.metrics[f"{stage}_accuracy"] = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+            self.metrics[f"{stage}_accuracy"] = Accuracy()
             self.metrics[f"{stage}_loss"] = Mean()
         self.metrics["val_sparsity"] = Mean()
 

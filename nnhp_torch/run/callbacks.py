@@ -122,13 +122,12 @@ class StopWhenDiverged(L.Callback):
         self._returned = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        loss = trainer.callback_metrics.get(self.monitor)
-        if loss is not None and not _finite(loss):
-            self.found = self.monitor
-        elif loss is None and not _finite(self._returned):
-            self.found = "what training_step returned"
-        elif not all(map(_finite, pl_module.parameters())):
+        logged = trainer.callback_metrics.get(self.monitor)
+        loss = self._returned if logged is None else logged
+        if not _finite([loss, *pl_module.parameters()]):
             self.found = "the weights"
+            if not _finite([loss]):
+                self.found = "what training_step returned" if logged is None else self.monitor
         diverged = bool(self.found)
         # One process must not stop alone: the others would wait for it for ever.
         if trainer.strategy.reduce_boolean_decision(diverged, all=False):
@@ -136,6 +135,9 @@ class StopWhenDiverged(L.Callback):
             trainer.should_stop = True
 
 
-def _finite(value: Any) -> bool:
-    """Whether it holds neither NaN nor infinity; what is no tensor of such numbers cannot."""
-    return not isinstance(value, Tensor) or is_lazy(value) or bool(torch.isfinite(value).all())
+def _finite(values: list[Any]) -> bool:
+    """Whether none holds NaN or infinity, after one wait for the device; what is no tensor of such numbers cannot."""
+    tensors = [value for value in values if isinstance(value, Tensor) and not is_lazy(value)]
+    flags = [torch.isfinite(tensor).all() for tensor in tensors]
+    whole = [getattr(flag, "full_tensor", lambda flag=flag: flag)() for flag in flags]  # of one that devices share
+    return not whole or bool(torch.stack([flag.to(whole[-1].device) for flag in whole]).all())

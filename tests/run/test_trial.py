@@ -12,11 +12,15 @@ import psutil
 import pytest
 import torch
 import toy
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.resume.randomness import seed_all
+from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.recorder import Recorder
 from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.setup import Setup
@@ -229,6 +233,42 @@ def test_the_articles_network_diverges_at_an_absurd_learning_rate_though_its_acc
     assert result.epochs < 5
     assert not math.isfinite(result.final("train_loss"))
     assert math.isfinite(result.final("val_accuracy"))
+
+
+class Waits(TorchDispatchMode):
+    """Counts how often a number is asked for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.count += operation._schema.name == "aten::_local_scalar_dense"
+        return operation(*args, **kwargs or {})
+
+
+def test_an_epochs_end_waits_for_the_device_once_more_than_a_trainers(sweep, tmp_path):
+    """However many weights there are: a GPU would have the host wait for all that it was given, each time."""
+
+    def fit(config):
+        module, data, _ = toy.build(config)
+        logger = TensorBoardLogger(tmp_path / str(config.max_epochs))
+        quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+        Trainer(accelerator="cpu", max_epochs=config.max_epochs, logger=logger, log_every_n_steps=10**9, **quiet).fit(
+            module, data
+        )
+
+    def ours(config):
+        (trial,) = dataclasses.replace(sweep, base=config, axes={"lr": [0.1]}).trials()
+        assert run_trial(trial, toy.build, Runtime(str(tmp_path), accelerator="cpu")).status == "completed"
+
+    def of_an_epoch(run):
+        found = []
+        for epochs in (1, 3):
+            with Waits() as waits:
+                run(dataclasses.replace(sweep.base, max_epochs=epochs))
+            found.append(waits.count)
+        return (found[1] - found[0]) / 2
+
+    assert of_an_epoch(ours) <= of_an_epoch(fit) + 1
 
 
 def test_an_allocation_that_cannot_succeed_is_a_failed_trial(trial, runtime):
