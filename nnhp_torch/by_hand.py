@@ -24,6 +24,7 @@ from nnhp_torch.network.module import MLPClassifier
 from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.precision import prefer_onednn
+from nnhp_torch.run.trial.saving import read
 
 LOGS = "lightning_logs"
 SEEN = Path(LOGS) / "seen.png"
@@ -100,6 +101,10 @@ class OneTrial(LightningCLI):
             return
         if not Path(path).is_file():
             self.parser.error(f"there is no checkpoint at {path}")
+        try:
+            read(Path(path))
+        except ValueError as error:
+            self.parser.error(f"{path} cannot be read: {error}")
         usual = vars(self._parser(self.config.subcommand).get_defaults().model)
         asked = {name: value for name, value in vars(self._chosen.model).items() if value != usual[name]}
         super()._parse_ckpt_path()

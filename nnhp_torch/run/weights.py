@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,16 @@ def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.Lightn
     except Exception:
         if not is_overridden("setup", module):
             raise
-        module = _set_up(setup_of(import_by_name(build)(config)), path)
+        module = _set_up(setup_of(import_by_name(build)(config)), path, config.max_epochs)
     return module.eval()
 
 
-def _set_up(setup: Setup, path: Path) -> L.LightningModule:
+def _set_up(setup: Setup, path: Path, max_epochs: int) -> L.LightningModule:
     silent = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps")
     settings: dict[str, Any] = dict.fromkeys(silent, 0)
-    trainer = L.Trainer(accelerator="cpu", plugins=[AtomicCheckpointIO()], **settings)
+    trainer = L.Trainer(accelerator="cpu", max_epochs=max_epochs, plugins=[AtomicCheckpointIO()], **settings)
     trainer.fit_loop.run = lambda: None  # type: ignore[method-assign]  # it is set up and loaded by now
-    trainer.fit(setup.module, **setup.fit_data(), ckpt_path=path, weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that callbacks and worker processes are missing
+        trainer.fit(setup.module, **setup.fit_data(), ckpt_path=path, weights_only=True)
     return setup.module

@@ -22,7 +22,7 @@ class Unloadable(Exception):
     """The network cannot take the checkpoint that it has made itself; the message says why, in a line."""
 
 
-def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, seeds: EpochSeed, *, resume: Mapping[str, Any]) -> float:
+def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSeed, resume: Mapping[str, Any]) -> float:
     """Train what is left to train; return the seconds that it took.
 
     If nothing is, Lightning restores the trial all the same, as it would for a further epoch: a module may make its

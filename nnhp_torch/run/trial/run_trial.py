@@ -145,7 +145,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         share(trainer, setup.module, recorder.note)
     try:
         fitted = {
-            "fit_seconds": fit(trainer, setup, recorder, seeds, resume=resume),
+            "fit_seconds": fit(trainer, setup, recorder, seeds=seeds, resume=resume),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
             "build": _maker(trial, build, setup),
         }
