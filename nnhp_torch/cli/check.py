@@ -23,11 +23,11 @@ from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.request import Request
 
-EPOCHS = 3
+EPOCHS = 3  # at least; else as many as the trial has, because it may change in any of them
 
 
 def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: str) -> int:
-    """Trains the first cell's first epochs twice, once stopped and resumed, and says whether the digits are the same.
+    """Trains the first cell twice, once stopped and resumed, and says whether the digits are the same.
 
     Nothing is written into the sweep's folder.
 
@@ -38,15 +38,16 @@ def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: st
         The exit status: 0 if they are, 1 if they are not or the trial fails, 130 after Ctrl-C.
 
     Raises:
-        ValueError: the trial cannot be trained for so few epochs, or not on this machine.
+        ValueError: the trial cannot be trained for three epochs, or not on this machine.
     """
     if request.cluster:
         raise ValueError("--check is made on this machine: leave out --launcher ray")
     with TemporaryDirectory(prefix="nnhp-check-") as folder:
         run = kind(plan, replace(request, log_dir=folder, jobs=min(request.workers, 1)), command)
         trial = _first(run)
+        epochs = f"all {trial.config.max_epochs} epochs of {trial.label or 'the base'}"
         run.out.print(
-            f"Trains {EPOCHS} epochs of {trial.label or 'the base'} twice: at once, and stopped after the first."
+            f"Trains {epochs} twice: at once, and stopped after the first, half of them and the last but one."
         )
         try:
             equal, words = _compare(run.launch(), trial, run.store.folder)
@@ -61,7 +62,7 @@ def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: st
 
 
 def _first(run: Run) -> Trial:
-    """The sweep's first trial, or a search's base, with few epochs."""
+    """The sweep's first trial, or a search's base."""
     request, plan = run.request, run.sweep
     seeded = change(plan.base, {"seed": request.each_seed(plan)[0]})
     base = Trial(
@@ -73,24 +74,23 @@ def _first(run: Run) -> Trial:
         build=name_of(plan.build),
     )
     trial = next(iter(run.trials), base)
-    return replace(trial, config=change(trial.config, {"max_epochs": EPOCHS}))
+    return replace(trial, config=change(trial.config, {"max_epochs": max(EPOCHS, trial.config.max_epochs)}))
 
 
 def _compare(launch: Launch, trial: Trial, folder: Path) -> tuple[bool, str]:
     """Whether the digits are the same, and the answer in words."""
     folder.mkdir()
     whole, stopped = replace(trial, name="whole"), replace(trial, name="stopped")
-    listeners = [OneTrial(), OneTrial(end=1), OneTrial()]
-    for one, listener in zip((whole, stopped, stopped), listeners, strict=True):
-        listener.listen(launch, one)
-    uninterrupted, _, resumed = (listener.result for listener in listeners)
-    for result in filter(None, (uninterrupted, resumed)):
-        if result.status == "failed":
-            return False, f"The trial failed: {result.error}"
+    uninterrupted = resumed = OneTrial().listen(launch, whole)
     assert uninterrupted is not None
+    last = uninterrupted.epochs
+    for end in (*sorted({1, last // 2, last - 1} - {0}), None) if uninterrupted.status != "failed" else ():
+        resumed = OneTrial(end=end).listen(launch, stopped)
     assert resumed is not None
+    if resumed.status == "failed":
+        return False, f"The trial failed: {resumed.error}"
     notes = "".join(f"\nIts note: {note}" for note in resumed.notes)
-    if listeners[2].heard[:1] == [1]:
+    if any(note.startswith("started over") for note in resumed.notes):
         return False, f"Cannot be compared: the trial did not go on, it began anew.{notes}"
     if found := departure(uninterrupted, resumed):
         return False, f"{found}{notes}"
@@ -159,10 +159,11 @@ class OneTrial:
         self.metrics: set[str] = set()
         self.result: TrialResult | None = None
 
-    def listen(self, launch: Launch, trial: Trial) -> None:
-        """Runs the trial, until its end or its kill."""
+    def listen(self, launch: Launch, trial: Trial) -> TrialResult | None:
+        """Run the trial, until its end or its kill; return its result if it has one."""
         with suppress(Enough):
             launch(iter([trial]), self)
+        return self.result
 
     def started(self, trial: Trial) -> None:
         """It is the only one."""

@@ -78,7 +78,7 @@ EQUAL = "Resumed equals uninterrupted: 6 metrics to all 7 digits, the weights to
 def test_what_is_deterministic_is_said_to_be_equal(checked):
     status, out = checked(plan(build))
     assert status == 0
-    assert "Trains 3 epochs of lr=0.1 twice: at once, and stopped after the first" in out
+    assert "Trains all 3 epochs of lr=0.1 twice: at once, and stopped after the first, half of them and the last" in out
     assert out.splitlines()[-1] == EQUAL
 
 
@@ -116,9 +116,23 @@ def test_a_sweeper_that_forgot_to_put_the_random_state_back_would_be_found(check
 def test_a_trial_that_cannot_be_compared_is_not_said_to_be_equal(checked, monkeypatch):
     status, out = checked(plan(build_raising))
     assert (status, out.splitlines()[-1]) == (1, "The trial failed: RuntimeError: no such luck")
-    monkeypatch.setattr("nnhp_torch.run.trial.recorder.Recorder.resume", lambda recorder, max_epochs: {})
+    monkeypatch.setattr("nnhp_torch.run.trial.recorder.read", lambda path: {})
     status, out = checked(plan(build))
-    assert (status, out.splitlines()[-1]) == (1, "Cannot be compared: the trial did not go on, it began anew.")
+    assert (status, out.splitlines()[-2]) == (1, "Cannot be compared: the trial did not go on, it began anew.")
+
+
+def build_changing_late(config):
+    """Draws from a state that nobody sees from its fourth epoch on."""
+    module, data, callbacks = build_hidden(config)
+    scaled, plain = module.training_step, super(Scaled, module).training_step
+    module.training_step = lambda *args: (scaled if module.current_epoch > 2 else plain)(*args)
+    return module, data, callbacks
+
+
+def test_what_changes_after_the_first_epochs_is_found_too(checked):
+    status, out = checked(plan(build_changing_late), "--max_epochs", "5")
+    assert status == 1
+    assert "Resumed differs from uninterrupted: train_loss departs first, in epoch 5: 0." in out
 
 
 def test_what_makes_no_sense_is_wrong_usage(checked):
