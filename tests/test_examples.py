@@ -1,11 +1,9 @@
 """Every public name shows how it is used, and what the examples print is what they say."""
 
-import ast
 import dataclasses
 import doctest
 import importlib
 import inspect
-import re
 from pathlib import Path
 
 import lightning as L
@@ -88,16 +86,3 @@ def test_an_example_gives_what_it_says(module, tmp_path, monkeypatch):
     failed, tried = doctest.testmod(importlib.import_module(module), extraglobs=theirs)
     assert tried > 0
     assert failed == 0
-
-
-FOLDERS = (ROOT, ROOT.parent / "sweeps", Path(__file__).parent)
-SOURCES = [path for folder in FOLDERS for path in sorted(folder.rglob("*.py"))]
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT.parent)))
-def test_a_docstring_begins_with_what_it_is_about(path):
-    docstrings = [
-        ast.get_docstring(node) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, DOCUMENTED)
-    ]
-    assert not [line for line in docstrings if re.match(r"(What|None|Nothing|Said|Of|Told)\b", line or "")]

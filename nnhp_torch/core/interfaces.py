@@ -12,7 +12,14 @@ from nnhp_torch.core.spec.trial import Trial
 
 
 class Listener(Protocol):
-    """The sweep, as a launcher sees it: told of each trial, by one thread of the driver's process at a time."""
+    """The sweep, as a launcher sees it: told of each trial, by one thread of the driver's process at a time.
+
+    Example:
+        >>> def launch(trials, listener):  # trains nothing
+        ...     for trial in trials:
+        ...         listener.started(trial)
+        ...         listener.ended(trial, TrialResult.of(trial, "failed", "nobody trains here"))
+    """
 
     def started(self, trial: Trial) -> None:
         """Take note of a trial that begins; called once for each, before anything else is said of it."""
@@ -31,6 +38,9 @@ class Launch(Protocol):
     """Runs trials somewhere: `main(SWEEP, launch=…)` makes one by calling it with the sweep's build and its Runtime.
 
     What a process does that trains them is in nnhp_torch/run/launch/process.py; plugins.md shows a launcher whole.
+
+    Example:
+        >>> main(SWEEP, launch=lambda build, runtime: Cluster(build, runtime, nodes=4))  # doctest: +SKIP
     """
 
     def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
@@ -59,6 +69,14 @@ class Chooser:
 
     Attributes:
         versions: of what its choices depend on; each result has them.
+
+    Example:
+        >>> class Two(Chooser):
+        ...     def remaining(self):
+        ...         return 0
+        ...     def __iter__(self):
+        ...         yield [{"lr": 0.1}, {"lr": 0.01}]
+        >>> main(SWEEP, chooser=lambda sweep: Two())  # doctest: +SKIP
     """
 
     versions: Mapping[str, str] = MappingProxyType({})

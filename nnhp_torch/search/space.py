@@ -137,6 +137,7 @@ class Search(Plan):
             suggest: gives a value for each axis, in their order, that `unless` does not leave at the base's.
 
         Example:
+            >>> search = Search("joint", Settings(), {"lr": Range(1e-4, 1e-1, log=True), "width": [32, 64]}, build)
             >>> search.sample(lambda name, axis: axis.at(0.5) if isinstance(axis, Range) else axis[0])
             {'lr': 0.00316, 'width': 32}
         """

@@ -28,11 +28,7 @@ from nnhp_torch.run.runtime import Runtime
 
 
 def get_ready() -> None:
-    """Import and set what a process needs before its first trial.
-
-    Example:
-        >>> with ProcessPoolExecutor(initializer=get_ready) as pool: ...
-    """
+    """Import and set what a process needs before its first trial."""
     gc.disable()  # what is imported stays: looking through it for garbage takes a fifth of the time of importing it
     from nnhp_torch.run.trial.run_trial import run_trial as run_trial
 
