@@ -222,8 +222,8 @@ class RestoreBestWeights(L.Callback):
         mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
 
     Raises:
-        ValueError: mode is neither, or is left out and the name does not tell; after the first validation, nothing of
-            that name is logged.
+        ValueError: mode is neither, or is left out and the name does not tell; at the start of a fit, there are no
+            validation data; after the first validation, nothing of that name is logged.
 
     Example:
         >>> from lightning.pytorch.callbacks import EarlyStopping
@@ -241,6 +241,10 @@ class RestoreBestWeights(L.Callback):
         """Forget an earlier fit; Lightning restores a resumed one after this."""
         if stage == "fit":
             self.best, self.weights = math.nan, {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not sum(trainer.num_val_batches):
+            raise ValueError(f"RestoreBestWeights: there are no validation data to log {self.monitor!r} over")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":

@@ -63,6 +63,8 @@ class MNISTDataModule(L.LightningDataModule):
         checks.choice("split", split, SPLITS)
         checks.choice("dataset", dataset, DATASETS)
         checks.choice("fold", fold, range(FOLDS))
+        if split != "holdout" and fold != FOLDS - 1:
+            raise ValueError(f"split {split!r} holds no images out: leave fold at {FOLDS - 1}, not {fold}")
         checks.whole("batch_size", batch_size, least=1)
         checks.whole("eval_batch_size", eval_batch_size, least=1)
         if type(seed) is not int:  # None would mean no shuffling

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, overload
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nnhp_torch.network import catalog
 
@@ -127,26 +129,56 @@ def in_place(activation: nn.Module) -> nn.Module:
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalization with Keras's numbers: momentum 0.99 (torch counts the rest, 0.01), epsilon 1e-3.
 
-    The moving variance averages the batches' biased variances; torch's averages unbiased ones.
+    The moving variance averages the batches' biased variances; torch's averages unbiased ones. A batch of one example,
+    which torch refuses, has the variance 0. The moving statistics stay float32 at least: under `bf16-true`, a hundredth
+    of the way would mostly be rounded away.
 
     Source: Keras 3, keras/src/layers/normalization/batch_normalization.py.
     """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalized x, (batch, num_features)."""
+        """Return x (batch, num_features) normalized."""
+        if self.weight.dtype != self.running_mean.dtype:  # half precision: torch wants all of one type
+            scaled = self._normalized(x.to(self.running_mean.dtype), self.weight.float(), self.bias.float())
+            return scaled.to(x.dtype)
+        return self._normalized(x, self.weight, self.bias)
+
+    def _normalized(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(x)
-        assert self.running_var is not None
+            return F.batch_norm(x, self.running_mean, self.running_var, weight, bias, eps=self.eps)
+        self.num_batches_tracked.add_(1)
         # torch: new = 0.99 old + 0.01 var·n/(n-1). Taking the n-th part of the way to 0.99 old scales the second
         # term alone, by (n-1)/n.
         kept = 0.99 * self.running_var
-        y = super().forward(x)
+        if len(x) == 1:
+            self.running_mean.lerp_(x[0].detach().to(self.running_mean.dtype), 0.01)
+            self.running_var.copy_(kept)
+            return (x - x) * weight + bias
+        y = F.batch_norm(x, self.running_mean, self.running_var, weight, bias, True, 0.01, self.eps)
         # .data, since backward holds the buffer, though it does not read it after training steps.
         self.running_var.data.lerp_(kept, 1 / len(x))
         return y
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BatchNorm:
+        """Cast the weights as asked, and the statistics no further down than float32.
+
+        No public hook stands there. The first test to break is
+        test_moving_statistics_keep_their_digits_in_half_precision.
+        """
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, statistic in before.items():
+            now = self._buffers[name]
+            if now is not None and statistic is not None and now.is_floating_point() and now.dtype.itemsize < 4:
+                self._buffers[name] = statistic.to(now.device, torch.float32)
+        return self
 
 
 def per_layer(name: str, value: float | Sequence[float], layers: int) -> list[float]:

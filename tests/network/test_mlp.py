@@ -154,3 +154,29 @@ def test_copies_and_pickles():
 def test_bad_arguments_are_refused(bad):
     with pytest.raises(ValueError, match=r"must be"):
         MLP(**bad)
+
+
+def test_a_batch_of_one_is_normalized_to_the_bias_as_in_keras():
+    norm = BatchNorm(2)
+    x = torch.tensor([[3.0, -1.0]], requires_grad=True)
+    y = norm(x)
+    y.sum().backward()
+    assert torch.equal(y, norm.bias[None])
+    assert torch.equal(x.grad, torch.zeros(1, 2))
+    torch.testing.assert_close(norm.running_mean, torch.tensor([0.03, -0.01]))
+    torch.testing.assert_close(norm.running_var, torch.tensor([0.99, 0.99]))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_moving_statistics_keep_their_digits_in_half_precision(dtype):
+    torch.manual_seed(0)
+    x = (3 + torch.randn(64, 2)).to(dtype)
+    norm, exact = BatchNorm(2).to(dtype), BatchNorm(2)
+    for _ in range(300):
+        y = norm(x)
+        exact(x.float())
+    assert y.dtype == dtype
+    assert norm.to(torch.float32).running_mean is not None
+    torch.testing.assert_close(norm.running_mean, exact.running_mean)
+    torch.testing.assert_close(norm.running_var, exact.running_var)
+    assert BatchNorm(2).double().running_var.dtype == torch.float64

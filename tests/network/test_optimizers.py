@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnhp_torch.network.optimizers import SGD, Adam, make_optimizer
+from nnhp_torch.network.optimizers import SGD, Adagrad, Adam, RMSprop, make_optimizer
 from nnhp_torch.network.schedules import constant, cosine, exponential, make_schedule, step
 
 KERAS = ("Adam", "Adagrad", "RMSprop", "SGD")
@@ -65,6 +65,16 @@ def test_steps_are_keras_s(name, momentum):
     w = parameter()
     taken = list(advance(make_optimizer(name, [w], 0.01, momentum=momentum), w, GRADIENTS))
     for got, expected in zip(taken, by_hand(name, [0.01] * 4, momentum), strict=True):
+        np.testing.assert_allclose(got - START, expected - START, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(("rule", "lr"), [(Adam, 0.001), (Adagrad, 0.001), (RMSprop, 0.001), (SGD, 0.01)])
+def test_defaults_are_keras_s(rule, lr):
+    """The rates; and the decays, the epsilon and what a sum starts at, as `by_hand` has them."""
+    w = parameter()
+    optimizer = rule([w])
+    assert optimizer.defaults["lr"] == lr
+    for got, expected in zip(advance(optimizer, w, GRADIENTS), by_hand(rule.__name__, [lr] * 4), strict=True):
         np.testing.assert_allclose(got - START, expected - START, rtol=1e-12, atol=1e-15)
 
 

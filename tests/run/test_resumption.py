@@ -171,7 +171,7 @@ class Reload(L.Callback):
         trainer.reload_dataloaders_every_n_epochs = self.every
 
 
-def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: (), max_epochs=3, trainer=()):
+def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: (), max_epochs=3, trainer=(), **fields):
     """The trial's result; killed right after the checkpoint of an epoch, or in the middle of one."""
 
     def build(config):
@@ -183,7 +183,7 @@ def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: ()
         if epoch == after:
             raise toy.Killed
 
-    trial = dataclasses.replace(TRIAL, config=TinyConfig(max_epochs=max_epochs))
+    trial = dataclasses.replace(TRIAL, config=TinyConfig(max_epochs=max_epochs), **fields)
     return run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor="val_accuracy"), on_epoch=on_epoch)
 
 

@@ -1,6 +1,7 @@
 """Whatever settings of the Trainer build gives, a trial that was stopped goes on to every digit of one that was not."""
 
 import pytest
+import torch
 import toy
 from lightning.pytorch.callbacks import EarlyStopping
 from test_resumption import LOADERS, TRIAL, Data, Module, loader, run
@@ -48,6 +49,25 @@ def compare(tmp_path, stops, **options):
 @pytest.mark.parametrize("settings", SETTINGS, ids=name)
 def test_under_any_settings_of_the_trainer_a_stopped_trial_goes_on_to_the_same_digits(tmp_path, settings):
     compare(tmp_path, [{"within": 2}, {"within": 2}, {"after": 2}], trainer=settings)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+def test_in_any_precision_a_stopped_trial_goes_on_to_the_same_digits(tmp_path, precision):
+    """Those of its weights too: float64's last ones are in no logged loss."""
+    compare(tmp_path, [{"within": 2}, {"after": 2}, {"after": 3}], precision=precision)
+    whole, resumed = (
+        torch.load(next((tmp_path / name).rglob("last.ckpt")), weights_only=True)["state_dict"]
+        for name in ("whole", "killed")
+    )
+    assert all(torch.equal(w, resumed[name]) for name, w in whole.items())
+
+
+@pytest.mark.filterwarnings("ignore:You passed .*16-mixed")
+def test_a_precision_that_this_machine_has_not_is_refused(tmp_path):
+    """Lightning would train in another one, and the ledger would not know."""
+    result = run(tmp_path, LOADERS["shuffle"], precision="16-mixed")
+    assert result.status == "failed"
+    assert "precision 16-mixed needs a GPU: here, Lightning would take bf16-mixed for it" in result.reason
 
 
 @pytest.mark.parametrize(("least", "epochs"), [({}, 2), ({"min_epochs": 3}, 3), ({"min_steps": 13}, 4)])

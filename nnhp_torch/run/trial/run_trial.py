@@ -139,6 +139,11 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         profiler=HookGuard(),
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
+    if trainer.precision != trial.precision:
+        raise ValueError(
+            f"precision {trial.precision} needs a GPU: here, Lightning would take {trainer.precision} for it"
+        )
+    trainer.precision_plugin.convert_module(setup.module)  # Lightning would load a checkpoint's float64 into float32
     if isinstance(trainer.accelerator, CPUAccelerator):
         prefer_onednn()
     if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
