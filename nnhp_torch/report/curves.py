@@ -11,15 +11,18 @@ from nnhp_torch.core.stats.cell import Cell
 
 
 def epochs(curves: Sequence[Sequence[float]]) -> list[list[float]]:
-    """For each epoch the runs' finite values, as far as half of the runs go: the few left would leave that of all."""
-    columns = [[*filter(math.isfinite, column)] for column in zip_longest(*curves, fillvalue=math.nan)]
-    ends = (epoch for epoch, column in enumerate(columns) if 2 * len(column) < len(curves))
-    return columns[: next(ends, len(columns))]
+    """For each epoch the runs' finite values, as far as half of the runs go: the few left would leave that of all.
+
+    An epoch that none has validated has no value.
+    """
+    ends = sorted(max((n for n, value in enumerate(curve, 1) if math.isfinite(value)), default=0) for curve in curves)
+    until = ends[len(ends) // 2] if ends else 0
+    return [[*filter(math.isfinite, column)] for column in zip_longest(*curves, fillvalue=math.nan)][:until]
 
 
 def median_curve(curves: Sequence[Sequence[float]]) -> list[float]:
     """The median of several runs after each epoch, as far as half of them go."""
-    return [statistics.median(values) for values in epochs(curves)]
+    return [statistics.median(values) if values else math.nan for values in epochs(curves)]
 
 
 def continued(cell: Cell, others: Sequence[Cell], metric: str) -> bool:

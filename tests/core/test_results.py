@@ -23,6 +23,9 @@ def test_a_record_comes_back_as_it_was(sweep, store):
     store.append(result)
     assert store.results() == {result.key: result}
     assert json.loads(store.path.read_text())["schema"] == 3, "what reads 3 today must be able to read it"
+    best = dataclasses.replace(result, restored={"val_accuracy": 0.91})
+    store.append(best)
+    assert (store.results()[best.key], best.final("val_accuracy")) == (best, 0.91)
 
 
 def test_of_a_traceback_the_last_line_is_the_error_and_no_record_changes(sweep):

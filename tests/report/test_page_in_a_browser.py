@@ -22,6 +22,12 @@ const table = [...document.querySelectorAll("table")].at(-1);
 return [...table.rows].map(row => [...row.cells].map(cell => cell.textContent));
 """
 FORWARD = "return [...document.querySelectorAll('.picked .on')].map(e => e.tagName + e.dataset.cell).sort()"
+DRAWN = """
+return [...document.querySelectorAll("svg path.stop")].map(path => {
+  const drawn = getComputedStyle(path);
+  return drawn.stroke !== "none" && parseFloat(drawn.strokeWidth) >= 5;
+});
+"""
 FIRSTS = "return [...document.querySelector('table').tBodies[0].rows].map(row => row.cells[0].textContent)"
 
 
@@ -34,6 +40,8 @@ def folder(tmp_path_factory):
     trials = sweep.trials(seeds=[1, 2])
     outcomes = {trial.label: completed(trial, 0.9 + i / 977) for i, trial in enumerate(trials[:12])}
     outcomes[trials[5].label] = TrialResult.of(trials[5], "failed", "Traceback\nValueError: no")
+    short = {name: values[:2] for name, values in completed(trials[2]).history.items()}
+    outcomes[trials[2].label] = dataclasses.replace(completed(trials[2], 0.91), history=short)
     outcomes[trials[7].label] = dataclasses.replace(completed(trials[7]), status="diverged", reason="nan", notes=["oh"])
     callbacks = [CsvReport(folder), PageReport(folder, "python mine.py --seeds 2")]
     Sweeper(FakeLaunch(outcomes), ResultStore(folder), callbacks).run(sweep, trials)
@@ -88,6 +96,12 @@ def test_a_cell_comes_forward_when_its_row_or_its_line_is_pointed_at_and_stays_w
     assert button.get_attribute("aria-pressed") == "true"
     button.send_keys(Keys.ESCAPE)
     assert page.execute_script(FORWARD) == []
+
+
+def test_a_square_stands_where_a_run_stopped_as_the_caption_says(page, folder):
+    _look(page, folder)
+    assert "a square is where a run stopped" in page.find_element("tag name", "main").text
+    assert set(page.execute_script(DRAWN)) == {True}
 
 
 def test_the_head_of_a_column_sorts_by_it(page, folder):

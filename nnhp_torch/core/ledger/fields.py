@@ -87,6 +87,7 @@ FIELDS: Types = {
     "history": ("a mapping of lists of numbers", _mapping(_list(_number_or_null))),
     "test": ("a mapping of numbers", _mapping(_number_or_null)),
     "trained": ("a mapping of numbers", _mapping(_number_or_null)),
+    "restored": ("a mapping of numbers", _mapping(_number_or_null)),
     "seconds": ("a number", _finite),
     "fit_seconds": ("a number", _finite),
     "started": ("a text", _text),
@@ -105,7 +106,8 @@ STATE: Types = {  # what a Recorder keeps in a checkpoint
     "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
     "asked": ("a list of texts", _list(_text)),
     **dict.fromkeys(
-        ("complete", "stopped", "outdated", "ended"), ("true or false", lambda value: isinstance(value, bool))
+        ("complete", "stopped", "outdated", "ended", "restored"),
+        ("true or false", lambda value: isinstance(value, bool)),
     ),
     "diverged": FIELDS["reason"],
     "pruned": FIELDS["reason"],

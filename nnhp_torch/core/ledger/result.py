@@ -14,8 +14,8 @@ from nnhp_torch.core.spec.objective import Mode, Objective, standing
 from nnhp_torch.core.spec.status import SETTLED, Status
 from nnhp_torch.core.spec.trial import Trial
 
-SCHEMA = 3  # 1 had no notes and no build, 2 no trained
-METRICS = ("history", "test", "trained")  # the fields that hold metrics
+SCHEMA = 4  # 1 had no notes and no build, 2 no trained, 3 no restored
+METRICS = ("history", "test", "trained", "restored")  # the fields that hold metrics
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class TrialResult:
         history: metric → its value after each epoch (NaN if it was not finite).
         test: metrics of the test images, scored once with the final weights.
         trained: of the training images, scored likewise if the build asks for it; empty otherwise.
+        restored: validation metrics of the final weights, if those are not the last epoch's, such as the best epoch's
+            (an earlier record has them in place of the last epoch's); empty otherwise.
         seconds: wall time of the trial; fit_seconds: of training and validation alone.
         started: ISO 8601, UTC. versions, hardware: what it was made with.
         build: who made it: name (of the build), config (the configuration's class), sources (module → digest), trainer
@@ -61,6 +63,7 @@ class TrialResult:
     notes: Sequence[str] = field(default_factory=list)
     build: Mapping[str, Any] = field(default_factory=dict)
     trained: Mapping[str, float] = field(default_factory=dict)
+    restored: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trial: Trial, status: Status, reason: str = "", **rest: Any) -> TrialResult:
@@ -103,9 +106,9 @@ class TrialResult:
 
     def final(self, metric: str) -> float:
         """The metric with the final weights, NaN if there is none."""
-        once = {**self.test, **self.trained}
-        values = self.curve(metric) or [once.get(standing(metric, once), math.nan)]
-        return values[-1]
+        last = {name: values[-1] for name, values in self.history.items() if values}
+        found = {**self.test, **self.trained, **last, **self.restored}
+        return found.get(standing(metric, found), math.nan)
 
     def best(self, metric: str, mode: Mode | None = None) -> tuple[float, int]:
         """Return the best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) if there is none.
@@ -125,7 +128,10 @@ class TrialResult:
     def to_json(self) -> str:
         """One line; what is not finite becomes null, because JSON knows no NaN."""
         record = {"schema": SCHEMA, **dataclasses.asdict(self)}
-        for part in METRICS:
+        if not self.restored:  # what reads 3 can read it
+            record["schema"] -= 1
+            del record["restored"]
+        for part in (part for part in METRICS if part in record):
             record[part] = {name: _finite_or_none(value) for name, value in record[part].items()}
         return json.dumps(record, allow_nan=False)
 

@@ -26,6 +26,7 @@ from nnhp_torch.run.trial.saving import RESUMABLE, read
 UNSAID: dict[str, Any] = {
     "ended": True,
     "stopped": False,
+    "restored": False,
     "asked": ["something in it, for all that is known,"],
 }
 
@@ -66,6 +67,7 @@ class Recorder(Checkpoint):
         self.stopped = False  # whether something has ended the training, and not the number of epochs
         self.ended = True  # whether nothing that acts at the training's end can still change the weights
         self.weights: dict[str, float] = {}  # the sum of each before that
+        self.restored = False  # whether it has, as one that goes back to the best ones
         self.diverged = ""  # the reason, if there is one
         self.pruned = ""  # likewise
         self.told_to_end = ""  # likewise, by who heard the recorded epochs once more
@@ -172,7 +174,8 @@ class Recorder(Checkpoint):
             self.ended = True
             if trainer.is_global_zero and not self.stopped:
                 name_too(self.last, self.last.with_name(TRAINED))  # more epochs would go on from there
-            self.outdated |= trainer.enable_validation and self.weights != sums(pl_module)
+            self.restored = self.weights != sums(pl_module)
+            self.outdated |= trainer.enable_validation and self.restored
             trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -224,6 +227,7 @@ class Recorder(Checkpoint):
             "complete": self.complete,
             "stopped": self.stopped,
             "outdated": self.outdated,
+            "restored": self.restored,
             "ended": self.ended,
             "diverged": self.diverged,
             "pruned": self.pruned,
@@ -237,6 +241,7 @@ class Recorder(Checkpoint):
         self.complete = state_dict["complete"]
         self.stopped = state_dict["stopped"]
         self.outdated = state_dict["outdated"]
+        self.restored = state_dict["restored"]
         self.ended = state_dict["ended"]
         self.diverged = state_dict["diverged"]
         self.pruned = state_dict["pruned"]

@@ -157,12 +157,13 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         if ended := _verdict(recorder, trainer):
             return {**fitted, **ended}
         logger.epoch = recorder.epochs
-        test = _test(trainer, setup, recorder, with_test_data=runtime.test)
+        restored = _validate(trainer, setup, recorder) if recorder.outdated else {}
+        test = _test(trainer, setup) if runtime.test else {}
         trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
         repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
         final = {name: values[-1] for name, values in recorder.history.items()}
-        logger.log_outcome({**trial.cell, **repeated}, final | test | trained)
-        return {**fitted, "status": "completed", "test": test, "trained": trained}
+        logger.log_outcome({**trial.cell, **repeated}, final | restored | test | trained)
+        return {**fitted, "status": "completed", "test": test, "trained": trained, "restored": restored}
     finally:
         logger.close()
 
@@ -184,16 +185,21 @@ def _verdict(recorder: Recorder, trainer: L.Trainer) -> dict[str, Any]:
     return {}
 
 
-def _test(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, with_test_data: bool) -> dict[str, float]:
-    """The final weights' scores: of the test data, and of the validation data if those were not scored since."""
-    if recorder.outdated:  # the last batches were not validated, as with check_val_every_n_epoch
-        scores = trainer.validate(setup.module, **setup.val_data(), verbose=False)
-        for name, value in _merged(scores).items():
-            if name in recorder.history:
-                recorder.history[name][-1] = value
-    if not with_test_data or (data := setup.test_data()) is None:
-        return {}
-    return _merged(trainer.test(setup.module, **data, verbose=False))
+def _validate(trainer: L.Trainer, setup: Setup, recorder: Recorder) -> dict[str, float]:
+    """Score the final weights; if they are the last epoch's, which was not validated at its end, its curve has them."""
+    scores = _merged(trainer.validate(setup.module, **setup.val_data(), verbose=False))
+    known = {name: value for name, value in scores.items() if name in recorder.history}
+    if recorder.restored:
+        return known
+    for name, value in known.items():
+        recorder.history[name][-1] = value
+    return {}
+
+
+def _test(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
+    """The final weights' scores of the test data, if there are any."""
+    data = setup.test_data()
+    return {} if data is None else _merged(trainer.test(setup.module, **data, verbose=False))
 
 
 def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
