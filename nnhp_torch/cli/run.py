@@ -263,4 +263,5 @@ def command_line() -> str:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name:
         return f"python -m {spec.name.removesuffix('.__main__')}"
-    return f"python {os.path.basename(sys.argv[0])}" if sys.argv and sys.argv[0] else "python"
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return name if name == "nnhp-torch" else f"python {name}".rstrip()
