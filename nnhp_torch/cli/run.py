@@ -26,7 +26,7 @@ from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.provenance import maker, name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.race import Race
-from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.core.sweeper import Sweeper, stale
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
@@ -36,6 +36,8 @@ from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.request import Request
+
+STALE = 3  # the exit status if results are shown that another source has made, and nobody has asked for that
 
 
 class Run:
@@ -96,15 +98,19 @@ class Run:
             chosen = Chosen(self.chooser, self.make).open(known) if self.chooser else ()
             trials = [*self.trials, *chosen]
             results = {trial.key: result for trial in trials if (result := known(trial))}
+            former = stale(results)
         except LedgerError as error:
             return self._refuse(error)
         for trial in trials:
             status = results[trial.key].status if trial.key in results else "to run"
-            self.out.print(Text.assemble(f"{trial.name}  ", (status, "dim")))
-        missing = sum(t.key not in results or not results[t.key].settled for t in trials)
+            said = f"{status}{', stale' * (trial.key in former)}"
+            self.out.print(Text.assemble(f"{trial.name}  ", (said, "dim")))
+        anew = former if self.request.stale == "rerun" else ()
+        missing = sum(t.key not in results or t.key in anew or not results[t.key].settled for t in trials)
         further = self.chooser.remaining() if self.chooser else 0
         then = f", and then up to {further} more" if further else ""
-        self.out.print(f"{missing} of {len(trials)} trials would run{then}; results go to {self.store.folder}")
+        old = f", {len(former)} are stale (their source has changed since)" if former else ""
+        self.out.print(f"{missing} of {len(trials)} trials would run{then}{old}; results go to {self.store.folder}")
         return 0
 
     def perform(self) -> Outcome:
@@ -115,7 +121,8 @@ class Run:
         """
         self._make_room()
         callbacks = [*self.callbacks(), *self.own_callbacks]
-        sweeper = Sweeper(self.launch(), self.store, callbacks, fail_fast=self.request.fail_fast)
+        asked = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
+        sweeper = Sweeper(self.launch(), self.store, callbacks, **asked)
         with self.interrupt:
             self.outcome = sweeper.run(
                 self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser, make=self.make
@@ -158,7 +165,8 @@ class Run:
                 f"the disk with {folder} is full ({error}). Make room and run the same command again: "
                 "what was there is intact, and each trial goes on from its last finished epoch."
             )
-        return _status(outcome, self.interrupt)
+        status = _status(outcome, self.interrupt)
+        return STALE if not status and outcome.stale and self.request.stale == "fail" else status
 
     def launch(self) -> Launch:
         """Where the trials run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,6 +27,7 @@ class Outcome:
         remarks: what a reader must know of where the results come from, before the table.
         read_only: whether nothing can be written where the ledger is.
         known: key → result of all that the ledger had before this run, also of trials that were not asked for.
+        stale: keys of results that another source of the module, or of build, has made than today's.
         earlier: trials of other cells that earlier calls have run on the same base and seeds; `results` has theirs too.
 
     Example:
@@ -45,6 +46,7 @@ class Outcome:
     read_only: bool = False
     known: Mapping[str, TrialResult] = field(default_factory=dict)
     earlier: Sequence[Trial] = ()
+    stale: Collection[str] = ()
 
     @cached_property
     def summary(self) -> Summary:
@@ -56,6 +58,7 @@ class Outcome:
             earlier=self.earlier,
             known=self.known,
             unchosen=self.unchosen,
+            stale=self.stale,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ class Sweeper:
         store: the ledger.
         callbacks: told of what happens, in this order.
         fail_fast: whether the first failed or diverged trial ends the sweep.
+        rerun: whether stale results, those of a source that has changed since, are made anew.
 
     Example:
         >>> outcome = Sweeper(launch, ResultStore("lightning_logs/rates")).run(SWEEP, SWEEP.trials())
@@ -46,11 +48,13 @@ class Sweeper:
         callbacks: Iterable[SweepCallback] = (),
         *,
         fail_fast: bool = False,
+        rerun: bool = False,
     ) -> None:
         self.launch = launch
         self.store = store
         self.callbacks = list(callbacks)
         self.fail_fast = fail_fast
+        self.rerun = rerun
 
     def run(
         self,
@@ -95,6 +99,7 @@ class SweepRun:
         self.launch = sweeper.launch
         self.store = sweeper.store
         self.fail_fast = sweeper.fail_fast
+        self.rerun = sweeper.rerun
         self.callbacks = [c for c in sweeper.callbacks if not (c.writes and self.store.read_only)]
         self.sweep = sweep
         self.stop = stop
@@ -103,7 +108,11 @@ class SweepRun:
         opened = chosen.open(self._known) if chosen else ()
         self.trials = {trial.key: trial for trial in (*trials, *opened)}
         self.earlier = earlier_trials(sweep, list(trials), self.known)
-        self.results = known_results(self.store, self.known, [*self.trials.values(), *self.earlier])
+        results = known_results(self.store, self.known, [*self.trials.values(), *self.earlier])
+        former = stale(results)
+        anew = former.keys() & self.trials.keys() if self.rerun else set()
+        self.stale = {key: result for key, result in former.items() if key not in anew}
+        self.results = {key: result for key, result in results.items() if key not in anew}
         self.shorter = Shorter(self.store.folder, self.known)
         self.running: dict[str, Trial] = {}
         self.heard: dict[str, dict[int, Mapping[str, float]]] = {}  # key → epoch → metrics, while the trial runs
@@ -159,6 +168,7 @@ class SweepRun:
         self.store.append(result)
         self.running.pop(trial.key, None)
         self.results[trial.key] = result
+        self.stale.pop(trial.key, None)
         self.failed |= result.status in WRONG
         wrong = unlogged(self.sweep.monitor, result.history)
         if result.status == "failed" and wrong in result.reason and not self._has_monitor():
@@ -188,7 +198,8 @@ class SweepRun:
 
     def _known(self, trial: Trial) -> TrialResult | None:
         """The result that the ledger has of a trial; a LedgerError if its record cannot be that trial's."""
-        return known_results(self.store, self.known, [trial]).get(trial.key)
+        results = known_results(self.store, self.known, [trial])
+        return None if self.rerun and stale(results) else results.get(trial.key)
 
     def _cut_off(self, trial: Trial) -> None:
         """Writes down a trial that was stopped with the sweep; it goes on from its last epoch when run again."""
@@ -203,6 +214,7 @@ class SweepRun:
             read_only=self.store.read_only,
             known=self.known,
             earlier=self.earlier,
+            stale=frozenset(self.stale),
             **rest,
         )
         return replace(outcome, interrupted=interrupted and bool(outcome.left))
@@ -212,10 +224,11 @@ class SweepRun:
         remarks = [*self.shorter.remarks(), *(self.chosen.chooser.remarks() if self.chosen else ())]
         if others := len(self.store.others & set(self.trials)):
             remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
-        earlier = [result for key, result in self.results.items() if key not in self.ran and result.settled]
-        for module, count in changed(result.build.get("sources", {}) for result in earlier).items():
+        for module, count in changed(result.build for result in self.stale.values()).items():
+            anew = "--fresh" if self.sweep.drawn else "--stale rerun"
             remarks.append(
-                f"The source of {module} has changed since {count} of these results were made: --fresh runs them anew."
+                f"Stale: the source of {module} has changed since {count} of these results were made. "
+                f"{anew} runs them anew, --stale use takes them as they are."
             )
         return remarks
 
@@ -225,6 +238,16 @@ class SweepRun:
     def _tell(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(*args)
+
+
+def stale(results: Mapping[str, TrialResult]) -> dict[str, TrialResult]:
+    """Key → result, of those that another source than today's has made."""
+    makers: dict[str, list[str]] = {}  # thousands of results have the same
+    for key, result in results.items():
+        if result.settled and result.build.get("sources"):
+            makers.setdefault(json.dumps([result.build["config"], result.build["sources"]]), []).append(key)
+    found = [keys for keys in makers.values() if changed([results[keys[0]].build])]
+    return {key: results[key] for keys in found for key in keys}
 
 
 def _history(told: Mapping[int, Mapping[str, float]]) -> dict[str, list[float]]:

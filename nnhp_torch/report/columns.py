@@ -40,7 +40,8 @@ def _standing(verdict: Verdict, summary: Summary) -> str:
     said = troubles or ("" if math.isnan(verdict.p) or summary.why_no_winner else verdict.kind)
     if verdict.cell is summary.winner:
         said = "← winner"
-    return ", ".join(filter(None, (said, "earlier" if verdict.cell.earlier else "")))
+    stale = any(result.key in summary.stale for result in verdict.cell.results)
+    return ", ".join(filter(None, (said, "stale" * stale, "earlier" * verdict.cell.earlier)))
 
 
 def _best_epoch(cell: Cell, summary: Summary) -> str:

@@ -46,6 +46,8 @@ class SearchRequest(Request):
             value = getattr(self, name)
             if (name == "trials" or value is not None) and (type(value) is not int or value < 1):
                 raise ValueError(f"{name} must be at least 1, not {value}")
+        if self.stale == "rerun":
+            raise ValueError("a search goes by the results it has: --fresh starts it anew, --stale use goes on")
         if self.seeds != 1 and (isinstance(self.seeds, (int, str)) or len(self.seeds) != 1):
             raise ValueError("a search trains each trial with one seed: --seeds '[7]' gives another one")
         if type(self.confirm) is not int or self.confirm < 0:

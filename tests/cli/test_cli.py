@@ -13,12 +13,13 @@ import types
 from pathlib import Path
 
 import pytest
+import toy
 from conftest import HERE, TinyConfig, completed, environment
 
 import nnhp_torch
 from nnhp_torch import ResultStore, Sweep, SweepCallback
 from nnhp_torch.cli.report import main as report_main
-from nnhp_torch.core.spec.provenance import name_of
+from nnhp_torch.core.spec.provenance import digest_of, name_of
 from nnhp_torch.run.launch.local import is_importable
 from nnhp_torch.run.launch.request import Request
 
@@ -487,3 +488,19 @@ def test_what_a_refusal_names_is_shown_as_text(sweep, tmp_path, monkeypatch, cap
     err = capsys.readouterr().err
     assert (ended.value.code, len(err.splitlines())) == (status, 1)
     assert said in err
+
+
+def test_stale_results_show_in_the_dry_run_the_table_and_the_exit_status(command):
+    store = ResultStore(command.folder / "lightning_logs" / "tiny")
+    for trial, digest in zip(SWEEP.trials(), ("apart:0123456789abcdef", digest_of(toy.__file__)), strict=True):
+        made = {"name": "toy:build", "config": name_of(TinyConfig), "sources": {"toy": digest}}
+        store.append(dataclasses.replace(completed(trial), build=made))
+    _, out, _ = command("--dry_run", expect=0)
+    assert "lr=0.1  completed, stale\nlr=0.01  completed\n0 of 2 trials would run, 1 are stale" in out
+    _, out, _ = command("--jobs", "0", expect=3)
+    assert "Stale: the source of toy has changed since 1 of these results were made." in out
+    assert [line.endswith("stale") for line in out.splitlines() if line.startswith((" 0.1 ", "0.01 "))] == [True, False]
+    command("--jobs", "0", "--stale", "use", expect=0)
+    assert "1 of 2 trials would run" in command("--dry_run", "--stale", "rerun", expect=0)[1]
+    command("--jobs", "0", "--accelerator", "cpu", "--stale", "rerun", expect=0)
+    assert "stale" not in command("--jobs", "0", expect=0)[1].lower()

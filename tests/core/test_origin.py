@@ -30,7 +30,34 @@ def test_a_build_and_a_configuration_go_by_their_names():
 
 def test_sources_are_those_of_the_build_and_of_the_modules_class_without_lightnings():
     module, _, _ = toy.build(TinyConfig())
-    assert sources(toy.build, module) == {"toy": digest_of(toy.__file__)}
+    assert sources(toy.build, module, "toy:C") == {"toy": f"apart:{digest_of(toy.__file__, 'toy:C')}"}
+
+
+SCRIPT = """
+@dataclass(frozen=True)
+class Settings:
+    lr: float = {lr}
+    seed: int = 123
+
+class Net:
+    depth: int = {depth}
+
+SWEEP = Sweep("mine", Settings(), {{"lr": [{lr}]}}, build)
+"""
+
+
+def test_a_default_and_an_axis_are_settings_which_a_result_has_beside_it_and_no_other_source(tmp_path, monkeypatch):
+    def written(**values):
+        (tmp_path / "ofmine.py").write_text(SCRIPT.format(**{"lr": 0.1, "depth": 1, **values}))
+        return digest_of(str(tmp_path / "ofmine.py"), "ofmine:Settings")
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    digest = written()
+    assert written(lr=0.5) == digest != written(depth=2)
+    maker = {"config": "ofmine:Settings", "sources": {"ofmine": f"apart:{digest}"}}
+    assert changed([maker]) == {"ofmine": 1}
+    written(lr=0.2)
+    assert changed([maker]) == {}
 
 
 def test_what_has_changed_is_found_without_importing_a_package(tmp_path, monkeypatch):
@@ -39,7 +66,8 @@ def test_what_has_changed_is_found_without_importing_a_package(tmp_path, monkeyp
     (package.parent / "__init__.py").write_text("raise RuntimeError('imported')\n")
     digest = _written(package / "net.py", "WIDTH = 3\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert changed([{"stranger.deep.net": digest}]) == {}
+    maker = {"sources": {"stranger.deep.net": digest}}
+    assert changed([maker]) == {}
     (package / "net.py").write_text("WIDTH = 4\n")
-    assert changed([{"stranger.deep.net": digest}] * 2) == {"stranger.deep.net": 2}
+    assert changed([maker] * 2) == {"stranger.deep.net": 2}
     assert "stranger" not in sys.modules

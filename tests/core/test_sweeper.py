@@ -311,15 +311,22 @@ def test_results_of_another_build_are_left_out_and_stay_in_the_ledger(sweep, sto
     assert Sweeper(FakeLaunch(), store).run(other, other.trials()[:1]).ran == []
 
 
-def test_results_of_a_former_source_are_taken_and_a_line_says_so(sweep, store):
+def test_results_of_a_former_source_are_stale_and_run_anew_if_asked(sweep, store):
     taken, failed = sweep.trials()[:2]
     store.append(_made(taken, sources={"toy": "0123456789abcdef"}))
     store.append(dataclasses.replace(_made(failed, sources={"toy": "0123456789abcdef"}), status="failed"))
     outcome = Sweeper(FakeLaunch(), store).run(sweep, [taken, failed], stop=lambda: True)
     assert outcome.ran == []
     assert outcome.remarks == [
-        "The source of toy has changed since 1 of these results were made: --fresh runs them anew."
+        "Stale: the source of toy has changed since 1 of these results were made. --stale rerun runs them anew, "
+        "--stale use takes them as they are."
     ]
+    assert set(outcome.stale) == {taken.key}
+    launch = FakeLaunch()
+    anew = Sweeper(launch, store, rerun=True).run(sweep, [taken, failed])
+    assert launch.ran == [taken.name, failed.name]
+    assert (list(anew.remarks), list(anew.stale)) == ([], [])
+    assert not Sweeper(FakeLaunch(), store).run(sweep, [taken, failed]).stale, "they are of today"
 
 
 class Chooses(Chooser):

@@ -340,12 +340,30 @@ def test_a_checkpoint_of_another_network_is_said_and_how_to_start_anew(trial, ru
     def wider(config):
         return toy.build(dataclasses.replace(config, width=5))
 
+    def as_it_was(config):
+        return toy.build(config)
+
     def stop(at, metrics):
         raise toy.Killed
 
     with pytest.raises(toy.Killed):
-        run_trial(trial, toy.build, runtime, on_epoch=stop)
+        run_trial(trial, as_it_was, runtime, on_epoch=stop)
     result = run_trial(trial, wider, runtime)
     assert result.status == "failed"
     line = result.reason.splitlines()[-1]
     assert "its checkpoint is of another network than the module builds now: --fresh starts anew" in line
+
+
+def test_a_checkpoint_that_another_source_has_made_is_not_gone_on_from(trial, runtime, monkeypatch):
+    whole = run_trial(dataclasses.replace(trial, name="whole"), toy.build, runtime)
+
+    def stop(at, metrics):
+        raise toy.Killed
+
+    monkeypatch.setattr("nnhp_torch.run.trial.run_trial.sources", lambda *made: {"toy": "apart:0123456789abcdef"})
+    with pytest.raises(toy.Killed):
+        run_trial(trial, toy.build, runtime, on_epoch=stop)
+    monkeypatch.undo()
+    result = run_trial(trial, toy.build, runtime)
+    assert result.notes == ["started over: its checkpoint was made by another source of the module, or of build"]
+    assert result.history == whole.history

@@ -103,6 +103,7 @@ FIELDS: Types = {
 STATE: Types = {  # what a Recorder keeps in a checkpoint
     "trial": FIELDS["versions"],
     "trainer": FIELDS["config"],
+    "sources": FIELDS["versions"],
     "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
     "asked": ("a list of texts", _list(_text)),
     **dict.fromkeys(

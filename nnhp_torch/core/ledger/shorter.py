@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
@@ -64,12 +65,11 @@ class Shorter:
         if kept(checkpoint_folder(self.folder, shorter.name), shorter.identity) is None:
             return "their checkpoints were not kept (--keep_checkpoints last keeps them)"
         result = self.known.of(shorter)
-        sources = result.build.get("sources", {}) if result else {}
-        return _changed(tuple(sorted(sources.items())))
+        return _changed(json.dumps(result.build)) if result else ""
 
 
 @cache
-def _changed(sources: tuple[tuple[str, str], ...]) -> str:
+def _changed(maker: str) -> str:
     """Name the sources that have changed, in words; thousands of trials have the same."""
-    modules = changed([dict(sources)])
+    modules = changed([json.loads(maker)])
     return f"the source of {', '.join(modules)} has changed" if modules else ""

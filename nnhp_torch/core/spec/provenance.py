@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,8 @@ MOVED = {
     "nnhp_torch.experiment": "nnhp_torch.article.experiment",
     "nnhp_torch.module": "nnhp_torch.network.module",
 }
+
+APART = "apart:"  # before a digest in which the configuration's defaults and the script's sweeps do not count
 
 
 def name_of(made: Any) -> str:
@@ -47,54 +50,73 @@ def recorded_maker(record: Mapping[str, Any]) -> tuple[str, str]:
     return build, config
 
 
-def sources(build: Any, module: Any) -> dict[str, str]:
+def sources(build: Any, module: Any, config: str = "") -> dict[str, str]:
     """Module → digest of its source, of those in which a build, a module's class and its bases are defined.
 
     Args:
         build: the function. module: what it has made; bases that are installed, as Lightning's, are left out.
+        config: name of the configuration's class.
     """
     build = getattr(build, "func", build)
     build = build if hasattr(build, "__qualname__") else type(build)
     bases = [base for base in type(module).__mro__[1:] if not is_installed(_file(base))]
     digests = {}
     for made in (build, type(module), *bases):
-        if digest := digest_of(_file(made)):
-            digests[_known(made.__module__)] = digest
+        if digest := digest_of(_file(made), config):
+            digests[_known(made.__module__)] = f"{APART}{digest}"
     return digests
 
 
-def changed(recorded: Iterable[Mapping[str, str]]) -> dict[str, int]:
-    """Module → how many of these records of sources were made of another source than today's; nothing is imported."""
+def changed(makers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Module → how many of these makers in records had another source than today's; nothing is imported."""
     counts: dict[str, int] = {}
-    today: dict[str, str] = {}
-    for of_one in recorded:
-        for module, digest in of_one.items():
-            module = MOVED.get(module, module)
-            if module not in today:
-                today[module] = digest_of(_find(module))
-            if today[module] and today[module] != digest:
+    today: dict[tuple[str, str | None], str] = {}
+    for maker in makers:
+        for module, recorded in maker.get("sources", {}).items():
+            module, digest = MOVED.get(module, module), recorded.removeprefix(APART)
+            config = maker["config"] if recorded != digest else None
+            if (module, config) not in today:
+                today[module, config] = digest_of(_find(module), config)
+            if today[module, config] not in ("", digest):
                 counts[module] = counts.get(module, 0) + 1
     return counts
 
 
-def digest_of(path: str | None) -> str:
-    """Digest of a source without its comments, docstrings, formatting and main block; empty if it cannot be read."""
+def digest_of(path: str | None, config: str | None = None) -> str:
+    """Digest of a source without its comments, docstrings, formatting and main block; empty if it cannot be read.
+
+    Args:
+        config: name of a configuration's class: its defaults and the script's sweeps count no more, because a result
+            has its settings beside it. None: as digests were made before that.
+    """
     try:
         found = os.stat(path or "")
-        return _digest(path, found.st_mtime_ns, found.st_size)
-    except (OSError, SyntaxError, ValueError):
+        return _digest(path, found.st_mtime_ns, found.st_size, config)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
 
 
 @functools.cache
-def _digest(path: str, changed: int, size: int) -> str:
+def _digest(path: str, changed: int, size: int, config: str | None) -> str:
     """Parsing takes longer than a short trial's epoch, and a worker's trials are made of the same files."""
     tree = ast.parse(Path(path).read_bytes())
     tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))]
+    if config is not None:
+        tree.body = [node for node in tree.body if not _is_sweep(node)]
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             node.body = [statement for statement in node.body if not _is_docstring(statement)]
+        if config is not None and isinstance(node, ast.ClassDef) and node.name == re.split("[:.]", config)[-1]:
+            for statement in node.body:
+                if isinstance(statement, ast.AnnAssign):
+                    statement.value = None
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def _is_sweep(node: ast.stmt) -> bool:
+    """Whether a statement names a sweep or a search: `SWEEP = Sweep(…)`."""
+    call = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in ("Sweep", "Search")
 
 
 def _is_docstring(statement: ast.stmt) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,7 @@ class Summary:
         earlier: trials of other cells that earlier calls have run; `results` has theirs too.
         known: key → result of all that the ledger has, which tells by how much one seed moves a cell.
         unchosen: how many trials a search or a race may still choose, at most.
+        stale: keys of results that another source has made than today's.
 
     Example:
         >>> summary = outcome.summary
@@ -45,6 +46,7 @@ class Summary:
     earlier: Sequence[Trial] = ()
     known: Mapping[str, TrialResult] = field(default_factory=dict)
     unchosen: int = 0
+    stale: Collection[str] = ()
 
     @cached_property
     def shown(self) -> list[TrialResult]:

@@ -90,6 +90,13 @@ class Request:
     log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
     keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
     fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
+    stale: Literal["fail", "use", "rerun"] = field(
+        default="fail",
+        metadata=said(
+            "of results that another source of the module has made: fail shows them and ends with exit status 3, use "
+            "takes them as they are, rerun makes them anew"
+        ),
+    )
     fail_fast: bool = field(default=False, metadata=said("stop at the first trial that fails or diverges"))
 
     environment: Mapping[str, str] = field(default_factory=dict)

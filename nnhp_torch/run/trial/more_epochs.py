@@ -86,7 +86,7 @@ class Lengthening:
             return False
         source = self._source()
         earlier = Recorder(source, self.shorter.identity, recorder.objective)
-        earlier.settings = recorder.settings
+        earlier.settings, earlier.sources = recorder.settings, recorder.sources
         if (trained := source / TRAINED).exists():
             earlier.last = trained
         checkpoint = earlier.resume(self.shorter.config.max_epochs)

@@ -62,6 +62,7 @@ class Recorder(Checkpoint):
         self.outdated = False  # whether the weights have changed since the last validation
         self.history: dict[str, list[float]] = {}
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
+        self.sources: dict[str, str] = {}  # module → digest, of what makes the trial's
         self.asked: list[str] = []  # whose code has asked for the number of epochs
         self.complete = False
         self.stopped = False  # whether something has ended the training, and not the number of epochs
@@ -99,6 +100,9 @@ class Recorder(Checkpoint):
                 return {}
             if state.get("trainer", {}) != self.settings:
                 self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
+                return {}
+            if state.get("sources", self.sources) != self.sources:
+                self.notes = ["started over: its checkpoint was made by another source of the module, or of build"]
                 return {}
             fields.check(state, fields.STATE)
             fields.check_epochs(state["history"], checkpoint["epoch"] + 1, max_epochs)
@@ -222,6 +226,7 @@ class Recorder(Checkpoint):
         return {
             "trial": self.identity,
             "trainer": self.settings,
+            "sources": self.sources,
             "history": self.history,
             "asked": self.asked,
             "complete": self.complete,

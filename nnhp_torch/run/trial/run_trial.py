@@ -119,7 +119,8 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     setup = setup_of(build(trial.config))
-    recorder.settings = dict(setup.trainer)
+    maker = _maker(trial, build, setup)
+    recorder.settings, recorder.sources = dict(setup.trainer), maker["sources"]
     lengthened = lengthening.go_on(setup, recorder)
     _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     resume = recorder.resume(trial.config.max_epochs)
@@ -152,7 +153,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         fitted = {
             "fit_seconds": fit(trainer, setup, recorder, seeds=seeds, resume=resume),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
-            "build": _maker(trial, build, setup),
+            "build": _maker(trial, build, setup),  # with what is known of the data by now
         }
         if ended := _verdict(recorder, trainer):
             return {**fitted, **ended}
@@ -216,7 +217,8 @@ def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
     """Who made the result, under which settings of the Trainer, of which data."""
     trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
     data = {"data": dict(found)} if (found := getattr(setup.datamodule, "checksums", None)) else {}
-    return {**made_by(trial), "sources": sources(build, setup.module), **trainer, **data}
+    made = sources(build, setup.module, trial.identity["config"])
+    return {**made_by(trial), "sources": made, **trainer, **data}
 
 
 def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:
