@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Optional, Union
 
 import lightning as L
@@ -189,6 +190,23 @@ class Diary(L.Callback):
 
     def on_fit_end(self, trainer, pl_module):
         self.seen.append((trainer, [type(callback).__name__ for callback in trainer.callbacks]))
+
+
+class Keeper(L.Callback):
+    """Its defaults are objects that no YAML can say."""
+
+    def __init__(
+        self,
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+        of: Callable = lambda net: net,
+        weight: torch.Tensor = torch.ones(2),  # noqa: B008
+        patience: int = 1,
+    ) -> None:
+        self.device, self.of, self.weight, self.patience = device, of, weight, patience
+
+    def on_fit_start(self, trainer, pl_module):
+        assert isinstance(self.device, torch.device)
+        assert callable(self.of)
 
 
 def with_argument(path):

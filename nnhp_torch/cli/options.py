@@ -26,12 +26,13 @@ def kind(plan: Plan) -> type[Request]:
     return SearchRequest if isinstance(plan, Search) else Request
 
 
-def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Request) -> None:
+def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Request, *, config: bool = True) -> None:
     """The options of every sweep: how trials are trained, and what the sweep does.
 
     Args:
         top: settings of the configuration that have a flag of their own.
         of: whose fields are flags.
+        config: whether a file may have them.
     """
     hints = typing.get_type_hints(of)
     groups = {title: parser.add_argument_group(title) for title in (RUNNING, TRAINING)}
@@ -47,7 +48,8 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
         action="store_true",
         help="train a few epochs of the first cell twice, once stopped and resumed, and compare the digits",
     )
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
+    if config:
+        parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
 
 
 def add_sweep_options(parser: ArgumentParser, sweep: Plan) -> None:

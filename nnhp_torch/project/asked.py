@@ -57,12 +57,16 @@ def sweep_of(asked: Asked) -> tuple[Sweep, dict[str, Any]]:
         refuse_axis(key)
     theirs = project(asked.cli)
     files = [f"--config={path}" for path in asked.configs]
-    first = {key: values[0] for key, values in asked.axes.items()}
-    parsed = theirs.parse([*files, *arguments({**asked.base, **first})])
+    given = {**asked.base, **{key: values[0] for key, values in asked.axes.items()}}
+    in_lists = {key: given.pop(key) for key in list(given) if any(map(str.isdecimal, key.split(".")))}
+    parsed = theirs.parse([*files, *arguments(given)])
     base = theirs.settings(parsed)
-    if base.max_epochs is None:
-        raise ValueError("for how many epochs? Give --max_epochs, or trainer.max_epochs in the project's configuration")
-    base = change(base, {"seed": FIRST_SEED if base.seed is None else base.seed})
+    if base.max_epochs in (None, -1):
+        without_end = "" if base.max_epochs is None else "trainer.max_epochs is -1, without an end: "
+        raise ValueError(
+            f"{without_end}for how many epochs? Give --max_epochs, or trainer.max_epochs in the project's configuration"
+        )
+    base = change(base, {**in_lists, "seed": FIRST_SEED if base.seed is None else base.seed})
     axes, over = (
         {key: theirs.typed(base, key, values) for key, values in lists.items()} for lists in (asked.axes, asked.over)
     )

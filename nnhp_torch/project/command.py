@@ -58,6 +58,11 @@ def read(argv: Sequence[str]) -> Asked:
         if not equals:
             raise ValueError(f"--{kind}.{key} needs a value")
         keys[kind][key] = value
+    if argv[:1] == ["fit"]:
+        raise ValueError("leave out fit: each trial of a sweep is one")
+    if meant := next((option for option in rest if re.match(r"--[\w-]+\.", option)), None):
+        key = meant[2:].partition("=")[0]
+        raise ValueError(f"there is no --{key}: --grid.{key} gives its values, --base.{key} one for all trials")
     source, name = source_of(given.cli or "", given.model or "", given.data or "", name=given.name or "")
     if given.max_epochs:
         keys["base"]["trainer.max_epochs"] = given.max_epochs
@@ -83,16 +88,14 @@ def add_own_options(parser: Any) -> None:
 def _parser() -> Parser:
     """Says what there is; what is read of it, is read in two steps."""
     usage = f"{PROG} --cli train.py [-c train.yaml] --grid.KEY '[value, value]' [--base.KEY value] --monitor METRIC"
-    about = (
-        "Tries settings of a project of yours; none of its files is changed. Beside these options it takes those of "
-        "every sweep, such as --seeds, --jobs, --accelerator and --dry_run."
-    )
+    about = "Tries settings of a project of yours; none of its files is changed."
     parser = Parser(prog=PROG, usage=usage, description=about)
     add_own_options(parser)
     group = parser.add_argument_group("its keys, as its YAML has them: model.lr, trainer.max_epochs")
     group.add_argument("--grid.KEY", help="a list of values to try; several make their product")
     group.add_argument("--base.KEY", help="one value for all trials")
     group.add_argument("--over.KEY", help="a list of values: each cell is repeated for each of them, as for each seed")
+    options.add_options(parser, {}, config=False)
     return parser
 
 

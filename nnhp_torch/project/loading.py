@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -118,6 +119,10 @@ def _spec(where: str) -> ModuleSpec:
 
 def _script(where: str) -> ModuleSpec | None:
     path = Path(where).resolve()
+    if (path.parent / "__init__.py").is_file() and re.search(r"^\s*from \.", _text(str(path)), re.MULTILINE):
+        root = next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        raise NoProject(f"{where} imports from its own package: name it as a module of that, {name}")
     _look_in(str(path.parent))
     return importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
+import warnings
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +18,18 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from nnhp_torch.cli.parser import load_bounded
 from nnhp_torch.project.capture import command_line_of
-from nnhp_torch.project.keys import OURS, arguments, flat, nested
+from nnhp_torch.project.keys import (
+    DESCRIBED,
+    OURS,
+    arguments,
+    at,
+    flat,
+    is_list,
+    nested,
+    put,
+    under_name,
+    without_objects,
+)
 from nnhp_torch.project.loading import NoProject
 from nnhp_torch.project.refusal import refusal
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
@@ -156,8 +167,30 @@ class Project:
             return settings
         text = json.dumps([settings.theirs, changes], sort_keys=True)
         if text not in self._changed:
-            self._changed[text] = self._change(settings, arguments(changes)).theirs
+            self._changed[text] = self._change(settings, arguments(self._whole_lists(settings, changes))).theirs
         return Settings(self.cli, settings.seed, settings.max_epochs, aside=settings.aside, **self._changed[text])
+
+    def _whole_lists(self, settings: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The changes, with the whole list in place of a key below it: `trainer.callbacks.0.patience`."""
+        whole: dict[str, Any] = {}
+        plain: dict[str, Any] = {}
+        for key, value in changes.items():
+            parts = key.split(".")
+            if not any(map(str.isdecimal, parts)) and len(parts) < 3:
+                whole[key] = value
+                continue
+            plain = plain or without_objects(self._plain(self.parsed(settings)))
+            found = next((".".join(parts[:n]) for n in range(1, len(parts)) if is_list(plain, parts[:n])), "")
+            if not found:
+                whole[key] = value
+                continue
+            index, _, below = key.removeprefix(f"{found}.").partition(".")
+            listed = whole.setdefault(found, at(plain, found))
+            if not (index.isdecimal() and int(index) < len(listed) and below):
+                near = f"{found}.0.{key.rpartition('.')[2]}"
+                raise ValueError(f"{found} is a list of {len(listed)}: name which of it, from 0 on, as {near}")
+            put(listed[int(index)], below, value)
+        return whole
 
     def _change(self, settings: Settings, args: list[str]) -> Settings:
         try:
@@ -184,12 +217,12 @@ class Project:
         with suppress(ValueError):
             if self.changed(base, {key: read}).theirs == changed.theirs:
                 return read
-        return _at(self._plain(self.parsed(changed)), key)  # read as YAML, a word in it would be something else
+        return at(self._plain(self.parsed(changed)), key)  # read as YAML, a word in it would be something else
 
     def value(self, settings: Settings, key: str) -> Any:
         """The value of one of their keys; raises AttributeError if there is no such key."""
         try:
-            return _at(self.parsed(settings), key)
+            return at(self.parsed(settings), key)
         except KeyError:
             raise AttributeError(f"{self.cli} has no key {key!r}") from None
 
@@ -203,34 +236,28 @@ class Project:
     def written(self, settings: Settings) -> str:
         """The whole configuration as YAML, under the name that the project has for Lightning."""
         text: str = self.parser.dump(self.parsed(settings), skip_unset=False)
-        return _named(text, "pytorch_lightning") if "pytorch_lightning.cli" in sys.modules else text
+        return under_name(text, "pytorch_lightning") if "pytorch_lightning.cli" in sys.modules else text
 
     def _departures(self, parsed: Namespace) -> dict[str, Any]:
         """The settings that depart from the defaults of their code, by dotted key; all if those do not give it back."""
         whole = self._plain(parsed)
-        short = self._plain(parsed, skip_default=True)
-        again = self.parser.parse_object(deepcopy(short), env=False)
-        return flat(short if self._plain(again) == whole else whole)
+        for tree in (self._plain(parsed, skip_default=True), whole):
+            said = without_objects(tree)  # which are defaults of their code, or cannot be kept
+            with suppress(ArgumentError):
+                if self._plain(self.parser.parse_object(deepcopy(said), env=False)) == whole:
+                    return flat(said)
+        kept = flat(without_objects(whole))
+        key = next((key for key, value in flat(whole).items() if kept.get(key) != value), "")
+        raise NoProject(f"{key or 'the configuration'} holds an object that no ledger can hold, and is not its default")
 
     def _plain(self, parsed: Namespace, skip_default: bool = False) -> dict[str, Any]:
-        text = self.parser.dump(
-            parsed, format="json", skip_default=skip_default, skip_unset=False, skip_validation=True
-        )
-        plain: dict[str, Any] = json.loads(_named(text, "lightning.pytorch"))  # the same, whichever name is at hand
+        with warnings.catch_warnings():  # of objects, which are looked for in it
+            warnings.simplefilter("ignore")
+            text = self.parser.dump(
+                parsed, format=DESCRIBED, skip_default=skip_default, skip_unset=False, skip_validation=True
+            )
+        plain: dict[str, Any] = json.loads(under_name(text, "lightning.pytorch"))  # the same, whichever name is at hand
         return plain
-
-
-def _named(text: str, package: str) -> str:
-    """A configuration with Lightning's classes under this name of the package."""
-    return re.sub(r"(\bclass_path\W+)(?:lightning\.pytorch|pytorch_lightning)\b", rf"\1{package}", text)
-
-
-def _at(tree: Any, key: str) -> Any:
-    """The value of a dotted key, in which `init_args` may be left out; raises KeyError if there is none."""
-    for part in key.split("."):
-        branches = [tree, tree.get("init_args")] if isinstance(tree, (Namespace, dict)) else []
-        tree = next((branch for branch in branches if branch is not None and part in branch), {})[part]
-    return tree
 
 
 def fit_parser(cli: LightningCLI) -> LightningArgumentParser:

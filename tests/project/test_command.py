@@ -8,6 +8,7 @@ import foreign
 import pytest
 
 from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.project.command import main
 
 pytestmark = pytest.mark.filterwarnings(
@@ -164,7 +165,7 @@ def test_their_callbacks_logger_and_checkpoints_are_kept_and_write_to_the_trials
     assert status == 0, out
     ((trainer, callbacks),) = foreign.Diary.seen
     assert trainer.gradient_clip_val == 0.5
-    assert [type(logger).__name__ for logger in trainer.loggers] == ["TrialLogger", "CSVLogger"]
+    assert [type(logger).__name__ for logger in trainer.loggers] == ["CSVLogger", "TrialLogger"]
     assert {"EpochSeed", "Diary", "ModelCheckpoint", "Recorder"} <= set(callbacks)
     trial = tmp_path / "lightning_logs" / "foreign" / "model.lr=0.1"
     assert (trial / "model_checkpoints" / "best-of-theirs.ckpt").is_file()
@@ -236,6 +237,51 @@ def test_a_script_whose_command_line_is_made_in_a_package_is_swept(run, tmp_path
     assert status == 0, out
 
 
+LISTED = """
+trainer:
+  max_epochs: 2
+  callbacks:
+  - {class_path: foreign.Keeper}
+  - {class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val_loss, patience: 7}}
+"""
+
+
+@pytest.mark.filterwarnings("ignore:[\\s\\S]*Unable to serialize instance")  # of Lightning's own dump, as by hand
+def test_a_class_in_a_list_keeps_the_objects_that_are_its_defaults_and_a_key_below_the_list_is_swept(run, tmp_path):
+    (tmp_path / "listed.yaml").write_text(LISTED)
+    argv = ["--cli", "foreign:with_subcommands", "-c", "listed.yaml"]
+    key = "trainer.callbacks.1.patience"
+    status, out = run(*argv, f"--grid.{key}", "[3, 7]", "--base.trainer.callbacks.0.patience", "5")
+    assert status == 0, out
+    results = _results(tmp_path)
+    assert [result.cell[key] for result in results] == [3, 7]
+    for result, patience in zip(results, (3, 7), strict=True):
+        keeper, stopping = result.config["trainer.callbacks"]
+        assert keeper == {"class_path": "foreign.Keeper", "init_args": {"patience": 5}}
+        assert stopping["init_args"]["patience"] == patience
+    outcome = recorded(tmp_path / "lightning_logs" / "foreign", "val_loss")
+    assert [trial.cell[key] for trial in outcome.trials] == [3, 7], "the ledger alone tells the same"
+    status, out = run(*argv, "--grid.trainer.callbacks.patience", "[3, 7]")
+    assert (status, "list of 2: name which of it, from 0 on, as trainer.callbacks.0.patience" in out) == (2, True), out
+
+
+def test_the_options_that_every_sweep_has_are_listed_beside_its_own(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(option in said for option in ("--cli", "--grid.KEY", "--seeds", "--jobs", "--dry_run", "--precision"))
+
+
+def test_what_was_meant_is_named(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for name, text in {"__init__": "", "train": "from .net import Net\n", "net": ""}.items():
+        (tmp_path / "parts" / f"{name}.py").write_text(text)
+    status, out = run("--cli", "parts/train.py", "--grid.model.width", "[2]")
+    assert (status, "name it as a module of that, parts.train" in out) == (2, True), out
+    status, out = run("fit", "--cli", "foreign:with_subcommands", "--grid.model.width", "[2]")
+    assert (status, "leave out fit" in out) == (2, True), out
+
+
 REFUSED = {
     "no key is called 'model.widht'; the nearest is 'model.width'": ["--grid.model.widht", "[2, 3]"],
     "no key is called 'dropout'": ["--grid.dropout", "[2, 3]"],
@@ -249,6 +295,8 @@ REFUSED = {
     "trainer.accelerator cannot be an axis": ["--grid.trainer.accelerator", "[cpu, gpu]"],
     "seed_everything is not an axis": ["--grid.seed_everything", "[1, 2]"],
     "there is nothing to vary": [],
+    "--grid.model.lr gives its values, --base.model.lr one": ["--grid.model.width", "[2]", "--model.lr", "0.1"],
+    "trainer.max_epochs is -1, without an end": ["--grid.model.width", "[2]", "--base.trainer.max_epochs", "-1"],
     "never.yaml": ["--grid.model.width", "[2]", "-c", "never.yaml"],
     "there is no --jbos: did you mean --jobs?": ["--grid.model.width", "[2]", "--jbos", "2"],
 }

@@ -7,7 +7,8 @@ import lightning as L
 import pytest
 import torch
 import toy
-from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
 
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.ledger.store import ResultStore
@@ -168,6 +169,44 @@ def test_what_a_model_checkpoint_of_ones_own_saves_is_neither_removed_nor_taken_
         assert len(list(logs.glob("tiny/*/model_checkpoints/last.ckpt"))) == 4
         assert len(list(logs.glob("tiny/*/model_checkpoints/epoch=2.ckpt"))) == 4
         assert len(list(logs.glob("tiny/*/checkpoints/*.ckpt"))) == (1 if keep == "winner" else 4)
+
+
+class Looking(L.Callback):
+    """Notes what a project finds at its Trainer."""
+
+    def on_test_end(self, trainer, pl_module):
+        self.found = trainer, pl_module.logger, torch.load(trainer.checkpoint_callback.best_model_path)["state_dict"]
+
+
+def test_a_project_finds_its_own_things_where_lightning_leaves_them(trial, runtime, tmp_path):
+    looking, own = Looking(), ModelCheckpoint(dirpath=tmp_path / "shared")
+
+    def build(config):
+        module, data, _ = toy.build(config)
+        return Setup(module, data, [looking, *more], loggers=[CSVLogger(tmp_path / "csv")])
+
+    for more, note in (([], []), ([own], [f"its ModelCheckpoint saves to {own.dirpath}, which trials share"])):
+        folder = tmp_path / f"with_{len(more)}"
+        result = run_trial(trial, build, dataclasses.replace(runtime, folder=str(folder)))
+        trainer, logger, weights = looking.found
+        assert isinstance(logger, CSVLogger)
+        assert trainer.default_root_dir == str(folder / trial.name)
+        assert isinstance(trainer.checkpoint_callback, ModelCheckpoint)
+        assert (trainer.checkpoint_callback is own) == bool(more)
+        assert all(torch.equal(weights[name], value) for name, value in trainer.lightning_module.state_dict().items())
+        assert [said.partition(":")[0] for said in result.notes] == note
+
+
+@pytest.mark.filterwarnings("ignore")  # dynamo cannot trace one that is an error
+def test_a_compiled_module_is_trained_as_the_module_itself(trial, runtime):
+    def build(config):
+        module, *rest = toy.build(config)
+        return torch.compile(module, backend="eager"), *rest
+
+    plain = run_trial(trial, toy.build, runtime)
+    compiled = run_trial(trial, build, dataclasses.replace(runtime, folder=runtime.folder + "/compiled"))
+    assert compiled.status == "completed", compiled.reason
+    assert compiled.history["val_loss"] == pytest.approx(plain.history["val_loss"], rel=1e-5)
 
 
 def test_a_checkpoint_made_under_other_settings_of_the_trainer_is_not_gone_on_from(trial, runtime):

@@ -18,7 +18,7 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import local as launchers
-from nnhp_torch.run.launch.local import InProcess, Workers
+from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.launch.process import get_ready
 from nnhp_torch.run.runtime import Runtime
@@ -236,3 +236,12 @@ def _wait_for(condition):
 
 def test_cores_are_those_this_process_may_use():
     assert 1 <= cores() <= os.cpu_count()
+
+
+def test_a_script_that_python_reads_from_standard_input_is_nothing_that_a_worker_could_import(monkeypatch):
+    main = type(sys)("__main__")
+    main.__file__ = "<stdin>"
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert not is_importable("toy:build"), "each worker would read the script again, which is gone"
+    del main.__file__  # a notebook's, whose workers read nothing again
+    assert is_importable("toy:build")

@@ -142,7 +142,7 @@ class _Settings:
 def _configuration(results: Iterable[TrialResult], guessing: Mapping[str, float]) -> type[_Settings]:
     settings: dict[str, Any] = {"seed": 0, "max_epochs": 1}
     for result in results:
-        settings |= result.config
+        settings |= {**result.config, **result.cell}
     return type("Recorded", (_Settings,), {"usual": settings, "guessing": dict(guessing)})
 
 
@@ -150,7 +150,8 @@ def _axes(results: Sequence[TrialResult], replicates: Sequence[str]) -> list[str
     """The swept settings, and behind them those others in which the records differ."""
     swept = list(dict.fromkeys(axis for result in results for axis in result.cell))
     known = (*swept, *replicates, "seed")
-    others = dict.fromkeys(name for result in results for name in result.config if name not in known)
+    above = {".".join(axis.split(".")[:n]) for axis in swept for n in range(1, axis.count(".") + 1)}  # of a list's key
+    others = dict.fromkeys(name for r in results for name in r.config if name not in (*known, *above))
     return [*swept, *(name for name in others if len(once(r.config.get(name) for r in results)) > 1)]
 
 
@@ -167,4 +168,5 @@ def _in_order(cells: list[dict[str, Any]], order: Mapping[str, Sequence[Any]]) -
 
 def _some(result: TrialResult, names: Sequence[str]) -> dict[str, Any]:
     """Some of a record's settings."""
-    return {name: result.config.get(name) for name in names}
+    values = {**result.config, **result.cell}  # a project's configuration leaves out what its code has as default
+    return {name: values.get(name) for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import pickle
 import re
 import sys
@@ -39,8 +40,10 @@ def is_importable(thing: Any) -> bool:
     except (pickle.PicklingError, AttributeError, TypeError):
         return False
     main = sys.modules["__main__"]
-    has_source = getattr(main, "__spec__", None) is not None or hasattr(main, "__file__")
-    return has_source or b"__main__" not in pickled
+    file = getattr(main, "__file__", None)
+    if getattr(main, "__spec__", None) is None and file is not None and not os.path.isfile(file):
+        return False  # read from standard input, or gone since: each worker process would read it again
+    return getattr(main, "__spec__", None) is not None or file is not None or b"__main__" not in pickled
 
 
 class InProcess:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, checkpoint_folder, claim, kept, owner
 from nnhp_torch.core.ledger.files import name_too
@@ -41,6 +41,12 @@ class Trainer(L.Trainer):
         if who := _asking(sys._getframe(1)):
             vars(self).setdefault("asked", set()).add(who)  # no __init__, whose signature Lightning reads
         return super().max_epochs
+
+    @property
+    def checkpoint_callback(self) -> Checkpoint | None:
+        """The project's own, or one like Lightning's default: the sweeper's has no `best_model_path`."""
+        first = super().checkpoint_callback
+        return first.stand_in() if isinstance(first, Recorder) else first
 
 
 def _asking(frame: FrameType | None) -> str:

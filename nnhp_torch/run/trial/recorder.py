@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
@@ -73,6 +73,12 @@ class Recorder(Checkpoint):
         self.pruned = ""  # likewise
         self.told_to_end = ""  # likewise, by who heard the recorded epochs once more
         self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
+
+    def stand_in(self) -> ModelCheckpoint:
+        """Return what a project without a ModelCheckpoint finds: Lightning's default one, which has saved this."""
+        made = ModelCheckpoint(self.folder)
+        made.best_model_path = str(self.last) if self.last.exists() else ""
+        return made
 
     @property
     def epochs(self) -> int:
@@ -155,8 +161,8 @@ class Recorder(Checkpoint):
         self.stopped, self.complete = is_stopped(trainer), is_last_epoch(trainer)
         if self.complete and something_follows(trainer):
             self.ended, self.weights = False, sums(pl_module)
-        if trainer.logger is not None and trainer.is_global_zero:
-            trainer.logger.experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
+        if trainer.loggers and trainer.is_global_zero:
+            trainer.loggers[-1].experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
         trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
         reason = None
         if trainer.is_global_zero:

@@ -122,8 +122,10 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     maker = _maker(trial, build, setup)
     recorder.settings, recorder.sources = dict(setup.trainer), maker["sources"]
     lengthened = lengthening.go_on(setup, recorder)
-    _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
+    shared = _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     resume = recorder.resume(trial.config.max_epochs)
+    for path in shared:
+        recorder.note(f"its ModelCheckpoint saves to {path}, which trials share: without a dirpath each has its own")
     if resume and not lengthened:
         recorder.go_on()
     logger = TrialLogger(runtime.folder, trial.name, purge_step=1 if lengthened else recorder.epochs + 1)
@@ -135,7 +137,8 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         runtime,
         max_epochs=trial.config.max_epochs,
         callbacks=[seeds, *setup.callbacks, StopWhenDiverged(), recorder],
-        logger=[logger, *setup.loggers],
+        logger=[*setup.loggers, logger],  # `self.logger` is the project's own
+        default_root_dir=str(Path(runtime.folder) / trial.name),
         plugins=[AtomicCheckpointIO()],
         profiler=HookGuard(),
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
@@ -221,11 +224,15 @@ def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
     return {**made_by(trial), "sources": made, **trainer, **data}
 
 
-def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> None:
-    """A ModelCheckpoint of build's own writes beside the sweeper's checkpoints, or its last.ckpt would be theirs."""
-    for callback in callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-            callback.dirpath = str(folder / "model_checkpoints")
+def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> list[str]:
+    """Have a ModelCheckpoint of build's own save in the trial's folder; return the folders elsewhere that they name.
+
+    It saves beside the sweeper's checkpoints, or its last.ckpt would be theirs.
+    """
+    own = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint)]
+    for callback in own:
+        callback.dirpath = callback.dirpath or str(folder / "model_checkpoints")
+    return [str(callback.dirpath) for callback in own if not Path(str(callback.dirpath)).is_relative_to(folder)]
 
 
 def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:

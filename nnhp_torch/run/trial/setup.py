@@ -135,6 +135,10 @@ def setup_of(answer: Any) -> Setup:
 
 
 def _module(module: Any) -> L.LightningModule:
+    if type(module).__name__ == "OptimizedModule":  # torch.compile's
+        from lightning.pytorch.utilities.compile import from_compiled
+
+        module = from_compiled(module)
     if isinstance(module, L.LightningModule):
         return module
     if module is None:
