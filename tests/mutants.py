@@ -35,10 +35,15 @@ TESTS = {
     "core/ledger/result": ["core/test_results", "core/test_sweeper"],
     "core/sweeper": ["core/test_sweeper"],
     "core/spec/trial": ["core/test_grid", "core/test_sweeper"],
+    "network/mean": ["network/test_module"],
+    "network/optimizers": ["network/test_optimizers"],
+    "report/page/svg": ["report/test_page", "report/test_panels"],
     "run/keep": ["report/test_reporting"],
     "run/resume/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
+    "run/resume/random_state": ["run/test_resumption", "run/test_checkpoints", "run/test_longer"],
     "run/trial/recorder": ["run/test_trial", "run/test_checkpoints", "run/test_epoch_log", "run/test_longer"],
     "run/trial/run_trial": [f"run/test_{name}" for name in ("trial", "checkpoints", "answer", "longer", "ddp")],
+    "search/chooser": ["search/test_search"],
 }
 
 _PAIRS = [
@@ -111,10 +116,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100, help="mutants to draw")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--only", nargs="+", default=list(TESTS), choices=TESTS, help="files to change")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time, each in a copy of the project")
     parser.add_argument("--pytest", default=f"{sys.executable} -m pytest", help="the command that runs tests")
     args = parser.parse_args()
-    drawn = random.Random(args.seed).sample([site for name in TESTS for site in sites(name)], args.count)
+    there = [site for name in args.only for site in sites(name)]
+    drawn = random.Random(args.seed).sample(there, min(args.count, len(there)))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
         copies: SimpleQueue[Path] = SimpleQueue()
         for job in range(args.jobs):
@@ -130,7 +137,7 @@ def main() -> None:
             return end
 
         killed = sum(map(bool, pool.map(put_to_the_test, drawn)))
-    print(f"{killed} of {args.count} killed (seed {args.seed})")
+    print(f"{killed} of {len(drawn)} killed (seed {args.seed})")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page import callback as pages
+from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.markup import tag
 from nnhp_torch.search.space import Range, Search
@@ -297,3 +298,17 @@ def test_accuracies_stand_on_an_axis_as_errors_in_percent_and_what_spans_a_decad
     assert not loss.log
     assert [text for _, text in loss.ticks(6)] == ["0.5", "0.52", "0.54", "0.56", "0.58", "0.6"]
     assert Axis.of_values(Objective("val_loss", "min"), [0.01, 3.0]).log
+
+
+def test_a_square_marks_each_run_that_stopped_before_the_longest_and_one_that_has_a_single_epoch():
+    """A whole run of several epochs has none; a single epoch has no line that could be seen."""
+
+    def marked(*seeds):
+        drawn = svg.curves([seeds], Axis("loss", 0.0, 1.0), ["a"], looks=["hue0"])
+        stops = re.findall(r'd="([^"]*)" class="stop"', drawn) or re.findall(r'class="stop" d="([^"]*)"', drawn)
+        return re.findall(r"M(\d+) (\d+)h0", "".join(stops))
+
+    assert marked([0.5, 0.5, 0.5], [0.5, 0.25], [0.25, 0.5, 0.75]) == [(str(svg.SIZE // 2), str(3 * svg.SIZE // 4))]
+    assert len(marked([0.5, 0.5, 0.5], [0.5, 0.25], [0.5], [])) == 2
+    assert marked([0.5, 0.5]) == []
+    assert len(marked([0.5])) == 1
