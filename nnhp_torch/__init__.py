@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nnhp_torch.core.spec.plan import Plan as _Plan
+from nnhp_torch.core.spec.base import SweepBase as _SweepBase
 from nnhp_torch.run.one_lightning import unite as _unite
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ __all__ = list(_HOME)
 _unite()
 
 
-def _run(plan: _Plan, callbacks: Sequence[Any], asked: Mapping[str, Any], **own: Any) -> Any:
-    return import_module(f"{__name__}.cli.python").run(plan, callbacks, asked, **own)
+def _run(sweep: _SweepBase, callbacks: Sequence[Any], asked: Mapping[str, Any], **own: Any) -> Any:
+    return import_module(f"{__name__}.cli.python").run(sweep, callbacks, asked, **own)
 
 
-_Plan.runner = _run  # what runs a plan stands above it, so that a plan is given it here, where all floors are seen
+_SweepBase.runner = _run  # what runs a sweep stands above it: given here, where all floors are seen
 
 
 def __getattr__(name: str) -> Any:

@@ -17,9 +17,9 @@ from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.check import check
+from nnhp_torch.cli.command import Command, command_line, undrawn, whole_command
 from nnhp_torch.cli.options import add_environment, add_list, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
-from nnhp_torch.cli.run import Run, command_line, undrawn, whole_command
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.figure.callback import last_epoch, publish
 from nnhp_torch.report.page.callback import NAME, write_several
@@ -45,9 +45,9 @@ def study(args: Any, command: str) -> int:
         sweep = dataclasses.replace(load(name, carried, flags), replicates=repeated)
         out.rule(Text(name, style="bold"))
         if args.check:
-            status = max(status, check(Run, sweep, read(sweep, args), command=f"python -m sweeps.{name}"))
+            status = max(status, check(Command, sweep, read(sweep, args), command=f"python -m sweeps.{name}"))
             continue
-        run = Run(sweep, read(sweep, args), f"python -m sweeps.{name}")
+        run = Command(sweep, read(sweep, args), f"python -m sweeps.{name}")
         if args.dry_run:
             run.list_trials()
             continue

@@ -92,7 +92,7 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
             diverged = cell.troubles["diverged"]
             if diverged < 2:
                 return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
-            runs = "seeds" if cell.a_seed == 1 else "runs"
+            runs = "seeds" if cell.trials_per_seed == 1 else "runs"
             return f"{question} Yes: {number}.\n({diverged} of {cell.trials} {runs} diverge without it, none with it)"
     if len(rates) < 2:
         return ""

@@ -19,7 +19,7 @@ from nnhp_torch.core.outcome import Outcome
 ROOT = Path(nnhp_torch.__file__).parent
 TRAIN = {
     "nnhp_torch.cli.python",
-    "nnhp_torch.core.spec.plan",
+    "nnhp_torch.core.spec.base",
     "nnhp_torch.project.python",
 }
 EXAMPLES = [

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 
 from rich.text import Text
 
-from nnhp_torch.cli.run import Run
+from nnhp_torch.cli.command import Command
 from nnhp_torch.core.errors import SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch
 from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.base import SweepBase, change
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.spec.plan import Plan, change
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.request import Request
@@ -26,13 +26,13 @@ from nnhp_torch.run.launch.request import Request
 EPOCHS = 3  # at least; else as many as the trial has, because it may change in any of them
 
 
-def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: str) -> int:
+def check(kind: Callable[..., Command], sweep: SweepBase, request: Request, *, command: str) -> int:
     """Trains the first cell twice, once stopped and resumed, and says whether the digits are the same.
 
     Nothing is written into the sweep's folder.
 
     Args:
-        kind: what runs the plan: Run, or what a search has.
+        kind: what runs the sweep: Command, or what a search has.
 
     Returns:
         The exit status: 0 if they are, 1 if they are not or the trial fails, 130 after Ctrl-C.
@@ -43,7 +43,7 @@ def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: st
     if request.cluster:
         raise ValueError("--check is made on this machine: leave out --launcher ray")
     with TemporaryDirectory(prefix="nnhp-check-") as folder:
-        run = kind(plan, replace(request, log_dir=folder, jobs=min(request.workers, 1)), command)
+        run = kind(sweep, replace(request, log_dir=folder, jobs=min(request.workers, 1)), command)
         trial = _first(run)
         epochs = f"all {trial.config.max_epochs} epochs of {trial.label or 'the base'}"
         run.out.print(
@@ -61,17 +61,17 @@ def check(kind: Callable[..., Run], plan: Plan, request: Request, *, command: st
     return 0 if equal else 1
 
 
-def _first(run: Run) -> Trial:
+def _first(run: Command) -> Trial:
     """The sweep's first trial, or a search's base."""
-    request, plan = run.request, run.sweep
-    seeded = change(plan.base, {"seed": request.each_seed(plan)[0]})
+    request, sweep = run.request, run.sweep
+    seeded = change(sweep.base, {"seed": request.each_seed(sweep)[0]})
     base = Trial(
-        sweep=plan.name,
+        sweep=sweep.name,
         config=seeded,
         cell={},
         precision=request.full_precision,
         threads=request.threads,
-        build=name_of(plan.build),
+        build=name_of(sweep.build),
     )
     trial = next(iter(run.trials), base)
     return replace(trial, config=change(trial.config, {"max_epochs": max(EPOCHS, trial.config.max_epochs)}))

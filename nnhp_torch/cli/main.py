@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from nnhp_torch.cli.check import check
+from nnhp_torch.cli.command import Command, command_line
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
-from nnhp_torch.cli.run import Run, command_line
 from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.worker import end_if_imported
 from nnhp_torch.search.space import Search
 
 
 def main(
-    sweep: Plan,
+    sweep: SweepBase,
     *,
     callbacks: Iterable[SweepCallback] = (),
     launch: MakeLaunch | None = None,
@@ -63,10 +63,10 @@ def main(
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())
 
 
-def kind_of_run(sweep: Plan) -> Callable[..., Run]:
+def kind_of_run(sweep: SweepBase) -> Callable[..., Command]:
     """Import what runs a sweep, or a search, which needs NumPy."""
     if not isinstance(sweep, Search):
-        return Run
-    from nnhp_torch.cli.search import SearchRun
+        return Command
+    from nnhp_torch.cli.search import SearchCommand
 
-    return SearchRun
+    return SearchCommand

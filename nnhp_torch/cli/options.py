@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from nnhp_torch.cli.parser import VALUES
+from nnhp_torch.core.spec.base import SweepBase, change
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.plan import Plan, change
 from nnhp_torch.run.launch.request import RUNNING, TRAINING, Request
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Range, Search
 
 Settings = dict[str, tuple[Any, Any, str]]  # name → type, default, help text
-P = TypeVar("P", bound=Plan)
+P = TypeVar("P", bound=SweepBase)
 
 
-def kind(plan: Plan) -> type[Request]:
+def kind(sweep: SweepBase) -> type[Request]:
     """The class of the request: a sweep's, or a search's."""
-    return SearchRequest if isinstance(plan, Search) else Request
+    return SearchRequest if isinstance(sweep, Search) else Request
 
 
 def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Request, *, config: bool = True) -> None:
@@ -52,7 +52,7 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
         parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
 
 
-def add_sweep_options(parser: ArgumentParser, sweep: Plan) -> None:
+def add_sweep_options(parser: ArgumentParser, sweep: SweepBase) -> None:
     """The options of every sweep, and the values of this one: `--grid.*` and `--base.*`."""
     settings = _settings(sweep)
     axes = {name: axis for name, axis in sweep.axes.items() if name in settings}
@@ -110,7 +110,7 @@ def replicates(args: Namespace) -> dict[str, list[Any]]:
     return {name: values for name, values in vars(args.over).items() if values is not None}
 
 
-def _settings(sweep: Plan) -> Settings:
+def _settings(sweep: SweepBase) -> Settings:
     """Field → its type, its value in the sweep's base, its help text."""
     if not dataclasses.is_dataclass(sweep.base):  # it has options of its own
         return {"max_epochs": (int, sweep.base.max_epochs, "epochs per trial")}
@@ -144,7 +144,7 @@ def _axis(name: str, axis: Any, given: list[Any]) -> Any:
     return dataclasses.replace(axis, low=given[0], high=given[1])
 
 
-def read(sweep: Plan, args: Namespace) -> Request:
+def read(sweep: SweepBase, args: Namespace) -> Request:
     """How the command line asks for a sweep to be run."""
     of = kind(sweep)
     environment = {name: args[flag] for flag, name in sweep.environment.items() if args[flag] is not None}

@@ -17,7 +17,7 @@ from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import results_table
@@ -34,22 +34,24 @@ WIDTH = 120  # letters of a table as text
 
 
 def run(
-    plan: Plan,
+    sweep: SweepBase,
     callbacks: Iterable[SweepCallback],
     asked: Mapping[str, Any],
     *,
     launch: MakeLaunch | None = None,
     chooser: MakeChooser | None = None,
 ) -> Finished:
-    """Runs a sweep or a search; see Plan.run."""
+    """Runs a sweep or a search; see SweepBase.run."""
     end_if_imported()
-    request = kind(plan)
+    request = kind(sweep)
     known = [field.name for field in fields(request) if field.name != "confirm"]
     for name in asked:
         if name not in known:
             raise TypeError(f"run() has no argument {name!r}; there are callbacks, launch, chooser, {', '.join(known)}")
     words = ", ".join(f"{name}={value!r}" for name, value in asked.items())
-    of = kind_of_run(plan)(plan, request(**asked), f"run({words})", callbacks=callbacks, launch=launch, chooser=chooser)
+    of = kind_of_run(sweep)(
+        sweep, request(**asked), f"run({words})", callbacks=callbacks, launch=launch, chooser=chooser
+    )
     outcome = of.perform()
     finished = Finished(**{f.name: getattr(outcome, f.name) for f in fields(outcome)}, folder=of.store.folder)
     vars(finished)["summary"] = outcome.summary  # which was computed for the reports

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from nnhp_torch.cli.run import Run, whole_command
+from nnhp_torch.cli.command import Command, whole_command
 from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
@@ -20,11 +20,11 @@ from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Search
 
 
-class SearchRun(Run):
+class SearchCommand(Command):
     """A search as the command line wants it; a sampler and a pruner that are not the default have their own folder.
 
     Raises:
-        ValueError: as Run; or the budget of epochs ends before a trial does.
+        ValueError: as Command; or the budget of epochs ends before a trial does.
     """
 
     request: SearchRequest
@@ -65,7 +65,8 @@ class SearchRun(Run):
         self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
         request = self.request.confirming(self.search)
         return max(
-            status, Run(sweep, request, self.command, callbacks=self.own_callbacks, launch=self.own_launch).execute()
+            status,
+            Command(sweep, request, self.command, callbacks=self.own_callbacks, launch=self.own_launch).execute(),
         )
 
     def list_trials(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.status import WANTED
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.summary import Summary
@@ -35,7 +35,7 @@ class Outcome:
         (15, 0, True)
     """
 
-    sweep: Plan
+    sweep: SweepBase
     trials: Sequence[Trial]
     results: Mapping[str, TrialResult] = field(default_factory=dict)
     ran: Sequence[str] = ()

@@ -18,8 +18,8 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.shorter import Shorter
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.objective import standing, unlogged
-from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.provenance import changed, maker
 from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.spec.trial import Trial
@@ -58,7 +58,7 @@ class Sweeper:
 
     def run(
         self,
-        sweep: Plan,
+        sweep: SweepBase,
         trials: Sequence[Trial],
         stop: Callable[[], bool] = lambda: False,
         *,
@@ -78,10 +78,10 @@ class Sweeper:
         """
         with self.store.lock():
             chosen = Chosen(chooser, make or sweep.trial) if chooser else None
-            return SweepRun(self, sweep, trials, stop=stop, chosen=chosen).execute()
+            return Loop(self, sweep, trials, stop=stop, chosen=chosen).execute()
 
 
-class SweepRun:
+class Loop:
     """One run of a sweep, under the ledger's lock: the Listener that its launcher tells.
 
     Args: those of Sweeper.run, which keeps the lock.
@@ -90,7 +90,7 @@ class SweepRun:
     def __init__(
         self,
         sweeper: Sweeper,
-        sweep: Plan,
+        sweep: SweepBase,
         trials: Sequence[Trial],
         *,
         stop: Callable[[], bool],

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.plan import change
 from nnhp_torch.project.keys import arguments
 from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.launch.request import FIRST_SEED, Request

@@ -42,10 +42,10 @@ def sweep(
         mode: `"max"` or `"min"`; default: what the metric's name tells.
         name: the folder under `log_dir`; default: the project's last name.
         callbacks: SweepCallbacks of your own.
-        asked: `seeds=3`, `jobs=2`, `max_epochs=5` and the other options of every sweep (see Plan.run).
+        asked: `seeds=3`, `jobs=2`, `max_epochs=5` and the other options of every sweep (see SweepBase.run).
 
     Returns:
-        The Outcome, as of Plan.run; `.best.save_config(path)` writes what the project's `fit --config` takes.
+        The Outcome, as of SweepBase.run; `.best.save_config(path)` writes what the project's `fit --config` takes.
 
     Raises:
         ValueError: the project cannot be found, or its parser refuses a key or a value; nothing was trained.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.style import WORDS
 
@@ -38,7 +38,7 @@ class Axis:
     guessing: float | None = None
 
     @classmethod
-    def of_curves(cls, sweep: Plan, cells: Sequence[Cell]) -> Axis:
+    def of_curves(cls, sweep: SweepBase, cells: Sequence[Cell]) -> Axis:
         """Errors from guessing to 1%, or further if one is smaller, so that every sweep has the same axis.
 
         Any other metric has its own: it holds every final value, but not the first tenth of the training if that is

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict import Verdict
@@ -20,7 +20,7 @@ def columns(summary: Summary, cells: Sequence[Cell]) -> dict[str, list[str]]:
     """Name → what stands in that column for each of some cells; the last, without a name, is what is said of it."""
     sweep, several = summary.sweep, summary.several
     named = {axis: [cell.texts[axis] for cell in cells] for axis in sweep.axes}
-    named["seeds"] = [str(cell.trials // cell.a_seed) if sweep.max_seeds else "" for cell in cells]
+    named["seeds"] = [str(cell.trials // cell.trials_per_seed) if sweep.max_seeds else "" for cell in cells]
     for name in summary.metrics:
         named[name] = [cell.text(name) for cell in cells]
     named["best" if several else "best (epoch)"] = [_best_epoch(cell, summary) for cell in cells]
@@ -58,12 +58,12 @@ def _seconds(cell: Cell) -> str:
     return f"{fmean(result.seconds for result in cell.completed):.1f}" if cell.completed else ""
 
 
-def head(column: str, sweep: Plan) -> str:
+def head(column: str, sweep: SweepBase) -> str:
     """Name a column as the table's head does; what ranks the cells has an arrow that says which way is better."""
     return f"{short(column)} {better(sweep)}" if column == sweep.monitor else short(column)
 
 
-def better(sweep: Plan) -> str:
+def better(sweep: SweepBase) -> str:
     """Point to where better values of the monitor are."""
     return "↑" if sweep.objective.sign > 0 else "↓"
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
 from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest
@@ -78,7 +78,7 @@ def answer(summary: Summary) -> str:
     return "\n".join([*lines, _test(sweep, best, others)])
 
 
-def _of_few(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, known: Iterable[TrialResult]) -> str:
+def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known: Iterable[TrialResult]) -> str:
     """How far it leads, how far one seed is known to move such a lead, and the command that decides."""
     nearest = min(others, key=lambda verdict: verdict.gap)
     lead = f"ahead of {nearest.cell.label} by {amount(nearest.gap, sweep.objective)}"
@@ -99,7 +99,7 @@ def _of_few(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, known: Ite
     return f"Is it the best? Cannot be told from one seed: {lead}.\n{noise} {more}"
 
 
-def _answer(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, kinds: dict[str, list[Verdict]]) -> str:
+def _answer(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, kinds: dict[str, list[Verdict]]) -> str:
     objective, undecided = sweep.objective, kinds["undecided"]
     if len(kinds["worse"]) == len(others):
         nearest = min(others, key=lambda verdict: verdict.gap)
@@ -116,13 +116,13 @@ def _answer(sweep: Plan, best: Verdict, others: Sequence[Verdict], *, kinds: dic
     return f"{equals}Cannot be told from {what}. {_more(sweep, undecided)}"
 
 
-def _more(sweep: Plan, undecided: Sequence[Verdict]) -> str:
+def _more(sweep: SweepBase, undecided: Sequence[Verdict]) -> str:
     """The chance that more seeds decide, and the command that gives them where they may."""
     cell, chances = undecided[0].cell, sorted(round(100 * verdict.chance) for verdict in undecided)
-    seeds = max(verdict.seeds for verdict in undecided) // cell.a_seed
+    seeds = max(verdict.seeds for verdict in undecided) // cell.trials_per_seed
     if sweep.max_seeds is not None:
         return f"Up to {sweep.max_seeds} seeds do not decide that (--max_seeds {2 * sweep.max_seeds} goes further)."
-    if cell.a_seed >= FEWEST and chances[-1] < 100 * CHANCE:
+    if cell.trials_per_seed >= FEWEST and chances[-1] < 100 * CHANCE:
         return f"More seeds would hardly decide that (chance {chances[-1]}%): what is missing is other data."
     most = most_seeds(seeds)
     flag = "--seeds auto" if most == MOST else f"--seeds auto --max_seeds {most}"
@@ -145,7 +145,7 @@ def _told(verdict: Verdict, objective: Objective) -> str:
     return f" by {_by(verdict, objective)}{', although behind in every trial' if always else ''}"
 
 
-def _test(sweep: Plan, best: Verdict, others: Sequence[Verdict]) -> str:
+def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
     matters = sweep.smallest_difference
     within = "no smallest difference that matters is given (--matters): no cell is called as good"
     if matters is not None:
@@ -172,7 +172,7 @@ def spent(summary: Summary) -> str:
     most = summary.sweep.max_seeds
     if most is None or not summary.finished:
         return ""
-    trials, every = len(summary.trials), sum(most * cell.a_seed for cell in summary.cells)
+    trials, every = len(summary.trials), sum(most * cell.trials_per_seed for cell in summary.cells)
     return f"Seeds where they decide: {trials} trials; {most} seeds of every cell would have been {every}."
 
 

@@ -8,8 +8,8 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, checkpoint_folder, kept, remove
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.names import distinct
-from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.status import RANKED
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.runtime import Keep
@@ -90,6 +90,6 @@ def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
     return None if found is None else found / LAST
 
 
-def _better(result: TrialResult, other: TrialResult, sweep: Plan) -> bool:
+def _better(result: TrialResult, other: TrialResult, sweep: SweepBase) -> bool:
     """Whether a result beats another; of equals the one that came first."""
     return sweep.objective.better(result.final(sweep.monitor), other.final(sweep.monitor))

@@ -18,9 +18,9 @@ from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.files import cut_torn_line
 from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.base import Primitive, change
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import standing
-from nnhp_torch.core.spec.plan import Primitive, change
 from nnhp_torch.core.spec.trial import alike
 from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Range, Search, Suggest

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.base import Primitive, SweepBase
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import once
-from nnhp_torch.core.spec.plan import Plan, Primitive
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.search.space import Search
 
@@ -44,7 +44,7 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | 
     best = [cell for cell in outcome.summary.ranking if cell.ranked][:most]
     if not best:
         return None
-    of_search = {part.name: getattr(search, part.name) for part in dataclasses.fields(Plan)}
+    of_search = {part.name: getattr(search, part.name) for part in dataclasses.fields(SweepBase)}
     of_confirmation = {
         "name": f"{search.name}-confirm",
         "axes": {name: once(cell.values[name] for cell in best) for name in search.axes},

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from nnhp_torch.core.spec.plan import Plan, Primitive, change, check_config, check_values, plain
+from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import SEMANTICS, Trial, departures
 
@@ -95,11 +95,11 @@ Suggest = Callable[[str, Range | Sequence[Primitive]], Primitive]  # an axis's n
 
 
 @dataclass(frozen=True)
-class Search(Plan):
+class Search(SweepBase):
     """Cells that are drawn, while the search runs, from axes that are ranges or lists of choices.
 
     Args:
-        name, base, build, about, monitor, mode, verdict, environment: those of a Plan.
+        name, base, build, about, monitor, mode, verdict, environment: those of a SweepBase.
         axes: field name → Range, or a list of choices.
         unless: field → (other field, value): if the other one has that value, the field is left at the base's.
 

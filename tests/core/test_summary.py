@@ -45,7 +45,7 @@ def test_the_bootstrap_runs_once_at_a_sweeps_end_whoever_reports_and_in_python_t
     calls, judge = [], verdict.AgainstBest.judge
     monkeypatch.setattr(verdict.AgainstBest, "judge", lambda *of, **named: calls.append(of) or judge(*of, **named))
     ran = {}
-    monkeypatch.setattr("nnhp_torch.cli.run.Run.launch", lambda run: ran.setdefault(run, FakeLaunch()))
+    monkeypatch.setattr("nnhp_torch.cli.command.Command.launch", lambda run: ran.setdefault(run, FakeLaunch()))
     outcome = sweep.run(seeds=3, log_dir=str(tmp_path))
     written = {path.name for path in (tmp_path / "tiny").iterdir()}
     assert {"results.csv", "verdicts.csv", "figure.png", "report.html"} <= written

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from nnhp_torch.core.ledger.known import Known, Mismatch
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct
-from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.trial import Trial, defaults
 
 
-def earlier_trials(sweep: Plan, trials: Sequence[Trial], known: Known) -> list[Trial]:
+def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> list[Trial]:
     """The trials of other cells of which the ledger has a result with each seed and replicate that is asked for.
 
     They differ from the trials that are asked for in the swept values alone. A race has none: its cells have the seeds

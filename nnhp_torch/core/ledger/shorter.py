@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder, kept
 from nnhp_torch.core.ledger.known import Known
-from nnhp_torch.core.spec.plan import change
+from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.status import RANKED
 from nnhp_torch.core.spec.trial import Trial

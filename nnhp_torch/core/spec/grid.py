@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain
 from nnhp_torch.core.spec.names import file_name
-from nnhp_torch.core.spec.plan import Plan, Primitive, change, check_config, check_values, plain
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial, defaults, departures
 
@@ -18,11 +18,11 @@ MOST_TRIALS = 100_000
 
 
 @dataclass(frozen=True)
-class Sweep(Plan):
+class Sweep(SweepBase):
     """A grid over some fields of a configuration.
 
     Args:
-        name, base, build, about, monitor, mode, verdict, environment, matters: those of a Plan.
+        name, base, build, about, monitor, mode, verdict, environment, matters: those of a SweepBase.
         axes: field name → values to try; several axes make their product, the last one varying fastest.
         replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
         declared: the base from which a folder's name says what departs; `dataclasses.replace(sweep, base=…)` keeps it,

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnhp_torch.core.spec.base import Primitive
 from nnhp_torch.core.spec.names import label
-from nnhp_torch.core.spec.plan import Primitive
 from nnhp_torch.core.spec.provenance import name_of
 
 # Part of every trial's identity. Raise it when the same configuration would give another result, as when random

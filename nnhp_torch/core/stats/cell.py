@@ -43,14 +43,14 @@ class Cell:
     earlier: bool = False
 
     @property
-    def a_seed(self) -> int:
+    def trials_per_seed(self) -> int:
         """How many trials a seed is: one for each value of the replicates."""
         return math.prod(map(len, self.replicates.values()))
 
     @property
     def repeated(self) -> str:
         """How many trials it has, in words: `5 seeds`, or `2 seeds × 3 values of fold`."""
-        seeds = self.trials // self.a_seed
+        seeds = self.trials // self.trials_per_seed
         counts = [f"{len(values)} values of {name}" for name, values in self.replicates.items() if len(values) > 1]
         return " × ".join(["1 seed" if seeds == 1 else f"{seeds} seeds", *counts])
 

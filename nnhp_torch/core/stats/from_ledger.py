@@ -13,10 +13,10 @@ from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.base import Primitive
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct, once
 from nnhp_torch.core.spec.objective import Mode, standing, unlogged
-from nnhp_torch.core.spec.plan import Primitive
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.race import Race
 

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from nnhp_torch.core.ledger.result import TrialResult, logged
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.names import distinct, text
-from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.trial import Trial, defaults
 from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import looks
@@ -40,7 +40,7 @@ class Summary:
         ('lr=0.01', ['worse', 'best', 'undecided'])
     """
 
-    sweep: Plan
+    sweep: SweepBase
     trials: Sequence[Trial]
     results: Mapping[str, TrialResult]
     earlier: Sequence[Trial] = ()
@@ -215,7 +215,7 @@ class Summary:
 
 def _at_last_look(cells: list[Cell], looked: Iterable[int]) -> list[Cell]:
     """The cells of a race when it was last looked at; as they are before the first look."""
-    a_seed, asked = cells[0].a_seed, max(cell.trials for cell in cells)
-    last = max((seeds * a_seed for seeds in looked if seeds * a_seed < asked), default=0)
+    trials_per_seed, asked = cells[0].trials_per_seed, max(cell.trials for cell in cells)
+    last = max((seeds * trials_per_seed for seeds in looked if seeds * trials_per_seed < asked), default=0)
     unfinished = any(cell.trials > last and cell.unfinished for cell in cells)
     return [cell.first(last) if last and unfinished and cell.trials > last else cell for cell in cells]

@@ -45,7 +45,7 @@ class Units:
         values = sign * np.array([cell.values_of(metric) for cell in cells], dtype=float)
         several = {name: len(values) for name, values in cells[0].replicates.items() if len(values) > 1}
         names = " × ".join(f"{count} values of {name}" for name, count in several.items())
-        return cls(values.reshape(len(cells), -1, cells[0].a_seed), names, min(several.values(), default=1))
+        return cls(values.reshape(len(cells), -1, cells[0].trials_per_seed), names, min(several.values(), default=1))
 
     @property
     def folds(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import MOST, looks
 from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement
@@ -51,7 +51,7 @@ class Verdict:
         return math.isfinite(self.high)
 
 
-def verdicts(cells: Sequence[Cell], sweep: Plan) -> list[Verdict]:
+def verdicts(cells: Sequence[Cell], sweep: SweepBase) -> list[Verdict]:
     """A verdict on each cell, in the order of the cells.
 
     Those that are called worse or as good are right at once, but for one sweep in twenty: the intervals of all cells'
@@ -76,28 +76,28 @@ def verdicts(cells: Sequence[Cell], sweep: Plan) -> list[Verdict]:
     return [replace(kept.get(place) or Verdict(cell, "unranked"), cell=cell) for place, cell in enumerate(cells)]
 
 
-def _looks(cells: Sequence[Cell], sweep: Plan) -> Iterator[dict[int, Cell]]:
+def _looks(cells: Sequence[Cell], sweep: SweepBase) -> Iterator[dict[int, Cell]]:
     """The cells by their places; of a race at each look those that were still there, as they were then."""
     if sweep.max_seeds is None:
         yield dict(enumerate(cells))
         return
     for seeds in looks(sweep.max_seeds):
         there = {
-            place: cell.first(seeds * cell.a_seed)
+            place: cell.first(seeds * cell.trials_per_seed)
             for place, cell in enumerate(cells)
-            if cell.trials >= seeds * cell.a_seed
+            if cell.trials >= seeds * cell.trials_per_seed
         }
         if there:
             yield there
 
 
-def units_of(cells: Sequence[Cell], sweep: Plan, best: Cell) -> Units:
+def units_of(cells: Sequence[Cell], sweep: SweepBase, best: Cell) -> Units:
     """The units of the cells that have as many trials as the best, it first, then the others as they rank."""
     others = [c for c in ranked(cells, sweep.objective) if c is not best and c.trials == best.trials]
     return Units.of([best, *others], sweep.monitor, sweep.objective.sign)
 
 
-def _judged(there: Mapping[int, Cell], sweep: Plan, left: Sequence[Cell]) -> dict[int, Verdict]:
+def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -> dict[int, Verdict]:
     """The verdicts at one look on the cells that are ranked, by their places.
 
     Each look has the same share of the level: together they are at most wrong as often as it says, however they hang
@@ -129,7 +129,7 @@ def looked(cells: Sequence[Cell]) -> list[int]:
     return []
 
 
-def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, *, units: Units, found: Judgement) -> Verdict:
+def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Units, found: Judgement) -> Verdict:
     """Judge the cell in a place; the first is the best."""
     cell, gap, p, reach = ranked[place], found.gap[place], found.p[place], found.reach[place]
     if place == 0:
@@ -145,7 +145,7 @@ def _verdict(sweep: Plan, ranked: Sequence[Cell], place: int, *, units: Units, f
         low, high = max(low, mean - 1), min(high, mean)
     chance = 0.0
     if kind == "undecided" and units.enough:
-        seeds = cell.trials // cell.a_seed
+        seeds = cell.trials // cell.trials_per_seed
         most, others = (sweep.max_seeds, 1) if sweep.max_seeds else (most_seeds(seeds), len(looks(most_seeds(seeds))))
         chance = units.chance(place, found, most=most, matters=matters, others=others)
     behind = int((units.values[0] > units.values[place]).sum())

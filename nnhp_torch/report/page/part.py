@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.style import CELLS
@@ -33,7 +33,7 @@ class Part:
     running: bool = False
 
     @property
-    def sweep(self) -> Plan:
+    def sweep(self) -> SweepBase:
         """The sweep that it shows."""
         return self.outcome.sweep
 

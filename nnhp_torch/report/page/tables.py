@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from nnhp_torch.core.spec.plan import Plan
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.columns import LESS, better, columns
@@ -69,7 +69,7 @@ def _strip(part: Part, cell: Cell, axis: Axis, *, look: str) -> Html:
     return svg.strip(cell.values_of(monitor), axis, look, interval=aside)
 
 
-def in_words(column: str, sweep: Plan) -> str:
+def in_words(column: str, sweep: SweepBase) -> str:
     """A metric's name in words, `validation accuracy`; any other column's as it is."""
     objective = dataclasses.replace(sweep.objective, metric=column)
     if column in sweep.axes or objective.split is None:

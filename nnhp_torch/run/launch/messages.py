@@ -1,6 +1,6 @@
 """Messages between the parent process and its workers.
 
-    parent → worker    Prepare, then Run for each trial; after each Epoch the answer to it: a reason to prune, or None
+    parent → worker    Prepare, then RunTrial for each trial; after each Epoch its answer: a reason to prune, or None
     worker → parent    Prepared, then Epoch after Epoch and one Ended for each trial, or DiskFull
 
 Of a worker that says nothing any more its Slot says that it has Died.
@@ -24,8 +24,8 @@ class Prepare:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Run a trial."""
+class RunTrial:
+    """RunTrial a trial."""
 
     trial: Trial
 

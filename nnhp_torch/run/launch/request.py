@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from nnhp_torch.core.spec.base import SweepBase, check_matters, check_max_seeds
 from nnhp_torch.core.spec.grid import check_count
-from nnhp_torch.core.spec.plan import Plan, check_matters, check_max_seeds
 from nnhp_torch.core.stats.interim import MOST
 from nnhp_torch.run.launch.machine import cores, places
 from nnhp_torch.run.runtime import Keep, Runtime
@@ -22,7 +22,7 @@ FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", 
 
 FIRST_SEED = 123  # of a base that has none of its own
 
-P = TypeVar("P", bound=Plan)
+P = TypeVar("P", bound=SweepBase)
 
 # The groups of --help.
 TRAINING = "how each trial is trained (as in Lightning's Trainer)"
@@ -39,7 +39,7 @@ class Request:
     """How a sweep is to be run; each field is a flag of the command line too, which has its help text.
 
     Args:
-        environment: variable → what the trials find in it, wherever they run. It is no flag; a Plan's `environment`
+        environment: variable → what the trials find in it, wherever they run. It is no flag; a sweep's `environment`
             makes flags for it.
 
     Raises:
@@ -165,9 +165,9 @@ class Request:
         """How many a cell of a race may get."""
         return self.max_seeds or MOST
 
-    def each_seed(self, plan: Plan) -> list[int]:
-        """The seeds of each cell, the plan's own first; with auto those that it may get."""
-        first = FIRST_SEED if plan.base.seed is None else plan.base.seed
+    def each_seed(self, sweep: SweepBase) -> list[int]:
+        """The seeds of each cell, the sweep's own first; with auto those that it may get."""
+        first = FIRST_SEED if sweep.base.seed is None else sweep.base.seed
         number = self._most_seeds if self.seeds == "auto" else self.seeds
         return list(range(first, first + number) if isinstance(number, int) else number)
 
@@ -193,21 +193,21 @@ class Request:
         """Where the Ray cluster is; empty if trials run on this machine."""
         return self.ray_address or os.environ.get("RAY_ADDRESS", "") if self.launcher == "ray" else ""
 
-    def folder(self, plan: Plan) -> Path:
+    def folder(self, sweep: SweepBase) -> Path:
         """The sweep's folder, as it is printed."""
-        return Path(self.log_dir) / plan.name
+        return Path(self.log_dir) / sweep.name
 
-    def runtime(self, plan: Plan) -> Runtime:
+    def runtime(self, sweep: SweepBase) -> Runtime:
         """The runtime that the trials share."""
-        repeated = {**plan.replicates, "seed": self.each_seed(plan)}
-        known = {name: os.environ[name] for name in plan.environment.values() if name in os.environ}
+        repeated = {**sweep.replicates, "seed": self.each_seed(sweep)}
+        known = {name: os.environ[name] for name in sweep.environment.values() if name in os.environ}
         return Runtime(
-            folder=str(self.folder(plan)),
+            folder=str(self.folder(sweep)),
             accelerator=self.accelerator,
             devices=self.devices if isinstance(self.devices, int) else tuple(self.devices),
             strategy=self.strategy,
-            monitor=plan.monitor,
-            mode=plan.objective.mode,
+            monitor=sweep.monitor,
+            mode=sweep.objective.mode,
             repeated=tuple(name for name, values in repeated.items() if len(values) > 1),
             environment={**known, **self.environment},
         )

@@ -14,7 +14,7 @@ from typing import Any
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.messages import Run
+from nnhp_torch.run.launch.messages import RunTrial
 from nnhp_torch.run.launch.worker import UNGUARDED, serve
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
@@ -59,7 +59,7 @@ class Slot:
         self.trial = trial
         for connection in self.connections:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.send(Run(trial))
+                connection.send(RunTrial(trial))
 
     def ending(self) -> str | None:
         """How the first of its processes to end has ended, None while all live."""

@@ -20,7 +20,7 @@ Primitive = str | int | float | bool | None | Sequence[Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepBase:
     """A base, the axes that vary over it, and the metric that ranks the cells; Sweep and Search are its two kinds.
 
     Args:

@@ -21,8 +21,8 @@ from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.plan import Plan
 from nnhp_torch.core.spec.provenance import maker, name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.race import Race
@@ -40,7 +40,7 @@ from nnhp_torch.run.launch.request import Request
 STALE = 3  # the exit status if results are shown that another source has made, and nobody has asked for that
 
 
-class Run:
+class Command:
     """One sweep as the command line wants it.
 
     Args:
@@ -57,7 +57,7 @@ class Run:
 
     def __init__(
         self,
-        sweep: Plan,
+        sweep: SweepBase,
         request: Request,
         command: str,
         *,
