@@ -82,6 +82,9 @@ class ProgressReport(SweepCallback):
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
         value = metrics.get(standing(self.monitor, metrics))
         self.running[trial.key] = (trial, epoch, "" if value is None else f"{self.monitor}={value:.4f}")
+        if value is None and not self.epochs:  # its name may be wrong, and only a trial's end would tell
+            logged = ", ".join(sorted(metrics)) or "none"
+            self.out.print(Text(f"No {self.monitor} in epoch {epoch}; logged were {logged}", style=TERMINAL["warning"]))
         if not self.epochs:  # what came before it is starting, which is no measure of the others
             self.start, self.before = time.monotonic(), 1
         if trial.key not in self.epochs:

@@ -1,5 +1,6 @@
 """Every metric has one value per epoch, however a module logs it."""
 
+import json
 import math
 
 import pytest
@@ -8,6 +9,7 @@ import toy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, TensorDataset
 
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.setup import Setup
@@ -122,6 +124,36 @@ def test_a_monitor_that_is_not_finite_does(trial, tmp_path):
     log = _logging("val_auc", lambda batch, epoch: math.nan if epoch == 1 else 0.5)
     result = _run(trial, tmp_path, log, monitor="val_auc")
     assert (result.status, result.reason) == ("diverged", "not finite in epoch 2: val_auc")
+
+
+LATE = {"late": (2, [None, None, 2.0]), "seldom": (1, [None, 1.0, None]), "at first": (0, [0.0, None, None])}
+
+
+@pytest.mark.parametrize(("at", "curve"), LATE.values(), ids=LATE)
+def test_a_monitor_that_some_epochs_do_not_log_ranks_by_the_last_one_that_does_and_it_is_said(
+    trial, tmp_path, at, curve
+):
+    def log(module, data):
+        module.on_train_epoch_end = lambda: module.current_epoch == at and module.log("val_fid", float(at))
+
+    def stop(epoch, metrics):
+        if epoch == 2:
+            raise toy.Killed
+
+    with pytest.raises(toy.Killed):
+        _run(trial, tmp_path, log, monitor="val_fid", on_epoch=stop)
+    result = _run(trial, tmp_path, log, monitor="val_fid")
+    assert result.status == "completed", result.reason
+    assert json.loads(result.to_json())["history"]["val_fid"] == curve
+    assert TrialResult.from_json(result.to_json()).final("val_fid") == at
+    said = f"val_fid was last logged in epoch {at + 1} of 3: that value counts"
+    assert result.notes == ([] if at == 2 else [said])
+    assert result.restored == ({} if at == 2 else {"val_fid": at})
+
+
+def test_a_metric_that_is_undefined_in_the_last_epoch_has_no_earlier_value(trial, tmp_path):
+    result = _run(trial, tmp_path, _logging("auc", lambda batch, epoch: math.nan if epoch == 2 else 0.5))
+    assert math.isnan(result.final("auc"))
 
 
 def test_what_the_training_step_returns_decides_where_no_loss_is_logged_and_so_do_the_weights(trial, tmp_path):

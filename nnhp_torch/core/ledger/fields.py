@@ -105,7 +105,7 @@ STATE: Types = {  # what a Recorder keeps in a checkpoint
     "trainer": FIELDS["config"],
     "sources": FIELDS["versions"],
     "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
-    "asked": ("a list of texts", _list(_text)),
+    **dict.fromkeys(("asked", "unlogged"), ("a list of texts", _list(_text))),
     **dict.fromkeys(
         ("complete", "stopped", "outdated", "ended", "restored"),
         ("true or false", lambda value: isinstance(value, bool)),

@@ -33,7 +33,8 @@ class TrialResult:
         test: metrics of the test images, scored once with the final weights.
         trained: of the training images, scored likewise if the build asks for it; empty otherwise.
         restored: validation metrics of the final weights, if those are not the last epoch's, such as the best epoch's
-            (an earlier record has them in place of the last epoch's); empty otherwise.
+            (an earlier record has them in place of the last epoch's), and the last value of what the last epoch did
+            not log; empty otherwise.
         seconds: wall time of the trial; fit_seconds: of training and validation alone.
         started: ISO 8601, UTC. versions, hardware: what it was made with.
         build: who made it: name (of the build), config (the configuration's class), sources (module → digest), trainer

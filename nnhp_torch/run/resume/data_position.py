@@ -163,10 +163,13 @@ def _of_module(module: nn.Module) -> dict[str, Any]:
 
 
 def sums(module: nn.Module) -> dict[str, float]:
-    """One number per weight and buffer, by which a change is seen."""
+    """One number per weight and buffer, by which a change is seen; after one wait for the device."""
     named = chain(module.named_parameters(), module.named_buffers())
     tensors = {name: w.detach() for name, w in named if not is_lazy(w)}
-    return {name: _wide(torch.view_as_real(w) if w.is_complex() else w).sum().item() for name, w in tensors.items()}
+    found = [_wide(torch.view_as_real(w) if w.is_complex() else w).sum() for w in tensors.values()]
+    whole = [getattr(each, "full_tensor", lambda each=each: each)() for each in found]  # of one that devices share
+    numbers = torch.stack([each.to(whole[0].device) for each in whole]).tolist() if whole else []
+    return dict(zip(tensors, numbers, strict=True))
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ UNSAID: dict[str, Any] = {
     "ended": True,
     "stopped": False,
     "restored": False,
+    "unlogged": [],
     "asked": ["something in it, for all that is known,"],
 }
 
@@ -61,6 +62,7 @@ class Recorder(Checkpoint):
         self.validated_at: int | None = None  # optimizer steps before the last validation, None before the first
         self.outdated = False  # whether the weights have changed since the last validation
         self.history: dict[str, list[float]] = {}
+        self.unlogged: list[str] = []  # what the last epoch did not log, and others did
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
         self.sources: dict[str, str] = {}  # module → digest, of what makes the trial's
         self.asked: list[str] = []  # whose code has asked for the number of epochs
@@ -151,8 +153,6 @@ class Recorder(Checkpoint):
         if short := short_of_data(trainer):
             self.note(short)
         metrics = self._record(trainer)
-        if self.validated_at is not None or not trainer.enable_validation:
-            self.need_monitor()
         self.outdated = trainer.enable_validation and self.validated_at != trainer.global_step
         self.diverged = self._judge(trainer, metrics)
         if self.diverged:
@@ -205,7 +205,17 @@ class Recorder(Checkpoint):
             curve.extend([math.nan] * (trainer.current_epoch - len(curve)))
         for name, curve in self.history.items():
             curve.append(metrics.get(name, math.nan))
+        self.unlogged = [name for name in self.history if name not in metrics]
         return metrics
+
+    def latest(self) -> dict[str, int]:
+        """The last epoch that has a value of each metric that the very last one has not logged."""
+        latest = {}
+        for name in self.unlogged:
+            had = [epoch for epoch, value in enumerate(self.history[name], 1) if not math.isnan(value)]
+            if had and had[-1] < self.epochs:
+                latest[name] = had[-1]
+        return latest
 
     def _judge(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> str:
         """Why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
@@ -234,6 +244,7 @@ class Recorder(Checkpoint):
             "trainer": self.settings,
             "sources": self.sources,
             "history": self.history,
+            "unlogged": self.unlogged,
             "asked": self.asked,
             "complete": self.complete,
             "stopped": self.stopped,
@@ -248,6 +259,7 @@ class Recorder(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state_dict = UNSAID | state_dict
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
+        self.unlogged = list(state_dict["unlogged"])
         self.asked = list(state_dict["asked"])
         self.complete = state_dict["complete"]
         self.stopped = state_dict["stopped"]
