@@ -15,6 +15,7 @@ from conftest import TinyConfig
 from test_resumption import LOADERS, Data, Module, Noisy, check, loader, run
 from torch.utils.data import Subset
 
+from nnhp_torch.run.resume.data_position import sums
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.setup import Setup
@@ -315,3 +316,25 @@ def toy_trial():
     from nnhp_torch.core.spec.grid import Sweep
 
     return Sweep("places", TinyConfig(), {"lr": [0.1]}, build=toy.build).trials()[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        torch.rand(5, 3).t(),
+        *(torch.rand(5).to(kind) for kind in (torch.bfloat16, torch.float64, torch.complex64)),
+        torch.tensor([True, False]),
+        torch.eye(3, dtype=torch.int64),
+        torch.eye(3).to_sparse(),
+        torch.tensor([float("nan"), float("inf")]),
+    ],
+    ids=lambda content: f"{content.dtype} {content.layout}",
+)
+def test_a_change_of_one_number_is_seen_in_whatever_a_module_holds(content):
+    module = torch.nn.Module()
+    module.register_buffer("held", content)
+    before = sums(module)
+    assert sums(module) == before
+    module.held = content.clone().to_dense().contiguous()
+    module.held.view(-1)[0] = module.held.view(-1)[0] == 0
+    assert sums(module) != before

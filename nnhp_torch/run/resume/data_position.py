@@ -27,6 +27,7 @@ from nnhp_torch.run.resume.object_graph import has_state, inside, walk
 from nnhp_torch.run.resume.plain import digest, is_value, pack, unpack
 from nnhp_torch.run.resume.randomness import LONG
 
+_WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of a number
 MOST = 2**26  # bytes of a tensor that a checkpoint takes in after every epoch
 LEARNING = "requires_grad"  # stands for which of a module's weights learn
 
@@ -162,19 +163,24 @@ def _of_module(module: nn.Module) -> dict[str, Any]:
     return {LEARNING: {name: w.requires_grad for name, w in module._parameters.items() if w is not None}, **buffers}
 
 
-def sums(module: nn.Module) -> dict[str, float]:
-    """One number per weight and buffer, by which a change is seen; after one wait for the device."""
+def sums(module: nn.Module) -> dict[str, int]:
+    """One number per weight and buffer, by which a change is seen, after one wait for the device.
+
+    It is the sum of the bits, which has no rounding to depend on an order, and needs no float64.
+    """
     named = chain(module.named_parameters(), module.named_buffers())
-    tensors = {name: w.detach() for name, w in named if not is_lazy(w)}
-    found = [_wide(torch.view_as_real(w) if w.is_complex() else w).sum() for w in tensors.values()]
-    whole = [getattr(each, "full_tensor", lambda each=each: each)() for each in found]  # of one that devices share
-    numbers = torch.stack([each.to(whole[0].device) for each in whole]).tolist() if whole else []
-    return dict(zip(tensors, numbers, strict=True))
+    found = {name: _bits(w.detach()).sum() for name, w in named if not is_lazy(w)}
+    together = [bits.to(next(iter(found.values())).device) for bits in found.values()]
+    return dict(zip(found, torch.stack(together).tolist(), strict=True)) if found else {}
 
 
-def _wide(tensor: Tensor) -> Tensor:
-    """The tensor in float64, which Apple's GPUs have not."""
-    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+def _bits(tensor: Tensor) -> Tensor:
+    """The numbers that are stored in a tensor, or in this process's part of it, as whole ones."""
+    tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    if tensor.layout is not torch.strided:
+        tensor = (tensor.coalesce() if tensor.is_sparse else tensor).values()
+    tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    return tensor.view(_WHOLE[tensor.element_size()])
 
 
 def structure(module: nn.Module) -> str:

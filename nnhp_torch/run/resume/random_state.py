@@ -101,7 +101,7 @@ def go_on_to_test(trainer: Any, kept: dict[str, Any], places: Places) -> list[st
     return [*doubts, *_changed(mine.get("sums"), sums(module))]
 
 
-def _changed(then: dict[str, float] | None, now: dict[str, float]) -> list[str]:
+def _changed(then: dict[str, int] | None, now: dict[str, int]) -> list[str]:
     """Say that weights or buffers are not what they were, though all that the checkpoint has was put back."""
     names = [name for name in {**(then or now), **now} if (then or now).get(name) != now.get(name)]
     more = f" and {len(names) - 1} more" * (len(names) > 1)

@@ -69,7 +69,7 @@ class Recorder(Checkpoint):
         self.complete = False
         self.stopped = False  # whether something has ended the training, and not the number of epochs
         self.ended = True  # whether nothing that acts at the training's end can still change the weights
-        self.weights: dict[str, float] = {}  # the sum of each before that
+        self.weights: dict[str, int] = {}  # the sum of each before that
         self.restored = False  # whether it has, as one that goes back to the best ones
         self.diverged = ""  # the reason, if there is one
         self.pruned = ""  # likewise
