@@ -81,7 +81,7 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
     sweep: Sweep = import_module(f"sweeps.{name}").SWEEP
     article = dataclasses.asdict(FINAL if name in OTHERS else sweep.base)
     changes = {key: value for key, value in carried.items() if getattr(sweep.base, key) == article[key]}
-    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **changes, **flags), then="")
+    return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **changes, **flags), next_steps="")
 
 
 def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:

@@ -12,7 +12,7 @@ from sweeps._base import DATA, FINAL
 from sweeps._claims import judged
 
 
-def verdict(cells: Sequence[Cell]) -> str:
+def claim(cells: Sequence[Cell]) -> str:
     """Whether a higher price makes more units silent."""
     lines = []
     for kind in ("l1", "l2"):
@@ -34,8 +34,8 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    shows=["val_sparsity"],
-    verdict=verdict,
+    extra_metrics=["val_sparsity"],
+    claim=claim,
 )
 
 if __name__ == "__main__":

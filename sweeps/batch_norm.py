@@ -11,7 +11,7 @@ from sweeps._base import DATA, FINAL
 from sweeps._claims import allows_higher_rates, faster
 
 
-def verdict(cells: Sequence[Cell]) -> str:
+def claim(cells: Sequence[Cell]) -> str:
     """Whether training is faster with it at the lowest rate, and gains more from it at the highest."""
     lowest = min(cell.values["lr"] for cell in cells)
     of_lowest = {cell.values["batch_norm"]: cell for cell in cells if cell.values["lr"] == lowest}
@@ -30,7 +30,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=verdict,
+    claim=claim,
 )
 
 if __name__ == "__main__":

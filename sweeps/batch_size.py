@@ -15,8 +15,8 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=small_batches_regularize,
-    then=after("batch_size"),
+    claim=small_batches_regularize,
+    next_steps=after("batch_size"),
 )
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    then=after("dropout"),
-    verdict=partial(regularizes, "dropout"),
+    next_steps=after("dropout"),
+    claim=partial(regularizes, "dropout"),
 )
 
 if __name__ == "__main__":

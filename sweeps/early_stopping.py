@@ -13,7 +13,7 @@ from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
 
 
-def verdict(cells: Sequence[Cell]) -> str:
+def claim(cells: Sequence[Cell]) -> str:
     """Tell what each patience saves in epochs, what it costs in accuracy, and what the best weights give back."""
     found = {(cell.values["patience"], cell.values["restore_best"]): cell for cell in cells if cell.ranked}
     whole = found.get((None, False))
@@ -42,7 +42,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=verdict,
+    claim=claim,
 )
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=partial(allows_higher_rates, "gradient clipping", "gradient_clip"),
+    claim=partial(allows_higher_rates, "gradient clipping", "gradient_clip"),
 )
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=partial(regularizes, "label smoothing"),
+    claim=partial(regularizes, "label smoothing"),
 )
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=overfits,
-    then=after("layers_nodes"),
+    claim=overfits,
+    next_steps=after("layers_nodes"),
 )
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=fastest,
-    then=after("learning_rate"),
+    claim=fastest,
+    next_steps=after("learning_rate"),
 )
 
 if __name__ == "__main__":

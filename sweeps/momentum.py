@@ -12,7 +12,7 @@ from sweeps._base import DATA, after, before
 from sweeps._claims import faster
 
 
-def verdict(cells: Sequence[Cell]) -> str:
+def claim(cells: Sequence[Cell]) -> str:
     """Whether training is faster with more momentum than the least there is."""
     least, *more = sorted(cells, key=lambda cell: cell.values["momentum"] or 0)
     return faster(f"more momentum than {least.values['momentum']}", least, more)
@@ -25,8 +25,8 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=verdict,
-    then=after("momentum"),
+    claim=claim,
+    next_steps=after("momentum"),
 )
 
 if __name__ == "__main__":

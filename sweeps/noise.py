@@ -17,7 +17,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=partial(regularizes, "noise"),
+    claim=partial(regularizes, "noise"),
 )
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    verdict=smoothest,
-    then=after("optimizer"),
+    claim=smoothest,
+    next_steps=after("optimizer"),
 )
 
 if __name__ == "__main__":

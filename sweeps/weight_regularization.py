@@ -16,9 +16,9 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    shows=["weight_sparsity", "weight_size"],
-    verdict=drives_to_zero,
-    then=after("weight_regularization"),
+    extra_metrics=["weight_sparsity", "weight_size"],
+    claim=drives_to_zero,
+    next_steps=after("weight_regularization"),
 )
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ import json
 import re
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, _typehints, get_loader, set_loader
 
 from nnhp_torch.cli.refusal import in_words
+from nnhp_torch.core.spec.renamed import RENAMED
 from nnhp_torch.report.terminal import Terminal
 
 MOST_VALUES = 1_000_000  # that a YAML may stand for, its aliases written out
@@ -91,11 +92,21 @@ class Parser(Spoken):
 
     def parse_args(self, args: Sequence[str] | None = None, *more: Any, **settings: Any) -> Any:  # type: ignore[override]
         lists = {option for action in self._actions if action.metavar == VALUES for option in action.option_strings}
-        words = listed(sys.argv[1:] if args is None else args, lists.__contains__)
+        words = listed(map(self._renamed, sys.argv[1:] if args is None else args), lists.__contains__)
         return super().parse_args(words, *more, **settings)
 
+    def _renamed(self, word: str) -> str:
+        """Return an option by the name that it has now."""
+        name, equals, value = word.partition("=")
+        new = RENAMED.get(name.removeprefix("--"), "") if name.startswith("--") else ""
+        if not new:
+            return word
+        said = f"{name} is called --{new} now; the old name goes with the next version"
+        Terminal(sys.stderr).print(said, soft_wrap=True)
+        return f"--{new}{equals}{value}"
 
-def listed(words: Sequence[str], takes_list: Callable[[str], bool]) -> list[str]:
+
+def listed(words: Iterable[str], takes_list: Callable[[str], bool]) -> list[str]:
     """A command line on which an option that takes a list has all its values in one word, in the form of YAML.
 
     >>> listed(["--grid.lr", "0.1", "0.01", "--seeds", "5"], lambda option: option.startswith("--grid."))

@@ -18,6 +18,7 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.renamed import renamed
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import results_table
@@ -43,7 +44,7 @@ def run(
 ) -> Finished:
     """Runs a sweep or a search; see SweepBase.run."""
     end_if_imported()
-    request = kind(sweep)
+    asked, request = renamed(asked), kind(sweep)
     known = [field.name for field in fields(request) if field.name != "confirm"]
     for name in asked:
         if name not in known:

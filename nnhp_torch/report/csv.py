@@ -51,7 +51,7 @@ def results_table(summary: Summary) -> tuple[list[str], list[tuple[Any, ...]]]:
     sweep, usual = summary.sweep, defaults(summary.sweep.base)
     objective, names = sweep.objective, logged(summary.shown)
     over = (objective.twin("train", names), objective.twin("trained", names), sweep.monitor, summary.test)
-    finals = [*dict.fromkeys(filter(None, (*over, *(name for name in sweep.shows if standing(name, names)))))]
+    finals = [*dict.fromkeys(filter(None, (*over, *(name for name in sweep.extra_metrics if standing(name, names)))))]
     earlier = {trial.key for trial in summary.earlier}
     axes = list(dict.fromkeys(axis for result in summary.shown for axis in result.cell))
     fixed = ("seed", "status", "epochs", *finals, f"best_{sweep.monitor}", "best_epoch", "seconds", "reason")

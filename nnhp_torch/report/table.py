@@ -128,8 +128,8 @@ class TableReport(SweepCallback):
         lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
-        if outcome.sweep.then and not outcome.left:
-            self.out.print(Text(outcome.sweep.then))
+        if outcome.sweep.next_steps and not outcome.left:
+            self.out.print(Text(outcome.sweep.next_steps))
 
 
 def _whose(outcome: Outcome) -> str:

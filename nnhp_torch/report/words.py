@@ -147,9 +147,9 @@ def _told(verdict: Verdict, objective: Objective) -> str:
 
 def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
     matters = sweep.smallest_difference
-    within = "no smallest difference that matters is given (--matters): no cell is called as good"
+    within = "no smallest difference that matters is given (--smallest_effect): no cell is called as good"
     if matters is not None:
-        within = f"as good means within {amount(matters, sweep.objective)} (--matters {matters:g})"
+        within = f"as good means within {amount(matters, sweep.objective)} (--smallest_effect {matters:g})"
     compared = [best.cell, *(verdict.cell for verdict in others)]
     units, before = units_of(compared, sweep, best.cell), looked(compared)
     picked = f"{AgainstBest().describe(len(compared))}, {LEVEL:.0%} level"

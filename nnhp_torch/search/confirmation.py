@@ -48,8 +48,8 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | 
     of_confirmation = {
         "name": f"{search.name}-confirm",
         "axes": {name: once(cell.values[name] for cell in best) for name in search.axes},
-        "verdict": partial(_luck, search.monitor, best[0].text(search.monitor)),
-        "then": "",
+        "claim": partial(_luck, search.monitor, best[0].text(search.monitor)),
+        "next_steps": "",
     }
     return Confirmation(**of_search | of_confirmation, chosen=[cell.values for cell in best])
 

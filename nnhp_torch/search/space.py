@@ -99,7 +99,7 @@ class Search(SweepBase):
     """Cells that are drawn, while the search runs, from axes that are ranges or lists of choices.
 
     Args:
-        name, base, build, about, monitor, mode, verdict, environment: those of a SweepBase.
+        name, base, build, about, monitor, mode, claim, environment: those of a SweepBase.
         axes: field name → Range, or a list of choices.
         unless: field → (other field, value): if the other one has that value, the field is left at the base's.
 

@@ -88,7 +88,7 @@ def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_n
 
 
 def test_what_to_do_next_is_said_at_the_end_once_all_has_ended(sweep, tmp_path, capsys):
-    sweep = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]}, then="Next: the width.")
+    sweep = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]}, next_steps="Next: the width.")
 
     class Stop(SweepCallback):
         def on_trial_end(self, trial, result):
@@ -198,7 +198,7 @@ def test_a_field_says_that_it_is_a_flag_of_its_own_and_the_sweep_what_its_trials
         (["--grid.rate", "[0.1]"], "grid.rate"),
         (["--base.width", "wide"], "wide"),
         (["--no_such_flag"], "no_such_flag"),
-        (["--matters", "-1"], "matters must be a difference above 0"),
+        (["--smallest_effect", "-1"], "smallest_effect must be a difference above 0"),
         (["--seeds", "0"], "seeds must be a number of at least 1"),
         (["--seeds", "[1, 1]"], "list of different seeds"),
         (["--over.lr", "[0.5]"], "lr is an axis and a replicate"),
@@ -369,7 +369,7 @@ def test_a_dry_run_of_a_race_lists_what_is_chosen_and_how_many_more_there_may_be
         ),
         (["--max_seeds", "10"], "max_seeds is for --seeds auto"),
         (["--seeds", "some"], "seeds"),
-        (["--matters", "-1"], "matters must be a difference above 0, such as 0.002, not -1"),
+        (["--smallest_effect", "-1"], "smallest_effect must be a difference above 0, such as 0.002, not -1"),
         (["--over.lr", "[0.1]"], "lr is an axis and a replicate"),
     ],
 )

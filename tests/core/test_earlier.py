@@ -81,7 +81,7 @@ def test_a_cell_counts_the_same_whoever_asked_for_it(rates, store):
 
 def test_what_a_sweep_says_of_its_claim_is_said_of_the_cells_that_were_asked_for(rates, store, capsys):
     _run(rates, store)
-    sweep = _with(rates, 0.5, verdict=lambda cells: f"said of {len(cells)}")
+    sweep = _with(rates, 0.5, claim=lambda cells: f"said of {len(cells)}")
     _run(sweep, store, callbacks=[TableReport(Terminal(), store, "python tiny.py")])
     assert "said of 1" in capsys.readouterr().out
 

@@ -42,22 +42,22 @@ def test_a_cell_whose_interval_lies_within_what_matters_is_as_good(sweep, store)
     _, close = _judge(sweep, store, values)
     assert close.kind == "as good"
     assert close.high <= 0.001
-    assert _kinds(_judge(sweep, store, values, matters=0.0001)) == ["best", "undecided"]
+    assert _kinds(_judge(sweep, store, values, smallest_effect=0.0001)) == ["best", "undecided"]
 
 
 def test_what_is_told_from_the_best_by_less_than_matters_is_as_good(sweep, store):
     values = {0.1: BEST, 0.2: [v - 0.0005 for v in BEST]}
     assert _kinds(_judge(sweep, store, values)) == ["best", "as good"]
-    assert _kinds(_judge(sweep, store, values, matters=0.0004)) == ["best", "worse"]
+    assert _kinds(_judge(sweep, store, values, smallest_effect=0.0004)) == ["best", "worse"]
 
 
 def test_an_undecided_cell_says_how_likely_more_seeds_decide(sweep, store):
     near = [0.9480, 0.9522, 0.9464, 0.9526, 0.9493]
-    _, found = _judge(sweep, store, {0.1: BEST, 0.2: near}, matters=0.0001)
+    _, found = _judge(sweep, store, {0.1: BEST, 0.2: near}, smallest_effect=0.0001)
     assert found.kind == "undecided"
     assert found.low < 0 < found.high
     assert 0 < found.chance < 0.3, "a third of a standard deviation"
-    _, far = _judge(sweep, store, {0.1: BEST, 0.2: [v - 0.0013 for v in near]}, matters=0.0001)
+    _, far = _judge(sweep, store, {0.1: BEST, 0.2: [v - 0.0013 for v in near]}, smallest_effect=0.0001)
     assert far.kind == "undecided"
     assert far.chance > 0.5 > 2 * found.chance
 
@@ -110,7 +110,7 @@ def test_where_no_difference_is_known_to_matter_no_cell_is_as_good(sweep, store)
 
 
 def test_a_cell_with_the_same_curves_is_as_good_whatever_matters_also_with_one_seed(sweep, store):
-    _, same = _judge(sweep, store, {0.1: BEST, 0.2: BEST}, matters=1e-9)
+    _, same = _judge(sweep, store, {0.1: BEST, 0.2: BEST}, smallest_effect=1e-9)
     assert (same.kind, same.same, same.gap) == ("as good", True, 0)
     _, same, other = _judge(sweep, store, {0.1: [0.9], 0.2: [0.9], 0.3: [0.8]})
     assert (same.kind, other.kind) == ("as good", "undecided")
@@ -132,5 +132,5 @@ def test_cells_that_have_not_completed_are_not_judged(sweep, store):
 
 @pytest.mark.parametrize("matters", [-1, 0, math.inf, math.nan])
 def test_a_difference_that_cannot_matter_is_refused(sweep, matters):
-    with pytest.raises(ValueError, match="matters must be a difference above 0"):
-        dataclasses.replace(sweep, matters=matters)
+    with pytest.raises(ValueError, match="smallest_effect must be a difference above 0"):
+        dataclasses.replace(sweep, smallest_effect=matters)

@@ -33,7 +33,7 @@ def test_the_picture_of_all_cells_stands_above_a_panel_for_each(sweep):
 
 
 def test_further_metrics_that_a_sweep_shows_have_a_picture_below_with_a_place_for_each_cell(sweep):
-    shown = dataclasses.replace(sweep, shows=["train_accuracy", "val_unheard"])
+    shown = dataclasses.replace(sweep, extra_metrics=["train_accuracy", "val_unheard"])
     *_, last = _draw(_outcome(shown, seeds=(1, 2))).subfigs
     (axes,) = last.axes
     assert axes.get_title() == "train accuracy"

@@ -76,7 +76,7 @@ def test_every_number_of_its_last_table_is_that_of_the_csv(sweep, store):
 
 
 def test_its_last_table_has_the_further_metrics_and_the_cells_of_earlier_calls_as_the_csv_has(sweep, store):
-    wide = dataclasses.replace(sweep, axes={"lr": [0.1]}, shows=["val_loss"])
+    wide = dataclasses.replace(sweep, axes={"lr": [0.1]}, extra_metrics=["val_loss"])
     _run(dataclasses.replace(wide, axes={"lr": [0.01]}), store)
     (head, *rows) = Elements(_run(wide, store)).tables[-1]
     assert [head, *rows] == _rows(store)

@@ -51,7 +51,7 @@ def test_training_is_compared_as_scored_at_the_end_if_every_trial_has_that(sweep
 
 
 def test_further_metrics_of_a_sweep_are_shown_in_table_and_csv_if_they_are_logged(sweep, store, tmp_path):
-    shown = dataclasses.replace(sweep, shows=["val_sparsity", "val_unheard"])
+    shown = dataclasses.replace(sweep, extra_metrics=["val_sparsity", "val_unheard"])
     results = {
         trial.label: dataclasses.replace(completed(trial, 0.9), history={"val_accuracy": [0.9], "val_sparsity": [0.42]})
         for trial in shown.trials()
@@ -64,8 +64,8 @@ def test_further_metrics_of_a_sweep_are_shown_in_table_and_csv_if_they_are_logge
     head, first, *_ = (tmp_path / "results.csv").read_text().splitlines()
     assert dict(zip(head.split(","), first.split(","), strict=True))["val_sparsity"] == "0.42"
     assert "val_unheard" not in head + out.file.getvalue()
-    with pytest.raises(ValueError, match="shows must be a list of metrics"):
-        dataclasses.replace(sweep, shows="val_sparsity")
+    with pytest.raises(ValueError, match="extra_metrics must be a list"):
+        dataclasses.replace(sweep, extra_metrics="val_sparsity")
 
 
 def test_where_all_trials_fail_no_winner_is_claimed(sweep, store):

@@ -25,7 +25,7 @@ def test_a_clear_winner_is_called_one_then_comes_the_number_then_the_test(sweep,
     assert _answer(sweep, store, {0.1: [0.95, 0.96, 0.94], 0.2: [0.65, 0.66, 0.64]}) == [
         "Is it the best? Yes: every other cell is worse, the next by 30.00 points (29.05 to 30.95).",
         "(3 seeds, paired, corrected for picking the best of 2, 5% level; "
-        "as good means within 0.10 points (--matters 0.001))",
+        "as good means within 0.10 points (--smallest_effect 0.001))",
     ]
 
 
@@ -91,7 +91,7 @@ def test_cells_that_guess_crown_no_winner(sweep, store):
 def test_a_metric_that_is_no_accuracy_has_its_own_unit_and_says_that_nothing_is_known_to_matter(sweep, store):
     said, test = _answer(sweep, store, {0.1: [1.0] * 3, 0.2: [1.0] * 3, 0.3: [0.9] * 3}, monitor="val_loss")
     assert "all of them end with the same" in said
-    assert test.endswith("no smallest difference that matters is given (--matters): no cell is called as good)")
+    assert test.endswith("no smallest difference that matters is given (--smallest_effect): no cell is called as good)")
 
 
 def test_of_cells_of_which_none_has_completed_nothing_is_said(sweep, store):

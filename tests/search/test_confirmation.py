@@ -135,7 +135,9 @@ def test_a_confirmation_that_makes_no_sense_is_refused_in_one_line(tmp_path, cap
 
 
 def test_a_confirmation_keeps_all_that_the_search_says_of_how_its_trials_run_and_are_judged():
-    search = dataclasses.replace(SEARCH, matters=0.01, shows=["val_f1"], environment={"data_dir": "DATA"}, then="Look.")
+    search = dataclasses.replace(
+        SEARCH, smallest_effect=0.01, extra_metrics=["val_f1"], environment={"data_dir": "DATA"}, next_steps="Look."
+    )
     sweep = confirmation(search, outcome([0.7, 0.9]), 2)
     own = {"name", "axes", "verdict", "then"}
     for part in {part.name for part in dataclasses.fields(Search)} - {"unless"} - own:

@@ -71,7 +71,7 @@ def _verdict(sweep, store, accuracies, **changes):
             metric: [values[trial.label] + trial.config.seed / 1000] * 3 for metric, values in changes.items()
         }
         store.append(dataclasses.replace(result, history=history))
-    return sweep.verdict(Sweeper(FakeLaunch(), store).run(sweep, trials).summary.cells)
+    return sweep.claim(Sweeper(FakeLaunch(), store).run(sweep, trials).summary.cells)
 
 
 def test_a_regularizer_is_judged_by_its_best_cell_against_the_least_of_it(store):
@@ -175,7 +175,7 @@ def test_the_fastest_rate_is_the_first_at_90_percent_and_one_that_never_gets_the
     assert said.startswith("Is lr=0.01 the fastest? Yes: epochs to val_accuracy 0.9: lr=0.1 never; lr=0.01 2.3; ")
     assert "lr=0.001 8.0; lr=0.0001 in 1 of 3 runs." in said
     assert said.endswith("corrected for the best of 3)")
-    slower = momentum.SWEEP.verdict(_cells(sweep, "momentum", {0.9: cells[0.001], 0.1: cells[0.01]}))
+    slower = momentum.SWEEP.claim(_cells(sweep, "momentum", {0.9: cells[0.001], 0.1: cells[0.01]}))
     assert slower.startswith("Is training faster with more momentum than 0.1 (momentum=0.9)? No, the opposite: epochs")
 
 
@@ -215,7 +215,7 @@ def _clipping(sweep, seeds):
     """The words if SGD diverges at the higher rate without clipping, and reaches 0.9 in all else."""
     result = completed(sweep.trials()[0], 0.9)
     diverged = dataclasses.replace(result, status="diverged", history={})
-    return gradient_clipping.SWEEP.verdict(
+    return gradient_clipping.SWEEP.claim(
         [
             Cell(values, [diverged if values == {"lr": 1.0, "gradient_clip": None} else result] * seeds, seeds)
             for values in gradient_clipping.SWEEP.cells()
@@ -231,7 +231,7 @@ def test_a_rate_at_which_the_network_diverges_without_clipping_answers_its_claim
 
 
 def test_the_table_has_the_answer_of_a_sweep_in_which_a_cell_diverged(sweep, store):
-    told = dataclasses.replace(sweep, verdict=lambda cells: f"{len(cells)} cells, one of them diverged")
+    told = dataclasses.replace(sweep, claim=lambda cells: f"{len(cells)} cells, one of them diverged")
     out = Console(file=io.StringIO())
     first = told.trials()[0]
     launch = FakeLaunch({first.label: TrialResult.of(first, "diverged")})

@@ -105,7 +105,7 @@ def test_the_page_of_the_sweeps_answers_each_claim_from_the_ledgers():
     text = (ROOT / CLAIMS_PAGE).read_text()
     found = findings(ROOT)
     assert block(text, "claims") == claims_table(found, ROOT)
-    judged = {f.outcome.sweep.name for f in found if f.outcome.sweep.verdict is not None}
+    judged = {f.outcome.sweep.name for f in found if f.outcome.sweep.claim is not None}
     assert judged >= {*CLAIMS}
     assert block(text, "sweeps") == sweeps_table(found)
     assert {*CHAIN} <= judged, "each of the article's seven has its answer"

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from nnhp_torch.core.spec.objective import Mode, Objective
+from nnhp_torch.core.spec.renamed import Renaming
 from nnhp_torch.core.stats.interim import FIRST
 
 MATTERS = 0.001  # a tenth of a point, of an accuracy
@@ -20,7 +21,7 @@ Primitive = str | int | float | bool | None | Sequence[Any]
 
 
 @dataclass(frozen=True)
-class SweepBase:
+class SweepBase(metaclass=Renaming):
     """A base, the axes that vary over it, and the metric that ranks the cells; Sweep and Search are its two kinds.
 
     Args:
@@ -32,21 +33,21 @@ class SweepBase:
         about: what the sweep is about, for `--help`.
         monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
         mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
-        verdict: sentence about the cells (nnhp_torch.core.stats.cell.Cell, in grid order), once all have ended.
-        matters: the smallest difference of the monitor that matters, by which cells are as good as the best; default:
-            a tenth of a point of an accuracy (0.001); for other metrics none, and then no cell is called as good.
+        claim: says a sentence about the cells (nnhp_torch.core.stats.cell.Cell, in grid order), once all have ended.
+        smallest_effect: the smallest difference of the monitor that matters, by which cells are as good as the best;
+            default: a tenth of a point of an accuracy (0.001); for other metrics none, and no cell is called as good.
         max_seeds: of a race (`--seeds auto`), how many seeds a cell has at most, which says when it is looked at.
             Default: it is no race.
         replicates: field name → values that repeat each cell beside the seeds; a search has none.
-        shows: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
+        extra_metrics: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
         environment: flag → variable that the trials read in their environment, also on another machine:
             `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
-        then: what to do next, said at the end.
+        next_steps: what to do next, said at the end.
 
     Raises:
-        ValueError: an axis is unknown; the monitor's name does not tell its direction; `matters` is not above 0; or
-            `max_seeds` is not more than those that every cell of a race gets; `shows` is a text; or the base's seed is
-            no whole number of at least 0.
+        ValueError: an axis is unknown; the monitor's name does not tell its direction; `smallest_effect` is not above
+            0; `max_seeds` is not more than those that every cell of a race gets; `extra_metrics` is a text; or the
+            base's seed is no whole number of at least 0.
     """
 
     drawn: ClassVar[bool] = False  # whether cells are drawn while it runs, each with one seed
@@ -59,13 +60,13 @@ class SweepBase:
     about: str = ""
     monitor: str = "val_accuracy"
     mode: Mode | None = None
-    verdict: Callable[[Sequence[Any]], str] | None = None
-    matters: float | None = field(default=None, kw_only=True)
+    claim: Callable[[Sequence[Any]], str] | None = None
+    smallest_effect: float | None = field(default=None, kw_only=True)
     max_seeds: int | None = field(default=None, kw_only=True)
     replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict, kw_only=True)
-    shows: Sequence[str] = field(default=(), kw_only=True)
+    extra_metrics: Sequence[str] = field(default=(), kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    then: str = field(default="", kw_only=True)
+    next_steps: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
@@ -82,10 +83,11 @@ class SweepBase:
         object.__setattr__(self, "axes", {axis: plain(values) for axis, values in self.axes.items()})
         self.check_names("axis", self.axes)
         Objective.of(self.monitor, self.mode)
-        check_matters(self.matters)
+        check_effect(self.smallest_effect)
         check_max_seeds(self.max_seeds)
-        if isinstance(self.shows, str):
-            raise ValueError(f"shows must be a list of metrics, such as [{self.shows!r}], not {self.shows!r}")
+        if isinstance(self.extra_metrics, str):
+            one = self.extra_metrics
+            raise ValueError(f"extra_metrics must be a list, such as [{one!r}], not {one!r}")
 
     def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
         """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
@@ -143,13 +145,13 @@ class SweepBase:
     @property
     def smallest_difference(self) -> float | None:
         """The smallest difference of the monitor that matters; None if nobody has said one."""
-        return MATTERS if self.matters is None and self.objective.is_accuracy else self.matters
+        return MATTERS if self.smallest_effect is None and self.objective.is_accuracy else self.smallest_effect
 
 
-def check_matters(matters: float | None) -> None:
+def check_effect(smallest: float | None) -> None:
     """Raises ValueError if that is no difference that could matter."""
-    if matters is not None and not 0 < matters < math.inf:
-        raise ValueError(f"matters must be a difference above 0, such as 0.002, not {matters}")
+    if smallest is not None and not 0 < smallest < math.inf:
+        raise ValueError(f"smallest_effect must be a difference above 0, such as 0.002, not {smallest}")
 
 
 def check_max_seeds(most: Any) -> None:

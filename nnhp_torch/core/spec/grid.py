@@ -22,7 +22,7 @@ class Sweep(SweepBase):
     """A grid over some fields of a configuration.
 
     Args:
-        name, base, build, about, monitor, mode, verdict, environment, matters: those of a SweepBase.
+        name, base, build, about, monitor, mode, claim, environment, smallest_effect: those of a SweepBase.
         axes: field name → values to try; several axes make their product, the last one varying fastest.
         replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
         declared: the base from which a folder's name says what departs; `dataclasses.replace(sweep, base=…)` keeps it,

@@ -183,8 +183,8 @@ class Summary:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that reports show of each cell: the monitor, over the other data too, and the sweep's `shows`."""
-        return [*filter(None, dict.fromkeys((self.sweep.monitor, self.test, self.training, *self.sweep.shows)))]
+        """The metrics that reports show of each cell: the monitor, over the other data too, and the sweep's further."""
+        return [*filter(None, dict.fromkeys((self.sweep.monitor, self.test, self.training, *self.sweep.extra_metrics)))]
 
     @cached_property
     def claim(self) -> str:
@@ -197,7 +197,7 @@ class Summary:
             common = min((cell.trials for cell in asked), default=0)
             asked = [cell.first(common) for cell in asked]
         ended = all(cell.ranked or set(cell.troubles) <= {"diverged"} for cell in asked)
-        return self.sweep.verdict(asked) if self.sweep.verdict is not None and ended else ""
+        return self.sweep.claim(asked) if self.sweep.claim is not None and ended else ""
 
     @cached_property
     def _usual(self) -> dict[str, Any]:

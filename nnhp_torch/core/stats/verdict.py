@@ -56,7 +56,7 @@ def verdicts(cells: Sequence[Cell], sweep: SweepBase) -> list[Verdict]:
 
     Those that are called worse or as good are right at once, but for one sweep in twenty: the intervals of all cells'
     differences from the best hold together (AgainstBest), and exclude 0 for those that are worse. What lies within
-    `sweep.matters` of the best either way is as good, also if it is told from it. In a race each cell is judged at
+    `smallest_effect` of the best either way is as good, also if it is told from it. In a race each cell is judged at
     every look that it was there at, on the seeds that all had then, and keeps the last of these verdicts. A sweep that
     was looked at before with fewer seeds shares the level likewise.
 

@@ -1,4 +1,4 @@
-"""Further metrics of a sweep, as its `shows` names them: a small picture each of their final values."""
+"""Further metrics of a sweep, as its `extra_metrics` names them: a small picture each of their final values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ HEIGHT = 2.8  # of the pictures, in inches
 
 def shown(summary: Summary) -> list[str]:
     """Those metrics that some trial has a final value of."""
-    of = {name: [value for cell in summary.cells for value in cell.values_of(name)] for name in summary.sweep.shows}
+    of = {
+        name: [value for cell in summary.cells for value in cell.values_of(name)]
+        for name in summary.sweep.extra_metrics
+    }
     return [name for name, values in of.items() if any(map(math.isfinite, values))]
 
 

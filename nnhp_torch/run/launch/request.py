@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from nnhp_torch.core.spec.base import SweepBase, check_matters, check_max_seeds
+from nnhp_torch.core.spec.base import SweepBase, check_effect, check_max_seeds
 from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.stats.interim import MOST
 from nnhp_torch.run.launch.machine import cores, places
@@ -80,7 +80,7 @@ class Request:
         default=None, metadata=said("host:port of the cluster, or auto (else $RAY_ADDRESS)")
     )
     threads: int = field(default=1, metadata=said("CPU threads per trial; another number, other last digits"))
-    matters: float | None = field(
+    smallest_effect: float | None = field(
         default=None,
         metadata=said(
             "the smallest difference that matters: what lies within it of the best is as good; default: the sweep's "
@@ -104,10 +104,14 @@ class Request:
     def judged(self, sweep: P) -> P:
         """The sweep with what is asked for of how its cells are judged."""
         most = self._most_seeds if self.seeds == "auto" else None
-        return replace(sweep, matters=sweep.matters if self.matters is None else self.matters, max_seeds=most)
+        return replace(
+            sweep,
+            smallest_effect=sweep.smallest_effect if self.smallest_effect is None else self.smallest_effect,
+            max_seeds=most,
+        )
 
     def __post_init__(self) -> None:
-        check_matters(self.matters)
+        check_effect(self.smallest_effect)
         self._check_choices()
         if self.full_precision not in FULL_PRECISIONS:
             known = ", ".join((*PRECISIONS, *FULL_PRECISIONS))
