@@ -139,6 +139,6 @@ def test_a_confirmation_keeps_all_that_the_search_says_of_how_its_trials_run_and
         SEARCH, smallest_effect=0.01, extra_metrics=["val_f1"], environment={"data_dir": "DATA"}, next_steps="Look."
     )
     sweep = confirmation(search, outcome([0.7, 0.9]), 2)
-    own = {"name", "axes", "verdict", "then"}
+    own = {"name", "axes", "claim", "next_steps"}
     for part in {part.name for part in dataclasses.fields(Search)} - {"unless"} - own:
         assert getattr(sweep, part) == getattr(search, part), part
