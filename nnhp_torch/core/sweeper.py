@@ -14,7 +14,7 @@ from nnhp_torch.core.chosen import Chosen, Make
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.interfaces import Chooser, Launch, SweepCallback
 from nnhp_torch.core.ledger.earlier import earlier_trials
-from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.result import TrialResult, mixed
 from nnhp_torch.core.ledger.shorter import Shorter
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
@@ -230,6 +230,8 @@ class Loop:
                 f"Stale: the source of {module} has changed since {count} of these results were made. "
                 f"{anew} runs them anew, --stale use takes them as they are."
             )
+        if found := mixed(result for result in self.results.values() if result.settled):
+            remarks.append(found)
         return remarks
 
     def _has_monitor(self) -> bool:

@@ -81,7 +81,7 @@ def machine() -> dict[str, Any]:
     import torch
 
     from nnhp_torch.run.launch.machine import cores
-    from nnhp_torch.run.trial.run_trial import hardware
+    from nnhp_torch.run.trial.hardware import hardware
 
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="minutes"),

@@ -245,7 +245,7 @@ def test_a_monitor_that_is_never_logged_ends_the_sweep_with_its_first_trial(swee
     launch = InProcess(sweep.build, Runtime(str(store.folder), accelerator="cpu", monitor="val_f1"))
     outcome = Sweeper(launch, store).run(lost, lost.trials())
     (result,) = outcome.results.values()
-    assert (result.status, result.epochs) == ("failed", 1)
+    assert (result.status, result.epochs) == ("failed", 3)
     assert outcome.unlogged == (
         "no metric is called 'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss"
     )
@@ -399,3 +399,17 @@ def test_a_chooser_may_wait_where_the_ledger_has_fewer_epochs_of_each_trial(swee
     )
     assert len(heard) == 5
     assert heard[-1] is None
+
+
+def test_results_of_several_devices_in_one_table_are_said_to_be_mixed(sweep, store):
+    trials = sweep.trials()
+    made = [{"device": "A", "float32_matmul": "high"}, {"device": "A"}, {"device": "B", "float32_matmul": "highest"}]
+    for trial, hardware in zip(trials, made, strict=False):
+        before = Sweeper(FakeLaunch(), store).run(sweep, trials[: len(store.results())]).remarks
+        store.append(dataclasses.replace(completed(trial), hardware=hardware))
+    assert before == [], "what an earlier record does not say is taken for the same"
+    (line,) = Sweeper(FakeLaunch(), store).run(sweep, trials[:3]).remarks
+    assert line == (
+        "Mixed in these results: devices A (2) and B (1); precisions of float32 products high (1) and highest (1). "
+        "Digits may differ by that alone."
+    )

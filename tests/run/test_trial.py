@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.run.resume.isolation import kept_precisions
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.recorder import Recorder
@@ -285,3 +286,26 @@ def test_a_metric_that_is_not_logged_fails_and_lists_the_ones_there_are(trial, r
     result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_f1"))
     assert (result.status, result.epochs) == ("failed", 3), "a later epoch might have logged it"
     assert "'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss" in result.reason
+
+
+DEVICES = {
+    "another name": (lambda patch: patch.setattr("nnhp_torch.run.trial.hardware._cpu_name", lambda: "B"), "B after"),
+    "no AVX-512": (lambda patch: patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NO"), "NO after"),
+    "TF32": (lambda patch: torch.set_float32_matmul_precision("high"), "high after"),
+}
+
+
+@pytest.mark.parametrize(("change", "after"), DEVICES.values(), ids=DEVICES)
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_trial_that_goes_on_on_another_device_is_said_to_be_in_doubt(trial, runtime, monkeypatch, change, after, at):
+    def stop(epoch, metrics):
+        if epoch == at:
+            raise toy.Killed
+
+    with pytest.raises(toy.Killed):
+        run_trial(trial, toy.build, runtime, on_epoch=stop)
+    with kept_precisions(), monkeypatch.context() as patch:
+        change(patch)
+        (note,) = run_trial(trial, toy.build, runtime).notes
+    assert note.startswith("resumed, may differ: it was trained on ")
+    assert note.endswith(f" before, {after}")

@@ -102,7 +102,7 @@ FIELDS: Types = {
 
 STATE: Types = {  # what a Recorder keeps in a checkpoint
     "trial": FIELDS["versions"],
-    "trainer": FIELDS["config"],
+    **dict.fromkeys(("trainer", "hardware"), FIELDS["config"]),
     "sources": FIELDS["versions"],
     "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
     **dict.fromkeys(("asked", "unlogged"), ("a list of texts", _list(_text))),

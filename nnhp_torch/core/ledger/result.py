@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,9 @@ from nnhp_torch.core.spec.trial import Trial
 
 SCHEMA = 4  # 1 had no notes and no build, 2 no trained, 3 no restored
 METRICS = ("history", "test", "trained", "restored")  # the fields that hold metrics
+
+# What of the hardware may change digits, in words.
+DIGITS = {"device": "devices", "instructions": "CPU instructions", "float32_matmul": "precisions of float32 products"}
 
 
 @dataclass(frozen=True)
@@ -173,3 +177,13 @@ def made_by(trial: Trial) -> dict[str, Any]:
 def logged(results: Iterable[TrialResult]) -> set[str]:
     """The metrics that some result has."""
     return {name for result in results for part in METRICS for name in getattr(result, part)}
+
+
+def mixed(results: Iterable[TrialResult]) -> str:
+    """Say what of the hardware is not the same in all results, in a line; empty if that is nothing."""
+    found = []
+    for name, words in DIGITS.items():
+        counts = Counter(str(made[name]) for result in results if name in (made := result.hardware))
+        if len(counts) > 1:
+            found.append(f"{words} {' and '.join(f'{value} ({n})' for value, n in counts.items())}")
+    return f"Mixed in these results: {'; '.join(found)}. Digits may differ by that alone." if found else ""

@@ -20,12 +20,14 @@ from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.resume.data_position import sums
 from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data, something_follows, stop
 from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
+from nnhp_torch.run.trial.hardware import differences, hardware
 from nnhp_torch.run.trial.saving import RESUMABLE, read
 
 # What earlier checkpoints do not say.
 UNSAID: dict[str, Any] = {
     "ended": True,
     "stopped": False,
+    "hardware": {},
     "restored": False,
     "unlogged": [],
     "asked": ["something in it, for all that is known,"],
@@ -62,6 +64,7 @@ class Recorder(Checkpoint):
         self.validated_at: int | None = None  # optimizer steps before the last validation, None before the first
         self.outdated = False  # whether the weights have changed since the last validation
         self.history: dict[str, list[float]] = {}
+        self.hardware: dict[str, Any] = {}  # that the last epoch was trained on
         self.unlogged: list[str] = []  # what the last epoch did not log, and others did
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
         self.sources: dict[str, str] = {}  # module → digest, of what makes the trial's
@@ -143,6 +146,11 @@ class Recorder(Checkpoint):
             self._keep_best()  # in case a kill came between the last checkpoint and this
         self.epoch_log.listen(trainer)
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        now = hardware(trainer.strategy.root_device.type, trainer.world_size)
+        if found := differences(self.hardware, now):
+            self.note(f"resumed, may differ: it was trained on {found}")
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._end_if_told(trainer, self.told_to_end)
 
@@ -157,6 +165,7 @@ class Recorder(Checkpoint):
         self.diverged = self._judge(trainer, metrics)
         if self.diverged:
             stop(trainer)
+        self.hardware = hardware(trainer.strategy.root_device.type, trainer.world_size)
         self.asked = sorted({*self.asked, *getattr(trainer, "asked", ())})
         self.stopped, self.complete = is_stopped(trainer), is_last_epoch(trainer)
         if self.complete and something_follows(trainer):
@@ -243,6 +252,7 @@ class Recorder(Checkpoint):
             "trial": self.identity,
             "trainer": self.settings,
             "sources": self.sources,
+            "hardware": self.hardware,
             "history": self.history,
             "unlogged": self.unlogged,
             "asked": self.asked,
@@ -260,6 +270,7 @@ class Recorder(Checkpoint):
         state_dict = UNSAID | state_dict
         self.history = {name: list(values) for name, values in state_dict["history"].items()}
         self.unlogged = list(state_dict["unlogged"])
+        self.hardware = dict(state_dict["hardware"])
         self.asked = list(state_dict["asked"])
         self.complete = state_dict["complete"]
         self.stopped = state_dict["stopped"]

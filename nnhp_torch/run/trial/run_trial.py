@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +31,7 @@ from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.devices import share
 from nnhp_torch.run.trial.ending import HookGuard
 from nnhp_torch.run.trial.fit import Unloadable, fit
+from nnhp_torch.run.trial.hardware import hardware, versions
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
 from nnhp_torch.run.trial.recorder import OnEpoch, Recorder, round_to_float32
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO
@@ -259,27 +256,3 @@ def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
 def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The metrics of all loaders; if there are several, Lightning has their numbers in the names."""
     return {name: round_to_float32(value) for of_loader in scores for name, value in of_loader.items()}
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    packages = ["nnhp_torch", "lightning", "torchmetrics", *(name for name in ("ray",) if name in sys.modules)]
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        **{name: metadata.version(name) for name in packages},
-    }
-
-
-def hardware(device: str, world_size: int) -> dict[str, Any]:
-    """The hardware of a trial, in words: device kind and name, how many of them."""
-    name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
-    return {"accelerator": device, "device": name, "world_size": world_size}
-
-
-def _cpu_name() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
