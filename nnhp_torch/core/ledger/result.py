@@ -182,8 +182,9 @@ def logged(results: Iterable[TrialResult]) -> set[str]:
 def mixed(results: Iterable[TrialResult]) -> str:
     """Say what of the hardware is not the same in all results, in a line; empty if that is nothing."""
     found = []
+    made = [result.hardware for result in results]
     for name, words in DIGITS.items():
-        counts = Counter(str(made[name]) for result in results if name in (made := result.hardware))
+        counts = Counter(str(of_one[name]) for of_one in made if name in of_one)
         if len(counts) > 1:
             found.append(f"{words} {' and '.join(f'{value} ({n})' for value, n in counts.items())}")
     return f"Mixed in these results: {'; '.join(found)}. Digits may differ by that alone." if found else ""
