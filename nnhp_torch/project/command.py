@@ -14,7 +14,7 @@ from nnhp_torch.cli.main import main as main_of_sweep
 from nnhp_torch.cli.parser import Parser, listed, load_bounded
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.project.asked import Asked, question_of, source_of, sweep_of
+from nnhp_torch.project.as_sweep import as_sweep, question_of, source_of
 
 PROG = "python -m nnhp_torch sweep"
 
@@ -26,11 +26,11 @@ def main(argv: Sequence[str]) -> NoReturn:
         parser.print_help()
         raise SystemExit(0)
     try:
-        asked = read(argv)
-        sweep, theirs = sweep_of(asked)
-        told = {word.partition("=")[0] for word in asked.rest}
-        argv = [*asked.rest, *(f"--{name}={value}" for name, value in theirs.items() if f"--{name}" not in told)]
-        if not asked.monitor and "--check" not in asked.rest:
+        asked, rest = read(argv)
+        sweep, theirs = as_sweep(**asked)
+        told = {word.partition("=")[0] for word in rest}
+        argv = [*rest, *(f"--{name}={value}" for name, value in theirs.items() if f"--{name}" not in told)]
+        if not asked["monitor"] and "--check" not in rest:
             raise ValueError(_ask(sweep, argv))
     except (ValueError, SweepError) as error:
         parser.error(str(error))
@@ -45,8 +45,8 @@ def _ask(sweep: Sweep, argv: Sequence[str]) -> str:
     return question_of(sweep, options.read(sweep, args), only_listed=args.dry_run)
 
 
-def read(argv: Sequence[str]) -> Asked:
-    """Raises ValueError if something is missing or cannot be read."""
+def read(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return what makes the sweep, and the options that every sweep has; ValueError if something cannot be read."""
     own = _Own(prog=PROG, add_help=False, allow_abbrev=False)
     add_own_options(own)
     given, rest = own.parse_known_args(_joined(listed(argv, _takes_list)))
@@ -67,7 +67,8 @@ def read(argv: Sequence[str]) -> Asked:
     if given.max_epochs:
         keys["base"]["trainer.max_epochs"] = given.max_epochs
     axes, over = ({k: _values(f"--{kind}.{k}", text) for k, text in keys[kind].items()} for kind in ("grid", "over"))
-    return Asked(source, given.config, axes, over, keys["base"], given.monitor, given.mode, name, rest)
+    of_sweep = {"cli": source, "name": name, "configs": given.config, "axes": axes, "over": over, "base": keys["base"]}
+    return {**of_sweep, "monitor": given.monitor, "mode": given.mode}, rest
 
 
 def add_own_options(parser: Any) -> None:

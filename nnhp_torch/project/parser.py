@@ -144,8 +144,9 @@ class Project:
             raise ValueError(refusal(self.parser, error, args)) from error
         finally:
             without_files(self.root, self.parser)
-        refuse(parsed.get("trainer", {}), parsed.get("ckpt_path"))
-        return parsed
+        whole: Namespace = parsed.clone(with_meta=False)  # without the files that parts of it came from
+        refuse(whole.get("trainer", {}), whole.get("ckpt_path"))
+        return whole
 
     def settings(self, parsed: Namespace) -> Settings:
         """The configuration that the sweeper has of what their parser has made."""

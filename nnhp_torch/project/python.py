@@ -7,7 +7,7 @@ from typing import Any
 
 from nnhp_torch.cli.python import Finished
 from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.project.asked import Asked, question_of, source_of, sweep_of
+from nnhp_torch.project.as_sweep import as_sweep, question_of, source_of
 from nnhp_torch.run.launch.request import Request
 
 
@@ -63,7 +63,8 @@ def sweep(
         raise ValueError(f"{empty[0]} has no values to try")
     axes, repeated = ({key: list(values) for key, values in (lists or {}).items()} for lists in (grid, over))
     source, title = source_of(cli, **named, name=name)
-    made, theirs = sweep_of(Asked(source, config, axes, repeated, fixed, monitor, mode, title, []))
+    of_sweep = {"configs": config, "axes": axes, "over": repeated, "base": fixed, "monitor": monitor, "mode": mode}
+    made, theirs = as_sweep(source, name=title, **of_sweep)
     asked = {**theirs, **asked}
     if not monitor:
         raise ValueError(question_of(made, Request(**asked)))

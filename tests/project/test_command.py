@@ -237,6 +237,18 @@ def test_a_script_whose_command_line_is_made_in_a_package_is_swept(run, tmp_path
     assert status == 0, out
 
 
+def test_parts_of_a_configuration_may_stand_in_files_of_their_own(run, tmp_path):
+    (tmp_path / "whole.yaml").write_text("trainer: parts/trainer.yaml\nmodel: parts/model.yaml\n")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "trainer.yaml").write_text("max_epochs: 2\ngradient_clip_val: 0.5\n")
+    (tmp_path / "parts" / "model.yaml").write_text("width: 7\n")
+    status, out = run("--cli", "foreign:with_subcommands", "-c", "whole.yaml", "--grid.model.lr", "[0.1, 0.01]")
+    assert status == 0, out
+    for result in _results(tmp_path):
+        assert (result.epochs, result.config["model.width"]) == (2, 7)
+        assert result.build["trainer"] == {"gradient_clip_val": 0.5}
+
+
 LISTED = """
 trainer:
   max_epochs: 2

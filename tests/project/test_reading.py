@@ -7,7 +7,7 @@ import foreign
 import pytest
 import yaml
 
-from nnhp_torch.project.asked import sweep_of
+from nnhp_torch.project.as_sweep import as_sweep
 from nnhp_torch.project.build import build
 from nnhp_torch.project.command import read
 from nnhp_torch.project.keys import OURS, flat
@@ -48,6 +48,10 @@ def here(tmp_path, monkeypatch):
     project.cache_clear()
 
 
+def _sweep(argv):
+    return as_sweep(**read(argv)[0])[0]
+
+
 def _printed(function, flags, monkeypatch, capsys):
     """What their own command makes of the flags."""
     subcommand = [] if function.endswith("no_subcommand") else ["fit"]
@@ -76,7 +80,7 @@ def test_what_a_trial_is_given_is_what_the_projects_own_print_config_prints(func
             f"--grid.{key}=[{word}]" if key == "model.width" or drawn.random() < 0.5 else f"--base.{key}={word}"
             for key, word in flags.items()
         ]
-        sweep, _ = sweep_of(read(["--cli", f"foreign:{function}", *argv, "--monitor", "val_loss"]))
+        sweep = _sweep(["--cli", f"foreign:{function}", *argv, "--monitor", "val_loss"])
         (trial,) = sweep.trials()
         build(trial.config)
         printed = _printed(function, [f"--{key}={word}" for key, word in flags.items()], monkeypatch, capsys)
@@ -85,13 +89,11 @@ def test_what_a_trial_is_given_is_what_the_projects_own_print_config_prints(func
 
 
 def test_a_value_that_equals_the_codes_default_is_not_taken_from_the_file(here):
-    sweep, _ = sweep_of(
-        read(
-            [
-                *("--cli", "foreign:with_files_of_fit", "--grid.model.width", "[4, 6]"),
-                *("--base.trainer.callbacks", "null", "--monitor", "val_loss"),
-            ]
-        )
+    sweep = _sweep(
+        [
+            *("--cli", "foreign:with_files_of_fit", "--grid.model.width", "[4, 6]"),
+            *("--base.trainer.callbacks", "null", "--monitor", "val_loss"),
+        ]
     )
     for trial in sweep.trials():
         setup = build(trial.config)
@@ -109,9 +111,7 @@ def test_a_value_that_equals_the_codes_default_is_not_taken_from_the_file(here):
     ],
 )
 def test_words_and_whole_numbers_reach_a_project_as_they_were_written(key, words, values, here):
-    sweep, _ = sweep_of(
-        read(["--cli", "foreign:with_files_of_fit", f"--grid.{key}", words, "--base.data.batch_size", "4"])
-    )
+    sweep = _sweep(["--cli", "foreign:with_files_of_fit", f"--grid.{key}", words, "--base.data.batch_size", "4"])
     assert repr(list(sweep.axes[key])) == repr(values)
     for trial, value in zip(sweep.trials(), values, strict=True):
         assert repr(getattr(trial.config, key)) == repr(value)

@@ -1,10 +1,9 @@
-"""A request for a sweep over a project, from the command line or from Python, and the sweep that it stands for."""
+"""A sweep over a project, as the command line or Python asks for it."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,25 @@ from nnhp_torch.run.launch.request import FIRST_SEED, Request
 BUILD = "nnhp_torch.project.build:build"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The request for a sweep over a project.
+def as_sweep(
+    cli: str,
+    *,
+    name: str,
+    axes: Mapping[str, Sequence[Any]],
+    over: Mapping[str, Sequence[Any]],
+    base: Mapping[str, Any],
+    configs: Sequence[str] = (),
+    monitor: str = "",
+    mode: Any = None,
+) -> tuple[Sweep, dict[str, Any]]:
+    """Return the sweep, and what the project's configuration says of its options (`accelerator` and the like).
 
     Args:
         cli: module, script or function that makes a LightningCLI, or `--model … --data …`.
-        configs: its own YAML files.
         axes: its key → values to try.
         over: its key → values that repeat each cell, as seeds do.
         base: its key → a value.
-        rest: the command line's options that every sweep has.
-    """
-
-    cli: str
-    configs: Sequence[str]
-    axes: dict[str, list[Any]]
-    over: dict[str, list[Any]]
-    base: dict[str, Any]
-    monitor: str
-    mode: Any
-    name: str
-    rest: list[str]
-
-
-def sweep_of(asked: Asked) -> tuple[Sweep, dict[str, Any]]:
-    """The sweep, and what their configuration says of its options (`accelerator` and the like).
+        configs: its own YAML files.
 
     Raises:
         ValueError: their parser refuses a key or a value, or the sweep does.
@@ -50,34 +42,32 @@ def sweep_of(asked: Asked) -> tuple[Sweep, dict[str, Any]]:
     from nnhp_torch.project.parser import project
     from nnhp_torch.project.trainer import refuse_axis, requested
 
-    if not asked.axes:
+    if not axes:
         raise ValueError("there is nothing to vary: give at least one --grid.KEY '[value, value]'")
     quiet_lightning()
-    for key in (*asked.axes, *asked.over):
+    for key in (*axes, *over):
         refuse_axis(key)
-    theirs = project(asked.cli)
-    files = [f"--config={path}" for path in asked.configs]
-    given = {**asked.base, **{key: values[0] for key, values in asked.axes.items()}}
+    theirs = project(cli)
+    files = [f"--config={path}" for path in configs]
+    given = {**base, **{key: values[0] for key, values in axes.items()}}
     in_lists = {key: given.pop(key) for key in list(given) if any(map(str.isdecimal, key.split(".")))}
     parsed = theirs.parse([*files, *arguments(given)])
-    base = theirs.settings(parsed)
-    if base.max_epochs in (None, -1):
-        without_end = "" if base.max_epochs is None else "trainer.max_epochs is -1, without an end: "
+    settings = theirs.settings(parsed)
+    if settings.max_epochs in (None, -1):
+        without_end = "" if settings.max_epochs is None else "trainer.max_epochs is -1, without an end: "
         raise ValueError(
             f"{without_end}for how many epochs? Give --max_epochs, or trainer.max_epochs in the project's configuration"
         )
-    base = change(base, {**in_lists, "seed": FIRST_SEED if base.seed is None else base.seed})
-    axes, over = (
-        {key: theirs.typed(base, key, values) for key, values in lists.items()} for lists in (asked.axes, asked.over)
-    )
+    settings = change(settings, {**in_lists, "seed": FIRST_SEED if settings.seed is None else settings.seed})
+    axes, over = ({key: theirs.typed(settings, key, lists[key]) for key in lists} for lists in (axes, over))
     sweep = Sweep(
-        asked.name,
-        base,
+        name,
+        settings,
         axes,
         BUILD,
-        f"A sweep over {asked.cli}",
-        asked.monitor,
-        asked.mode or (None if asked.monitor else "max"),
+        f"A sweep over {cli}",
+        monitor,
+        mode or (None if monitor else "max"),
         replicates=over,
     )
     return sweep, requested(parsed["trainer"])
