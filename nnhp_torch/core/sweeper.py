@@ -19,7 +19,7 @@ from nnhp_torch.core.ledger.shorter import Shorter
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.objective import standing, unlogged
+from nnhp_torch.core.spec.objective import logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed, maker
 from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.spec.trial import Trial
@@ -225,7 +225,7 @@ class Loop:
         if others := len(self.store.others & set(self.trials)):
             remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
         for module, count in changed(result.build for result in self.stale.values()).items():
-            anew = "--fresh" if self.sweep.drawn else "--stale rerun"
+            anew = "--fresh" if self.sweep.sampled else "--stale rerun"
             remarks.append(
                 f"Stale: the source of {module} has changed since {count} of these results were made. "
                 f"{anew} runs them anew, --stale use takes them as they are."
@@ -235,7 +235,7 @@ class Loop:
         return remarks
 
     def _has_monitor(self) -> bool:
-        return any(standing(self.sweep.monitor, result.history) for result in self.results.values())
+        return any(logged_name(self.sweep.monitor, result.history) for result in self.results.values())
 
     def _tell(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:

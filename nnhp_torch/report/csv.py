@@ -13,7 +13,7 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import logged
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import is_number, is_plain, text, visible
-from nnhp_torch.core.spec.objective import standing
+from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.core.stats.summary import Summary
 
@@ -51,7 +51,9 @@ def results_table(summary: Summary) -> tuple[list[str], list[tuple[Any, ...]]]:
     sweep, usual = summary.sweep, defaults(summary.sweep.base)
     objective, names = sweep.objective, logged(summary.shown)
     over = (objective.twin("train", names), objective.twin("trained", names), sweep.monitor, summary.test)
-    finals = [*dict.fromkeys(filter(None, (*over, *(name for name in sweep.extra_metrics if standing(name, names)))))]
+    finals = [
+        *dict.fromkeys(filter(None, (*over, *(name for name in sweep.extra_metrics if logged_name(name, names)))))
+    ]
     earlier = {trial.key for trial in summary.earlier}
     axes = list(dict.fromkeys(axis for result in summary.shown for axis in result.cell))
     fixed = ("seed", "status", "epochs", *finals, f"best_{sweep.monitor}", "best_epoch", "seconds", "reason")

@@ -14,7 +14,7 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import label
-from nnhp_torch.core.spec.objective import standing
+from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import Trial, defaults
 from nnhp_torch.report.notebook import NotebookLive
 from nnhp_torch.report.style import BLUE, TERMINAL
@@ -80,7 +80,7 @@ class ProgressReport(SweepCallback):
         self._refresh()
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
-        value = metrics.get(standing(self.monitor, metrics))
+        value = metrics.get(logged_name(self.monitor, metrics))
         self.running[trial.key] = (trial, epoch, "" if value is None else f"{self.monitor}={value:.4f}")
         if value is None and not self.epochs:  # its name may be wrong, and only a trial's end would tell
             logged = ", ".join(sorted(metrics)) or "none"

@@ -94,7 +94,7 @@ def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known
     if math.isfinite(moves):
         noise = f"One seed moves such a lead by {amount(moves, sweep.objective)} (standard deviation, from the ledger)."
     more = "--seeds 5 decides more."
-    if sweep.drawn:
+    if sweep.sampled:
         more = "Part of its lead is luck: --confirm 5 runs the best five on other seeds."
     return f"Is it the best? Cannot be told from one seed: {lead}.\n{noise} {more}"
 

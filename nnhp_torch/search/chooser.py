@@ -20,7 +20,7 @@ from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import Primitive, change
 from nnhp_torch.core.spec.names import distinct
-from nnhp_torch.core.spec.objective import standing
+from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import alike
 from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Range, Search, Suggest
@@ -38,7 +38,7 @@ class OptunaChooser(Chooser):
     """Chooses the trials of a search by an Optuna study in the sweep's folder, and prunes them.
 
     What is chosen is a function of the seed, the trial's number and the results so far: a search that was killed
-    and goes on draws what it would have drawn, and answers an epoch that it hears again as it did then.
+    and goes on samples what it would have sampled, and answers an epoch that it hears again as it did then.
 
     Args:
         search: the ranges and the base.
@@ -64,7 +64,7 @@ class OptunaChooser(Chooser):
     ) -> None:
         if find_spec("optuna") is None:
             raise ValueError("a search needs Optuna, which is not installed: pip install '.[search]'")
-        self.versions = {"optuna": metadata.version("optuna")}  # on which depends what is drawn
+        self.versions = {"optuna": metadata.version("optuna")}  # on which depends what is sampled
         self.search = search
         self.path = folder / "optuna.journal"
         self.trials = trials
@@ -74,9 +74,9 @@ class OptunaChooser(Chooser):
         self.budget = budget
         self.name = f"{sampler}-{pruner}-{search.identity(*settings, seed)}"
         self.study: optuna.Study | None = None
-        self.refused: list[str] = []  # why the configuration has refused what was drawn
-        self._drew = False  # whether this run has drawn a trial
-        self._makers: set[str] = set()  # the versions of Optuna that earlier runs have drawn with
+        self.refused: list[str] = []  # why the configuration has refused what was sampled
+        self._sampled = False  # whether this run has sampled a trial
+        self._makers: set[str] = set()  # the versions of Optuna that earlier runs have sampled with
         # key → the study's trials that wait for its result; a stored one has it, and the ledger has lost it
         self._open: dict[str, list[optuna.trial.Trial | optuna.trial.FrozenTrial]] = {}
         # key → the last epoch that a copy of its trial has heard of, and that copy
@@ -90,7 +90,7 @@ class OptunaChooser(Chooser):
         while self.remaining():
             number = len(self.study.get_trials(deepcopy=False))
             self.study.sampler = self._sampler(number)
-            self._drew = True
+            self._sampled = True
             if cell := self._cell(self.study.ask()):
                 yield [cell]
 
@@ -136,7 +136,7 @@ class OptunaChooser(Chooser):
 
     def epoch_ended(self, values: Mapping[str, Any], epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Report the epoch to the study, which may find that the trial should end here."""
-        value = metrics.get(standing(self.search.monitor, metrics), math.nan)
+        value = metrics.get(logged_name(self.search.monitor, metrics), math.nan)
         if not math.isfinite(value):
             return None
         for asked in self._open.get(distinct(values), [])[:1]:
@@ -207,7 +207,7 @@ class OptunaChooser(Chooser):
         """Say what was drawn by another Optuna, and what the configuration has refused."""
         remarks = []
         now = self.versions["optuna"]
-        if self._drew and (others := ", ".join(sorted(self._makers - {now}))):
+        if self._sampled and (others := ", ".join(sorted(self._makers - {now}))):
             remarks.append(f"Drawn by Optuna {others} before and by {now} now, which may draw other trials.")
         if self.refused:
             name = type(self.search.base).__name__
@@ -252,7 +252,7 @@ class OptunaChooser(Chooser):
         return int(values.get("max_epochs", self.search.base.max_epochs))
 
     def _redrawing(self, number: int) -> optuna.samplers.BaseSampler:
-        """Gives what a kill has left undrawn of a trial: the whole of it is drawn again, by a copy of the study."""
+        """Give what a kill has left out of a trial: the whole of it is sampled again, by a copy of the study."""
         import optuna
 
         asked = self._copy(number).ask()

@@ -20,7 +20,7 @@ class Confirmation(Sweep):
     """A sweep over configurations that a search has chosen, instead of a grid.
 
     Args:
-        chosen: the drawn values of each, from the best in the search.
+        chosen: the sampled values of each, from the best in the search.
     """
 
     chosen: Sequence[Mapping[str, Primitive]] = ()

@@ -1,4 +1,4 @@
-"""A joint search: ranges and choices in place of a grid, from which trials are drawn while it runs."""
+"""A joint search: ranges and choices in place of a grid, from which trials are sampled while it runs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether only whole numbers are drawn."""
+        """Whether only whole numbers are sampled."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def at(self, share: float) -> float:
@@ -73,7 +73,7 @@ class Range:
         return self.rounded(math.exp(value) if self.log else value)
 
     def rounded(self, value: float) -> float:
-        """Round a number that was drawn, within the range.
+        """Round a number that was sampled, within the range.
 
         It has three digits, because a fourth one changes nothing that could be measured; where three leave fewer than
         50 numbers in the range, a thousandth of its width.
@@ -96,7 +96,7 @@ Suggest = Callable[[str, Range | Sequence[Primitive]], Primitive]  # an axis's n
 
 @dataclass(frozen=True)
 class Search(SweepBase):
-    """Cells that are drawn, while the search runs, from axes that are ranges or lists of choices.
+    """Cells that are sampled, while the search runs, from axes that are ranges or lists of choices.
 
     Args:
         name, base, build, about, monitor, mode, claim, environment: those of a SweepBase.
@@ -111,7 +111,7 @@ class Search(SweepBase):
         >>> search = Search("joint", Settings(), {"lr": Range(1e-4, 1e-1, log=True), "width": [32, 64]}, build)
     """
 
-    drawn: ClassVar[bool] = True
+    sampled: ClassVar[bool] = True
 
     axes: Mapping[str, Range | Sequence[Primitive]]
     replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict, init=False, repr=False)
@@ -158,7 +158,7 @@ class Search(SweepBase):
         return dataclasses.replace(unnamed, name=f"{number:04d}-{unnamed.key[:8]}")
 
     def identity(self, *further: Primitive) -> str:
-        """Hash of all that decides which trials are drawn, so that a search goes on only as the one it was."""
+        """Hash of all that decides which trials are sampled, so that a search goes on only as the one it was."""
         base = departures(self.base, type(self.base)())
         space = {name: repr(axis) for name, axis in self.axes.items()}
         text = json.dumps(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnhp_torch.core.ledger import fields
-from nnhp_torch.core.spec.objective import Mode, Objective, standing
+from nnhp_torch.core.spec.objective import Mode, Objective, logged_name
 from nnhp_torch.core.spec.status import SETTLED, Status
 from nnhp_torch.core.spec.trial import Trial
 
@@ -107,13 +107,13 @@ class TrialResult:
             >>> outcome.ordered[0].curve("val_accuracy")
             [0.5, 0.9400000000000001, 0.93]
         """
-        return self.history.get(standing(metric, self.history), ())
+        return self.history.get(logged_name(metric, self.history), ())
 
     def final(self, metric: str) -> float:
         """The metric with the final weights, NaN if there is none."""
         last = {name: values[-1] for name, values in self.history.items() if values}
         found = {**self.test, **self.trained, **last, **self.restored}
-        return found.get(standing(metric, found), math.nan)
+        return found.get(logged_name(metric, found), math.nan)
 
     def best(self, metric: str, mode: Mode | None = None) -> tuple[float, int]:
         """Return the best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) if there is none.

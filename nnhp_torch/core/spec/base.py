@@ -50,7 +50,7 @@ class SweepBase(metaclass=Renaming):
             base's seed is no whole number of at least 0.
     """
 
-    drawn: ClassVar[bool] = False  # whether cells are drawn while it runs, each with one seed
+    sampled: ClassVar[bool] = False  # whether cells are sampled while it runs, each with one seed
     runner: ClassVar[Callable[..., Any]]  # what `run` calls; nnhp_torch/__init__ gives it
 
     name: str

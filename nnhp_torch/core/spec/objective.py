@@ -126,15 +126,15 @@ class Objective:
             spelled = word.capitalize() if found[0][0].isupper() else word
             name = self.metric[: found.start()] + spelled + self.metric[found.end() :]
             for candidate in (name, name.partition("/dataloader_idx_")[0]):
-                if there := standing(candidate, logged):
+                if there := logged_name(candidate, logged):
                     return there
         return ""
 
 
-def standing(metric: str, logged: Collection[str]) -> str:
+def logged_name(metric: str, logged: Collection[str]) -> str:
     """The name under which a metric was logged: its own, or the first loader's; empty if it was not.
 
-    >>> standing("val_loss_epoch", {"val_loss"})  # as Lightning calls the epoch's mean of what is logged per step too
+    >>> logged_name("val_loss_epoch", {"val_loss"})  # Lightning's name of the epoch's mean
     'val_loss'
     """
     names = (metric, metric.removesuffix("_epoch"))

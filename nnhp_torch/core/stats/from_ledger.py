@@ -16,7 +16,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import Primitive
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct, once
-from nnhp_torch.core.spec.objective import Mode, standing, unlogged
+from nnhp_torch.core.spec.objective import Mode, logged_name, unlogged
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.race import Race
 
@@ -53,7 +53,7 @@ class RecordedSweep(Sweep):
 class RecordedSearch(RecordedSweep):
     """The same of a search, whose trials are called by their number and their key."""
 
-    drawn: ClassVar[bool] = True
+    sampled: ClassVar[bool] = True
 
 
 def recorded(
@@ -89,15 +89,15 @@ def recorded(
     if not results:
         raise LedgerError(f"{folder} has no results: {store.path.name} is missing or empty")
     names = logged(results)
-    if names and not standing(monitor, names):
+    if names and not logged_name(monitor, names):
         raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
     base, axes = _configuration(results, guessing or {}), _axes(results, replicates)
     met = _in_order(once(_some(result, axes) for result in results), order or {})
     repeats = once(_some(result, (*replicates, "seed")) for result in results)
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
         repeats.sort(key=lambda repeat: repeat["seed"])
-    drawn = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
-    kind = RecordedSearch if drawn else RecordedSweep
+    sampled = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
+    kind = RecordedSearch if sampled else RecordedSweep
     sweep = kind(
         name=results[0].sweep,
         base=base(),

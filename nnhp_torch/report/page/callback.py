@@ -120,7 +120,7 @@ def kicker(part: Part) -> str:
     days = sorted(result.started[:10] for result in part.outcome.ordered if result.started)
     axes = list(part.sweep.axes)
     of = ", ".join(axes) if len(axes) <= WIDE else f"{len(axes)} settings"
-    kind = "A joint search over" if part.sweep.drawn else "A sweep of"
+    kind = "A joint search over" if part.sweep.sampled else "A sweep of"
     return " · ".join(filter(None, (f"{kind} {of}", days[-1] if days else "")))
 
 

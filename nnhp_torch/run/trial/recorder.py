@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
 from nnhp_torch.core.ledger.files import must_be_file, name_too
-from nnhp_torch.core.spec.objective import Objective, standing, unlogged
+from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.resume.data_position import sums
@@ -202,7 +202,7 @@ class Recorder(Checkpoint):
 
     def need_monitor(self) -> None:
         """Raises ValueError if a metric is monitored and none of those that were logged."""
-        if self.objective.metric and not standing(self.objective.metric, self.history):
+        if self.objective.metric and not logged_name(self.objective.metric, self.history):
             raise ValueError(unlogged(self.objective.metric, self.history))
 
     def _record(self, trainer: L.Trainer) -> dict[str, float]:
@@ -230,7 +230,7 @@ class Recorder(Checkpoint):
         """Why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
         callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         stoppers = [callback for callback in callbacks if isinstance(callback, StopWhenDiverged)]
-        judged = [name for name in ("train_loss", standing(self.objective.metric, metrics)) if name in metrics]
+        judged = [name for name in ("train_loss", logged_name(self.objective.metric, metrics)) if name in metrics]
         bad = [*(stopper.found for stopper in stoppers), *(name for name in judged if not math.isfinite(metrics[name]))]
         what = next(filter(None, bad), "")
         # One process must not stop alone: the others would wait for it for ever.
@@ -239,7 +239,7 @@ class Recorder(Checkpoint):
         return f"not finite in epoch {trainer.current_epoch + 1}: {what or 'the loss of another process'}"
 
     def _keep_best(self) -> None:
-        curve = self.history.get(standing(self.objective.metric, self.history), ())
+        curve = self.history.get(logged_name(self.objective.metric, self.history), ())
         if curve and self.objective.best(curve)[1] == self.epochs:
             name_too(self.last, self.best)
 

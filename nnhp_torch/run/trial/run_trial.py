@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
 from nnhp_torch.core.ledger.files import disk_full
 from nnhp_torch.core.ledger.result import TrialResult, made_by
-from nnhp_torch.core.spec.objective import Objective, standing
+from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
@@ -164,7 +164,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
         for name, epoch in recorder.latest().items():
             restored.setdefault(name, recorder.history[name][epoch - 1])
-            if name == standing(runtime.monitor, recorder.history):
+            if name == logged_name(runtime.monitor, recorder.history):
                 recorder.note(f"{name} was last logged in epoch {epoch} of {recorder.epochs}: that value counts")
         final = {name: values[-1] for name, values in recorder.history.items()}
         logger.log_outcome({**trial.cell, **repeated}, final | restored | test | trained)
