@@ -6,13 +6,16 @@ winner; in sweeps of equal cells, of poor cells beside good ones, and over folds
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from nnhp_torch.core.stats.luck import unlucky
 from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement, holm, paired_t_test
+from nnhp_torch.core.stats.units import Units
 
 Values = np.ndarray  # a row a cell, a column a seed
 Test = Callable[[Values], list[float]]  # p-value of each row
@@ -193,61 +196,155 @@ def far_beside_wild(test: Test, cells: int, seeds: int, sweeps: int) -> float:
     return hits / sweeps
 
 
-def over_folds(share: float, cells: int, folds: int, seeds: int, random: np.random.Generator) -> Values:
+def over_folds(share: float, cells: int, folds: int, *, seeds: int, random: np.random.Generator) -> Values:
     """Equal cells × seeds × folds; `share`: a cell's own variance of a fold, in those of the seeds."""
     both = math.sqrt(share) * random.normal(size=(cells, 1, folds))
     return 0.95 + 0.003 * (random.normal(size=(cells, seeds, folds)) + both + random.normal(size=(1, 1, folds)))
 
 
-def claims_over_folds(share: float, cells: int, folds: int, seeds: int, sweeps: int) -> tuple[float, float]:
+def claims_over_folds(share: float, cells: int, *, folds: int, seeds: int, sweeps: int) -> tuple[float, float]:
     """False claims of what holds on other data: with folds as units, and if every trial counted as one."""
     random, now, was = np.random.default_rng([cells, folds, seeds]), 0, 0
     for _ in range(sweeps):
-        values = over_folds(share, cells, folds, seeds, random)
+        values = over_folds(share, cells, folds, seeds=seeds, random=random)
         now += min(judged(values.mean(axis=1), shared=1 / (folds - 1)).p) < LEVEL
         was += bool(found(former, values.reshape(cells, -1)))
     return now / sweeps, was / sweeps
 
 
+def luck_of(cells: int, seeds: int, between: float, sweeps: int) -> dict[str, float]:
+    """By how much the winner's mean is too high, and what is left of that without its luck, in seeds' deviations.
+
+    Beside it the chance that it is said to be the best, and how often it is.
+    """
+    random, told = np.random.default_rng([cells, seeds]), []
+    for _ in range(sweeps):
+        true = between * random.normal(size=cells)
+        values = random.normal(size=(cells, seeds)) + true[:, None]
+        order = np.argsort(-values.mean(axis=1))
+        values, true = values[order], true[order]
+        rivals = values[[row == 0 or p >= LEVEL for row, p in enumerate(judged(values).p)]]
+        value, chance, _ = (
+            unlucky(Units(rivals[:, :, None], "", 1), 0) if len(rivals) > 1 else (rivals.mean(), 1.0, 1.0)
+        )
+        told.append((values[0].mean() - true[0], value - true[0], chance, true[0] == true.max()))
+    return dict(zip(("mean", "without", "chance", "best"), np.mean(told, axis=0).tolist(), strict=True))
+
+
+def _without(rivals: Values) -> tuple[float, float, float]:
+    return unlucky(Units(rivals[:, :, None], "", 1), 0) if len(rivals) > 1 else (float(rivals.mean()), 1.0, 1.0)
+
+
+def held_out() -> tuple[float, float, int]:
+    """By how much the winner of three seeds is worse on the reference's two others, in the mean of all its sweeps."""
+    from sweeps.reference import findings
+
+    lost = []
+    for finding in findings():
+        rows = [cell.values_of("val_accuracy") for cell in finding.gathered]
+        values, losses = np.array([row for row in rows if len(row) == 5]), []
+        for chosen in itertools.combinations(range(5), 3):
+            order = np.argsort(-values[:, chosen].mean(axis=1))
+            first, rest = values[order][:, chosen], np.delete(values[order[0]], chosen).mean()
+            rivals = first[[row == 0 or p >= LEVEL for row, p in enumerate(judged(first).p)]]
+            losses.append((first[0].mean() - rest, _without(rivals)[0] - rest))
+        lost.append(np.mean(losses, axis=0))
+    mean, without = np.mean(lost, axis=0).tolist()
+    return mean, without, len(lost)
+
+
+def ladder(cells: int, sweeps: int, rungs: Sequence[int] = (3, 5, 10, 20)) -> tuple[float, float]:
+    """False claims of whoever adds seeds until something is claimed, paying for the looks before or not."""
+    random, paid, free = np.random.default_rng([cells, 99]), 0, 0
+    for _ in range(sweeps):
+        values = normal(cells, rungs[-1], random)
+        least = [min(judged(values[:, :seeds], level=LEVEL / 2**look).p) for look, seeds in enumerate(rungs)]
+        paid += any(p < LEVEL / 2**look for look, p in enumerate(least))
+        free += min(least) < LEVEL
+    return paid / sweeps, free / sweeps
+
+
+def table(head: str, rows: Iterable[Sequence[object]]) -> None:
+    """Print a table while it is being computed."""
+    print(f"\n| {head} |\n|{' --- |' * (head.count('|') + 1)}")
+    for row in rows:
+        print(f"| {' | '.join(f'{x:.1%}' if isinstance(x, float) else str(x) for x in row)} |", flush=True)
+
+
+def of_noise(sweeps: int) -> None:
+    print(f"False claims in {sweeps} sweeps of equal cells; at most {_limit(sweeps):.1%} is {LEVEL:.0%} and two errors")
+    tests = (now_used, former, holms)
+    table(
+        "cells are | cells | seeds | now | before | Holm",
+        (
+            (name, cells, seeds, *(false_claims(test, equal, cells, seeds, sweeps) for test in tests))
+            for name, equal in EQUAL.items()
+            for cells in CELLS
+            for seeds in SEEDS
+        ),
+    )
+
+
+def of_intervals(sweeps: int) -> None:
+    both = [(cells, seeds) for cells in CELLS for seeds in SEEDS]
+    table("cells in steps | seeds | an interval misses", ((c, s, missed(c, s, sweeps)) for c, s in both))
+
+
+def of_poor(sweeps: int) -> None:
+    table(
+        "beside two good cells | seeds | as good | before | told apart | an interval misses",
+        ((name, seeds, *beside_poor(name, seeds, sweeps).values()) for name in POOR for seeds in SEEDS),
+    )
+
+
+def of_power(sweeps: int) -> None:
+    few, tests = max(1, sweeps // 3), (now_used, former, holms)
+    head = "worse cells found | seeds | now | before | Holm"
+    cases = {f"one of {n} better by {lead}": [float(lead)] + [0.0] * (n - 1) for n in (4, 16) for lead in (1, 2, 3)}
+    cases |= {f"{n} in steps of 1": [float(-cell) for cell in range(n)] for n in (4, 16)}
+    rows = ((name, seeds, means) for name, means in cases.items() for seeds in SEEDS)
+    table(head, ((name, seeds, *(power(test, means, seeds, few) for test in tests)) for name, seeds, means in rows))
+    wild = [(f"ten worse, beside {cells - 2} wild and poor ones", seeds, cells) for cells in (5, 9) for seeds in SEEDS]
+    table(head, ((n, seeds, *(far_beside_wild(test, cells, seeds, few) for test in tests)) for n, seeds, cells in wild))
+
+
+def of_folds(sweeps: int) -> None:
+    cases = itertools.product((0.0, 0.5, 1.0), (2, 4, 9, 16), ((3, 5), (5, 3), (10, 1)))
+    table(
+        "cell × fold, of the seeds' variance | cells | folds × seeds | now | every trial a unit",
+        (
+            (f"{s:g}", c, f"{f} × {n}", *claims_over_folds(s, c, folds=f, seeds=n, sweeps=sweeps))
+            for s, c, (f, n) in cases
+        ),
+    )
+
+
+def of_looks(sweeps: int) -> None:
+    head = "cells, seeds 3, 5, 10, 20 until something is claimed | paying for the looks before | not paying"
+    table(head, ((cells, *ladder(cells, sweeps)) for cells in (2, 4, 9)))
+
+
+def of_luck(sweeps: int) -> None:
+    cases = itertools.product((4, 9, 16), (3, 5), (0.0, 0.5, 1.0, 3.0))
+    table(
+        "cells | seeds | between them | too high by, in deviations | without luck | said to be best | is the best",
+        ((c, n, f"{b:g}", *(f"{x:+.2f}" for x in luck_of(c, n, b, sweeps=sweeps).values())) for c, n, b in cases),
+    )
+    mean, without, cases = held_out()
+    print(
+        f"\nOn seeds held out of {cases} sweeps: {100 * mean:+.3f} points too high, {100 * without:+.3f} without luck"
+    )
+
+
+SECTIONS = {
+    part.__name__[3:]: part for part in (of_noise, of_intervals, of_poor, of_power, of_folds, of_looks, of_luck)
+}
+
+
 def main() -> None:
     sweeps = int(sys.argv[1]) if sys.argv[1:] else 1000
-    print(f"False claims in {sweeps} sweeps of equal cells; at most {_limit(sweeps):.1%} is {LEVEL:.0%} and two errors")
-    print("\n| cells are | cells | seeds | now | before | Holm |\n| --- | --- | --- | --- | --- | --- |")
-    for name, equal in EQUAL.items():
-        for cells in CELLS:
-            for seeds in SEEDS:
-                shares = [false_claims(test, equal, cells, seeds, sweeps) for test in (now_used, former, holms)]
-                print(f"| {name} | {cells} | {seeds} | {' | '.join(f'{share:.1%}' for share in shares)} |", flush=True)
-    print("\n| cells in steps, of spreads from 1 to 3 | seeds | an interval misses |\n| --- | --- | --- |")
-    for cells in CELLS:
-        for seeds in SEEDS:
-            print(f"| {cells} | {seeds} | {missed(cells, seeds, sweeps):.1%} |", flush=True)
-    print("\n| beside two good cells | seeds | as good | before | told apart | an interval misses |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name in POOR:
-        for seeds in SEEDS:
-            shares = beside_poor(name, seeds, sweeps).values()
-            print(f"| {name} | {seeds} | {' | '.join(f'{share:.1%}' for share in shares)} |", flush=True)
-    print("\n| worse cells found | seeds | now | before | Holm |\n| --- | --- | --- | --- | --- |")
-    few = max(1, sweeps // 3)
-    for cells in (4, 16):
-        cases = {f"one of {cells} better by {lead}": [float(lead)] + [0.0] * (cells - 1) for lead in (1, 2, 3)}
-        for name, means in (cases | {f"{cells} in steps of 1": [float(-c) for c in range(cells)]}).items():
-            for seeds in SEEDS:
-                shares = [power(test, means, seeds, few) for test in (now_used, former, holms)]
-                print(f"| {name} | {seeds} | {' | '.join(f'{share:.0%}' for share in shares)} |", flush=True)
-    for cells in (5, 9):
-        for seeds in SEEDS:
-            shares = [far_beside_wild(test, cells, seeds, few) for test in (now_used, former, holms)]
-            shown = " | ".join(f"{share:.0%}" for share in shares)
-            print(f"| ten worse, beside {cells - 2} wild and poor ones | {seeds} | {shown} |", flush=True)
-    print("\n| cell × fold, of the seeds' variance | cells | folds × seeds | now | every trial a unit |")
-    print("| --- | --- | --- | --- | --- |")
-    for share in (0.0, 0.5, 1.0):
-        for cells in (2, 4, 9, 16):
-            for folds, seeds in ((3, 5), (5, 3), (10, 1)):
-                now, was = claims_over_folds(share, cells, folds, seeds, sweeps)
-                print(f"| {share:g} | {cells} | {folds} × {seeds} | {now:.1%} | {was:.1%} |", flush=True)
+    for name in sys.argv[2:] or SECTIONS:
+        SECTIONS[name](sweeps)
 
 
 def _limit(sweeps: int) -> float:

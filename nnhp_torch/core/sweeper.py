@@ -14,7 +14,7 @@ from nnhp_torch.core.chosen import Chosen, Make
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.interfaces import Chooser, Launch, SweepCallback
 from nnhp_torch.core.ledger.earlier import earlier_trials
-from nnhp_torch.core.ledger.result import TrialResult, mixed
+from nnhp_torch.core.ledger.result import ASKED, TrialResult, mixed
 from nnhp_torch.core.ledger.shorter import Shorter
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
@@ -114,6 +114,7 @@ class Loop:
         self.stale = {key: result for key, result in former.items() if key not in anew}
         self.results = {key: result for key, result in results.items() if key not in anew}
         self.shorter = Shorter(self.store.folder, self.known)
+        self.seeds = len({trial.config.seed for trial in trials})
         self.running: dict[str, Trial] = {}
         self.heard: dict[str, dict[int, Mapping[str, float]]] = {}  # key → epoch → metrics, while the trial runs
         self.ran: list[str] = []
@@ -165,6 +166,8 @@ class Loop:
             result = replace(result, history=_history(told))
         if self.chosen:
             result = replace(result, versions={**result.versions, **self.chosen.chooser.versions})
+        elif self.seeds:
+            result = replace(result, hardware={**result.hardware, ASKED: self.seeds})
         self.store.append(result)
         self.running.pop(trial.key, None)
         self.results[trial.key] = result

@@ -75,7 +75,7 @@ def answer(summary: Summary) -> str:
     lines = [f"Is it the best? {_answer(sweep, best, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
         lines.append(f"Worse: {_named(kinds['worse'], sweep.objective)}.")
-    return "\n".join([*lines, _test(sweep, best, others)])
+    return "\n".join([*lines, *of_luck(summary), _test(sweep, best, others)])
 
 
 def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known: Iterable[TrialResult]) -> str:
@@ -145,6 +145,26 @@ def _told(verdict: Verdict, objective: Objective) -> str:
     return f" by {_by(verdict, objective)}{', although behind in every trial' if always else ''}"
 
 
+def of_luck(summary: Summary) -> list[str]:
+    """What the winner is worth without its luck, the chance that it is the best, and what one seed would have done."""
+    if (known := summary.luck) is None:
+        return []
+    sweep, lines = summary.sweep, []
+    if known.best < 1:
+        close, matters = "", sweep.smallest_difference
+        if matters is not None:
+            close = f", that it is within {amount(matters, sweep.objective)} of the best {_percent(known.close)}"
+        lines.append(
+            f"Without the luck of having been picked the winner is worth {known.value:.4f}. The chance that it is the "
+            f"best is {_percent(known.best)}{close}."
+        )
+    return [*lines, f"One seed alone would have picked it in {known.picked} of {known.seeds} cases."]
+
+
+def _percent(chance: float) -> str:
+    return "above 99%" if chance > 0.99 else f"{100 * chance:.0f}%"
+
+
 def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
     matters = sweep.smallest_difference
     within = "no smallest difference that matters is given (--smallest_effect): no cell is called as good"
@@ -158,7 +178,7 @@ def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
         seeds = f"up to {seeds} where they decide"
         picked += f" over {len(looks(sweep.max_seeds))} looks"
     elif before:
-        picked += f" shared with looks before, at {' and '.join(map(str, before))} seeds"
+        picked += f" lowered for the looks before, at {' and '.join(map(str, before))} seeds"
     lines = [f"({'; '.join(filter(None, (f'{seeds}, {picked}', units.question, within)))})"]
     if (sources := Sources.of(units)) is not None:
         parts = {"cells": sources.cell, "folds": sources.fold, "cell × fold": sources.both, "seeds": sources.seed}

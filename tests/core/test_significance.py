@@ -76,11 +76,11 @@ def test_the_true_differences_from_the_best_lie_in_all_intervals_at_once(seeds):
     assert missed(6, seeds, sweeps=150) <= BOUND
 
 
-def test_the_verdict_on_good_cells_is_the_same_alone_and_beside_poor_and_wild_ones():
+def test_good_cells_are_as_good_beside_poor_and_wild_ones_as_they_are_alone():
     good = [[0.9700, 0.9703, 0.9696, 0.9702, 0.9699], [0.9699, 0.9703, 0.9695, 0.9701, 0.9700]]
     poor = [[0.1, 0.6, 0.9, 0.2, 0.5], [0.7, 0.1, 0.2, 0.4, 0.1], [0.1135] * 5]
     alone, beside = AgainstBest().judge(good), AgainstBest().judge([*good, *poor])
-    assert beside.high[1] == pytest.approx(alone.high[1], rel=0.05)
+    assert alone.high[1] <= beside.high[1] < 2 * alone.high[1]
     assert beside.high[1] < 0.001 < former_reach([*good, *poor])
     assert (beside.low[4], beside.high[4]) == (0, math.inf), "no more is known than that it is worse"
 

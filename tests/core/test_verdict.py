@@ -7,6 +7,8 @@ import pytest
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.stats.verdict import looked
 from nnhp_torch.core.sweeper import Sweeper
 
 
@@ -81,6 +83,38 @@ def _over(sweep, store, values, folds, seeds=3):
         fold, seed = trial.config.width, trial.config.seed
         store.append(completed(trial, 0.9 + fold / 100 - (trial.cell["lr"] == 0.2) * values(fold, seed)))
     return Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(seeds))).summary.verdicts
+
+
+def test_seeds_that_are_added_call_by_call_pay_for_the_looks_at_those_before(sweep, store):
+    """Three seeds, then five: half of the level, as the ledger knows; five at once have all of it."""
+    by_lr = {0.1: BEST, 0.2: [0.9490, 0.9498, 0.9495, 0.9499, 0.9488], 0.3: [0.9] * 5}
+    swept = dataclasses.replace(sweep, axes={"lr": list(by_lr)})
+
+    def found(name, *calls):
+        results = ResultStore(store.folder.with_name(name))
+        for seeds in calls:
+            trials = swept.trials(seeds=range(seeds))
+            launch = Given({t.key: completed(t, by_lr[t.cell["lr"]][t.config.seed]) for t in trials})
+            summary = Sweeper(launch, results).run(swept, trials).summary
+        return summary.cells, summary.verdicts[1]
+
+    once, again, known = found("once", 5), found("again", 3, 5), found("known", 3, 3, 4, 5)
+    assert [looked(gathered) for gathered, _ in (once, again, known)] == [[], [3], [3, 4]]
+    assert again[1].p == pytest.approx(2 * once[1].p)
+    assert known[1].p == pytest.approx(4 * once[1].p)
+
+
+class Given(FakeLaunch):
+    """Each trial has the result that is given for it."""
+
+    def __init__(self, results):
+        super().__init__()
+        self.results = results
+
+    def __call__(self, trials, listener):
+        for trial in trials:
+            listener.started(trial)
+            listener.ended(trial, self.results[trial.key])
 
 
 def test_folds_times_seeds_are_no_independent_trials(sweep, store):

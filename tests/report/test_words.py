@@ -24,6 +24,7 @@ def _answer(sweep, store, accuracies, **changes):
 def test_a_clear_winner_is_called_one_then_comes_the_number_then_the_test(sweep, store):
     assert _answer(sweep, store, {0.1: [0.95, 0.96, 0.94], 0.2: [0.65, 0.66, 0.64]}) == [
         "Is it the best? Yes: every other cell is worse, the next by 30.00 points (29.05 to 30.95).",
+        "One seed alone would have picked it in 3 of 3 cases.",
         "(3 seeds, paired, corrected for picking the best of 2, 5% level; "
         "as good means within 0.10 points (--smallest_effect 0.001))",
     ]
@@ -61,7 +62,7 @@ def test_over_folds_it_says_of_which_data_the_question_is_where_the_spread_comes
         fold, seed, other = trial.config.width, trial.config.seed, trial.cell["lr"] == 0.2
         store.append(completed(trial, 0.9 + fold / 100 - other * (0.02, 0.03, -0.01)[fold - 1] + seed * fold / 10_000))
     found = Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(3))).summary
-    said, sources, test = answer(found).splitlines()
+    said, _, _, sources, test = answer(found).splitlines()
     assert said.endswith("More seeds would hardly decide that (chance 0%): what is missing is other data.")
     assert sources.startswith("Sources of variance (standard deviations; folds: 3 values of width): cells ")
     assert sources.endswith("What is missing for other data is folds, not seeds.")
@@ -89,7 +90,7 @@ def test_cells_that_guess_crown_no_winner(sweep, store):
 
 
 def test_a_metric_that_is_no_accuracy_has_its_own_unit_and_says_that_nothing_is_known_to_matter(sweep, store):
-    said, test = _answer(sweep, store, {0.1: [1.0] * 3, 0.2: [1.0] * 3, 0.3: [0.9] * 3}, monitor="val_loss")
+    said, *_, test = _answer(sweep, store, {0.1: [1.0] * 3, 0.2: [1.0] * 3, 0.3: [0.9] * 3}, monitor="val_loss")
     assert "all of them end with the same" in said
     assert test.endswith("no smallest difference that matters is given (--smallest_effect): no cell is called as good)")
 

@@ -16,6 +16,7 @@ from nnhp_torch.core.spec.status import SETTLED, Status
 from nnhp_torch.core.spec.trial import Trial
 
 SCHEMA = 4  # 1 had no notes and no build, 2 no trained, 3 no restored
+ASKED = "seeds_asked"  # beside the hardware: of how many seeds the call was that ran it, unless it chose them itself
 METRICS = ("history", "test", "trained", "restored")  # the fields that hold metrics
 
 # What of the hardware may change digits, in words.

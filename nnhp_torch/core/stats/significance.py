@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 LEVEL = 0.05
-COUNTS = (1.0, 1.5)  # how many times the share of larger t counts: with pooled spreads, with each pair's own
 DRAWS = 1999
 FEWEST = 3  # units; two show too little of a spread for any test
 
@@ -123,17 +122,16 @@ class AgainstBest:
 
         def rarer(of_both: Sequence[Array]) -> Array:
             """How much of what is drawn is as large as each t, of the t that is rarer."""
-            pairs = zip(drawn, of_both, COUNTS, strict=True)
-            shares = [(1 - np.searchsorted(d, t * (1 - 1e-9)) / self.draws) * times for d, t, times in pairs]
-            least: Array = np.minimum(*shares)
+            pairs = zip(drawn, of_both, strict=True)
+            least: Array = np.minimum(*(1 - np.searchsorted(d, t * (1 - 1e-9)) / self.draws for d, t in pairs))
             return least
 
         rarest = np.sort(rarer(largest))
         rare = rarer([gap / error / wider for gap, error in behind])
         p = (1 + np.searchsorted(rarest, rare * (1 + 1e-9))) / (1 + self.draws)  # the one seen is one more draw
         bound = rarest[max(0, math.ceil(level * (1 + self.draws) - 1e-9) - 2)]
-        ranks = [max(1, round(bound / times * self.draws)) for times in COUNTS]
-        reach = [d[-rank] * error * wider for d, rank, (_, error) in zip(drawn, ranks, behind, strict=True)]
+        rank = max(1, round(bound * self.draws))
+        reach = [d[-rank] * error * wider for d, (_, error) in zip(drawn, behind, strict=True)]
         return np.where(behind[0][0] > 1e-12, p, 1.0), np.minimum(*reach)
 
     def _largest(self, rows: Array, step: float, *, others: Sequence[float]) -> list[Array]:

@@ -15,6 +15,7 @@ from nnhp_torch.core.spec.names import distinct, text
 from nnhp_torch.core.spec.trial import Trial, defaults
 from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import looks
+from nnhp_torch.core.stats.luck import Luck, luck
 from nnhp_torch.core.stats.steadiness import learned_nothing
 from nnhp_torch.core.stats.verdict import Verdict, verdicts
 
@@ -139,6 +140,11 @@ class Summary:
     def verdict(self, cell: Cell) -> Verdict:
         """The verdict on one of the cells."""
         return next(verdict for verdict in self.verdicts if verdict.cell is cell)
+
+    @cached_property
+    def luck(self) -> Luck | None:
+        """How much of the best cell's mean is luck; None if nobody knows."""
+        return luck(self.verdicts, self.sweep)
 
     @cached_property
     def several(self) -> bool:

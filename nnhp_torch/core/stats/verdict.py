@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from nnhp_torch.core.ledger.result import ASKED
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import MOST, looks
-from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement
+from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest, Judgement
 from nnhp_torch.core.stats.units import Units
 
 Kind = Literal["best", "worse", "as good", "undecided", "unranked"]
@@ -58,7 +59,7 @@ def verdicts(cells: Sequence[Cell], sweep: SweepBase) -> list[Verdict]:
     differences from the best hold together (AgainstBest), and exclude 0 for those that are worse. What lies within
     `smallest_effect` of the best either way is as good, also if it is told from it. In a race each cell is judged at
     every look that it was there at, on the seeds that all had then, and keeps the last of these verdicts. A sweep that
-    was looked at before with fewer seeds shares the level likewise.
+    was looked at before with fewer seeds has half of the level for each of these looks.
 
     Args:
         cells: as `outcome.summary` has them, which has their verdicts too.
@@ -112,7 +113,7 @@ def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -
     units = Units.of(order, sweep.monitor, sweep.objective.sign)
     rows = units.rows.tolist()
     if units.enough and len(rows) > 1:
-        share = len(looked(order)) + 1 if sweep.max_seeds is None else len(looks(sweep.max_seeds))
+        share = 2 ** len(looked(order)) if sweep.max_seeds is None else len(looks(sweep.max_seeds))
         before = [Units.of([cell], sweep.monitor, sweep.objective.sign).rows[0].tolist() for cell in left]
         found = AgainstBest().judge(rows, LEVEL / share, left=before, shared=units.shared)
         found = replace(found, p=[min(1.0, share * p) for p in found.p])
@@ -125,8 +126,13 @@ def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -
 
 
 def looked(cells: Sequence[Cell]) -> list[int]:
-    """With how many seeds earlier calls have looked at these cells, as their trials remember."""
-    return []
+    """With how many seeds earlier calls have looked at these cells: each result knows how many its call asked for."""
+    counts = set()
+    for cell in cells:
+        asked = [n if isinstance(n := result.hardware.get(ASKED), int) else 0 for result in cell.results]
+        for seeds in range(FEWEST, len(asked) // cell.trials_per_seed):
+            counts |= {seeds} & {max(asked[: seeds * cell.trials_per_seed])}
+    return sorted(counts)
 
 
 def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Units, found: Judgement) -> Verdict:
