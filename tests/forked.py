@@ -146,6 +146,7 @@ def _become(command: list[str], folder: str, environment: dict[str, str], output
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    pretended.pretend(pretended.LIGHTNING, pretended.MACHINE)
     for standard in (1, 2):
         os.dup2(output.fileno(), standard)
     output.close()

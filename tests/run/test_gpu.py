@@ -5,11 +5,16 @@ import dataclasses
 import pytest
 import torch
 import toy
+from conftest import HERE, environment
+from forked import Script
 from torch.overrides import TorchFunctionMode
 
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import ALONE, NO_MEMORY, Workers
 from nnhp_torch.run.launch.request import Request
+from nnhp_torch.run.resume.plain import pack, unpack
+from nnhp_torch.run.resume.randomness import random_state, set_random_state
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 
@@ -19,6 +24,31 @@ def run(sweep, store, build="toy:build_saying_where", *, jobs=1, accelerator="gp
     store.folder.mkdir(parents=True, exist_ok=True)
     runtime = Runtime(str(store.folder), accelerator=accelerator, **settings)
     return Sweeper(Workers(build, runtime, jobs=jobs), store).run(sweep, sweep.trials()).ordered
+
+
+def test_the_first_command_is_done_on_two_gpus(tmp_path, gpus):
+    gpus(2)
+    folder = tmp_path / "logs"
+    options = [
+        "--accelerator",
+        "gpu",
+        "--max_epochs",
+        "1",
+        "--base.n_nodes",
+        "8",
+        "--grid.batch_size",
+        "10000",
+        "30000",
+    ]
+    command = [str(HERE.parent / "sweeps" / "batch_size.py"), *options, "--log_dir", str(folder)]
+    process = Script(command, tmp_path, environment())
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert "Winner: batch_size=" in said
+    results = ResultStore(folder / "batch_size").results().values()
+    assert [(result.status, result.notes) for result in results] == [("completed", [])] * 2
+    again = Script([*command, "--dry_run"], tmp_path, environment())
+    assert "0 of 2 trials would run" in again.communicate()[0]
 
 
 @pytest.mark.usefixtures("quick")
@@ -153,3 +183,24 @@ def test_no_trial_needs_float64_on_its_device(trial, runtime, gpus):
     with LikeApples():
         result = run_trial(trial, build, dataclasses.replace(runtime, accelerator="gpu"))
     assert (result.status, result.reason) == ("completed", "")
+
+
+def test_the_generator_of_a_device_goes_on(monkeypatch):
+    generator, cuda = torch.Generator().manual_seed(1), torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_rng_state", generator.get_state)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", generator.set_state)
+    kept = pack(random_state(cuda))
+    drawn = torch.rand(3, generator=generator)
+    set_random_state(unpack(kept), cuda)
+    assert torch.equal(torch.rand(3, generator=generator), drawn)
+
+
+@pytest.mark.needs("ray")
+@pytest.mark.parametrize(("jobs", "part"), [(None, 1), (2, 1), (3, 0.5), (8, 0.25)])
+def test_on_a_cluster_more_jobs_than_gpus_have_a_part_of_one_each(monkeypatch, jobs, part):
+    ray = pytest.importorskip("ray")
+    from nnhp_torch.run.launch.on_ray import RayTasks
+
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8, "GPU": 1}}] * 2)
+    tasks = RayTasks("toy:build", Runtime("logs", accelerator="gpu"), jobs=jobs)
+    assert tasks._needs(threads=2) == {"num_cpus": 2, "num_gpus": part}
