@@ -44,7 +44,8 @@ def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path, 
         run_trial(trial, toy.build, runtime, on_epoch=stop)
     run_trial(trial, toy.build, runtime)
     events = _events(tmp_path / trial.name)
-    assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3]
+    for curve in ("accuracy/validation", "accuracy/train"):
+        assert [event.step for event in events.Scalars(curve)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("repeated", [(), ("seed",)])

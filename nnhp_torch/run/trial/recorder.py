@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.apply_func import convert_tensors_to_scalars
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from nnhp_torch.core.ledger import fields
@@ -22,6 +23,7 @@ from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data
 from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
 from nnhp_torch.run.trial.hardware import differences, hardware
 from nnhp_torch.run.trial.saving import RESUMABLE, read
+from nnhp_torch.run.trial.tensorboard import TrialLogger
 
 # What earlier checkpoints do not say.
 UNSAID: dict[str, Any] = {
@@ -170,8 +172,10 @@ class Recorder(Checkpoint):
         self.stopped, self.complete = is_stopped(trainer), is_last_epoch(trainer)
         if self.complete and something_follows(trainer):
             self.ended, self.weights = False, sums(pl_module)
-        if trainer.loggers and trainer.is_global_zero:
-            trainer.loggers[-1].experiment.flush()  # type: ignore[attr-defined]  # curves as far as the checkpoint
+        logged = trainer._logger_connector.metrics["log"]  # Lightning gives them to the loggers after this
+        for logger in trainer.loggers:
+            if isinstance(logger, TrialLogger):
+                logger.write({"epoch": trainer.current_epoch, **convert_tensors_to_scalars(logged)})
         trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
         reason = None
         if trainer.is_global_zero:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -27,11 +27,13 @@ class TrialLogger(TensorBoardLogger):
 
     def __init__(self, folder: str, run: str, purge_step: int = 1) -> None:
         super().__init__(folder, name="", version=run, default_hp_metric=False, purge_step=purge_step)
+        self.ahead: Collection[str] = ()  # the metrics that were written before Lightning gives them
         self.epoch: int | None = None  # if set, the epoch that all points belong to: a test's is the last
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        metrics = dict(metrics)
+        metrics = {name: value for name, value in metrics.items() if name not in self.ahead}
+        self.ahead = ()
         epoch = metrics.pop("epoch", None)
         if epoch is not None:
             step = self.epoch or int(epoch) + 1
@@ -40,6 +42,13 @@ class TrialLogger(TensorBoardLogger):
             if Objective(name, "max").split not in ONCE:
                 tags[name if tag(name) in tags else tag(name)] = value
         super().log_metrics(tags, step)
+
+    @rank_zero_only
+    def write(self, metrics: Mapping[str, float]) -> None:
+        """Writes an epoch's points so that a checkpoint may follow; Lightning's come after it, and are left out."""
+        self.log_metrics(metrics)
+        self.experiment.flush()
+        self.ahead = metrics.keys() - {"epoch"}
 
     def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
         """Writes the curves of epochs that were trained under another name."""
