@@ -93,7 +93,7 @@ class Points:
         return wrapped
 
     def _counts(self, path: object) -> bool:
-        return isinstance(path, (str, os.PathLike)) and os.path.abspath(path).startswith(self.folder)
+        return isinstance(path, (str, os.PathLike)) and os.path.abspath(path).startswith(f"{self.folder}/")
 
     def install(self) -> None:
         """Have this process, and those that it forks, stop at each operation."""

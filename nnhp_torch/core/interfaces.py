@@ -111,7 +111,8 @@ MakeChooser = Callable[[Any], Chooser]  # the sweep, with what the command line 
 class SweepCallback:
     """Hooks into a sweep, in the idiom of Lightning's Callback; each does nothing by default.
 
-    Results are in the ledger before a hook hears of them: a callback that raises loses nothing.
+    Results are in the ledger before a hook hears of them, and a callback that raises costs the sweep nothing: it is
+    named above the table, with what it has missed. A trial's end that it has missed is told once more at the end.
 
     Attributes:
         writes: whether it writes into the sweep's folder; it is left out if nothing can be written there.

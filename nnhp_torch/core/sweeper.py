@@ -17,6 +17,7 @@ from nnhp_torch.core.ledger.earlier import earlier_trials
 from nnhp_torch.core.ledger.result import ASKED, TrialResult, mixed
 from nnhp_torch.core.ledger.shorter import Shorter
 from nnhp_torch.core.ledger.store import ResultStore, known_results
+from nnhp_torch.core.listeners import Listeners, each
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.objective import logged_name, unlogged
@@ -100,7 +101,8 @@ class Loop:
         self.store = sweeper.store
         self.fail_fast = sweeper.fail_fast
         self.rerun = sweeper.rerun
-        self.callbacks = [c for c in sweeper.callbacks if not (c.writes and self.store.read_only)]
+        callbacks = [c for c in sweeper.callbacks if not (c.writes and self.store.read_only)]
+        self.listeners = Listeners(callbacks, self.store.log)
         self.sweep = sweep
         self.stop = stop
         self.chosen = chosen
@@ -127,37 +129,37 @@ class Loop:
         if self.store.read_only and before.left:
             raise LedgerError(f"{self.store.folder} cannot be written, and trials are missing: another --log_dir?")
         try:
-            self._tell("on_sweep_start", before)
+            self.listeners.sweep_started(before)
             if before.left:
                 further = self._choose(self.chosen) if self.chosen else ()
                 trials = itertools.chain(before.missing, further)
                 self.launch((trial and self.shorter(trial) for trial in trials), self)
         finally:
             try:
-                _each(partial(self._cut_off, trial) for trial in list(self.running.values()))
+                each(partial(self._cut_off, trial) for trial in list(self.running.values()))
             finally:
                 outcome = self._outcome(
                     results=self.results,
                     ran=self.ran,
                     unlogged=self.unlogged,
-                    remarks=self._remarks(),
+                    remarks=[*self._remarks(), *self.listeners.tell_again()],
                     interrupted=self.stop(),
                 )
-                _each(partial(callback.on_sweep_end, outcome) for callback in self.callbacks)
+                self.listeners.sweep_ended(outcome)
         return outcome
 
     def started(self, trial: Trial) -> None:
         """A launcher has begun a trial."""
         self.running[trial.key], self.heard[trial.key] = trial, {}
         self.ran.append(trial.key)
-        self._tell("on_trial_start", trial)
+        self.listeners.trial_started(trial)
 
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """A trial has finished an epoch; if a callback has a reason to end it there, the answer is that."""
         self.heard.setdefault(trial.key, {})[epoch] = metrics
-        reasons = [self.chosen.epoch_ended(trial, epoch, metrics)] if self.chosen else []
-        reasons += [callback.on_epoch_end(trial, epoch, metrics) for callback in self.callbacks]
-        return next(filter(None, reasons), None)
+        word = self.chosen.epoch_ended(trial, epoch, metrics) if self.chosen else None
+        told = self.listeners.epoch_ended(trial, epoch, metrics)
+        return word or told
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended: the ledger first, then whoever listens."""
@@ -178,7 +180,7 @@ class Loop:
             self.unlogged = wrong  # every further trial would be trained for nothing
         if self.chosen:
             self.chosen.settle(trial, result)
-        self._tell("on_trial_end", trial, result)
+        self.listeners.trial_ended(trial, result)
 
     def stopping(self) -> bool:
         """Whether no further trial should start."""
@@ -240,10 +242,6 @@ class Loop:
     def _has_monitor(self) -> bool:
         return any(logged_name(self.sweep.monitor, result.history) for result in self.results.values())
 
-    def _tell(self, hook: str, *args: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(*args)
-
 
 def stale(results: Mapping[str, TrialResult]) -> dict[str, TrialResult]:
     """Key → result, of those that another source than today's has made."""
@@ -260,15 +258,3 @@ def _history(told: Mapping[int, Mapping[str, float]]) -> dict[str, list[float]]:
     epochs = range(1, max(told, default=0) + 1)
     names = {name: None for metrics in told.values() for name in metrics}
     return {name: [told.get(epoch, {}).get(name, math.nan) for epoch in epochs] for name in names}
-
-
-def _each(actions: Iterable[Callable[[], None]]) -> None:
-    """Does all of them, even if one raises (a progress bar must leave the terminal), then raises the first error."""
-    errors = []
-    for action in actions:
-        try:
-            action()
-        except Exception as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+from multiprocessing import RawValue
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,9 @@ from conftest import LONG, TinyConfig
 from crash_points import Points, Snapshots, in_a_fork
 from forked import CONTEXT, IMPORTED, fork_workers
 
-from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.search.space import Range, Search
-
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1"  # what is drawn is nothing to this
 
@@ -128,47 +128,85 @@ def prepare(earlier, log_dir):
         assert in_a_fork(lambda: run(*earlier, log_dir)) == 0
 
 
-def stop_everywhere(name, folder, most):
-    """Kill all processes at points of a sweep: how many points and states there were, and what has gone wrong."""
+def count(name, folder):
+    """Run a sweep once without a stop: what it comes to, and what was on the disk at each point."""
     earlier, sweep, options = SWEEPS[name]
     prepare(earlier, folder / "whole")
     snapshots = Snapshots(folder / "whole", folder / "states")
 
     def whole():
-        points = Points(folder / "whole", snapshots.take)
-        points.install()
+        Points(folder / "whole", snapshots.take).install()
         return run(sweep, options, folder / "whole")
 
     status = in_a_fork(whole)
     assert status == 0, status
-    expected = in_a_fork(lambda: found(folder / "whole"))
-    points = snapshots.points()
-    states = {state: what for state, what in reversed(points)}  # with the first operation that came next
-    drawn = sorted(states) if most is None else random.Random(name).sample(sorted(states), min(most, len(states)))
+    return snapshots, in_a_fork(lambda: found(folder / "whole"))
+
+
+def rerun(name, log_dir, expected):
+    """What is wrong after the sweep has run again."""
+    _, sweep, options = SWEEPS[name]
+    status = in_a_fork(lambda: run(sweep, options, log_dir))
+    return in_a_fork(lambda: differences(log_dir, status, expected))
+
+
+def kill_everything(name, folder, most):
+    """Kill all processes at points of a sweep: how many points there are, how many were tried, what has gone wrong."""
+    snapshots, expected = count(name, folder)
+    states = dict(reversed(snapshots.points()))  # with the first operation that came next
+    drawn = draw(name, sorted(states), most)
     wrong = {}
     for state in drawn:
-        log_dir = folder / state
-        snapshots.restore(state, log_dir)
-        status = in_a_fork(lambda log_dir=log_dir: run(sweep, options, log_dir))
-        if problems := in_a_fork(lambda log_dir=log_dir, s=status: differences(log_dir, s, expected)):
-            wrong[f"{state} before {states[state]}"] = problems
-    return len(points), len(states), len(drawn), wrong
+        snapshots.restore(state, folder / state)
+        if problems := rerun(name, folder / state, expected):
+            wrong[f"{state}, before {states[state]}"] = problems
+    return len(snapshots.points()), len(states), len(drawn), wrong
+
+
+def stop_one(name, folder, most, victim):
+    """Kill one worker, or press Ctrl-C, at points of a sweep; the other processes live on."""
+    snapshots, expected = count(name, folder)
+    earlier, sweep, options = SWEEPS[name]
+    # Nothing that another process sees happens between the hooks of a fit.
+    outside = [what for _, what in snapshots.points() if "_call_" not in what]
+    role = "worker" if victim == "worker" else ""
+    numbers = range(1, 1 + sum(what.startswith(role) for what in outside))
+    drawn = draw(f"{name} {victim}", numbers, most)
+    wrong = {}
+    for number in drawn:
+        log_dir = folder / f"{victim} {number}"
+        prepare(earlier, log_dir)
+        seen = RawValue("i", 0)
+
+        def before(what, number=number, seen=seen, log_dir=log_dir):
+            if what.startswith(role) and "_call_" not in what:
+                seen.value += 1
+                if seen.value == number:
+                    Path(f"{log_dir}.at").write_text(what)
+                    os.kill(os.getpid(), signal.SIGKILL) if role else os.killpg(0, signal.SIGINT)
+
+        def stopped(log_dir=log_dir, before=before):
+            Points(log_dir, before).install()
+            return run(sweep, options, log_dir)
+
+        status = in_a_fork(stopped)
+        printed = Path(f"{log_dir}.out").read_text()
+        problems = [] if status in ((0, 1) if role else (0, 130)) else [f"exit status {status}: {printed[-2000:]}"]
+        problems += ["Traceback"] * (not role and "Traceback" in printed)
+        if problems := problems + rerun(name, log_dir, expected):
+            at = Path(f"{log_dir}.at")
+            wrong[f"{number}, before {at.read_text() if at.exists() else 'the end'}"] = problems
+    return len(snapshots.points()), len(numbers), len(drawn), wrong
+
+
+def draw(name, points, most):
+    return points if most is None else random.Random(name).sample(points, min(most, len(points)))
 
 
 def _nursery(function, answer, *args):
     """Import once what all runs need, and have them fork from here."""
     os.setpgid(0, 0)
-    import lightning.pytorch.trainer.call
-    import matplotlib.figure
-    import optuna
-    import tensorboard.backend.event_processing.event_accumulator
     import torch
-
-    import nnhp_torch.cli.main
-    import nnhp_torch.cli.search
-    import nnhp_torch.report.figure.whole
-    import nnhp_torch.report.page.callback
-    import nnhp_torch.run.launch.worker
 
     torch.set_num_threads(1)
     answer.send(function(*args))
@@ -188,8 +226,56 @@ def in_a_nursery(function, *args):
             process.kill()
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-def test_whenever_all_processes_are_killed_a_rerun_comes_to_the_same(name, tmp_path):
-    points, states, tried, wrong = in_a_nursery(stop_everywhere, name, tmp_path, 10)
-    print(f"{name}: {points} points, {states} different states, {tried} tried, {len(wrong)} wrong")
+def explore(folder, wanted):
+    """Stop sweeps at points: for each sweep and victim how many there are, how many were tried, what has gone wrong."""
+    found = {}
+    for name, victim, most in wanted:
+        own = folder / f"{name} {victim}"
+        own.mkdir()
+        found[f"{name}, {victim}"] = (
+            kill_everything(name, own, most) if victim == "everything" else stop_one(name, own, most, victim)
+        )
+    return found
+
+
+def check(folder, wanted):
+    found = in_a_nursery(explore, folder, wanted)
+    for what, (points, different, tried, wrong) in found.items():
+        print(f"{what}: {points} points, {different} of them different, {tried} tried, {len(wrong)} wrong")
+    wrong = {what: problems for what, (*_, problems) in found.items() if problems}
     assert not wrong, json.dumps(wrong, indent=1)
+
+
+# A search and a race choose other trials when a trial has failed, as one does that loses its worker.
+KILLED_ALONE = ("a grid, two jobs", "folds", "a longer training")
+
+
+@pytest.mark.needs("optuna")
+@pytest.mark.timeout(3 * LONG)
+def test_at_a_hundred_points_drawn_a_sweep_may_be_stopped_and_comes_to_the_same(tmp_path):
+    wanted = [(name, "everything", 17) for name in SWEEPS]
+    wanted += [(name, "Ctrl-C", 3) for name in SWEEPS if name not in KILLED_ALONE]
+    check(tmp_path, [*wanted, ("a grid, two jobs", "Ctrl-C", 4), ("a grid, two jobs", "worker", 5)])
+
+
+@pytest.mark.slow
+@pytest.mark.needs("optuna")
+@pytest.mark.timeout(24 * 3600)
+@pytest.mark.parametrize("name", SWEEPS)
+def test_at_whatever_point_all_processes_of_a_sweep_are_killed_it_comes_to_the_same(name, tmp_path):
+    check(tmp_path, [(name, "everything", None)])
+
+
+@pytest.mark.slow
+@pytest.mark.needs("optuna")
+@pytest.mark.timeout(24 * 3600)
+@pytest.mark.parametrize("name", SWEEPS)
+def test_at_whatever_point_ctrl_c_comes_a_sweep_comes_to_the_same(name, tmp_path):
+    check(tmp_path, [(name, "Ctrl-C", None)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(24 * 3600)
+@pytest.mark.parametrize("name", KILLED_ALONE)
+def test_at_whatever_point_a_worker_is_killed_a_sweep_comes_to_the_same(name, tmp_path):
+    check(tmp_path, [(name, "worker", None)])
