@@ -71,3 +71,7 @@ def test_what_has_changed_is_found_without_importing_a_package(tmp_path, monkeyp
     (package / "net.py").write_text("WIDTH = 4\n")
     assert changed([maker] * 2) == {"stranger.deep.net": 2}
     assert "stranger" not in sys.modules
+
+
+def test_this_packages_own_modules_make_nothing_stale_because_its_semantics_are_in_every_key():
+    assert changed([{"config": "", "sources": {"nnhp_torch.network.mlp": "0123456789abcdef"}}]) == {}
