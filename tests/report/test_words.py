@@ -8,9 +8,9 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.words import answer
 
 
-def _found(sweep, store, accuracies, **changes):
-    """The summary of a sweep over lr, with each cell's accuracies by seed."""
-    swept = dataclasses.replace(sweep, axes={"lr": list(accuracies)}, **changes)
+def _found(sweep, store, accuracies, *, more=None, **changes):
+    """The summary of a sweep over lr, with each cell's accuracies by seed; `more` axes have one value."""
+    swept = dataclasses.replace(sweep, axes={"lr": list(accuracies), **(more or {})}, **changes)
     trials = swept.trials(seeds=range(len(next(iter(accuracies.values())))))
     for trial in trials:
         store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
@@ -82,6 +82,8 @@ def test_a_setting_that_changes_nothing_crowns_no_winner(sweep, store):
         found = _found(sweep, store, {lr: [0.95] * seeds for lr in (0.1, 0.2, 0.3)})
         assert found.why_no_winner == "the same in all 3, to the last digit: lr changes nothing here."
         assert answer(found) == ""
+        found = _found(sweep, store, {lr: [0.95] * seeds for lr in (0.1, 0.2)}, more={"width": [4]})
+        assert "digit: lr changes nothing here" in found.why_no_winner, "width was not varied"
 
 
 def test_cells_that_guess_crown_no_winner(sweep, store):

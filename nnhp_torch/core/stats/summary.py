@@ -123,9 +123,10 @@ class Summary:
         if not self.finished:
             return "the sweep is not finished."
         if len(found) > 1 and all(verdict.same for verdict in found):
-            return (
-                f"the same in all {len(found)}, to the last digit: {', '.join(self.sweep.axes)} changes nothing here."
-            )
+            varied = [
+                axis for axis in self.sweep.axes if len({distinct(cell.values.get(axis)) for cell in self.cells}) > 1
+            ]
+            return f"the same in all {len(found)}, to the last digit: {', '.join(varied)} changes nothing here."
         if learned_nothing(best, self.sweep.objective):
             return f"even the best, {best.label}, learned nothing: it ends no better than after its first epoch."
         return ""
