@@ -192,3 +192,16 @@ def test_the_page_of_the_sweeps_says_what_the_search_and_the_other_seeds_gave():
         assert min(a, b) > max(c, d), "both of the search's are ahead with each of the seeds"
     for result in best:
         assert f"| {result.final('val_accuracy'):.4f} | {result.final('test_accuracy'):.4f} |" in page
+
+
+def test_the_first_page_counts_the_hyperparameters_that_move_the_accuracy_little():
+    moved = []
+    for found in findings(ROOT):
+        means = [cell.mean("val_accuracy") for cell in found.summary.cells if cell.ranked]
+        moved.append(max(means) - min(means))
+    page = " ".join((ROOT / "README.md").read_text().split())
+    assert (len(moved), sum(move < 0.01 for move in moved)) == (17, 10)
+    assert "seventeen hyperparameters" in page
+    assert (
+        "ten of the seventeen move its accuracy by less than a point between their best value and their worst" in page
+    )
