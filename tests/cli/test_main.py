@@ -145,3 +145,21 @@ def test_a_wrong_value_is_refused_with_exit_status_2(run, capsys, flags, said):
     assert raised.value.code == 2
     assert said in capsys.readouterr().err
     assert not Path("lightning_logs").exists()
+
+
+def _flipped(data):
+    middle = data.index(b"/data/0") + 200  # within the weights: torch.load alone would not notice
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
+@pytest.mark.parametrize(("damage", "said"), [(lambda data: b"", "cannot be read"), (_flipped, "is wrong")])
+def test_a_checkpoint_that_is_damaged_is_refused_with_exit_status_2(run, capsys, command, damage, said):
+    torch.save({"state_dict": {"weight": torch.ones(1000)}}, "damaged.ckpt")
+    Path("damaged.ckpt").write_bytes(damage(Path("damaged.ckpt").read_bytes()))
+    with pytest.raises(SystemExit) as raised:
+        run(command, "--ckpt_path", "damaged.ckpt")
+    assert raised.value.code == 2
+    assert "damaged.ckpt cannot be read: " in (err := capsys.readouterr().err)
+    assert said in err
+    assert "Traceback" not in err
