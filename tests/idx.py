@@ -32,14 +32,15 @@ def zipped(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
 
 
-def dataset(files: list[bytes], mirrors: tuple[str, ...] = (), content_known: bool = True) -> Dataset:
+def dataset(files: list[bytes], content_known: bool = True) -> Dataset:
     """A set with the checksums of these files."""
-    return Dataset(
-        mirrors,
-        tuple(hashlib.md5(data).hexdigest() if content_known else None for data in files),
-        tuple(hashlib.md5(zipped(data)).hexdigest() for data in files),
-        sizes=tuple(map(len, files)),
-    )
+    known = tuple(hashlib.md5(data).hexdigest() if content_known else None for data in files)
+    return Dataset(known, sizes=tuple(map(len, files)))
+
+
+def resources(files: list[bytes]) -> list[tuple[str, str]]:
+    """What torchvision would say of them."""
+    return [(f"{name}.gz", hashlib.md5(zipped(data)).hexdigest()) for name, data in zip(NAMES, files, strict=True)]
 
 
 def write(files: list[bytes], folder: Path, gz: bool = False) -> None:

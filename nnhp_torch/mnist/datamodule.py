@@ -16,7 +16,7 @@ from torch.utils.data.distributed import DistributedSampler
 from nnhp_torch import checks
 from nnhp_torch.core.chance import mix
 from nnhp_torch.mnist import files as mnist
-from nnhp_torch.mnist.sources import DATASETS, NAMES
+from nnhp_torch.mnist.sources import DATASETS, NAMES, gz_md5
 
 SPLITS = ("holdout", "article")
 FOLDS = 6  # parts of the training images, one of which is held out
@@ -82,10 +82,9 @@ class MNISTDataModule(L.LightningDataModule):
     @property
     def checksums(self) -> dict[str, str]:
         """The MD5 that each file of the data set has, or has gzipped; no other file is read."""
-        known = DATASETS[self.dataset]
         return {
-            name if md5 else f"{name}.gz": md5 or gz_md5
-            for name, md5, gz_md5 in zip(NAMES, known.md5, known.gz_md5, strict=True)
+            name if md5 else f"{name}.gz": md5 or gz_md5(self.dataset, index)
+            for index, (name, md5) in enumerate(zip(NAMES, DATASETS[self.dataset].md5, strict=True))
         }
 
     def prepare_data(self) -> None:

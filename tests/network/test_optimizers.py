@@ -187,6 +187,21 @@ def test_a_bad_momentum_is_refused(name, momentum):
         make_optimizer(name, [parameter()], 0.01, momentum=momentum)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w: Adam([w], betas=(1.0, 0.999)),
+        lambda w: Adam([w], betas=(0.9, 1.0)),
+        lambda w: RMSprop([w], rho=-0.1),
+        lambda w: RMSprop([w], momentum=1.5),
+        lambda w: SGD([w], momentum=1.0),
+    ],
+)
+def test_a_decay_that_never_ends_is_refused(make):
+    with pytest.raises(ValueError, match="must be at least 0 and below 1"):
+        make(parameter())
+
+
 def test_schedules():
     assert [constant(t) for t in (0, 0.5, 0.99)] == [1, 1, 1]
     assert [step(t) for t in (0, 0.49, 0.5, 0.74, 0.75, 0.99)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
