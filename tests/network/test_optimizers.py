@@ -159,6 +159,7 @@ def test_hooks_run_once_a_step_and_copies_work():
 def test_momentum_reaches_the_optimizer():
     assert make_optimizer("Adam", [parameter()], 0.01, momentum=0.5).param_groups[0]["betas"] == (0.5, 0.999)
     assert make_optimizer("Adam", [parameter()], 0.01).param_groups[0]["betas"] == (0.9, 0.999)
+    assert make_optimizer("Adam", [parameter()], 0.01, momentum=0.0).param_groups[0]["betas"] == (0.0, 0.999)
     assert make_optimizer("RMSprop", [parameter()], 0.01, momentum=0.5).param_groups[0]["momentum"] == 0.5
     assert make_optimizer("SGD", [parameter()], 0.01).param_groups[0]["momentum"] == 0
     assert make_optimizer("torch.optim.NAdam", [parameter()], 0.01, momentum=0.5).param_groups[0]["betas"] == (
