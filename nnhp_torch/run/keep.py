@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from nnhp_torch.core.interfaces import SweepCallback
@@ -32,7 +33,7 @@ class CheckpointPruning(SweepCallback):
 
     def on_sweep_start(self, outcome: Outcome) -> None:
         self.sweep = outcome.sweep
-        self.leaders: dict[str, tuple[Trial, TrialResult]] = {}
+        self.leaders: dict[str, list[tuple[Trial, TrialResult]]] = {}  # a cell's best, those of equals too
         for trial in outcome.trials:
             if trial.key in outcome.results:
                 self._consider(trial, outcome.results[trial.key])
@@ -43,7 +44,7 @@ class CheckpointPruning(SweepCallback):
     def on_sweep_end(self, outcome: Outcome) -> None:
         if self.keep == "winner" and not outcome.left:
             best = winning_trial(outcome)
-            for trial, _ in self.leaders.values():
+            for trial, _ in itertools.chain(*self.leaders.values()):
                 if best is None or trial.key != best.key:
                     self._remove(trial)
 
@@ -56,15 +57,17 @@ class CheckpointPruning(SweepCallback):
             self._remove(trial, BEST)
         elif self.keep == "winner":
             # Until the whole sweep has ended any cell may win: the best seed of each keeps its last checkpoint.
-            cell = distinct(trial.cell)
-            leader, best = self.leaders.get(cell, (None, None))
-            if result.status not in RANKED or (best is not None and not _better(result, best, self.sweep)):
+            # Of equals the first in order is kept in the end, whichever has ended first.
+            leaders = [found for found in self.leaders.get(distinct(trial.cell), []) if found[0].key != trial.key]
+            if result.status not in RANKED or any(_better(best, result, self.sweep) for _, best in leaders):
                 self._remove(trial)
                 return
-            if leader is not None and leader.key != trial.key:
-                self._remove(leader)
             self._remove(trial, BEST)
-            self.leaders[cell] = (trial, result)
+            for leader, best in leaders:
+                if _better(result, best, self.sweep):
+                    self._remove(leader)
+            equals = [found for found in leaders if not _better(result, found[1], self.sweep)]
+            self.leaders[distinct(trial.cell)] = [*equals, (trial, result)]
 
     def _remove(self, trial: Trial, *names: str) -> None:
         remove(self.folder, checkpoint_folder(self.folder, trial.name), trial.identity, names=names or (LAST, BEST))

@@ -148,13 +148,17 @@ def test_only_the_checkpoints_asked_for_stay_and_a_failed_trial_keeps_its_own(sw
     assert _left(store) == sorted(left + failed)
 
 
-@pytest.mark.parametrize(("first", "second", "stays"), [(0.9, 0.95, "lr=0.1,seed=2"), (0.95, 0.9, "lr=0.1")])
-def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store, first, second, stays):
+@pytest.mark.parametrize("order", [list, reversed])
+@pytest.mark.parametrize(
+    ("first", "second", "stays"), [(0.9, 0.95, "lr=0.1,seed=2"), (0.95, 0.9, "lr=0.1"), (0.9, 0.9, "lr=0.1")]
+)
+def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store, first, second, stays, order):
+    """The first of equals, whichever has ended first."""
     small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
     accuracies = {"lr=0.1": first, "lr=0.01": 0.8, "lr=0.1,seed=2": second, "lr=0.01,seed=2": 0.99}
 
     def launch(trials, listener):
-        for trial in trials:
+        for trial in order(list(trials)):
             _with_checkpoints(store, FakeLaunch({trial.label: completed(trial, accuracies[trial.name])}))(
                 iter([trial]), listener
             )

@@ -90,8 +90,9 @@ def found(log_dir):
             if name not in files:
                 events = EventAccumulator(str(path.parent)).Reload()
                 tags = events.Tags()["scalars"]
-                curves[name] = {tag: [(at.step, at.value) for at in events.Scalars(tag)] for tag in tags}
-        files.add(name)
+                curves[name] = {tag: [(at.step, f"{at.value:.5g}") for at in events.Scalars(tag)] for tag in tags}
+        if path.name != "workers.log" or path.stat().st_size:
+            files.add(name)
     records = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
     settled = [record for record in records if record["status"] in ("completed", "pruned", "diverged")]
     what = ("name", "status", "reason", "history", "test", "notes")

@@ -82,16 +82,16 @@ def remove(folder: Path, checkpoints: Path, identity: Identity, *, names: tuple[
         folder: the sweep's; what a symbolic link has put outside of it is left alone.
         names: those to remove. With the last of them goes what says whose they were.
     """
-    inside = checkpoints.resolve() == folder.resolve() / checkpoints.relative_to(folder)
-    if not inside or not same(owner(checkpoints), identity):
+    if checkpoints.resolve() != folder.resolve() / checkpoints.relative_to(folder) or not checkpoints.is_dir():
         return
-    for name in (*names, TRAINED) if LAST in names else names:
-        (checkpoints / name).unlink(missing_ok=True)
-        (checkpoints / f".{name}.tmp").unlink(missing_ok=True)  # left by a kill
-    if not any(checkpoints.glob("*.ckpt")):
-        (checkpoints / OWNER).unlink(missing_ok=True)
-        if not any(checkpoints.iterdir()):
-            checkpoints.rmdir()
+    if same(owner(checkpoints), identity):
+        for name in (*names, TRAINED) if LAST in names else names:
+            (checkpoints / name).unlink(missing_ok=True)
+            (checkpoints / f".{name}.tmp").unlink(missing_ok=True)  # left by a kill
+        if not any(checkpoints.glob("*.ckpt")):
+            (checkpoints / OWNER).unlink(missing_ok=True)
+    if not any(checkpoints.iterdir()):  # a kill may have come before this
+        checkpoints.rmdir()
 
 
 def _is_key(key: object) -> bool:
