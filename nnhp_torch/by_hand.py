@@ -53,6 +53,12 @@ SUBCOMMANDS = {
 }
 
 
+_NEEDED = {  # in a checkpoint, to go on training (True) and to use its weights
+    False: ("state_dict", "hyper_parameters", "pytorch-lightning_version"),
+    True: ("state_dict", "pytorch-lightning_version", "epoch", "global_step", "loops", "optimizer_states"),
+}
+
+
 class TrialParser(Spoken, LightningArgumentParser):
     """Lightning's parser, whose --help begins with the network and the data, and whose refusals are a line."""
 
@@ -102,13 +108,24 @@ class OneTrial(LightningCLI):
         if not Path(path).is_file():
             self.parser.error(f"there is no checkpoint at {path}")
         try:
-            read(Path(path))
-        except ValueError as error:
+            checkpoint = read(Path(path))
+        except (OSError, ValueError) as error:
             self.parser.error(f"{path} cannot be read: {error}")
+        if missing := [name for name in _NEEDED[self.config.subcommand == "fit"] if name not in checkpoint]:
+            self.parser.error(f"{path} is no checkpoint that {self.config.subcommand} can use: it has no {missing[0]}")
+        settings = [name for name in checkpoint.get("hyper_parameters") or () if not str(name).startswith("_")]
+        if others := [name for name in settings if name not in inspect.signature(MLPClassifier).parameters]:
+            self.parser.error(f"{path} is of another module than MLPClassifier, which has no {others[0]}")
         usual = vars(self._parser(self.config.subcommand).get_defaults().model)
         asked = {name: value for name, value in vars(self._chosen.model).items() if value != usual[name]}
         super()._parse_ckpt_path()
-        made = MLPClassifier(**self._chosen.model).hparams
+        try:
+            module = MLPClassifier(**self._chosen.model)
+            module.load_state_dict(checkpoint["state_dict"])
+        except Exception as error:  # whatever a stranger's file makes of it
+            why = " ".join(str(error).split())[:200]
+            self.parser.error(f"{path} is of another network than MLPClassifier ({why})")
+        made = module.hparams
         for name, value in asked.items():
             if MLPClassifier(**{**self._chosen.model, name: value}).hparams[name] != made[name]:
                 self.parser.error(

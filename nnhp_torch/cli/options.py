@@ -127,6 +127,9 @@ def _settings(sweep: SweepBase) -> Settings:
 
 def changed(sweep: P, args: Namespace) -> P:
     """The sweep with what the command line says of its base and its axes."""
+    for group in ("base", "grid", "over"):
+        if group in args and args[group] is None:  # in a file: a head with nothing below it
+            raise ValueError(f"{group} needs settings below it, such as {next(iter(sweep.axes))}")
     base = vars(args.base) if "base" in args else {}
     top = {name: args[name] for name in own_flags(type(sweep.base)) if name in args}
     given = args.grid if "grid" in args else sweep.axes

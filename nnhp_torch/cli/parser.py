@@ -88,7 +88,7 @@ class Parser(Spoken):
     """Takes no abbreviation (`--base.lr`), and the values of a list also without brackets (`--grid.lr 0.1 0.01`)."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, parser_mode="bounded_yaml", formatter_class=HelpFormatter, **settings)
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **settings)
 
     def parse_args(self, args: Sequence[str] | None = None, *more: Any, **settings: Any) -> Any:  # type: ignore[override]
         lists = {option for action in self._actions if action.metavar == VALUES for option in action.option_strings}
@@ -148,7 +148,7 @@ def load_bounded(text: str) -> Any:
     if "&" in text and "*" in text:  # there is no alias without both
         sizes: dict[int, int] = {}
         _size(yaml.compose(text, Loader=yaml.SafeLoader), sizes)
-    return get_loader("yaml")(text)
+    return _LOAD(text)
 
 
 def _size(node: yaml.Node | None, sizes: dict[int, int]) -> int:
@@ -184,4 +184,5 @@ def _whole_first(sort: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[A
 
 
 _typehints.sort_subtypes_for_union = _whole_first(_typehints.sort_subtypes_for_union)
-set_loader("bounded_yaml", load_bounded, exceptions=(yaml.YAMLError,))
+_LOAD = get_loader("yaml")
+set_loader("yaml", load_bounded, exceptions=(yaml.YAMLError,))  # also of a project's own parser, and of Lightning's

@@ -67,9 +67,15 @@ def _sweeps(folder: Path) -> list[Path]:
 def _part(folder: Path, monitor: str | None, mode: Mode | None) -> Part:
     """A folder's part, with what only its earlier page knows."""
     page = folder / NAME
-    known = known_of(page.read_text(encoding="utf-8")) if page.is_file() else {}
+    known = known_of(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else {}
     if monitor is not None:  # the page's direction and importances are of its own metric
         known = {name: known[name] for name in (*TOLD, "command") if name in known}
     told = {name: known[name] for name in TOLD if name in known}
-    outcome = recorded(folder, monitor or str(known.get("monitor", USUAL)), mode or known.get("mode"), **told)
-    return Part(outcome, str(known.get("command", "")), known.get("importances", {}))
+    try:
+        outcome = recorded(folder, monitor or known.get("monitor", USUAL), mode or known.get("mode"), **told)
+    except (LedgerError, ValueError):
+        if not known:
+            raise
+        known = {}  # the page was changed by somebody, or is of another ledger
+        outcome = recorded(folder, monitor or USUAL, mode)
+    return Part(outcome, known.get("command", ""), known.get("importances", {}))

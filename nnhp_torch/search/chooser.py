@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnhp_torch.core.interfaces import Chooser
-from nnhp_torch.core.ledger.files import cut_torn_line
 from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import Primitive, change
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import alike
+from nnhp_torch.search import journal
 from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Range, Search, Suggest
 
@@ -85,25 +85,24 @@ class OptunaChooser(Chooser):
 
     def __iter__(self) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Yield the cells that the study has, then draw further ones; take up again what a kill has left running."""
-        self.study = self._opened()
-        yield list(filter(None, map(self._known, self.study.get_trials(deepcopy=False))))
+        with journal.believed(self.path):
+            self.study = self._opened()
+            cells = list(filter(None, map(self._known, self.study.get_trials(deepcopy=False))))
+        yield cells
         while self.remaining():
             number = len(self.study.get_trials(deepcopy=False))
             self.study.sampler = self._sampler(number)
             self._sampled = True
-            if cell := self._cell(self.study.ask()):
+            with journal.believed(self.path):
+                cell = self._cell(self.study.ask())
+            if cell:
                 yield [cell]
 
     def _opened(self) -> optuna.Study:
         import optuna
-        from optuna.storages.journal import JournalFileBackend
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if self.path.exists():
-            with open(self.path, "rb+") as file:
-                cut_torn_line(file)
-        lock: Any = _NoLock()
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.path), lock))
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # a damaged journal is refused in our words
+        storage = journal.storage(self.path)
         study = self._study(self._sampler(0), storage)
         base = self._base()
         if not alike(study.user_attrs.get("base", {}), base):  # a default was edited: these are other trials
@@ -328,13 +327,3 @@ def _pruner(name: str, max_epochs: int) -> optuna.pruners.BasePruner:
         "none": optuna.pruners.NopPruner,
     }
     return made[name]()
-
-
-class _NoLock:
-    """The sweep holds its folder's lock, which dies with it; Optuna's would outlive a kill by half a minute."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass

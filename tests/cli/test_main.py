@@ -163,3 +163,34 @@ def test_a_checkpoint_that_is_damaged_is_refused_with_exit_status_2(run, capsys,
     assert "damaged.ckpt cannot be read: " in (err := capsys.readouterr().err)
     assert said in err
     assert "Traceback" not in err
+
+
+def test_a_few_lines_of_yaml_that_stand_for_a_memory_full_are_refused_at_once(run, capsys):
+    lines = ["x1: &a1 [1]", *(f"x{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(2, 12))]
+    Path("bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(SystemExit) as raised:
+        run("fit", "--config", "bomb.yaml")
+    assert raised.value.code == 2
+    assert "its aliases stand for more than 1000000 values" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_none_is_refused_in_a_line(run, capsys):
+    run("fit", "--trainer.max_epochs", "1", "--model.hidden_sizes", "[9]")
+    made = FIT / "version_0" / "checkpoints" / "last.ckpt"
+    whole, content = made.read_bytes(), torch.load(made, weights_only=True)
+    Path("text.ckpt").write_text("text")
+    Path("empty.ckpt").touch()
+    Path("half.ckpt").write_bytes(whole[: len(whole) // 2])
+    torch.save([1, 2], "list.ckpt")
+    torch.save(content["state_dict"], "weights.ckpt")
+    torch.save({**content, "state_dict": {"other.weight": torch.zeros(2)}}, "other.ckpt")
+    torch.save({**content, "hyper_parameters": {**content["hyper_parameters"], "hidden_sizes": [8]}}, "wider.ckpt")
+    torch.save({**content, "hyper_parameters": {"no": "such"}}, "foreign.ckpt")
+    capsys.readouterr()
+    for name in ("text", "empty", "half", "list", "weights", "other", "wider", "foreign"):
+        for subcommand in ("test", "fit"):
+            with pytest.raises(SystemExit) as raised:
+                run(subcommand, "--ckpt_path", f"{name}.ckpt")
+            assert raised.value.code == 2
+            (line,) = [line for line in capsys.readouterr().err.splitlines() if "INFO" not in line]
+            assert line.startswith(f"python -m nnhp_torch: {name}.ckpt "), line

@@ -231,3 +231,16 @@ def test_a_value_that_the_ledger_cannot_hold_is_refused_when_the_sweep_is_made(v
 def test_more_trials_than_a_sweep_can_hold_are_refused_before_they_are_made():
     with pytest.raises(ValueError, match="1000000000 trials"):
         Sweep("s", TinyConfig(), {"lr": [0.1]}, build="toy:build").trials(seeds=range(1_000_000_000))
+
+
+def test_names_that_differ_in_case_alone_are_told_apart_where_a_file_system_does_not_tell_them():
+    @dataclasses.dataclass(frozen=True)
+    class Named:
+        optimizer: str = "sgd"
+        seed: int = 1
+        max_epochs: int = 1
+
+    names = [trial.name for trial in Sweep("x", Named(), {"optimizer": ["Adam", "adam", "SGD"]}, "toy:build").trials()]
+    assert len({name.casefold() for name in names}) == 3
+    assert names[0].startswith("optimizer=Adam,key=")
+    assert names[2] == "optimizer=SGD"

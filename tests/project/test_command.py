@@ -360,3 +360,12 @@ def test_what_cannot_be_swept_is_said_in_a_line(sentence, run, tmp_path):
     assert sentence in out
     assert sentence in out.splitlines()[-1]
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_a_few_lines_of_a_projects_yaml_that_stand_for_a_memory_full_are_refused(run, capsys):
+    lines = ["x1: &a1 [1]", *(f"x{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(2, 12))]
+    Path("bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(SystemExit) as raised:
+        main(["--cli", "foreign:once", "-c", "bomb.yaml", "--grid.model.lr", "[0.1]", "--monitor", "val_loss"])
+    assert raised.value.code == 2
+    assert "its aliases stand for more than 1000000 values" in capsys.readouterr().err

@@ -63,3 +63,9 @@ def test_the_hparams_tab_has_the_swept_values_and_the_test_and_a_seed_if_there_a
     assert {name: value.number_value for name, value in start.items()} == expected
     assert "_hparams_/experiment" not in events.summary_metadata, "TensorBoard would take it for that of all runs"
     assert "hp_metric" not in events.Tags()["scalars"]
+
+
+def test_a_number_that_is_too_large_for_a_float_is_shown_as_text(trial, runtime, tmp_path):
+    large = dataclasses.replace(trial, cell={"n": 10**400})
+    assert run_trial(large, toy.build, runtime).status == "completed"
+    assert _events(tmp_path / trial.name).Tags()["scalars"]

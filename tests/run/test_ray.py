@@ -1,8 +1,10 @@
 """Trials on a Ray cluster of two nodes, started here: the same ledger as here, also when a node goes away."""
 
 import dataclasses
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -226,3 +228,13 @@ def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys
 def test_the_local_launcher_imports_no_ray():
     check = "import sys, sweeps.dropout, nnhp_torch.run.launch.local; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_what_listens_and_is_no_ray_is_refused_at_once():
+    from nnhp_torch.run.launch.ray_head import connected
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_9.6\r\n"), daemon=True).start()
+        said = r"no Ray cluster answers at .*: something else than Ray listens there"
+        with pytest.raises(WrongUsage, match=said), connected(f"127.0.0.1:{server.getsockname()[1]}"):
+            pass

@@ -26,9 +26,12 @@ from nnhp_torch.search.space import Range, Search
 AXES = {"lr": Range(0.001, 1.0, log=True), "width": Range(2, 9)}
 
 
+SEARCH = Search("tiny", TinyConfig(), AXES, build="toy:build")
+
+
 @pytest.fixture
 def search() -> Search:
-    return Search("tiny", TinyConfig(), AXES, build="toy:build")
+    return SEARCH
 
 
 def orders(trial):

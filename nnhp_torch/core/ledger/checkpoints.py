@@ -65,7 +65,8 @@ def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
         whose = f"of the trial with key {key}" if _is_key(key) else "that do not say whose they are"
         aside = folder.with_name(f"{folder.name}-{key[:8] if _is_key(key) else 'unknown'}")
         while os.path.lexists(aside):
-            aside = aside.with_name(f"{aside.name}+")
+            stem, _, number = aside.name.partition("+")
+            aside = aside.with_name(f"{stem}+{int(number or 1) + 1}" if "+" in aside.name else f"{stem}+")
         folder.rename(aside)
         note = f"began anew: checkpoints {whose} lay here, they are in {aside.name} now"
     folder.mkdir(parents=True, exist_ok=True)

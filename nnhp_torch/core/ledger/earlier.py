@@ -33,7 +33,7 @@ def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> l
     for cell in _cells(sweep, trials, known):
         try:
             alone = replace(sweep, axes={axis: [value] for axis, value in cell.items()})
-        except ValueError:  # such a value is refused by now
+        except Exception:  # such a value is refused by now, in whatever way the configuration has
             continue
         made = alone.trials(seeds, trials[0].precision, trials[0].threads)
         if not any(trial.key in asked for trial in made) and all(_is_known(trial, known) for trial in made):

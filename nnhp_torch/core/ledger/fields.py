@@ -41,18 +41,19 @@ def _folder(value: Any) -> bool:
     return _text(value) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
 
 
-def _number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is a number, and can be a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return isinstance(value, float) or abs(value) < 1 << 1000  # a larger one is no float
 
 
 def _finite(value: Any) -> bool:
-    return _number(value) and math.isfinite(value)
+    return is_number(value) and math.isfinite(value)
 
 
 def _number_or_null(value: Any) -> bool:
-    return value is None or _number(value)
+    return value is None or is_number(value)
 
 
 def _list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -104,7 +105,7 @@ STATE: Types = {  # what a Recorder keeps in a checkpoint
     "trial": FIELDS["versions"],
     **dict.fromkeys(("trainer", "hardware"), FIELDS["config"]),
     "sources": FIELDS["versions"],
-    "history": ("a mapping of lists of numbers", _mapping(_list(_number))),
+    "history": ("a mapping of lists of numbers", _mapping(_list(is_number))),
     **dict.fromkeys(("asked", "unlogged"), ("a list of texts", _list(_text))),
     **dict.fromkeys(
         ("complete", "stopped", "outdated", "ended", "restored"),
@@ -113,4 +114,14 @@ STATE: Types = {  # what a Recorder keeps in a checkpoint
     "diverged": FIELDS["reason"],
     "pruned": FIELDS["reason"],
     "notes": FIELDS["notes"],
+}
+
+PAGE: Types = {  # what a page keeps of what its ledger does not hold
+    **dict.fromkeys(("monitor", "about", "command"), FIELDS["reason"]),
+    "mode": ("max or min", lambda value: _text(value) and value in ("max", "min")),
+    "max_seeds": ("a number or null", lambda value: value is None or (type(value) is int and 3 < value < 100_000)),
+    "order": ("a mapping of lists", _mapping(_list(lambda value: True))),
+    "replicates": ("a list of texts", _list(_text)),
+    "guessing": ("a mapping of numbers", _mapping(_finite)),
+    "importances": ("a mapping of shares", _mapping(lambda value: _finite(value) and 0 <= value <= 1)),
 }

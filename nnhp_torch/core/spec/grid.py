@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain
-from nnhp_torch.core.spec.names import file_name
+from nnhp_torch.core.spec.names import file_name, folded
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial, defaults, departures
 
@@ -123,7 +125,14 @@ class Sweep(SweepBase):
         for name, value, usual in (("precision", trial.precision, "32-true"), ("threads", trial.threads, 1)):
             if value != usual:  # the configuration may have a field of the same name
                 changed[f"trainer.{name}" if hasattr(trial.config, name) else name] = value
-        return file_name({**trial.cell, **changed}, defaults(self.base), trial.key)
+        name = file_name({**trial.cell, **changed}, defaults(self.base), trial.key)
+        alike = any(self._folded[axis][folded(value)] > 1 for axis, value in trial.cell.items())
+        return f"{name},key={trial.key[:8]}" if alike and ",key=" not in name else name
+
+    @cached_property
+    def _folded(self) -> dict[str, Counter[str]]:
+        """Axis → its values without their case, in which alone some may differ: not every file system tells those."""
+        return {axis: Counter(map(folded, values)) for axis, values in self.axes.items()}
 
 
 def _product(values: Mapping[str, Sequence[Primitive]]) -> Iterator[dict[str, Primitive]]:

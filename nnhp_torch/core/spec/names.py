@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -73,6 +74,11 @@ def file_name(values: Mapping[str, Any], defaults: Mapping[str, Any], key: str) 
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     beginning = name[: LETTERS - 10].encode()[: BYTES - 9].decode(errors="ignore")  # a letter that is cut is left out
     return f"{beginning}-{digest}"
+
+
+def folded(value: Any) -> str:
+    """A value's letters as a file system has them that does not tell their case; of any other type, its own."""
+    return unicodedata.normalize("NFKC", value).casefold() if isinstance(value, str) else distinct(value)
 
 
 def _short(value: Any) -> str:

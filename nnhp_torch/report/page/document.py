@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from importlib.resources import files
 from typing import Any
 
+from nnhp_torch.core.ledger.fields import PAGE
 from nnhp_torch.report import style
 from nnhp_torch.report.page.markup import Html, join, tag
 
@@ -44,13 +45,15 @@ def document(title: str, body: Iterable[Html], known: Any) -> str:
 
 
 def known_of(page: str) -> dict[str, Any]:
-    """The facts that an earlier page keeps; empty if this is none."""
+    """The facts that an earlier page keeps, without those that are of another type; empty if this is no page."""
     _, _, rest = page.partition('<script type="application/json" id="known">')
     try:
         found = json.loads(rest.partition("</script>")[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if name in PAGE and PAGE[name][1](value)}
 
 
 def colours() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
@@ -169,6 +169,11 @@ def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) ->
 def _result(task: Any, trial: Trial) -> TrialResult:
     try:
         result: TrialResult | OSError = ray.get(task)
+    except RayTaskError as error:  # the task's own, not the cluster's
+        why = str(error)
+        if isinstance(error.cause, NodeLeaves):
+            why = f"{1 + RETRIES} times a signal or a KeyboardInterrupt of its own has stopped it"
+        return TrialResult.of(trial, "failed", why)
     except RayError as error:
         return TrialResult.of(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {last_line(error)}")
     if isinstance(result, OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import threading
@@ -34,7 +35,7 @@ def connected(address: str) -> Iterator[None]:
     in_main_thread = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _knock(address)
+        _greet(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except Exception as error:
         raise WrongUsage(f"no Ray cluster answers at {address}: {last_line(error)}") from error
@@ -101,8 +102,27 @@ def answers_at(address: str) -> bool:
     return True
 
 
-def _knock(address: str) -> None:
-    """An OSError if nothing listens at `host:port`, which Ray would try for minutes."""
+def _knock(address: str, greeting: bytes = b"") -> bytes:
+    """Answer with the first bytes that come from `host:port`, if there is a greeting.
+
+    Raises:
+        OSError: nothing listens there, or nothing is said, which Ray would try for minutes.
+    """
     host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    if not colon or not port.isdecimal():
+        return b""
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as connection:
+        if not greeting:
+            return b""
+        connection.sendall(greeting)
+        return connection.recv(9)
+
+
+def _greet(address: str) -> None:
+    """An OSError if what listens there is no Ray: it speaks HTTP/2, whose first answer is a frame of settings."""
+    if os.environ.get("RAY_USE_TLS", "0") == "1":
+        _knock(address)
+        return
+    answer = _knock(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    if answer and answer[3:4] != b"\x04":
+        raise ConnectionError("something else than Ray listens there")

@@ -92,6 +92,7 @@ def read(path: Path) -> dict[str, Any]:
         OSError: it is not there, or may not be read.
         ValueError: it is damaged, or no checkpoint; the message says what is wrong, in a line.
     """
+    path.open("rb").close()  # what the system has against it is no damage
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -100,15 +101,12 @@ def read(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(checkpoint, dict):
             raise ValueError("it is no checkpoint")
-    except OSError:
-        raise
-    except Exception as error:
+        callbacks = checkpoint.get("callbacks", {})
+        for name in checkpoint.pop(PACKED, ()):
+            part = callbacks if name in callbacks else checkpoint
+            part[name] = unpack(part[name])
+    except Exception as error:  # an OSError too: damaged places in a file that are none
         raise ValueError(_reason(error)) from error
-    packed = checkpoint.pop(PACKED, ())
-    callbacks = checkpoint.get("callbacks", {})
-    for name in packed:
-        part = callbacks if name in callbacks else checkpoint
-        part[name] = unpack(part[name])
     return checkpoint
 
 

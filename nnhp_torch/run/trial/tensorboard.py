@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.tensorboard.summary import hparams
 
+from nnhp_torch.core.ledger.fields import is_number
 from nnhp_torch.core.spec.objective import Objective
 
 WORDS = {"train": "train", "val": "validation", "test": "test", "trained": "trained"}
@@ -74,7 +75,7 @@ class TrialLogger(TensorBoardLogger):
         """
         objectives = [Objective(name, "max") for name in metrics]
         once = {f"{o.split}/{o.name}": metrics[o.metric] for o in objectives if o.split in ONCE}
-        row = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in {**values, **once}.items()}
+        row = {k: v if isinstance(v, (str, bool)) or is_number(v) else str(v) for k, v in {**values, **once}.items()}
         _, start, end = hparams(row, {})  # type: ignore[no-untyped-call]
         # SummaryWriter.add_hparams would open a run of its own, so its writer is taken. The first test to break is
         # test_the_hparams_tab_has_the_swept_values_and_the_test_and_a_seed_if_there_are_several.
