@@ -92,7 +92,9 @@ def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:
     _study.write_csv(folder / "study.csv", findings)
     out.rule(Text("the study", style="bold"))
     out.print(_study.table(findings))
-    write_several(folder / NAME, "The study", [Part(f.outcome, whole_command()) for f in findings])
+    parts = [Part(f.outcome, whole_command(), choice=f.choice) for f in findings]
+    pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
+    write_several(folder / NAME, "The study", parts, pages)
     step = max(last_epoch(f.outcome) for f in findings)
     publish(lambda: _study_figure.draw(findings), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)

@@ -135,6 +135,11 @@ class TrialConfig:
                 f"not {self.batch_size}"
             )
 
+    @property
+    def examples(self) -> int:
+        """How many images an epoch trains on, by which pages count its steps."""
+        return TRAINING_IMAGES[self.protocol]
+
     def in_words(self, without: Collection[str] = ()) -> str:
         """Says what is trained, for titles: the network, the optimizer, and whatever else is not as usual.
 

@@ -21,7 +21,14 @@ from nnhp_torch.report.terminal import Terminal, open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
-TOLD = ("about", "order", "replicates", "guessing", "max_seeds")  # what only an earlier page knows, whatever the metric
+TOLD = (
+    "about",
+    "order",
+    "replicates",
+    "guessing",
+    "examples",
+    "max_seeds",
+)  # what only an earlier page knows, whatever the metric
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write(path, part)
         if len(parts) > 1:
             paths.append(Path(args.out or Path(os.path.commonpath([folder.parent for folder in folders])) / NAME))
-            write_several(paths[-1], "All sweeps", parts)
+            write_several(paths[-1], "All sweeps", parts, paths[:-1])
     except (LedgerError, ValueError) as error:
         parser.error(str(error))
     except OSError as error:

@@ -79,11 +79,12 @@ class Axis:
             return value
         return max(_error(value), self.low) if self.log else _error(value)
 
-    def text(self, value: float) -> str:
-        """A value as people read it beside the axis."""
+    def text(self, value: float, digits: int = 2) -> str:
+        """A value as people read it beside the axis; an error with so many digits, none of them below a hundredth."""
         if not self.error:
             return f"{value:.4g}"
-        return f"{_error(value):.0f}%" if _error(value) >= 9.95 else f"{_error(value):#.2g}%"
+        shown = _error(value)
+        return f"{shown:.{max(0, digits - 2)}f}%" if shown >= 9.95 else f"{shown:#.{digits}g}%"
 
     def place(self, value: float) -> float:
         """Where a value stands, from 0 at the lower end to 1; one outside is at the end; NaN if it is not finite."""

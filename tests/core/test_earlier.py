@@ -116,7 +116,7 @@ def test_figure_and_page_have_them_in_grey(rates, store):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lr=0.5", "earlier calls"]
     titles = [panel.title for panel in panels.panels(outcome.summary)]
     assert [title.endswith("(earlier)") for title in titles] == [False, True, True]
-    assert Part(outcome).looks == ["c0", "other", "other"]
+    assert Part(outcome).looks == ["r6", "other", "other"]
 
 
 def test_a_record_that_cannot_be_its_trials_is_left_out(rates, store):

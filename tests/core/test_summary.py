@@ -107,7 +107,8 @@ def test_the_page_of_an_interrupted_sweep_names_no_winner(rates, tmp_path):
     text = out.file.getvalue() + (store.folder / "report.html").read_text()
     assert "inner:" not in text
     assert "← winner" not in text
-    assert text.count("leads, with val_accuracy=") == 2
+    assert "So far lr=0.1 leads, with val_accuracy=0.9000 by 1 seed that all cells have" in text
+    assert "So far lr=0.1 leads.</h1>" in text
 
 
 def test_shared_settings_are_those_that_no_trial_changes_and_in_use_those_that_do_something(sweep):

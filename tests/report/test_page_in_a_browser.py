@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     """A sweep of twelve cells with two seeds each, of which one trial failed and one diverged."""
     folder = tmp_path_factory.mktemp("page") / "tiny"
     rates = [0.001, 0.01, 0.1, 1.0]
-    sweep = Sweep("tiny", TinyConfig(), {"lr": rates, "width": [4, 8, 16]}, build="toy:build", about="Two axes.")
+    sweep = Sweep("tiny", TinyConfig(), {"lr": rates, "width": [4, 8, 16]}, build="toy:build", about="Two axes")
     trials = sweep.trials(seeds=[1, 2])
     outcomes = {trial.label: completed(trial, 0.9 + i / 977) for i, trial in enumerate(trials[:12])}
     outcomes[trials[5].label] = TrialResult.of(trials[5], "failed", "Traceback\nValueError: no")
@@ -88,11 +88,11 @@ def test_a_cell_comes_forward_when_its_row_or_its_line_is_pointed_at_and_stays_w
     _look(page, folder)
     row = page.find_element("css selector", "tr[data-cell='3']")
     ActionChains(page).move_to_element(row).perform()
-    assert page.execute_script(FORWARD) == ["TR3", "g3"]
+    assert page.execute_script(FORWARD) == ["DIV3", "TR3", "g3"]
     button = page.find_element("css selector", "tr[data-cell='2'] button")
     button.send_keys(Keys.ENTER)
     ActionChains(page).move_to_element(page.find_element("tag name", "h1")).perform()
-    assert page.execute_script(FORWARD) == ["TR2", "g2"]
+    assert page.execute_script(FORWARD) == ["DIV2", "TR2", "g2"]
     assert button.get_attribute("aria-pressed") == "true"
     button.send_keys(Keys.ESCAPE)
     assert page.execute_script(FORWARD) == []
@@ -140,5 +140,5 @@ def test_all_of_it_is_there_without_its_script(page, folder):
         assert summary.find_element("xpath", "..").get_attribute("open") is not None
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    for said in ("Winner: lr=1, width=16", "ValueError: no", "python mine.py --seeds 2", "Two axes."):
+    for said in ("lr=1, width=16 is ahead", "ValueError: no", "python mine.py --seeds 2", "Two axes"):
         assert said in shown

@@ -61,12 +61,12 @@ def _medians(page, epochs):
     """For each cell of the page's curves: the points of its thick line, as epoch and place from 0 to 1."""
     found = []
     for cell in range(len(ENDS)):
-        (path,) = re.findall(rf'<g class="curve c{cell}" data_cell="{cell}">|<g class="curve c{cell}"[^>]*>', page)[:1]
+        (path,) = re.findall(rf'<g class="curve [^"]*" data-cell="{cell}"[^>]*>', page)[:1]
         group = page[page.index(path) :].partition("</g>")[0]
         (line,) = re.findall(r'<path d="([^"]*)" class="median">', group)
         numbers = [*map(int, re.findall(r"-?\d+", line))]
         points = np.cumsum(np.array([numbers[:2], *np.array(numbers[4:]).reshape(-1, 2)]), axis=0)
-        found.append([(1 + x * (epochs - 1) / SIZE, 1 - y / SIZE) for x, y in points])
+        found.append([(x * epochs / SIZE, 1 - y / SIZE) for x, y in points])
     return found
 
 

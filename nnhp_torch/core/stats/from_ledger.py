@@ -64,6 +64,7 @@ def recorded(
     about: str = "",
     replicates: Sequence[str] = (),
     guessing: Mapping[str, float] | None = None,
+    examples: int | None = None,
     max_seeds: int | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
 ) -> Outcome:
@@ -76,7 +77,7 @@ def recorded(
     Args:
         monitor: what ranks the cells. mode: `max` or `min`; default: what its name tells.
         about: what the sweep is about. replicates: settings whose values repeat each cell. guessing: metric → what is
-            reached without having learned.
+            reached without having learned. examples: how many an epoch trains on.
         max_seeds: of a race, as it was asked for: each cell has the seeds that the race chose for it.
         order: axis → its values as the sweep had them; default: numbers by their size, others as they were met.
 
@@ -91,7 +92,10 @@ def recorded(
     names = logged(results)
     if names and not logged_name(monitor, names):
         raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
-    base, axes = _configuration(results, guessing or {}), _axes(results, replicates)
+    base, axes = (
+        _configuration(results, {"guessing": dict(guessing or {}), "examples": examples}),
+        _axes(results, replicates),
+    )
     met = _in_order(once(_some(result, axes) for result in results), order or {})
     repeats = once(_some(result, (*replicates, "seed")) for result in results)
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
@@ -139,11 +143,11 @@ class _Settings:
         return type(self)(**{**vars(self), **values})
 
 
-def _configuration(results: Iterable[TrialResult], guessing: Mapping[str, float]) -> type[_Settings]:
+def _configuration(results: Iterable[TrialResult], told: Mapping[str, Any]) -> type[_Settings]:
     settings: dict[str, Any] = {"seed": 0, "max_epochs": 1}
     for result in results:
         settings |= {**result.config, **result.cell}
-    return type("Recorded", (_Settings,), {"usual": settings, "guessing": dict(guessing)})
+    return type("Recorded", (_Settings,), {"usual": settings, **told})
 
 
 def _axes(results: Sequence[TrialResult], replicates: Sequence[str]) -> list[str]:

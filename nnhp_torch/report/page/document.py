@@ -59,6 +59,7 @@ def known_of(page: str) -> dict[str, Any]:
 def colours() -> str:
     """The colours of all pictures as a style sheet's, in a lighter shade if the paper is dark."""
     light = {f"c{i}": colour for i, colour in enumerate(style.CELLS)}
+    light |= {f"r{i}": colour for i, colour in enumerate(style.RAMP)}
     lines = [":root{", f"--accent:{style.BLUE};--quiet:{style.LIGHT_GREY};"]
     lines += [f"--{name}:{colour};" for name, colour in light.items()]
     lines.append("}@media (prefers-color-scheme: dark){:root{--quiet:#5a626c;")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from nnhp_torch.report import words
@@ -9,38 +10,45 @@ from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.markup import Html, prose, tag
-from nnhp_torch.report.page.part import WIDE, Part
+from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, space
-from nnhp_torch.report.page.tables import scroll, table_of, table_of_cells
+from nnhp_torch.report.page.tables import ends, scroll, table_of, table_of_cells
 from nnhp_torch.report.progress import count, duration, up_to
 from nnhp_torch.report.style import CELLS
-from nnhp_torch.report.words import spent
 
 ROWS = 1_000  # of the table of trials
 
 
-def head(part: Part) -> list[Html]:
-    """The lead: how far the sweep is, the answer, its subject."""
-    said = []
-    if part.running or part.outcome.interrupted:
-        left = f"{up_to(part.outcome)}{count(part.outcome.left, 'trial')} to come"
-        now = f"{datetime.now(timezone.utc):%H:%M:%S} UTC"
-        what = f"Running: {left} at {now}; loaded anew, the page has more." if part.running else f"Interrupted: {left}."
-        said.append(tag("p", what, class_="running"))
-    about = " ".join(part.sweep.about.strip().split("\n\n")[0].split())
-    soft = (*part.summary.claim.split("\n"), spent(part.summary), about)
-    return [*said, lead(part), *(tag("p", prose(text), class_="soft") for text in soft if text)]
+def running(part: Part) -> Html:
+    """How far the sweep is; empty if it has ended."""
+    if not (part.running or part.outcome.interrupted):
+        return Html("")
+    left = f"{up_to(part.outcome)}{count(part.outcome.left, 'trial')} to come"
+    now = f"{datetime.now(timezone.utc):%H:%M:%S} UTC"
+    what = f"Running: {left} at {now}; loaded anew, the page has more." if part.running else f"Interrupted: {left}."
+    return tag("p", what, class_="running")
 
 
-def lead(part: Part) -> Html:
-    """The answer in a sentence, and what is to be held against it."""
-    before, best, value = words.lead(part.summary)
-    if best and len(part.sweep.axes) > WIDE:
-        before, best, value = f"{before}{best}", "", value  # too long a name to stand out
-    lead = tag("p", before, tag("strong", best) if best else "", value, class_="lead")
-    sentences = words.answer(part.summary).split("\n")
-    return Html(lead + "".join(tag("p", prose(sentence), class_="answer") for sentence in sentences if sentence))
+def cards(part: Part) -> Html:
+    """The sweep's claim, how the answer was tested, and what to type."""
+    claims, answer = (
+        part.summary.claim.split("\n"),
+        [*words.answer(part.summary).split("\n"), words.spent(part.summary)],
+    )
+    made = [_card(*filter(None, lines)) for lines in (claims, answer) if lines[0]]
+    made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", part.command)), class_="card")] * bool(part.command)
+    return tag("div", *made, class_="cards") if made else Html("")
+
+
+def _card(first: str, *notes: str) -> Html:
+    """A question with its answer as the title, the number below it, and the test in small letters."""
+    asked, mark, said = first.partition("? ")
+    answer, _, more = said.partition(". " if said.startswith("Cannot be told from") else ": ")
+    title = f"{asked}? {answer.rstrip('.')}." if mark else first
+    lines = [tag("p", prose(f"{more[:1].upper()}{more[1:]}"))] if more else []
+    lines += [tag("p", prose(note), class_="soft" if note.startswith("(") else None) for note in notes]
+    return tag("div", tag("h3", title), *lines, class_="card")
 
 
 def facts(part: Part) -> Html:
@@ -58,37 +66,43 @@ def facts(part: Part) -> Html:
     return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in numbers.items()), class_="facts")
 
 
-def sections(part: Part, *, brief: bool = False) -> list[Html]:
-    """All that follows the lead.
-
-    Args:
-        brief: whether what was the same, how it was made and the trials are to be opened first.
-    """
-    first = [picture(part), table_of_cells(part), space(part), importance(part), troubles(part.summary)]
+def sections(part: Part) -> list[Html]:
+    """All that follows the headline."""
+    first = [picture(part), cards(part), table_of_cells(part), space(part), importance(part), troubles(part.summary)]
     rest = [same(part.summary), made(part.summary, part.command), trials(part)]
-    if brief:
-        rest = [tag("details", tag("summary", "Its settings, how it was made, every trial"), *rest)]
     return [section for section in (*first, *rest) if section]
 
 
 def picture(part: Part) -> Html:
-    """Every cell's curve."""
-    monitor = part.sweep.monitor
-    curves = [[curve for result in cell.results if (curve := result.curve(monitor))] for cell in part.shown]
+    """Every cell's curve, and beside it where each ends."""
+    monitor, shown = part.sweep.monitor, part.shown
+    curves = [[curve for result in cell.results if (curve := result.curve(monitor))] for cell in shown]
     if not any(curves):
-        return Html("")
-    axis = Axis.of_curves(part.sweep, part.shown)
-    few = len(part.shown) <= len(CELLS)
-    names = [", ".join(cell.texts.values()) if few else "" for cell in part.shown]
-    drawn = svg.curves(curves, axis, names, looks=part.looks)
-    title = f"{axis.name.capitalize()} after each epoch"
+        return ends(part)
+    axis = Axis.of_curves(part.sweep, shown)
+    few = len(shown) <= len(CELLS)
+    names = [", ".join(cell.texts.values()) if few else "" for cell in shown]
+    paces = part.paces if few else {}
+    drawn = svg.curves(curves, axis, names, looks=part.looks, paces=paces)
     several = any(len(seeds) > 1 for seeds in curves)
     caption = "A thin line for each trial, a thick one for a cell's median" if several else "A line for each cell"
     caption += "" if few else "; the best is in blue"
     caption += ". The axis is logarithmic" if axis.log else ""
     lengths = {len(curve) for seeds in curves for curve in seeds}
     caption += "; a square is where a run stopped." if len(lengths) > 1 else "."
-    return tag("section", tag("h2", title), tag("figure", tag("figcaption", caption), drawn))
+    title = tag("h2", f"{axis.name.capitalize()} after each epoch")
+    switch = [_switch(part.sweep.name, ["epochs", *paces])] if paces else []
+    figure = tag("figure", title, tag("figcaption", caption, *switch), drawn)
+    return tag("section", figure, ends(part), class_="first")
+
+
+def _switch(name: str, units: Sequence[str]) -> Html:
+    """Choose what the curves run along; with equal steps or seconds each goes as far as the shortest."""
+    choices = [
+        tag("label", tag("input", type="radio", name=f"along {name}", value=unit, checked="" if not i else None), unit)
+        for i, unit in enumerate(units)
+    ]
+    return tag("span", "Along ", *choices, class_="along")
 
 
 def trials(part: Part) -> Html:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nnhp_torch.report.axis import Axis
@@ -19,46 +19,60 @@ POINTS = 60_000  # of all curves of a page together, which take some six bytes e
 
 
 def curves(
-    cells: Sequence[Sequence[Sequence[float]]], axis: Axis, names: Sequence[str], *, looks: Sequence[str]
+    cells: Sequence[Sequence[Sequence[float]]],
+    axis: Axis,
+    names: Sequence[str],
+    *,
+    looks: Sequence[str],
+    paces: Mapping[str, Sequence[float]] | None = None,
 ) -> Html:
-    """Draws a metric per epoch: a thin line per seed, a thick one for their median, a square where a run stopped early.
+    """Draw a metric per epoch: a thin line per seed, a thick one for their median, a square where a run stopped early.
 
     Args:
         cells: for each cell its seeds' curves.
         names: for each cell the name at its line's end; empty: none.
         looks: for each cell the class of its lines.
+        paces: another unit → how many of it an epoch of each cell takes; the sheet stretches lines from one to another.
     """
     epochs = max((len(curve) for seeds in cells for curve in seeds), default=1)
     count = sum(len(seeds) + 1 for seeds in cells)
     most = max(8, POINTS // max(1, count))
-    step = SIZE / max(1, epochs - 1)
+    lengths = [max(map(len, seeds), default=0) for seeds in cells]
+    budgets = {
+        unit: min(pace * length for pace, length in zip(of, lengths, strict=True) if length)
+        for unit, of in (paces or {}).items()
+    }
 
     def points(curve: Sequence[float]) -> list[tuple[float, float]]:
         every = math.ceil(len(curve) / most)
         kept = [*range(0, len(curve) - 1, every), len(curve) - 1] if curve else []
-        return [(step * epoch, SIZE * (1 - axis.place(curve[epoch]))) for epoch in kept]
+        measured = [epoch for epoch in kept if math.isfinite(curve[epoch])]
+        return [(SIZE * (epoch + 1) / epochs, SIZE * (1 - axis.place(curve[epoch]))) for epoch in measured]
 
     lines, ends = [], []
     for cell, (seeds, look) in enumerate(zip(cells, looks, strict=True)):
         parts = [tag("path", d=path(points(curve)), class_="seed") for curve in seeds] if len(seeds) > 1 else []
         middle = points(median_curve(seeds))
         parts.append(tag("path", d=path(middle), class_="median"))
-        stops = [points(curve)[-1] for curve in seeds if 0 < len(curve) < epochs or len(curve) == 1]
-        if stops:
-            parts.append(tag("path", d=dots(stops), class_="stop"))
-        lines.append(tag("g", *parts, class_=f"curve {look}", data_cell=cell))
-        if names[cell] and middle and math.isfinite(middle[-1][1]):
+        stops = [points(curve)[-1:] for curve in seeds if 0 < len(curve) < epochs or len(curve) == 1]
+        if any(stops):
+            parts.append(tag("path", d=dots(point for last in stops for point in last), class_="stop"))
+        widths = ";".join(f"--{unit}:{of[cell] * epochs / budgets[unit]:.4g}" for unit, of in (paces or {}).items())
+        lines.append(tag("g", *parts, class_=f"curve {look}", data_cell=cell, style=widths or None))
+        if names[cell] and middle:
             ends.append((middle[-1][1] / SIZE, cell))
     places = apart([place for place, _ in sorted(ends)], 0.052)
     labels = [
         tag("span", names[cell], class_=f"end {looks[cell]}", data_cell=cell, style=f"top:{place:.2%}")
         for place, (_, cell) in zip(places, sorted(ends), strict=True)
     ]
-    y, x = axis.ticks(9), whole_ticks(epochs)
+    y = axis.ticks(9)
     grid = tag("path", d="".join(f"M0 {SIZE * (1 - place):.0f}h{SIZE}" for place, _ in y), class_="grid")
     numbers = [tag("span", text, class_="y", style=f"top:{1 - place:.2%}") for place, text in y]
-    numbers += [tag("span", text, class_="x", style=f"left:{place:.2%}") for place, text in x]
-    numbers.append(tag("span", "epoch", class_="unit"))
+    for unit, end in {"epochs": float(epochs), **budgets}.items():
+        ticks = whole_ticks(end)
+        numbers += [tag("span", text, class_=f"x {unit}", style=f"left:{place:.2%}") for place, text in ticks]
+        numbers.append(tag("span", unit, class_=f"unit {unit}"))
     if axis.guess is not None:
         grid = Html(grid + tag("path", d=f"M0 {SIZE * (1 - axis.guess):.0f}h{SIZE}", class_="guessing"))
         labels.append(tag("span", "guessing", class_="guess", style=f"top:{1 - axis.guess:.2%}"))
@@ -74,10 +88,13 @@ def strip(
     *,
     interval: tuple[float, float] | None = None,
     mean: bool = True,
+    best: float = math.nan,
 ) -> Html:
-    """Draws values along an axis: a ring each, a line at their mean, an interval behind them."""
+    """Draw values along an axis: a ring each, a line at their mean and at the best's, an interval behind them."""
     places = [SIZE * axis.place(value) for value in values if math.isfinite(value)]
     parts = [tag("path", d="".join(f"M{SIZE * place:.0f} 0v{SIZE}" for place, _ in axis.ticks(6)), class_="grid")]
+    if math.isfinite(best):
+        parts.append(tag("path", d=f"M{SIZE * axis.place(best):.0f} 0v{SIZE}", class_="of-best"))
     if interval is not None and all(map(math.isfinite, interval)):
         low, high = sorted(SIZE * axis.place(end) for end in interval)
         parts.append(tag("path", d=f"M{low:.0f} 500H{high:.0f}", class_="interval"))
@@ -195,11 +212,11 @@ def dots(points: Iterable[tuple[float, float]]) -> str:
     return "".join(f"M{x:.0f} {y:.0f}h0" for x, y in points if math.isfinite(y))
 
 
-def whole_ticks(most: int, count: int = 8) -> list[tuple[float, str]]:
-    """Round numbers of epochs, the first and what follows; where each stands between the first and the last."""
+def whole_ticks(most: float, count: int = 8) -> list[tuple[float, str]]:
+    """Round numbers from the first to the last, as many as there may be; where each stands, 0 being at the left."""
     step = next(s * 10**p for p in range(9) for s in (1, 2, 5) if most / (s * 10**p) <= count)
-    numbers = [1, *range(step, most + 1, step)] if step > 1 else list(range(1, most + 1))
-    return [((number - 1) / max(1, most - 1), str(number)) for number in numbers]
+    numbers = [*range(0 if most > count else 1, math.floor(most) + 1, step)]
+    return [(number / most, str(number)) for number in numbers]
 
 
 def apart(places: Sequence[float], least: float) -> list[float]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.columns import LESS, better, columns
+from nnhp_torch.report.columns import BEHIND, LESS, better, columns
+from nnhp_torch.report.headline import standing
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import WIDE, Part
 from nnhp_torch.report.style import WORDS
 
 FIRST = 20  # cells that are seen without opening the rest
+BESIDE = 10  # cells that have room beside the curves
 
 
 def table_of_cells(part: Part) -> Html:
@@ -27,46 +30,61 @@ def table_of_cells(part: Part) -> Html:
         if len(part.shown) < len(part.summary.cells):
             said += f" of the best {len(part.shown)}; results.csv has all {len(part.summary.cells)}"
         frames.append(tag("details", tag("summary", said), scroll(_cells(part, rest), f"{label}, the others")))
-    title = f"The best {FIRST}, with the final weights" if rest else "With the final weights"
-    note = Html("")
-    if any(verdict.bounded and verdict.kind != "best" for verdict in part.summary.verdicts):
-        said = "A line is the mean of the rings, a band where it may be, compared with the best's mean."
-        note = tag("p", said, class_="soft")
-    return tag("section", tag("h2", title), note, *frames)
+    title = f"The best {FIRST} in numbers" if rest else "In numbers"
+    return tag("section", tag("h2", title), *frames)
 
 
-def _cells(part: Part, gathered: list[Cell]) -> Html:
-    """A table of cells, with an axis of their own for what is drawn."""
-    sweep = part.sweep
-    axis = Axis.of_values(sweep.objective, (v for cell in gathered for v in cell.values_of(sweep.monitor)))
-    train = part.summary.training
-    less = (*LESS, train) if len(sweep.axes) > WIDE else LESS  # the table of trials has them
-    named = {name: v for name, v in columns(part.summary, gathered).items() if name not in less}
-    kinds = [_kind(name, name == train) for name in named]
-    kinds[0] = ""  # it names the row
-    words = [in_words(name, sweep) + f" {better(sweep)}" * (name == sweep.monitor) or "remark" for name in named]
-    heads = [tag("th", name, scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]
-    place = 1 + list(named).index(sweep.monitor if sweep.monitor in named else list(sweep.axes)[-1])
-    what = f"{axis.name}, {'a ring per trial' if part.summary.several else 'a dot per cell'}"
-    heads.insert(place, tag("th", what, svg.strip_axis(axis), scope="col", class_="drawn"))
+def ends(part: Part) -> Html:
+    """Where each of the first cells ends: its trials, their mean, where that may be, and the verdict in words."""
+    summary, shown, monitor = part.summary, part.shown[:BESIDE], part.sweep.monitor
+    if not any(cell.completed for cell in shown):
+        return Html("")
+    values = [value for cell in shown for value in cell.values_of(monitor)]
+    axis, best = Axis.of_values(part.sweep.objective, values), summary.leader
+    mean = best.mean(monitor) if best is not None else math.nan
     rows = []
-    for cell, *texts in zip(gathered, *named.values(), strict=True):
+    for number, cell in enumerate(shown):
+        interval = None
+        if best is not None and cell is not best and (verdict := summary.verdict(cell)).bounded:
+            sign = part.sweep.objective.sign
+            interval = (mean - sign * verdict.low, mean - sign * verdict.high)
+        look = part.looks[number]
+        rows.append(
+            tag(
+                "div",
+                tag("span", ", ".join(cell.texts.values()), class_=f"key {look}"),
+                svg.strip(cell.values_of(monitor), axis, look, interval=interval, best=mean),
+                tag("span", standing(summary, cell, axis), class_="said"),
+                class_="row",
+                data_cell=number,
+            )
+        )
+    caption = (
+        "Its own axis. A ring is a trial, a bar their mean" if summary.several else "Its own axis. A dot is a trial"
+    )
+    caption += ", a band where the mean may be, compared with the best's." if "interval" in "".join(rows) else "."
+    left = len(summary.cells) - len(shown)
+    more = [tag("p", f"{left} more below.", class_="soft")] if left else []
+    title = tag("h2", "With the final weights" if not left else f"The best {len(shown)}, with the final weights")
+    return tag("figure", title, tag("figcaption", caption), *rows, svg.strip_axis(axis), *more, class_="ends")
+
+
+def _cells(part: Part, cells: list[Cell]) -> Html:
+    """A table of cells."""
+    sweep, train = part.sweep, part.summary.training
+    less = (*LESS, train) if len(sweep.axes) > WIDE else LESS  # the table of trials has them
+    named = {name: texts for name, texts in columns(part.summary, cells).items() if name not in less}
+    kinds = [_kind(name, less=name in (train, part.summary.test, BEHIND, "behind")) for name in named]
+    kinds[0] = ""  # it names the row
+    words = [in_words(name, sweep) + f" {better(sweep)}" * (name == sweep.monitor) or "verdict" for name in named]
+    heads = [tag("th", name, scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]
+    rows = []
+    for cell, first, *texts in zip(cells, *named.values(), strict=True):
         number = part.numbers[id(cell)]
-        look, (first, *others) = part.looks[number], texts
-        row = [tag("th", tag("span", first, class_=f"key {look}"), scope="row")]
-        row += [tag("td", spaced(text), class_=kind) for text, kind in zip(others, kinds[1:], strict=True)]
-        row.insert(place, tag("td", _strip(part, cell, axis, look=look), class_="drawn"))
+        row = [tag("th", tag("span", first, class_=f"key {part.looks[number]}"), scope="row")]
+        row += [tag("td", spaced(text), class_=kind) for text, kind in zip(texts, kinds[1:], strict=True)]
         rows.append(tag("tr", *row, class_="best" if cell is part.summary.leader else None, data_cell=number))
     return table_of(heads, rows, sortable=len(rows) > 2)
-
-
-def _strip(part: Part, cell: Cell, axis: Axis, *, look: str) -> Html:
-    """The cell's values, and behind them its verdict's interval, seen from the best's mean."""
-    monitor, best, aside = part.sweep.monitor, part.summary.leader, None
-    if best is not None and cell is not best:
-        found, sign = part.summary.verdict(cell), part.sweep.objective.sign
-        aside = (best.mean(monitor) - sign * found.low, best.mean(monitor) - sign * found.high)
-    return svg.strip(cell.values_of(monitor), axis, look, interval=aside)
 
 
 def in_words(column: str, sweep: SweepBase) -> str:
@@ -82,7 +100,7 @@ def spaced(text: str) -> str:
     return text.replace("±", "\u202f±\u202f")
 
 
-def _kind(column: str, less: bool) -> str:
+def _kind(column: str, *, less: bool) -> str:
     """The classes of a column's cells: numbers stand at the right, text may take several lines."""
     return "wrap" if not column else "number less" if less else "number"
 

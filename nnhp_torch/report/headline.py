@@ -1,0 +1,146 @@
+"""A sweep's finding as a headline, computed from its summary: the answer, and the doubt in it as large as the lead."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.words import amount
+
+LEVELS = (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent of error by which trainings are called fast or slow
+
+
+def headline(summary: Summary) -> str:
+    """Say what the sweep has found, in a sentence or two."""
+    return " ".join(filter(None, (_speed(summary), _verdict(summary))))
+
+
+def _verdict(summary: Summary) -> str:
+    best, axes = summary.leader, " and ".join(name.replace("_", " ") for name in summary.sweep.axes)
+    if best is None:
+        return "Nothing to compare yet." if not summary.finished else "No cell has completed."
+    if not summary.finished:
+        return f"So far {best.label} leads."
+    if "changes nothing" in summary.why_no_winner:
+        return f"{axes[:1].upper()}{axes[1:]} changes nothing here, to the last digit."
+    if summary.why_no_winner:
+        return "Even the best has learned nothing."
+    others = [verdict for verdict in summary.verdicts if verdict.kind not in ("best", "unranked")]
+    count = {kind: sum(verdict.kind == kind for verdict in others) for kind in ("worse", "as good", "undecided")}
+    if not others:
+        return f"{best.label} is the only one that has completed."
+    if count["as good"] == len(others):
+        return f"It makes no difference that matters: {'both' if len(others) == 1 else 'all'} are as good."
+    ties = sum(verdict.gap == 0 for verdict in others)
+    if ties and not count["as good"]:
+        return (
+            f"{ties + 1} of {len(others) + 1} end with the same mean{', ahead of the others' * (ties < len(others))}."
+        )
+    if all(math.isnan(verdict.p) for verdict in others):
+        return f"{best.label} is ahead; {best.repeated} cannot tell whether by luck."
+    if count["worse"] == len(others):
+        return f"{best.label} is the best: {'the other is' if len(others) == 1 else 'every other is'} worse."
+    if count["undecided"] == len(others):
+        return f"In the end no {axes if len(summary.sweep.axes) == 1 else 'cell'} can be told from the best."
+    said = {
+        "undecided": "cannot be told from it",
+        "as good": "is as good" if count["as good"] == 1 else "are as good",
+        "worse": "is worse" if count["worse"] == 1 else "are worse",
+    }
+    parts = [f"{count[kind]} {words}" for kind, words in said.items() if count[kind]]
+    return f"{best.label} leads: of {len(others)} others {' and '.join(parts)}."
+
+
+def numbers(summary: Summary, axis: Axis) -> str:
+    """Say in a line what the best reaches, and how far the others are behind."""
+    best, monitor, objective = summary.leader, summary.sweep.monitor, summary.sweep.objective
+    if best is None:
+        return f"No winner: {summary.why_no_winner}"
+    if summary.finished and (why := summary.why_no_winner):
+        return f"No winner: {why}"
+    test = best.mean(summary.test) if summary.test else math.nan
+    compared = best if summary.finished else next(c for c in summary.compared if c.values == best.values)
+    said = f"{best.label}: {axis.name} {axis.text(compared.mean(monitor), 3)}"
+    said += f", test {axis.text(test, 3)}" if math.isfinite(test) else ""
+    gaps = [verdict.gap for verdict in summary.verdicts if verdict.kind not in ("best", "unranked")]
+    if not summary.finished:
+        return f"{said}, by {compared.repeated} that all have; more are to come."
+    if not gaps:
+        return f"{said}."
+    low, high = amount(min(gaps), objective), amount(max(gaps), objective)
+    between = low if low == high else f"{low.removesuffix(' points')} to {high}"
+    luck = all(verdict.kind in ("best", "undecided", "unranked") for verdict in summary.verdicts)
+    return f"{said}. The others are behind by {between}{f', which {best.repeated} cannot tell from luck' * luck}."
+
+
+def standing(summary: Summary, cell: Cell, axis: Axis) -> str:
+    """Say of one cell where it ends and what the seeds allow to say of that."""
+    mean = cell.mean(summary.sweep.monitor)
+    if cell.trouble or not math.isfinite(mean):
+        return cell.trouble or "no value"
+    value, verdict = axis.text(mean, 3), summary.verdict(cell)
+    if cell is summary.leader:
+        doubt = any(v.kind in ("undecided", "unranked") for v in summary.verdicts if v.cell is not cell)
+        return f"{value} · {'ahead' if doubt or not summary.winner else 'the best'}"
+    if verdict.kind == "unranked":
+        return value
+    behind = f"{value} · behind by {amount(verdict.gap, summary.sweep.objective)}"
+    said = {"worse": "worse", "as good": "as good", "undecided": "cannot be told"}[verdict.kind]
+    if verdict.same:
+        return f"{value} · the same to the last digit"
+    return behind if math.isnan(verdict.p) else f"{behind}: {said}"
+
+
+def steps(summary: Summary, cell: Cell) -> int | None:
+    """How many optimizer steps an epoch of a cell has, if the configuration says how many examples it trains on."""
+    examples = getattr(summary.sweep.base, "examples", None)
+    size = next((result.config.get("batch_size") for result in cell.results), None)
+    return math.ceil(examples / size) if isinstance(examples, int) and isinstance(size, int) and size > 0 else None
+
+
+def level(summary: Summary) -> tuple[float, dict[int, int]] | None:
+    """The least round error that every cell's median reaches, and the epoch in which each first does."""
+    monitor, cells = summary.sweep.monitor, summary.cells
+    if not summary.sweep.objective.is_accuracy or len(cells) < 2:
+        return None
+    medians = [median_curve([r.curve(monitor) for r in cell.results if r.curve(monitor)]) for cell in cells]
+    reached = None
+    for error in LEVELS:
+        epochs = [next((n for n, v in enumerate(curve, 1) if v >= 1 - error / 100), 0) for curve in medians]
+        if not all(epochs):
+            break
+        reached = error, {id(cell): epoch for cell, epoch in zip(cells, epochs, strict=True)}
+    return reached
+
+
+def _speed(summary: Summary) -> str:
+    """Whether the values of a single axis, in their order, order the epochs and the steps that a training needs."""
+    found, axes = level(summary), list(summary.sweep.axes)
+    values = [cell.values[axes[0]] for cell in summary.cells]
+    if found is None or len(axes) > 1 or len(values) < 3 or not all(type(v) in (int, float) for v in values):
+        return ""
+    cells = sorted(summary.cells, key=lambda cell: cell.values[axes[0]])
+    needed = [found[1][id(cell)] for cell in cells]
+    if not (_rising(needed) or _rising(needed[::-1])) or max(needed) < 2 * min(needed):
+        return ""
+    which = "Small" if _rising(needed) else "Large"
+    said = f"{which} {_plural(axes[0].replace('_', ' '))} need fewer epochs"
+    each = [steps(summary, cell) for cell in cells]
+    if None in each or len(set(each)) == 1:
+        return f"{said}."
+    taken = [epochs * (count or 0) for epochs, count in zip(needed, each, strict=True)]
+    fewer = taken[0] < taken[-1] if which == "Small" else taken[-1] < taken[0]
+    return f"{said}{' and fewer steps' if fewer else ', not fewer steps'}."
+
+
+def _rising(numbers: Sequence[int]) -> bool:
+    return all(before < after for before, after in itertools.pairwise(numbers))
+
+
+def _plural(name: str) -> str:
+    return f"{name}s" if not name.endswith(("s", "x", "ch")) else f"{name}es"
