@@ -1,11 +1,15 @@
 """Whatever settings of the Trainer build gives, a trial that was stopped goes on to every digit of one that was not."""
 
+import dataclasses
+
 import pytest
 import torch
 import toy
 from lightning.pytorch.callbacks import EarlyStopping
 from test_resumption import LOADERS, TRIAL, Data, Module, loader, run
 
+from nnhp_torch.core.errors import WrongUsage
+from nnhp_torch.run.launch.process import prepare
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.setup import Setup
@@ -63,11 +67,11 @@ def test_in_any_precision_a_stopped_trial_goes_on_to_the_same_digits(tmp_path, p
 
 
 @pytest.mark.filterwarnings("ignore:You passed .*16-mixed")
-def test_a_precision_that_this_machine_has_not_is_refused(tmp_path):
+def test_a_precision_that_this_machine_has_not_is_refused_before_any_trial(tmp_path):
     """Lightning would train in another one, and the ledger would not know."""
-    result = run(tmp_path, LOADERS["shuffle"], precision="16-mixed")
-    assert result.status == "failed"
-    assert "precision 16-mixed needs a GPU: here, Lightning would take bf16-mixed for it" in result.reason
+    trial, runtime = dataclasses.replace(TRIAL, precision="16-mixed"), Runtime(str(tmp_path), accelerator="cpu")
+    with pytest.raises(WrongUsage, match="precision 16-mixed needs a GPU: Lightning would take bf16-mixed for it"):
+        prepare(trial, toy.build, runtime)
 
 
 @pytest.mark.parametrize(("least", "epochs"), [({}, 2), ({"min_epochs": 3}, 3), ({"min_steps": 13}, 4)])

@@ -140,10 +140,6 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         profiler=HookGuard(),
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
-    if trainer.precision != trial.precision:
-        raise ValueError(
-            f"precision {trial.precision} needs a GPU: here, Lightning would take {trainer.precision} for it"
-        )
     trainer.precision_plugin.convert_module(setup.module)  # Lightning would load a checkpoint's float64 into float32
     if isinstance(trainer.accelerator, CPUAccelerator):
         prefer_onednn()
@@ -239,7 +235,7 @@ def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> list[str]:
 def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
     """A Trainer without the chatter; whatever Lightning raises if the machine cannot do what is asked."""
     plugins = [LightningEnvironment(), *settings.pop("plugins", ())]  # not what a cluster's variables would have it be
-    return Trainer(
+    trainer = Trainer(
         plugins=plugins,
         accelerator=runtime.accelerator,
         devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
@@ -251,6 +247,9 @@ def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
         enable_model_summary=False,
         **settings,
     )
+    if trainer.precision != trial.precision:
+        raise ValueError(f"precision {trial.precision} needs a GPU: Lightning would take {trainer.precision} for it")
+    return trainer
 
 
 def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
