@@ -87,13 +87,13 @@ class Places:
 
     def keep(self, around: Around) -> dict[str, dict[str, Any]]:
         """The digests of all places, and the values of those that have changed or why they cannot be kept, in words."""
-        self.look(around)
         kept: dict[str, dict[str, Any]] = {"digests": {}, "values": {}, "lost": {}}
         for path, owner in around.owners().items():
-            values, digests = _values(owner), _digests(owner)
-            kept["digests"][path] = digests
+            values = _values(owner)
+            digests = kept["digests"][path] = {name: digest(value) for name, value in values.items()}
+            begun = self.begun.setdefault(path, digests)
             for name, value in values.items():
-                if self.begun[path].get(name) == digests[name] and (path, name) not in self.put:
+                if begun.get(name) == digests[name] and (path, name) not in self.put:
                     continue
                 try:
                     kept["values"].setdefault(path, {})[name] = (_is_on_device(value), _packed(value))

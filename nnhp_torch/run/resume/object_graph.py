@@ -9,7 +9,7 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import lightning as L
@@ -40,11 +40,15 @@ def walk(roots: Mapping[str, Any], seen: set[int]) -> Iterator[tuple[str, Any]]:
     stack = list(roots.items())[::-1]
     while stack:
         path, thing = stack.pop()
-        if isinstance(thing, _CLOSED) or id(thing) in seen:
+        if id(thing) in seen or _is_closed(type(thing)):
             continue
         seen.add(id(thing))
         yield path, thing
-        stack.extend([(f"{path}.{name}", inner) for name, inner in inside(thing)][::-1])
+        # Most parts are values: they need no path.
+        stack.extend([(f"{path}.{n}", inner) for n, inner in inside(thing) if not _is_closed(type(inner))][::-1])
+
+
+_is_closed: Callable[[Any], bool] = functools.cache(lambda kind: issubclass(kind, _CLOSED))
 
 
 def inside(thing: Any) -> list[tuple[Any, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-_SCALARS = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size)
+_SCALARS = {type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size}
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
 _VALUES = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray, np.generic, PurePath)
 _SAMPLE = 100_000  # of what is longer, every so manieth item is looked at
@@ -27,7 +27,7 @@ def is_plain(value: object) -> bool:
     if type(value) in (dict, OrderedDict):
         return all(is_plain(key) and is_plain(inner) for key, inner in value.items())  # type: ignore[attr-defined]
     if type(value) in (list, tuple, set):
-        return all(map(is_plain, value))  # type: ignore[call-overload]
+        return _SCALARS.issuperset(map(type, value)) or all(map(is_plain, value))  # type: ignore[call-overload]
     return type(value) in _SCALARS or type(value) in _TENSORS
 
 
@@ -40,7 +40,8 @@ def pack(value: Any) -> Any:
     if type(value) in (dict, OrderedDict):
         return type(value)((pack(key), pack(inner)) for key, inner in value.items())
     if type(value) in (list, tuple):
-        return type(value)(map(pack, value))
+        # A generator's state is hundreds of numbers, in every epoch.
+        return type(value)(value if _SCALARS.issuperset(map(type, value)) else map(pack, value))
     if type(value) is deque:
         return (_DEQUE, value.maxlen, pack(list(value)))
     if isinstance(value, np.generic):
