@@ -232,3 +232,14 @@ def test_fresh_renames_the_old_folder_and_deletes_nothing(sweep, store):
         asides.append(store.set_aside())
     assert not store.folder.exists()
     assert [list(ResultStore(aside).results()) for aside in asides] == [[t.key] for t in sweep.trials()[:3]]
+
+
+def test_a_number_too_large_to_be_reckoned_with_is_refused_by_line_and_never_written(sweep, store):
+    huge = dataclasses.replace(completed(sweep.trials()[0]), history={"val_accuracy": [1e308, 0.5]}, test={"x": -1e308})
+    record = json.loads(huge.to_json())
+    assert (record["history"], record["test"]) == ({"val_accuracy": [None, 0.5]}, {"x": None})
+    store.folder.mkdir()
+    for field, value in {"history": {"val_accuracy": [1e308]}, "test": {"x": -1e308}, "seconds": 1e308}.items():
+        store.path.write_text(json.dumps({**record, field: value}) + "\n")
+        with pytest.raises(LedgerError, match=f"line 1: its {field} is not"):
+            store.results()

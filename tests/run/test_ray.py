@@ -230,6 +230,7 @@ def test_the_local_launcher_imports_no_ray():
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
 
+@pytest.mark.needs("ray")
 def test_what_listens_and_is_no_ray_is_refused_at_once():
     from nnhp_torch.run.launch.ray_head import connected
 
@@ -238,3 +239,23 @@ def test_what_listens_and_is_no_ray_is_refused_at_once():
         said = r"no Ray cluster answers at .*: something else than Ray listens there"
         with pytest.raises(WrongUsage, match=said), connected(f"127.0.0.1:{server.getsockname()[1]}"):
             pass
+
+
+@pytest.mark.needs("ray")
+def test_what_a_trial_has_raised_is_not_called_lost_on_the_cluster(sweep, monkeypatch):
+    from ray.exceptions import RayTaskError, WorkerCrashedError
+
+    from nnhp_torch.run.launch import on_ray
+
+    def reason(error):
+        def raising(task):
+            raise error
+
+        monkeypatch.setattr(on_ray.ray, "get", raising)
+        return on_ray._result(None, sweep.trials()[0]).reason
+
+    own = RayTaskError("_train", "Traceback\nValueError: my own", ValueError("my own")).as_instanceof_cause()
+    assert reason(own).endswith("ValueError: my own")
+    stopped = RayTaskError("_train", "Traceback\nNodeLeaves", on_ray.NodeLeaves("asked to end")).as_instanceof_cause()
+    assert reason(stopped) == "4 times a signal or a KeyboardInterrupt of its own has stopped it"
+    assert reason(WorkerCrashedError()).startswith("lost on the Ray cluster 4 times: ")

@@ -11,6 +11,9 @@ from nnhp_torch.core.spec.status import STATUSES
 Types = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name → in words, test
 
 
+LARGEST = 1e100  # of a metric: a training's are float32, and whoever adds squares of larger ones finds no number
+
+
 def check(record: Mapping[str, Any], types: Types | None = None) -> None:
     """Raises ValueError, naming the first field that is of another type than it should be.
 
@@ -49,11 +52,11 @@ def is_number(value: Any) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return is_number(value) and math.isfinite(value)
+    return is_number(value) and abs(value) <= LARGEST
 
 
-def _number_or_null(value: Any) -> bool:
-    return value is None or is_number(value)
+def _metric(value: Any) -> bool:
+    return value is None or (is_number(value) and not LARGEST < abs(value) < math.inf)
 
 
 def _list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -85,10 +88,10 @@ FIELDS: Types = {
     "cell": ("a mapping of settings", _mapping()),
     "status": (f"one of {', '.join(STATUSES)}", lambda value: _text(value) and value in STATUSES),
     "reason": ("a text", _text),
-    "history": ("a mapping of lists of numbers", _mapping(_list(_number_or_null))),
-    "test": ("a mapping of numbers", _mapping(_number_or_null)),
-    "trained": ("a mapping of numbers", _mapping(_number_or_null)),
-    "restored": ("a mapping of numbers", _mapping(_number_or_null)),
+    "history": ("a mapping of lists of numbers", _mapping(_list(_metric))),
+    "test": ("a mapping of numbers", _mapping(_metric)),
+    "trained": ("a mapping of numbers", _mapping(_metric)),
+    "restored": ("a mapping of numbers", _mapping(_metric)),
     "seconds": ("a number", _finite),
     "fit_seconds": ("a number", _finite),
     "started": ("a text", _text),

@@ -161,7 +161,7 @@ class TrialResult:
 def _finite_or_none(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite_or_none(v) for v in value]
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= fields.LARGEST else None  # NaN is neither
 
 
 def _none_to_nan(value: Any) -> Any:
