@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import FakeLaunch, TinyConfig, completed
 
+import nnhp_torch
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
@@ -142,3 +143,38 @@ def test_all_of_it_is_there_without_its_script(page, folder):
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     for said in ("lr=1, width=16 is ahead", "ValueError: no", "python mine.py --seeds 2", "Two axes"):
         assert said in shown
+
+
+REFERENCE = Path(nnhp_torch.__file__).parent.parent / "lightning_logs" / "reference"
+TOO_WIDE = """
+const shown = frame => !frame.closest("details:not([open])") && frame.scrollWidth > frame.clientWidth + 1;
+return [...document.querySelectorAll(".scroll")].filter(shown).map(frame => frame.getAttribute("aria-label"));
+"""
+ABOVE_THE_FOLD = """
+const top = document.querySelectorAll("h1, .lead, .first .chart, .first .said");
+return [...top].map(element => element.getBoundingClientRect().bottom).every(bottom => bottom <= 900);
+"""
+
+
+@pytest.mark.parametrize("sweep", ["batch_size", "early_stopping", "weight_regularization", "study"])
+def test_no_table_of_a_reference_page_is_wider_than_its_frame_and_the_finding_stands_above_the_fold(page, sweep):
+    for width in (390, 1280, 1440, 1920):
+        _look(page, REFERENCE / sweep, width)
+        for font in ("sans-serif", "DejaVu Sans", "serif"):
+            page.execute_script(f"document.documentElement.style.fontFamily = '{font}'")
+            assert page.execute_script(TOO_WIDE) == [], (width, font)
+            assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    _look(page, REFERENCE / sweep, 1440)
+    assert page.execute_script(ABOVE_THE_FOLD)
+
+
+def test_the_same_curves_run_along_epochs_steps_or_seconds(page):
+    _look(page, REFERENCE / "batch_size", 1440)
+    (steps,) = page.find_elements("css selector", "input[value=steps]")
+    unit = page.find_element("css selector", ".unit.steps")
+    assert not unit.is_displayed()
+    widths = "return [...document.querySelectorAll('.first g.curve')].map(g => getComputedStyle(g).transform)"
+    assert set(page.execute_script(widths)) == {"none"}
+    steps.click()
+    assert unit.is_displayed()
+    assert len(set(page.execute_script(widths))) == 4, "an epoch has more steps the smaller the batch"
