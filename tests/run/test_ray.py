@@ -231,13 +231,14 @@ def test_the_local_launcher_imports_no_ray():
 
 
 @pytest.mark.needs("ray")
-def test_what_listens_and_is_no_ray_is_refused_at_once():
-    from nnhp_torch.run.launch.ray_head import connected
+def test_what_listens_and_is_no_ray_is_refused_at_once(monkeypatch):
+    from nnhp_torch.run.launch import ray_head
 
+    monkeypatch.setattr(ray_head.ray, "is_initialized", lambda: False)  # by the tests above
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_9.6\r\n"), daemon=True).start()
         said = r"no Ray cluster answers at .*: something else than Ray listens there"
-        with pytest.raises(WrongUsage, match=said), connected(f"127.0.0.1:{server.getsockname()[1]}"):
+        with pytest.raises(WrongUsage, match=said), ray_head.connected(f"127.0.0.1:{server.getsockname()[1]}"):
             pass
 
 
