@@ -155,7 +155,7 @@ class Command:
         except SweepError as error:
             return self._refuse(error)
         except KeyboardInterrupt:
-            return undrawn(self.out)
+            return undrawn(self.out) if self.interrupt.listened else 128 + signal.SIGINT
         except OSError as error:
             if read_only(error):
                 return self._refuse(f"{folder} cannot be written: {error}")
@@ -217,7 +217,7 @@ def _not_told(callback: object) -> str:
 
 def undrawn(out: Console) -> int:
     """Says what Ctrl-C has ended once the results and the table were there; returns the exit status."""
-    out.print("Interrupted while a picture was drawn: the results are complete, and the same command draws it.")
+    out.print("Interrupted while a picture was drawn: all results are in the ledger, and the same command draws it.")
     return 128 + signal.SIGINT
 
 
@@ -236,12 +236,14 @@ class _Interrupt:
     def __init__(self) -> None:
         self.signal: int | None = None
         self.leaves = False
+        self.listened = False  # before that, nothing was done
         self._before: dict[int, Any] = {}
 
     def requested(self) -> bool:
         return self.signal is not None
 
     def __enter__(self) -> _Interrupt:
+        self.listened = True
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._on_signal)
@@ -254,6 +256,7 @@ class _Interrupt:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             if not self.leaves:
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # so that nobody takes it for the trial's own
                 raise KeyboardInterrupt
             if os.isatty(1):
                 os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides

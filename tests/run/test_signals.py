@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM, SIGKILL: a sweep ends as asked, and goes on to the same digits when run again."""
 
+import asyncio
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.launch.process import attempt
 from nnhp_torch.run.runtime import Runtime
 
 SCRIPT = """
@@ -142,6 +144,38 @@ def test_in_this_process_too_a_signal_ends_the_sweep_after_the_epoch(tmp_path, n
     assert [(r["status"], len(r["history"]["val_loss"])) for r in _records(tmp_path / "tiny")] == [("interrupted", 2)]
     assert "Interrupted: 2 trials left" in capsys.readouterr().out
     assert signal.getsignal(number) == before
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("own", [KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, BaseException, Unprintable])
+def test_whatever_a_trials_own_code_raises_in_this_process_it_alone_has_failed(tmp_path, capsys, own):
+    def build(config):
+        module, data, _ = toy.build(config)
+
+        def boom(*_):
+            raise own
+
+        return module, data, [toy.AtEpoch(2, boom)] if config.width == 8 else []
+
+    sweep = Sweep("tiny", TinyConfig(), {"width": [8, 4]}, build=build)
+    with pytest.raises(SystemExit) as raised:
+        cli.main(sweep, argv=["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
+    assert raised.value.code == 1
+    failed, completed = _records(tmp_path / "tiny")
+    assert (failed["status"], completed["status"]) == ("failed", "completed")
+    assert own.__name__ in failed["reason"]
+    assert "Interrupted" not in capsys.readouterr().out
+
+
+def test_what_is_no_exception_fails_a_workers_trial_and_not_the_worker(trial, runtime):
+    def build(config):
+        raise asyncio.CancelledError
+
+    assert attempt(trial, build, runtime, on_epoch=lambda *_: None).status == "failed"
 
 
 def _outcome(results):

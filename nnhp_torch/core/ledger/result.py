@@ -17,6 +17,8 @@ from nnhp_torch.core.spec.trial import Trial
 
 SCHEMA = 4  # 1 had no notes and no build, 2 no trained, 3 no restored
 ASKED = "seeds_asked"  # beside the hardware: of how many seeds the call was that ran it, unless it chose them itself
+LONGEST = 20_000  # characters of a reason: an exception may hold a whole tensor
+LINE = 500  # and of an error, which is shown in a line
 METRICS = ("history", "test", "trained", "restored")  # the fields that hold metrics
 
 # What of the hardware may change digits, in words.
@@ -71,6 +73,12 @@ class TrialResult:
     trained: Mapping[str, float] = field(default_factory=dict)
     restored: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if len(self.reason) > LONGEST + 100:  # not of one that was shortened before
+            half = LONGEST // 2
+            left_out = f"\n… {len(self.reason) - 2 * half} characters are left out …\n"
+            object.__setattr__(self, "reason", self.reason[:half] + left_out + self.reason[-half:])
+
     @classmethod
     def of(cls, trial: Trial, status: Status, reason: str = "", **rest: Any) -> TrialResult:
         """The record of a trial, with `rest` of the fields if there is more to tell than how it ended."""
@@ -89,7 +97,8 @@ class TrialResult:
     def error(self) -> str:
         """The last line of the reason: of a traceback, the error itself."""
         lines = self.reason.strip().splitlines()
-        return lines[-1] if lines else ""
+        last = lines[-1] if lines else ""
+        return last if len(last) <= LINE else f"{last[:LINE]}…"
 
     @property
     def settled(self) -> bool:

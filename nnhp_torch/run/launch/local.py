@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -79,7 +80,12 @@ class InProcess:
             if index == 0:
                 prepare(trial, build, self.runtime)
             listener.started(trial)
-            result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
+            try:
+                result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
+            except (Exception, KeyboardInterrupt):
+                raise
+            except BaseException:  # the trial's own
+                result = TrialResult.of(trial, "failed", traceback.format_exc())
             listener.ended(trial, result)
             if result.status == "interrupted" and not listener.stopping():
                 raise KeyboardInterrupt  # Ctrl-C when nobody else listens to it, as in a notebook

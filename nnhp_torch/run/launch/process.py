@@ -57,7 +57,7 @@ def attempt(
 
     try:
         result = run_trial(trial, import_by_name(build), runtime, on_epoch=on_epoch)
-    except (Exception, SystemExit) as error:  # whatever escapes is the trial's failure, not the process's end
+    except BaseException as error:  # whatever escapes is the trial's failure, not the process's end
         if isinstance(error, OSError) and disk_full(error):
             note(f"{trial.name}:\n{traceback.format_exc()}")
             raise
@@ -107,7 +107,7 @@ def _prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) ->
         answer = import_by_name(build)(trial.config)
     except WrongUsage:
         raise
-    except (Exception, SystemExit):
+    except BaseException:
         return  # the trial itself will fail in the same way, and its record will tell
     with _wrong_usage():
         setup = setup_of(answer)

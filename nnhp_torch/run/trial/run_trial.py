@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,7 +81,8 @@ def _attempt(
     except Exception as error:
         if disk_full(error) or isinstance(error, Unloadable):
             raise
-        outcome = {"status": "failed", "reason": traceback.format_exc() + _hint(error)}
+        reason = traceback.format_exc()
+        outcome = {"status": "failed", "reason": reason + _hint(reason)}
     return TrialResult.of(
         trial,
         history=recorder.history,
@@ -92,9 +94,9 @@ def _attempt(
     )
 
 
-def _hint(error: Exception) -> str:
+def _hint(reason: str) -> str:
     """A last line for an error that would come again at every run: the checkpoint is of another network."""
-    if "loading state_dict" in str(error) or "loaded state dict" in str(error):
+    if "loading state_dict" in reason or "loaded state dict" in reason:
         return (
             "its checkpoint is of another network than the module builds now: "
             "--fresh starts anew and keeps the old folder"
@@ -103,11 +105,14 @@ def _hint(error: Exception) -> str:
 
 
 def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
-    """A signal is no fault of the trial's, a sys.exit() in its code is; Lightning makes a SystemExit of both."""
-    by_signal = (KeyboardInterrupt, SIGTERMException)
-    if isinstance(end, by_signal) or isinstance(end.__context__, KeyboardInterrupt):
+    """A signal is no fault of the trial's, what its own code raises is; Lightning makes a SystemExit of all that."""
+    ctrl_c = isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt)
+    # Where a command listens to Ctrl-C, or a worker ignores it, it raises nothing.
+    heard = ctrl_c and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if isinstance(end, SIGTERMException) or heard:
         return {"status": "interrupted", "reason": "stopped by a signal"}
-    return {"status": "failed", "reason": f"{traceback.format_exc()}the trial's own code called sys.exit({end.code!r})"}
+    own = "raised KeyboardInterrupt" if ctrl_c else f"called sys.exit({getattr(end, 'code', None)!r})"
+    return {"status": "failed", "reason": f"{traceback.format_exc()}the trial's own code {own}"}
 
 
 def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -114,4 +115,6 @@ def _reason(error: Exception) -> str:
     """Why a checkpoint cannot be read, in a line."""
     if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
         return f"{found[1]} in it would have to be executed"
+    if isinstance(error, pickle.UnpicklingError):  # torch advises to load it all the same
+        return "what is in it would have to be executed, or is no checkpoint"
     return (str(error) or type(error).__name__).splitlines()[0]
