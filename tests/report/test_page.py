@@ -16,6 +16,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import CsvReport
@@ -315,3 +316,14 @@ def test_a_square_marks_each_run_that_stopped_before_the_longest_and_one_that_ha
     assert len(marked([0.5, 0.5, 0.5], [0.5, 0.25], [0.5], [])) == 2
     assert marked([0.5, 0.5]) == []
     assert len(marked([0.5])) == 1
+
+
+def test_a_ring_marks_the_epoch_whose_weights_were_kept_on_a_curve_that_stays_as_measured(sweep, store):
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
+    (trial,) = one.trials()
+    result = dataclasses.replace(completed(trial, 0.9), restored={"val_accuracy": 0.91})
+    text = _run(one, store, FakeLaunch({trial.label: result}))
+    y = round(1000 * (1 - Axis.of_curves(one, [Cell(result.cell, [result], 1)]).place(0.91)))
+    assert f'd="M667 {y}h0" class="kept"' in text, "the second of three epochs"
+    assert "a ring is the epoch whose weights were kept." in text
+    assert "9.00% · " in text

@@ -87,6 +87,16 @@ class Part:
         return {unit: of for unit, of in found.items() if all(of) and len(set(of)) > 1}
 
     @cached_property
+    def kept(self) -> list[list[tuple[int, float]]]:
+        """For each cell that is shown the epochs whose weights its trials went back to, and what those reach."""
+        monitor = self.sweep.monitor
+        found = []
+        for cell in self.shown:
+            ends = [(list(result.curve(monitor)), result.final(monitor)) for result in cell.results if result.restored]
+            found.append([(curve.index(end) + 1, end) for curve, end in ends if end in curve])
+        return found
+
+    @cached_property
     def _ramp(self) -> list[str]:
         """For each cell its colour from dark to light, if one axis has numbers of at least three sizes."""
         values = [value for cell in self.shown for value in cell.values.values()]

@@ -83,13 +83,14 @@ def picture(part: Part) -> Html:
     few = len(shown) <= len(CELLS)
     names = [", ".join(cell.texts.values()) if few else "" for cell in shown]
     paces = part.paces if few else {}
-    drawn = svg.curves(curves, axis, names, looks=part.looks, paces=paces)
+    drawn = svg.curves(curves, axis, names, looks=part.looks, paces=paces, kept=part.kept)
     several = any(len(seeds) > 1 for seeds in curves)
     caption = "A thin line for each trial, a thick one for a cell's median" if several else "A line for each cell"
     caption += "" if few else "; the best is in blue"
     caption += ". The axis is logarithmic" if axis.log else ""
     lengths = {len(curve) for seeds in curves for curve in seeds}
-    caption += "; a square is where a run stopped." if len(lengths) > 1 else "."
+    caption += "; a square is where a run stopped" if len(lengths) > 1 else ""
+    caption += "; a ring is the epoch whose weights were kept." if any(part.kept) else "."
     title = tag("h2", f"{axis.name.capitalize()} after each epoch")
     switch = [_switch(part.sweep.name, ["epochs", *paces])] if paces else []
     figure = tag("figure", title, tag("figcaption", caption, *switch), drawn)

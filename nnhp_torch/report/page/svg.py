@@ -25,6 +25,7 @@ def curves(
     *,
     looks: Sequence[str],
     paces: Mapping[str, Sequence[float]] | None = None,
+    kept: Sequence[Sequence[tuple[int, float]]] = (),
 ) -> Html:
     """Draw a metric per epoch: a thin line per seed, a thick one for their median, a square where a run stopped early.
 
@@ -32,6 +33,7 @@ def curves(
         cells: for each cell its seeds' curves.
         names: for each cell the name at its line's end; empty: none.
         looks: for each cell the class of its lines.
+        kept: for each cell the epochs (from 1) whose weights its runs went back to, and what those reach: a ring each.
         paces: another unit → how many of it an epoch of each cell takes; the sheet stretches lines from one to another.
     """
     epochs = max((len(curve) for seeds in cells for curve in seeds), default=1)
@@ -57,6 +59,9 @@ def curves(
         stops = [points(curve)[-1:] for curve in seeds if 0 < len(curve) < epochs or len(curve) == 1]
         if any(stops):
             parts.append(tag("path", d=dots(point for last in stops for point in last), class_="stop"))
+        if kept and kept[cell]:
+            rings = dots((SIZE * epoch / epochs, SIZE * (1 - axis.place(value))) for epoch, value in kept[cell])
+            parts += [tag("path", d=rings, class_="kept"), tag("path", d=rings, class_="hole")]
         widths = ";".join(f"--{unit}:{of[cell] * epochs / budgets[unit]:.4g}" for unit, of in (paces or {}).items())
         lines.append(tag("g", *parts, class_=f"curve {look}", data_cell=cell, style=widths or None))
         if names[cell] and middle:
