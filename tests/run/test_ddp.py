@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import Workers
+from nnhp_torch.run.launch.worker_process import _free_port
 from nnhp_torch.run.runtime import Runtime
 
 
@@ -138,3 +140,11 @@ def test_a_trial_on_two_processes_goes_on_to_the_same_digits(sweep, tmp_path):
     again = run(shorter, folder, devices=2).ordered[0]
     assert again.status == "completed"
     assert again.history == whole.history
+
+
+def test_the_port_at_which_processes_meet_is_none_that_a_connection_could_get_meanwhile():
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(given.read_text().split()[0]) if given.exists() else 32768
+    ports = [_free_port() for _ in range(20)]
+    assert len(set(ports)) > 15, "nor that of another trial that starts"
+    assert max(ports) < first or first < 3000
