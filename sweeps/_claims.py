@@ -10,15 +10,23 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.significance import LEVEL, paired_t_test
+from nnhp_torch.core.stats.significance import FEWEST, LEVEL, holm, paired_t_test
 
+POOR = 0.6  # a val_accuracy at which a network has learned little
 REACHED = 0.9  # the val_accuracy by which training is called faster or slower
 FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next,
 SETTLED = 10  # after so many epochs
 
 
 def judged(
-    question: str, number: str, after: Sequence[float], *, before: Sequence[float], cell: Cell, of: int = 1
+    question: str,
+    number: str,
+    after: Sequence[float],
+    *,
+    before: Sequence[float],
+    cell: Cell,
+    p: float = math.nan,
+    corrected: str = "",
 ) -> str:
     """The answer to a question, the number behind it, and how that was tested, in lines.
 
@@ -27,17 +35,32 @@ def judged(
         number: what stands behind the answer.
         after, before: a value for each trial of a cell.
         cell: one of those that are compared; it says how the trials repeat it.
-        of: how many comparisons this one was picked from by what it shows.
+        p: of the difference, as it is corrected for other comparisons; default: of this one alone.
+        corrected: how that was done.
     """
-    if len(after) == 1:
+    if len(_units(after, cell)) == 1:
         return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
-    p = min(1.0, of * paired_t_test(after, before))
-    picked = f", corrected for the best of {of}" if of > 1 else ""
-    test = f"({cell.repeated}, paired t-test, p={p:.2g}{picked})"
+    p = chance(after, before, cell) if math.isnan(p) else p
+    test = f"({cell.repeated}, paired t-test, p={p:.2g}{corrected and f', {corrected}'})"
     if p < LEVEL:
         more = statistics.fmean(after) > statistics.fmean(before)
         return f"{question} {'Yes' if more else 'No, the opposite'}: {number}.\n{test}"
     return f"{question} Cannot be told: {number}.\n{test}"
+
+
+def chance(after: Sequence[float], before: Sequence[float], cell: Cell) -> float:
+    """The p-value of a difference; folds, if there are three or more, are the units, and share training images."""
+    first, second = _units(after, cell), _units(before, cell)
+    if len(first) < 2:
+        return math.nan
+    return paired_t_test(first, second, shared=1 / (len(first) - 1) if cell.trials_per_seed >= FEWEST else 0.0)
+
+
+def _units(values: Sequence[float], cell: Cell) -> list[float]:
+    """The means over what repeats a cell independently: over its folds if there are three or more, else its seeds."""
+    folds = cell.trials_per_seed
+    by_seed = [values[start : start + folds] for start in range(0, len(values), folds)]
+    return [statistics.fmean(unit) for unit in (zip(*by_seed, strict=True) if folds >= FEWEST else by_seed)]
 
 
 def regularizes(what: str, cells: Sequence[Cell]) -> str:
@@ -51,18 +74,37 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
     more = [cell for cell in more if cell.ranked]
     if not more or not least.ranked:
         return ""
+    before = least.values_of("val_accuracy")
+    p_values = holm([chance(cell.values_of("val_accuracy"), before, cell) for cell in more])
+    gains = {cell.label: _points(before, cell.values_of("val_accuracy")) for cell in more}
     best = max(more, key=lambda cell: cell.mean("val_accuracy"))
-    before, after = (cell.values_of("val_accuracy") for cell in (least, best))
     training = training_accuracy(cells)
     above = [100 * (cell.mean(training) - cell.mean("val_accuracy")) for cell in (least, best)]
     measured = "" if training == "trained_accuracy" else f", measured under {what},"
-    # The best of several was picked by what it scored: the correction makes up for that.
     picked = f", the best of {len(more)}" if len(more) > 1 else ""
+    tested = best.mean("test_accuracy") - least.mean("test_accuracy")
+    test = f" ({100 * tested:+.2f} on the test images)" if math.isfinite(tested) else ""
     number = (
-        f"{_points(before, after)} of val_accuracy from {least.label} to {best.label}{picked}; "
+        f"{gains[best.label]} of val_accuracy from {least.label} to {best.label}{picked}{test}; "
         f"training accuracy{measured} minus val_accuracy: {above[0]:+.1f}, then {above[1]:+.1f} points"
     )
-    return judged(f"Does {what} help on images not seen?", number, after, before=before, cell=best, of=len(more))
+    for cell, p in zip(more, p_values, strict=True):
+        if p < LEVEL and cell is not best:
+            harms = statistics.fmean(cell.values_of("val_accuracy")) < statistics.fmean(before)
+            number += f"; {cell.label} {'harms' if harms else 'helps'}, {gains[cell.label]} (p={p:.2g})"
+    return judged(
+        f"Does {what} help on images not seen?",
+        number,
+        best.values_of("val_accuracy"),
+        before=before,
+        cell=best,
+        p=p_values[more.index(best)],
+        corrected=_holms(more),
+    )
+
+
+def _holms(compared: Sequence[Cell]) -> str:
+    return f"Holm's correction of {len(compared)}" if len(compared) > 1 else ""
 
 
 def training_accuracy(cells: Sequence[Cell]) -> str:
@@ -87,13 +129,15 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     for cell in cells:
         rate = cell.values["lr"]
         if not cell.values[setting] and set(cell.troubles) == {"diverged"} and (rate, True) in accuracy:
-            reached = statistics.fmean(accuracy[rate, True])
-            number = f"at lr={rate} it diverges without and reaches val_accuracy={reached:.4f} with it"
-            diverged = cell.troubles["diverged"]
-            if diverged < 2:
-                return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
-            runs = "seeds" if cell.trials_per_seed == 1 else "runs"
-            return f"{question} Yes: {number}.\n({diverged} of {cell.trials} {runs} diverge without it, none with it)"
+            after, diverged = accuracy[rate, True], cell.troubles["diverged"]
+            before = [r.final("val_accuracy") if r.status == "completed" else 0.0 for r in cell.results]
+            number = (
+                f"at lr={rate} {diverged} of {cell.trials} runs diverge without it, which counts as 0, and it reaches "
+            )
+            number += f"val_accuracy={statistics.fmean(after):.4f} with it"
+            if statistics.fmean(after) < POOR:
+                return f"{question} No: {number}, which is no training either."
+            return judged(question, number, after, before=before, cell=cell)
     if len(rates) < 2:
         return ""
     changes = [(accuracy[lr, False], accuracy[lr, True]) for lr in (rates[0], rates[-1])]
@@ -111,7 +155,7 @@ def _points(before: Sequence[float], after: Sequence[float]) -> str:
 
 
 def overfits(cells: Sequence[Cell]) -> str:
-    """Whether validation falls while training rises, in the cell in which it falls most over the last quarter."""
+    """Whether validation falls while training rises, over the last quarter of the epochs, in any cell."""
     cells = [cell for cell in cells if cell.ranked]
     if not cells:
         return ""
@@ -125,8 +169,13 @@ def overfits(cells: Sequence[Cell]) -> str:
         f"changes by {-100 * statistics.fmean(down):+.2f} points, training accuracy (running mean) by {100 * up:+.2f}, "
         f"in {most.label}"
     )
-    no_fall = [0.0] * len(down)
-    return judged("Does validation fall while training rises?", number, down, before=no_fall, cell=most, of=len(cells))
+    no_fall, question = [0.0] * len(down), "Does validation fall while training rises?"
+    p_values = [chance(changes, no_fall, most) for changes in falls.values()]
+    if falling == 0 and max(p_values) < LEVEL:  # it rises in each: no correction, because all must do so
+        tested = f"({most.repeated}, paired t-tests, each p below {max(p_values):.2g})"
+        return f"{question} No, it rises in each: {number}.\n{tested}"
+    p = dict(zip(falls, holm(p_values), strict=True))[id(most)]
+    return judged(question, number, down, before=no_fall, cell=most, p=p, corrected=_holms(cells))
 
 
 def _late_change(result: TrialResult, metric: str) -> float:
@@ -178,14 +227,18 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
 
 
 def fastest(cells: Sequence[Cell]) -> str:
-    """Which cell is the first to reach an accuracy, and whether it is faster than the next one."""
+    """Which cell is the first to reach an accuracy, and whether it is faster than each other one."""
     cells = [cell for cell in cells if cell.ranked]
     if len(cells) < 2:
         return ""
-    first, second, *_ = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
+    first, *others = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
     number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
-    after, before = (list(map(_epochs, cell.completed)) for cell in (second, first))
-    return judged(f"Is {first.label} the fastest?", number, after, before=before, cell=first, of=len(cells) - 1)
+    before, *after = (list(map(_epochs, cell.completed)) for cell in (first, *others))
+    p = max(chance(other, before, first) for other in after)  # it must be faster than each: no correction
+    corrected = "the largest against each other one"
+    return judged(
+        f"Is {first.label} the fastest?", number, after[0], before=before, cell=first, p=p, corrected=corrected
+    )
 
 
 def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:
@@ -196,15 +249,19 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
         slow: that one.
         metric: the accuracy.
     """
-    lines = []
-    for cell in others:
-        if cell.ranked and slow.ranked:
-            number = f"epochs to {metric} {REACHED}: {_listed([slow, cell], metric)}"
-            if metric != "val_accuracy":
-                number += f"; to val_accuracy {REACHED}: {_listed([slow, cell])}"
-            before, after = ([_epochs(result, metric) for result in c.completed] for c in (slow, cell))
-            question = f"Is training faster with {what} ({cell.label})?"
-            lines.append(judged(question, number, before, before=after, cell=cell, of=len(others)))
+    others = [cell for cell in others if cell.ranked and slow.ranked]
+    lines, before = [], [_epochs(result, metric) for result in slow.completed]
+    after = [[_epochs(result, metric) for result in cell.completed] for cell in others]
+    p_values = holm([chance(before, epochs, cell) for epochs, cell in zip(after, others, strict=True)])
+    for cell, epochs, p in zip(others, after, p_values, strict=True):
+        number = f"epochs to {metric} {REACHED}: {_listed([slow, cell], metric)}"
+        if metric != "val_accuracy":
+            pairs = [(_epochs(a), _epochs(b)) for a, b in zip(slow.completed, cell.completed, strict=True)]
+            later = sum(with_it > without for without, with_it in pairs)
+            number = f"by {metric}; by val_accuracy it is slower in {later} of {len(pairs)} runs; {number}"
+            number += f"; to val_accuracy {REACHED}: {_listed([slow, cell])}"
+        question = f"Is training faster with {what} ({cell.label})?"
+        lines.append(judged(question, number, before, before=epochs, cell=cell, p=p, corrected=_holms(others)))
     return "\n".join(lines)
 
 
@@ -222,7 +279,12 @@ def _epochs_in_words(cell: Cell, metric: str) -> str:
     needed = [epochs for result in cell.completed if (epochs := _epochs(result, metric)) <= result.epochs]
     if len(needed) == len(cell.completed):
         return f"{statistics.fmean(needed):.1f}"
-    return f"in {len(needed)} of {len(cell.completed)} runs" if needed else "never"
+    if not needed:
+        return "never"
+    missed = (
+        f"not within {cell.completed[0].epochs} in {len(cell.completed) - len(needed)} of {len(cell.completed)} runs"
+    )
+    return f"{statistics.fmean(needed):.1f}, {missed}"
 
 
 def drives_to_zero(cells: Sequence[Cell]) -> str:

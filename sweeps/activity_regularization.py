@@ -23,7 +23,7 @@ def claim(cells: Sequence[Cell]) -> str:
         none, *_, most = (cell.values_of("val_sparsity") for cell in of_kind)
         number = f"the share of zeros by strength is {listed}"
         question = f"Does a price on activity ({kind}) make it sparse?"
-        lines.append(judged(question, number, most, before=none, cell=of_kind[-1], of=2))
+        lines.append(judged(question, number, most, before=none, cell=of_kind[-1]))
     return "\n".join(lines)
 
 

@@ -22,9 +22,10 @@ from pathlib import Path
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.base import MATTERS
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.core.stats.significance import LEVEL, holm, paired_t_test
+from nnhp_torch.core.stats.significance import LEVEL, equivalent, holm, paired_t_test
 from nnhp_torch.report.table import console
 from sweeps import _study
 from sweeps.__main__ import load, report
@@ -35,6 +36,7 @@ FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"
 CLAIMS_PAGE = Path("sweeps") / "README.md"
 MONITOR = "val_accuracy"
+CLOSE = 0.005  # half a point
 
 SEEDS = [123, 124, 125, 126, 127]
 COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
@@ -90,19 +92,26 @@ class Comparison:
     Args:
         protocol: article or printed; sweep and cell: which one.
         keras: the mean of Keras's runs.
-        here: the cell with our runs.
+        here: the cell with our runs. runs: how many Keras has.
     """
 
     protocol: str
     sweep: str
     keras: float
     here: Cell
+    runs: int = 1
+
+    @property
+    def shown(self) -> bool:
+        """Whether Keras is shown to lie within half a point, by runs of which each has its luck."""
+        ours = self.here.values_of(MONITOR)
+        return equivalent(ours, [self.keras] * len(ours), CLOSE, shared=1 / self.runs) < LEVEL
 
     @property
     def within(self) -> bool:
-        """Whether Keras lies within half a point, or three standard deviations if that is more."""
+        """Whether its mean lies within half a point, or three standard deviations if that is more."""
         mean, spread = self.here.mean(MONITOR), self.here.spread(MONITOR)
-        return abs(self.keras - mean) <= max(0.005, 3 * spread)
+        return abs(self.keras - mean) <= max(CLOSE, 3 * spread)
 
 
 def comparisons(root: Path = Path()) -> list[Comparison]:
@@ -118,7 +127,9 @@ def comparisons(root: Path = Path()) -> list[Comparison]:
         for cell in outcome(name, protocol, root).summary.cells
     }
     return [
-        Comparison(*key[:2], statistics.fmean(values), ours[key]) for key, values in keras.items() if ours[key].ranked
+        Comparison(*key[:2], statistics.fmean(values), ours[key], len(values))
+        for key, values in keras.items()
+        if ours[key].ranked
     ]
 
 
@@ -140,9 +151,15 @@ def precisions(root: Path = Path()) -> list[tuple[str, Cell, Cell, float]]:
 def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
     """The page's part about bf16-mixed."""
     changed = [f"{full.label} of `{name}`" for name, full, _, p in compared if p < LEVEL]
+    pairs = {tuple(map(tuple, (full.values_of(MONITOR), mixed.values_of(MONITOR)))) for _, full, mixed, _ in compared}
+    same = sum(equivalent(full, mixed, MATTERS) < LEVEL for full, mixed in pairs)
+    name, full, mixed, _ = max(compared, key=lambda row: abs(row[1].mean(MONITOR) - row[2].mean(MONITOR)))
     lines = [
-        f"Of {len(compared)} cells, bf16-mixed changes {'; '.join(changed) or 'none'} ({MONITOR}, {len(SEEDS)} seeds, "
-        f"paired t-tests, Holm's correction over all cells, {LEVEL:.0%} level).",
+        f"The {len(compared)} cells are {len(pairs)} different ones. bf16-mixed is shown to change {MONITOR} in "
+        f"{'; '.join(changed) or 'none of them'} ({len(SEEDS)} seeds, paired t-tests, Holm's correction, "
+        f"{LEVEL:.0%} level), and shown to leave it within {100 * MATTERS:.1f} points in {same} (two one-sided paired "
+        f"t-tests, {LEVEL:.0%} level each); of the rest {len(SEEDS)} seeds cannot tell. The means differ most in "
+        f"{full.label} of `{name}`: {full.mean(MONITOR):.3f} and {mixed.mean(MONITOR):.3f}.",
         "",
         "<details><summary>Every cell in both precisions</summary>",
         "",
@@ -159,25 +176,35 @@ def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
 def markdown(found: list[_study.Finding], compared: list[Comparison]) -> str:
     """The page's part about the study."""
     lines = [
-        "| sweep | the article chose | val_accuracy | best here | val_accuracy | cannot be told from the best |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| sweep | the article chose | val_accuracy | best here | val_accuracy | test_accuracy | not told from it |",
+        f"|{' --- |' * 7}",
     ]
     for f in found:
         if f.outcome.sweep.name in CHAIN and (best := f.summary.leader) is not None:
             alike = [verdict.cell.label for verdict in f.summary.verdicts if verdict.kind in ("as good", "undecided")]
             chosen = (f.chosen.label, f.chosen.text(MONITOR)) if f.chosen else ("–", "")
-            cells_of_row = (f"`{f.outcome.sweep.name}`", *chosen, best.label, best.text(MONITOR))
+            cells_of_row = (
+                f"`{f.outcome.sweep.name}`",
+                *chosen,
+                best.label,
+                best.text(MONITOR),
+                best.text("test_accuracy"),
+            )
             lines.append(f"| {' | '.join((*cells_of_row, '; '.join(alike) or 'nothing'))} |")
-    lines += ["", "Keras's own accuracy on the test images lies within half a point of the mean here, or within three "]
-    lines[-1] += f"standard deviations of the {len(SEEDS)} seeds where that is more,"
+    known = [luck for f in found if (luck := f.summary.luck) is not None]
+    picked, seeds = (sum(counts) for counts in zip(*((luck.picked, luck.seeds) for luck in known), strict=True))
+    lines += [
+        "",
+        f"One seed alone would have picked the best of its sweep in {picked} of {seeds} cases.",
+    ]
+    lines += ["", "Keras's own accuracy on the test images is shown to lie within half a point of the mean here (two "]
+    lines[-1] += f"one-sided t-tests, {LEVEL:.0%} level each, {len(SEEDS)} seeds here and each run of Keras with the "
+    lines[-1] += "same spread; unstable cells can show nothing)"
     for protocol in PROTOCOLS.values():
-        cells_of_protocol = [c for c in compared if c.protocol == protocol]
-        within = sum(c.within for c in cells_of_protocol)
-        lines.append(f"- in {within} of {len(cells_of_protocol)} cells under `--protocol {protocol}`;")
-        for c in cells_of_protocol:
-            if not c.within:
-                lines[-1] += f" not in {c.here.label} of `{c.sweep}` (Keras {c.keras:.4f}, "
-                lines[-1] += f"here {c.here.text(MONITOR)});"
+        of = [c for c in compared if c.protocol == protocol]
+        lines.append(f"- in {sum(c.shown for c in of)} of {len(of)} cells under `--protocol {protocol}`;")
+        far = [f"{c.here.label} ({c.keras:.4f}, here {c.here.text(MONITOR)})" for c in of if not c.within]
+        lines[-1] += " three standard deviations or more away in " * bool(far) + ", ".join(far) + ";" * bool(far)
     return "\n".join(lines).removesuffix(";") + ".\n"
 
 

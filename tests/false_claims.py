@@ -241,7 +241,7 @@ def held_out() -> tuple[float, float, int]:
 
     lost = []
     for finding in findings():
-        rows = [cell.values_of("val_accuracy") for cell in finding.gathered]
+        rows = [cell.values_of("val_accuracy") for cell in finding.summary.cells]
         values, losses = np.array([row for row in rows if len(row) == 5]), []
         for chosen in itertools.combinations(range(5), 3):
             order = np.argsort(-values[:, chosen].mean(axis=1))

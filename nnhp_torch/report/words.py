@@ -31,7 +31,9 @@ def interval(verdict: Verdict, objective: Objective) -> str:
     )
     if math.isnan(verdict.p):
         return gap
-    return f"{gap} ({low} to {high})" if verdict.bounded else f"{gap} (more than 0)"
+    if verdict.kind == "worse" and (not verdict.bounded or not any(map(int, filter(str.isdigit, low)))):
+        return f"{gap} (more than 0)"  # of some cells found worse no more is known; and none begins at 0.00
+    return f"{gap} ({low} to {high})"
 
 
 def _by(verdict: Verdict, objective: Objective) -> str:

@@ -51,7 +51,7 @@ def luck(found: Sequence[Verdict], sweep: SweepBase) -> Luck | None:
         value, chance, close = unlucky(Units.of([best.cell, *rivals], sweep.monitor, sign), matters)
         value *= sign
     every = units_of([v.cell for v in found], sweep, best.cell).values.mean(axis=2)
-    return Luck(value, chance, close, int((every[0] >= every.max(axis=0)).sum()), every.shape[1])
+    return Luck(value, chance, close, int((every[0] > every[1:].max(axis=0, initial=-math.inf)).sum()), every.shape[1])
 
 
 def unlucky(units: Units, matters: float) -> tuple[float, float, float]:

@@ -175,10 +175,13 @@ def _behind_best(rows: Array, step: float, *, pooled: bool) -> tuple[Array, Arra
     return differences.mean(axis=-1), np.sqrt(variances / rows.shape[-1])
 
 
-def paired_t_test(first: Sequence[float], second: Sequence[float]) -> float:
+def paired_t_test(first: Sequence[float], second: Sequence[float], *, shared: float = 0.0) -> float:
     """Return the two-sided p-value of the hypothesis that two methods do equally well, from runs that share seeds.
 
     Differences that are all the same still vary by what the metric's steps round away, so that p is never 0.
+
+    Args:
+        shared: as in AgainstBest.judge.
 
     Raises:
         ValueError: fewer than two pairs, or lists of different lengths.
@@ -186,6 +189,7 @@ def paired_t_test(first: Sequence[float], second: Sequence[float]) -> float:
     from scipy.special import stdtr  # Student's distribution
 
     mean, error = paired(first, second)
+    error *= math.sqrt(1 + shared * len(first))
     return 1.0 if abs(mean) < 1e-12 else float(2 * stdtr(len(first) - 1, -abs(mean / error)))
 
 
@@ -198,14 +202,18 @@ def paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, floa
     return statistics.fmean(differences), spread / math.sqrt(len(differences))
 
 
-def equivalent(first: Sequence[float], second: Sequence[float], within: float) -> float:
+def equivalent(first: Sequence[float], second: Sequence[float], within: float, *, shared: float = 0.0) -> float:
     """Return the p-value of the hypothesis that two methods differ by `within` or more: two one-sided paired t-tests.
 
     Source: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987).
+
+    Args:
+        shared: as in AgainstBest.judge; of a mean over m runs that is no pair's, 1 / m.
     """
     from scipy.special import stdtr
 
     mean, error = paired(first, second)
+    error *= math.sqrt(1 + shared * len(first))
     return float(stdtr(len(first) - 1, (abs(mean) - within) / error)) if error else float(abs(mean) >= within)
 
 
