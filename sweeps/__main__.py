@@ -29,6 +29,8 @@ from nnhp_torch.report.terminal import open_standard_streams
 from sweeps import _study, unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 
+OF_THE_STUDY = ("--only", "--skip", "--carry")  # options that a single sweep has not
+
 
 def study(args: Any, command: str) -> int:
     """Runs the sweeps that were asked for, then reports on all of them; returns the exit status."""
@@ -48,6 +50,7 @@ def study(args: Any, command: str) -> int:
             status = max(status, check(Command, sweep, read(sweep, args), command=f"python -m sweeps.{name}"))
             continue
         run = Command(sweep, read(sweep, args), f"python -m sweeps.{name}")
+        run.again = whole_command(run.command, OF_THE_STUDY)
         if args.dry_run:
             run.list_trials()
             continue
@@ -92,7 +95,10 @@ def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:
     _study.write_csv(folder / "study.csv", findings)
     out.rule(Text("the study", style="bold"))
     out.print(_study.table(findings))
-    parts = [Part(f.outcome, whole_command(), choice=f.choice) for f in findings]
+    parts = [
+        Part(f.outcome, whole_command(f"python -m sweeps.{f.outcome.sweep.name}", OF_THE_STUDY), choice=f.choice)
+        for f in findings
+    ]
     pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
     write_several(folder / NAME, "The study", parts, pages)
     step = max(last_epoch(f.outcome) for f in findings)

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -70,6 +70,7 @@ class Command:
         self.command = command
         self.own_callbacks = list(callbacks)
         self.own_launch = launch
+        self.again = whole_command()  # what the page tells to type
         for callback in self.own_callbacks:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
@@ -199,7 +200,7 @@ class Command:
             TableReport(self.out, self.store, self.command),
             CsvReport(folder),
             FigureReport(folder),
-            PageReport(folder, whole_command()),
+            PageReport(folder, self.again),
         ]
 
     def _refuse(self, why: object, status: int = 1) -> int:
@@ -264,9 +265,17 @@ class _Interrupt:
         self.signal = number
 
 
-def whole_command() -> str:
-    """How this process was started, with all its options, to be typed once more."""
-    return " ".join([command_line(), *map(shlex.quote, sys.argv[1:])])
+def whole_command(command: str = "", without: Collection[str] = ()) -> str:
+    """How this process was started, with all its options, to be typed once more.
+
+    Args:
+        command: another one, with the same options. without: those of the options, and their values, that it lacks.
+    """
+    words, left_out = [], False
+    for word in sys.argv[1:]:
+        left_out = word.partition("=")[0] in without if word.startswith("--") else left_out
+        words += [] if left_out else [shlex.quote(word)]
+    return " ".join([command or command_line(), *words])
 
 
 def command_line() -> str:

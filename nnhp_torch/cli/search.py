@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from nnhp_torch.cli.command import Command, whole_command
+from nnhp_torch.cli.command import Command
 from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
@@ -94,5 +94,5 @@ class SearchCommand(Command):
             SearchTable(self.out, self.store, self.command, confirmed=self.request.confirm),
             CsvReport(folder),
             SearchFigures(folder, importances),
-            PageReport(folder, whole_command(), importances),
+            PageReport(folder, self.again, importances),
         ]

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from nnhp_torch.cli.command import whole_command
 from nnhp_torch.mnist import files as mnist
-from sweeps.__main__ import load
+from sweeps.__main__ import OF_THE_STUDY, load
 from sweeps.__main__ import main as study_main
 from sweeps._base import CHAIN, OTHERS
 
@@ -113,3 +114,9 @@ def test_a_sweep_that_a_flag_does_not_fit_is_refused_before_any_other_is_run(stu
     assert reason in said
     assert "--skip '[" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sweeps_page_tells_to_type_its_own_command_with_the_options_of_the_study(monkeypatch):
+    words = ["--only", "loss", "noise", "--seeds", "5", "--carry=winner", "--max_epochs", "20"]
+    monkeypatch.setattr(sys, "argv", ["sweeps", *words])
+    assert whole_command("python -m sweeps.loss", OF_THE_STUDY) == "python -m sweeps.loss --seeds 5 --max_epochs 20"
