@@ -121,9 +121,11 @@ class TrialResult:
 
     def final(self, metric: str) -> float:
         """The metric with the final weights, NaN if there is none."""
-        last = {name: values[-1] for name, values in self.history.items() if values}
-        found = {**self.test, **self.trained, **last, **self.restored}
-        return found.get(logged_name(metric, found), math.nan)
+        if name := logged_name(metric, self.restored):
+            return self.restored[name]
+        once = {**self.test, **self.trained}
+        values = self.curve(metric) or [once.get(logged_name(metric, once), math.nan)]
+        return values[-1]
 
     def best(self, metric: str, mode: Mode | None = None) -> tuple[float, int]:
         """Return the best value over the epochs and the epoch (from 1) that had it first; (NaN, 0) if there is none.
