@@ -50,12 +50,7 @@ VARIANTS: dict[str, tuple[Collection[str], dict[str, str]]] = {
 
 
 def commands() -> Iterator[list[str]]:
-    """The arguments of python for every part of the study; results that an earlier source has made are taken."""
-    for arguments in _parts():
-        yield [*arguments, "--stale", "use"]
-
-
-def _parts() -> Iterator[list[str]]:
+    """The arguments of python for every part of the study."""
     yield ["-m", "sweeps", "--seeds", str(len(SEEDS)), "--log_dir", str(FOLDER)]
     for variant, (names, flags) in VARIANTS.items():
         for name in names:
