@@ -27,12 +27,7 @@ def whole(name: str, value: object, least: int) -> None:
 
 
 def number(
-    name: str,
-    value: object,
-    *,
-    least: float = -float("inf"),
-    above: float = -float("inf"),
-    below: float = float("inf"),
+    name: str, value: object, *, least: float = -float("inf"), above: float = -float("inf"), below: float = float("inf")
 ) -> None:
     """Refuse what is no finite number, or one out of its bounds: at least `least`, above `above`, below `below`."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

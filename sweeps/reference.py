@@ -188,10 +188,7 @@ def markdown(found: list[_study.Finding], compared: list[Comparison]) -> str:
             lines.append(f"| {' | '.join((*cells_of_row, '; '.join(alike) or 'nothing'))} |")
     known = [luck for f in found if (luck := f.summary.luck) is not None]
     picked, seeds = (sum(counts) for counts in zip(*((luck.picked, luck.seeds) for luck in known), strict=True))
-    lines += [
-        "",
-        f"One seed alone would have picked the best of its sweep in {picked} of {seeds} cases.",
-    ]
+    lines += ["", f"One seed alone would have picked the best of its sweep in {picked} of {seeds} cases."]
     lines += ["", "Keras's own accuracy on the test images is shown to lie within half a point of the mean here (two "]
     lines[-1] += f"one-sided t-tests, {LEVEL:.0%} level each, {len(SEEDS)} seeds here and each run of Keras with the "
     lines[-1] += "same spread; unstable cells can show nothing)"

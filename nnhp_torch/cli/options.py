@@ -116,11 +116,7 @@ def _settings(sweep: SweepBase) -> Settings:
         return {"max_epochs": (int, sweep.base.max_epochs, "epochs per trial")}
     hints = typing.get_type_hints(type(sweep.base))
     return {
-        field.name: (
-            hints[field.name],
-            getattr(sweep.base, field.name),
-            field.metadata.get("help", field.name),
-        )
+        field.name: (hints[field.name], getattr(sweep.base, field.name), field.metadata.get("help", field.name))
         for field in dataclasses.fields(sweep.base)
     }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
@@ -16,9 +18,10 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import Trial, defaults
-from nnhp_torch.report.notebook import NotebookLive
 from nnhp_torch.report.style import BLUE, TERMINAL
-from nnhp_torch.report.terminal import in_notebook
+from nnhp_torch.report.terminal import NOTEBOOK, Terminal, in_notebook
+
+PAUSE = 0.5  # seconds between two pictures in a notebook of a sweep whose epochs are shorter
 
 # Words beside the colours, so that nothing depends on seeing them.
 MARKS = {
@@ -48,9 +51,9 @@ class ProgressReport(SweepCallback):
         self.start = time.monotonic()
         self.before = 0  # epochs that the time since `start` has not seen: the first one, and those of earlier runs
         self.task: TaskID | None = None
-        self.live: Live | NotebookLive | None = None
+        self.live: Live | _NotebookLive | None = None
         if in_notebook():
-            self.live = NotebookLive(self._render)
+            self.live = _NotebookLive(self._render)
         elif out.is_terminal:
             self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
 
@@ -114,7 +117,7 @@ class ProgressReport(SweepCallback):
 
     def _refresh(self) -> None:
         """Shows what has happened where nothing else asks for it eight times a second."""
-        if isinstance(self.live, NotebookLive):
+        if isinstance(self.live, _NotebookLive):
             self.live.refresh()
 
     def _title(self, trial: Trial) -> str:
@@ -171,3 +174,39 @@ def up_to(outcome: Outcome) -> str:
 def count(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class _NotebookLive:
+    """Stands in a notebook for what rich's Live is in a terminal, without widgets that a reader may lack.
+
+    Args:
+        get_renderable: what to show now.
+    """
+
+    def __init__(self, get_renderable: Callable[[], RenderableType]) -> None:
+        self.get_renderable = get_renderable
+        self._shown = -PAUSE
+        self._display: Any = None
+
+    def start(self) -> None:
+        from IPython.display import display
+
+        self._display = display({"text/plain": ""}, raw=True, display_id=True)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows how it stands, unless it has done so just now."""
+        if self._display is not None and time.monotonic() - self._shown >= PAUSE:
+            self._shown = time.monotonic()
+            out = io.StringIO()
+            Terminal(out, width=NOTEBOOK).print(self.get_renderable())
+            self._show(out.getvalue())
+
+    def stop(self) -> None:
+        """Takes away what has ended."""
+        if self._display is not None:
+            self._show("")
+            self._display = None
+
+    def _show(self, text: str) -> None:
+        self._display.update({"text/plain": text}, raw=True)

@@ -1,9 +1,9 @@
-"""The table of a sweep: its callback, its columns, and the lines below it."""
+"""The table of a sweep: its callback, its rows, the lines below it; and the same in Markdown."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.text import Text
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.spec.names import label, visible
 from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.steadiness import jumping
@@ -172,3 +172,24 @@ def table(summary: Summary, cells: Sequence[Cell], *, width: int = 120) -> Table
 def _width(named: Mapping[str, Sequence[str]]) -> int:
     """How many letters a table of these columns is wide."""
     return sum(2 + max(map(len, (name, *values))) for name, values in named.items()) - 1
+
+
+def in_markdown(summary: Summary) -> str:
+    """Say in Markdown which cell leads and whether it is the best, then show the cells; of many the best ones."""
+    few = len(summary.cells) <= MOST_ROWS
+    rows = summary.cells if few else summary.ranking[:MOST_ROWS]
+    named = columns(summary, rows)
+    heads = (head(name, summary.sweep) for name in named)
+    lines = [heads, ("---" for _ in named), *zip(*named.values(), strict=True)]
+    rest = [] if few else [f"The best {len(rows)} of {len(summary.cells)}; results.csv has all."]
+    said = ["".join(lead(summary)), *answer(summary).splitlines(), *summary.claim.splitlines()]
+    return "\n\n".join([*map(_plain, filter(None, said)), "\n".join(map(_row, lines)), *rest])
+
+
+def _row(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(map(_plain, texts))} |"
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing is taken for a mark of Markdown."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]|<>#" else letter for letter in visible(text))

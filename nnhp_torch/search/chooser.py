@@ -289,12 +289,7 @@ class OptunaChooser(Chooser):
         if self.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(  # what may still be given, as Optuna 4 has it by default
-            n_startup_trials=10,
-            n_ei_candidates=24,
-            multivariate=False,
-            group=False,
-            constant_liar=False,
-            seed=seed,
+            n_startup_trials=10, n_ei_candidates=24, multivariate=False, group=False, constant_liar=False, seed=seed
         )
 
 

@@ -14,9 +14,8 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure.callback import last_epoch, publish, withdraw
-from nnhp_torch.report.markdown import in_markdown
 from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
-from nnhp_torch.report.table import TableReport
+from nnhp_torch.report.table import TableReport, in_markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,13 +133,7 @@ def history(outcome: Outcome) -> Figure:
         )
     if best:
         best.append((len(outcome.ordered), best[-1][1]))
-        axes.plot(
-            *zip(*points["completed"], strict=True),
-            "o",
-            color=BLUE,
-            markersize=4.5,
-            label="completed",
-        )
+        axes.plot(*zip(*points["completed"], strict=True), "o", color=BLUE, markersize=4.5, label="completed")
         axes.step(*zip(*best, strict=True), where="post", color=ORANGE, linewidth=1.8, label="the best so far")
     _limit(axes, [[value for _, value in of_kind] for of_kind in points.values()], sweep.objective)
     axes.set(xlabel="trial", ylabel=f"{sweep.monitor} at its end")

@@ -65,12 +65,7 @@ class Trial:
 
     def key_of(self, departing: Mapping[str, Any]) -> str:
         """The key if these settings depart from their defaults."""
-        identity = {
-            "semantics": SEMANTICS,
-            "config": departing,
-            "precision": self.precision,
-            "threads": self.threads,
-        }
+        identity = {"semantics": SEMANTICS, "config": departing, "precision": self.precision, "threads": self.threads}
         text = json.dumps(identity, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

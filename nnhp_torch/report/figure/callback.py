@@ -14,7 +14,7 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.report.figure import tensorboard
 from nnhp_torch.report.figure.drawing import plain_text, png
-from nnhp_torch.report.markdown import in_markdown
+from nnhp_torch.report.table import in_markdown
 from nnhp_torch.report.words import why_undrawn
 
 if TYPE_CHECKING:

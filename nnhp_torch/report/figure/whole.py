@@ -1,22 +1,25 @@
-"""The sweep's figure: one picture of all cells, and below it the article's panels."""
+"""The sweep's figure: one picture of all cells, and below it the article's panels and the further metrics."""
 
 from __future__ import annotations
 
+import math
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.figure import all_cells, further, many_cells, panels
+from nnhp_torch.report.figure import all_cells, many_cells, panels
 from nnhp_torch.report.figure.drawing import figure_class
-from nnhp_torch.report.style import DPI, GREY, LABEL, WIDTH
+from nnhp_torch.report.style import BLUE, DPI, GREY, LABEL, SMALL, TITLE, WIDTH, tidy
 from nnhp_torch.report.words import same_in_words
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
 MOST = 24  # cells that have room side by side
 LETTERS = 160  # of the subtitle's lines
-HEIGHT = 4.6  # of the picture of all cells, in inches
+HEIGHT, FURTHER = 4.6, 2.8  # of the picture of all cells, and of those of further metrics, in inches
 
 
 def draw(summary: Summary) -> Figure:
@@ -25,8 +28,8 @@ def draw(summary: Summary) -> Figure:
     below = textwrap.wrap(subtitle(summary), LETTERS)
     heights = [0.42 + 0.17 * len(below), HEIGHT if few else many_cells.height(summary.cells)]
     heights += [0.4 + 2.2 * panels.shape(summary.cells)[0]] if few else []
-    metrics = further.shown(summary) if few else []
-    heights += [further.HEIGHT] * bool(metrics)
+    metrics = _further(summary) if few else []
+    heights += [FURTHER] * bool(metrics)
     figure = figure_class()(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
     head, above, *beneath = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     title = summary.sweep.name.replace("_", " ")
@@ -36,10 +39,34 @@ def draw(summary: Summary) -> Figure:
     for part in beneath[:1]:
         panels.draw(part, summary)
     for part in beneath[1:]:
-        further.draw(part, summary.cells, metrics)
+        _draw_further(part, summary.cells, metrics)
     return figure
 
 
 def subtitle(summary: Summary) -> str:
     """The settings that all cells share, and how often each was run."""
     return f"The same in all cells: {same_in_words(summary)}; {summary.repeated or 'one seed'}"
+
+
+def _further(summary: Summary) -> list[str]:
+    """The sweep's `extra_metrics` that some trial has a final value of."""
+    of = {
+        name: [value for cell in summary.cells for value in cell.values_of(name)]
+        for name in summary.sweep.extra_metrics
+    }
+    return [name for name, values in of.items() if any(map(math.isfinite, values))]
+
+
+def _draw_further(figure: FigureBase, gathered: Sequence[Cell], metrics: Sequence[str]) -> None:
+    """A picture per metric: a ring per trial and a dot at the mean of each cell."""
+    figure.suptitle("with the final weights: a ring per trial, a dot at the mean", x=0.008, ha="left", fontsize=TITLE)
+    names = ["\n".join(cell.texts.values()) for cell in gathered]
+    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False).flat, metrics, strict=True):
+        for place, cell in enumerate(gathered):
+            values = cell.values_of(metric)
+            axes.plot([place] * len(values), values, "o", markersize=5, markerfacecolor="none", color=GREY)
+            axes.plot([place], [cell.mean(metric)], "o", markersize=5, color=BLUE)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlabel(", ".join(gathered[0].texts), fontsize=LABEL)
+        axes.set_title(metric.replace("_", " "), fontsize=LABEL)
+        tidy(axes, size=SMALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,11 +16,11 @@ from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.process import attempt, get_ready, prepare
-from nnhp_torch.run.launch.ray_board import Board, answers
 from nnhp_torch.run.launch.ray_head import Head, connected, last_line
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
 
+Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key, the epoch, the metrics
 RETRIES = 3  # of a trial whose node or process goes away
 
 
@@ -37,12 +38,7 @@ class RayTasks:
     """
 
     def __init__(
-        self,
-        build: str | Callable[..., Any],
-        runtime: Runtime,
-        address: str = "auto",
-        *,
-        jobs: int | None = None,
+        self, build: str | Callable[..., Any], runtime: Runtime, address: str = "auto", *, jobs: int | None = None
     ) -> None:
         self.build = build
         self.runtime = runtime
@@ -95,7 +91,7 @@ class RayTasks:
             for task in done:
                 if task == questions:
                     asked = self.ask(ray.get, questions)
-                    board.answer.remote(answers(asked, {t.key: t for t in running.values()}, listener))
+                    board.answer.remote(_answers(asked, {t.key: t for t in running.values()}, listener))
                     questions = board.questions.remote()
                 else:
                     trial = running.pop(task)
@@ -129,17 +125,48 @@ class RayTasks:
         return max(1, int(room))
 
 
+class Board:
+    """An actor on the driver's node: epochs from the trials to the driver, and its answers back."""
+
+    def __init__(self) -> None:
+        self.numbers = itertools.count()
+        self.asked: asyncio.Queue[Question] = asyncio.Queue()
+        self.open: dict[int, asyncio.Future[str | None]] = {}
+
+    async def ask(self, key: str, epoch: int, metrics: dict[str, float]) -> str | None:
+        """A trial's epoch; answered with the reason to end it there, if there is one."""
+        number = next(self.numbers)
+        self.open[number] = asyncio.get_running_loop().create_future()
+        await self.asked.put((number, key, epoch, metrics))
+        return await self.open[number]
+
+    async def questions(self) -> list[Question]:
+        """The questions since the last call, at least one."""
+        asked = [await self.asked.get()]
+        while not self.asked.empty():
+            asked.append(self.asked.get_nowait())
+        return asked
+
+    async def answer(self, answers: Mapping[int, str | None]) -> None:
+        """Lets those trials go on."""
+        for number, reason in answers.items():
+            self.open.pop(number).set_result(reason)
+
+
+def _answers(asked: list[Question], running: Mapping[str, Trial], listener: Listener) -> dict[int, str | None]:
+    """Pass the listener's answers on for each epoch that was asked about, unless its trial has ended since."""
+    said = {}
+    for number, key, epoch, metrics in asked:
+        trial = running.get(key)
+        said[number] = listener.epoch_ended(trial, epoch, metrics) if trial else None
+    return said
+
+
 class NodeLeaves(RuntimeError):
     """The trial's process was asked to end while the sweep goes on: the trial is for another node."""
 
 
-def _train(
-    trial: Trial,
-    build: str | Callable[..., Any],
-    runtime: Runtime,
-    *,
-    board: Any,
-) -> TrialResult | OSError:
+def _train(trial: Trial, build: str | Callable[..., Any], runtime: Runtime, *, board: Any) -> TrialResult | OSError:
     """A trial, on whatever node."""
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:

@@ -34,14 +34,7 @@ def end_if_imported() -> None:
         raise SystemExit(UNGUARDED)
 
 
-def serve(
-    connection: Connection,
-    build: str | Callable[..., Any],
-    runtime: Runtime,
-    *,
-    index: int,
-    rank: int,
-) -> None:
+def serve(connection: Connection, build: str | Callable[..., Any], runtime: Runtime, *, index: int, rank: int) -> None:
     """A worker's life: trials in, epochs and results out, until the parent is gone."""
     multiprocessing.set_start_method(None, force=True)  # a loader starts its workers as it does anywhere, without spawn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
