@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from nnhp_torch.run.resume.data_position import Places, structure
+from nnhp_torch.run.resume.foreign import LEFT_OUT, changed
 from nnhp_torch.run.resume.loaders import stop_workers
 from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, keep_random_state
-from nnhp_torch.run.resume.randomness import seed_all
-from nnhp_torch.run.trial.saving import LEFT_OUT
+from nnhp_torch.run.resume.randomness import random_state, seed_all, set_random_state
+
+FEW = 3  # doubts that a note names
 
 
 class EpochSeed(L.Callback):
@@ -33,7 +35,7 @@ class EpochSeed(L.Callback):
 
     Args:
         seed: the trial's seed.
-        on_doubt: called with each reason for which the resumed fit may differ from an uninterrupted one.
+        on_doubt: called with the reasons for which the resumed fit may differ from an uninterrupted one, in a sentence.
 
     Example:
         >>> trainer = L.Trainer(callbacks=[EpochSeed(seed=7)], logger=False)
@@ -44,7 +46,7 @@ class EpochSeed(L.Callback):
         self.on_doubt = on_doubt
         self._kept: dict[str, Any] | None = None
         self._places = Places()
-        self._left_out: list[str] = []  # of its checkpoint
+        self._lacking: dict[str, Any] = {}  # its checkpoint, if objects were left out of that
         self._network = ""  # the structure that it began with
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -64,22 +66,29 @@ class EpochSeed(L.Callback):
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         self._kept = checkpoint.get("random_state", {})
-        self._left_out = checkpoint.get(LEFT_OUT, [])
+        self._lacking = checkpoint if LEFT_OUT in checkpoint else {}
 
     def finish(self, trainer: L.Trainer) -> None:
         """Put back what a training that is complete has left; in the place of training on."""
         kept, self._kept = self._kept or {}, None
         self._network = kept.get("network", "")
-        self._say(go_on_to_test(trainer, kept, self._places))
+        self._say(trainer, go_on_to_test(trainer, kept, self._places))
 
-    def _say(self, doubts: list[str]) -> None:
-        for doubt in (*(f"its checkpoint could not keep {what}" for what in self._left_out), *doubts):
-            self.on_doubt(f"resumed, may differ: {doubt}")
+    def _say(self, trainer: L.Trainer, doubts: list[str]) -> None:
+        """Say why the digits may differ, in a sentence: data in pandas has some two dozen caches that do."""
+        device = trainer.strategy.root_device
+        state, lacking, self._lacking = random_state(device), self._lacking, {}
+        found = dict.fromkeys([*changed(lacking, trainer), *doubts])
+        doubts = sorted(found, key=lambda doubt: "._" in doubt)  # what is private last
+        set_random_state(state, device)  # hooks may have drawn
+        if doubts:
+            many = f" for {len(doubts)} reasons" if len(doubts) > FEW else ""
+            self.on_doubt(f"resumed, may differ{many}: {'; '.join(doubts[:FEW])}{'; …' if many else ''}")
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._kept is not None:
             kept, self._kept = self._kept, None
-            self._say(go_on(trainer, kept, self._places))
+            self._say(trainer, go_on(trainer, kept, self._places))
         if trainer.current_epoch > 0:  # the first epoch's iterator is there already, with its workers
             stop_workers(trainer.train_dataloader)
             stop_workers(trainer.val_dataloaders)

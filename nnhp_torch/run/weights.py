@@ -11,6 +11,7 @@ import lightning as L
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.run.launch.process import import_by_name
+from nnhp_torch.run.resume.foreign import fill
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO, read
 from nnhp_torch.run.trial.setup import Setup, setup_of
 
@@ -32,6 +33,7 @@ def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.Lightn
     module = setup_of(import_by_name(build)(config)).module
     try:
         module.configure_model()
+        fill(checkpoint, module)
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
     except Exception:
@@ -44,7 +46,8 @@ def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.Lightn
 def _set_up(setup: Setup, path: Path, max_epochs: int) -> L.LightningModule:
     silent = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps")
     settings: dict[str, Any] = dict.fromkeys(silent, 0)
-    trainer = L.Trainer(accelerator="cpu", max_epochs=max_epochs, plugins=[AtomicCheckpointIO()], **settings)
+    saving = AtomicCheckpointIO(lambda: trainer)
+    trainer = L.Trainer(accelerator="cpu", max_epochs=max_epochs, plugins=[saving], **settings)
     trainer.fit_loop.run = lambda: None  # type: ignore[method-assign]  # it is set up and loaded by now
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that callbacks and worker processes are missing

@@ -1,5 +1,6 @@
 """A trial that was stopped, whatever loads its data, goes on to every digit of one that was not."""
 
+import collections
 import dataclasses
 import functools
 import random
@@ -26,6 +27,7 @@ from nnhp_torch.run.resume.randomness import random_state, set_random_state
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.setup import Setup
+from nnhp_torch.run.weights import load
 
 TRIAL = Sweep("loaders", TinyConfig(), {"lr": [0.1]}, build="toy:build").trials()[0]
 
@@ -303,7 +305,7 @@ def test_a_loader_that_cannot_say_where_it_is_is_said_to_be_in_doubt(tmp_path, t
     for after in (1, 2):
         with pytest.raises(toy.Killed):
             run(tmp_path / "killed", train, after=after)
-    assert run(tmp_path / "killed", train).notes == [f"resumed, may differ: {doubt}" for doubt in doubts]
+    assert run(tmp_path / "killed", train).notes == [f"resumed, may differ: {'; '.join(doubts)}"]
 
 
 def test_a_checkpoint_from_before_random_state_was_kept_goes_on_with_a_word(tmp_path):
@@ -407,19 +409,96 @@ def test_a_trial_goes_on_without_what_no_checkpoint_can_keep_and_says_so(tmp_pat
     assert whole.notes == []
     with pytest.raises(toy.Killed):
         run(tmp_path / "killed", LOADERS["shuffle"], after=2, callbacks=lambda: [Tells()])
-    left_out = ("Tells (with a Trial)", "mine (with a Trial)")
-    cost = "a trial that is stopped would go on without it, and may differ"
+    left_out = "Tells (with a Trial), mine (with a Trial)"
     said = [message for message in caplog.messages if message.startswith("No checkpoint")]
-    assert said == [f"No checkpoint can keep {', '.join(left_out)}: {cost}"] * 2, "once a trial"
+    cost = "a trial that is stopped goes on with what build makes of it"
+    assert said == [f"No checkpoint can keep {left_out}: {cost}"] * 2, "once a trial"
     resumed = run(tmp_path / "killed", LOADERS["shuffle"], callbacks=lambda: [Tells()])
     assert resumed.history == whole.history
-    assert resumed.notes == [f"resumed, may differ: its checkpoint could not keep {what}" for what in left_out]
+    assert resumed.notes == [], "it is what it was"
+
+
+class Scale:
+    """How inputs are scaled: an object that only trust could load."""
+
+    def __init__(self, by):
+        self.by = {"all": [by, {"ways", "means"}]}
+        self.seen = collections.Counter()
+
+
+class WithObjects(Module):
+    """Writes objects of its own into its checkpoint and wants them back, as every model of pytorch-forecasting.
+
+    One of its layers is among them, and its weights are no object of another kind. What it wants back is used.
+    """
+
+    counts = False
+
+    def __init__(self, lr, width):
+        super().__init__(lr, width)
+        self.scale = Scale(2.0)
+
+    def _step(self, batch, stage):
+        if self.counts and stage == "train":
+            self.scale.seen["batches"] += 1
+        return super()._step((batch[0] * self.scale.by["all"][0], batch[1]), stage)
+
+    def on_save_checkpoint(self, checkpoint):
+        del checkpoint["state_dict"]["net.0.weight"]  # a hook may do so: what it is given is its own
+        checkpoint["special"] = {"scale": self.scale, "net": self.net}
+        checkpoint["first"] = self.net[0].weight
+
+    def on_load_checkpoint(self, checkpoint):
+        checkpoint["state_dict"]["net.0.weight"] = checkpoint["first"]
+        self.scale = checkpoint["special"]["scale"]
+
+
+class Counting(WithObjects):
+    counts = True
+
+
+@pytest.mark.parametrize("kind", [WithObjects, Counting])
+@pytest.mark.parametrize("stop", TWICE_AND_BEFORE_THE_TEST, ids=str)
+def test_a_module_that_wants_its_objects_back_goes_on_with_those_that_build_makes(tmp_path, monkeypatch, kind, stop):
+    monkeypatch.setitem(globals(), "Module", kind)
+    trained = []
+    options = {"callbacks": lambda: [toy.Trained(trained)]}
+    whole = run(tmp_path / "whole", LOADERS["shuffle"], **options)
+    with pytest.raises(toy.Killed):
+        run(tmp_path / "killed", LOADERS["shuffle"], **options, **stop)
+    resumed = run(tmp_path / "killed", LOADERS["shuffle"], **options)
+    assert trained == [1, 2, 3] * 2, "each once"
+    assert (resumed.history, resumed.test) == (whole.history, whole.test)
+    doubt = "resumed, may differ: its checkpoint could not keep special (with a Scale)"
+    assert resumed.notes == [doubt] * kind.counts, "what has changed in training is said to be in doubt"
+    (last,) = tmp_path.glob("killed/*/checkpoints/last.ckpt")
+    assert "special" not in torch.load(last, weights_only=True)
+    loaded = load(lambda config: (kind(config.lr, config.width), toy.ToyData(), []), TinyConfig(), last)
+    assert loaded.scale.by == {"all": [2.0, {"ways", "means"}]}
+
+
+def test_many_doubts_are_counted_in_one_sentence(tmp_path):
+    made = []
+
+    def train():
+        made.append(1)
+        data = Noisy()
+        vars(data).update({f"_cache{n}": len(made) for n in range(24)})
+        data.order = len(made)
+        return loader(data)
+
+    with pytest.raises(toy.Killed):
+        run(tmp_path, train, after=2)
+    (note,) = run(tmp_path, train).notes
+    why = "is not what it was when the checkpoint was made"
+    first = [f"train_dataloader.dataset.{name} {why}" for name in ("order", "_cache0", "_cache1")]
+    assert note == f"resumed, may differ for 25 reasons: {'; '.join(first)}; …", "what is private is last"
 
 
 def test_a_trial_that_must_start_over_says_why(tmp_path):
     whole = run(tmp_path / "whole", LOADERS["shuffle"])
     with pytest.raises(toy.Killed):
-        run(tmp_path / "killed", LOADERS["shuffle"], after=2, callbacks=lambda: [Tells("mine")])
-    resumed = run(tmp_path / "killed", LOADERS["shuffle"], callbacks=lambda: [Tells("mine")])
+        run(tmp_path / "killed", LOADERS["shuffle"], after=2, callbacks=lambda: [Tells("none")])
+    resumed = run(tmp_path / "killed", LOADERS["shuffle"], callbacks=lambda: [Tells("none")])
     assert resumed.history == whole.history
-    assert resumed.notes == ["started over: its checkpoint cannot be loaded (KeyError: 'mine')"]
+    assert resumed.notes == ["started over: its checkpoint cannot be loaded (KeyError: 'none')"]

@@ -63,7 +63,7 @@ def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
     doubts += places.put_back(mine["places"], around(trainer), tuple(renewed))
     _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
-    doubts += _changed(mine.get("sums"), sums(trainer.lightning_module))
+    doubts = [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
     trainer.should_stop |= mine.get("should_stop", False)
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     trainer.fit_loop.setup_data()
@@ -98,7 +98,7 @@ def go_on_to_test(trainer: Any, kept: dict[str, Any], places: Places) -> list[st
     doubts = places.put_back({**mine["places"], "digests": {}}, Around({}, trainer))
     _put_metrics_back(module, mine.get("metrics", {}))
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
-    return [*doubts, *_changed(mine.get("sums"), sums(module))]
+    return [*_changed(mine.get("sums"), sums(module)), *doubts]
 
 
 def _changed(then: dict[str, int] | None, now: dict[str, int]) -> list[str]:

@@ -141,7 +141,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         callbacks=[seeds, *setup.callbacks, StopWhenDiverged(), recorder],
         logger=[*setup.loggers, logger],  # `self.logger` is the project's own
         default_root_dir=str(Path(runtime.folder) / trial.name),
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(lambda: trainer)],
         profiler=HookGuard(),
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )

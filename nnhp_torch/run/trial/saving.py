@@ -6,6 +6,7 @@ import logging
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.run.resume.foreign import LEFT_OUT, digest_of, fill
 from nnhp_torch.run.resume.plain import is_plain, pack, unpack
 
 RESUMABLE = "resumable"  # the checkpoint is loaded again without trust: nothing in it may need more
-LEFT_OUT = "left_out"  # what it therefore lacks, in words
 PACKED = "packed"  # which of its parts `read` unpacks
 
 # Without these no fit goes on.
@@ -29,11 +30,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     Lightning stages in TMPDIR instead, and moving a file from another filesystem is no single step. A checkpoint that
     is saved as RESUMABLE leaves out what is no plain value: hyperparameters, which no fit needs to go on, and what a
-    module or a callback has added, which is said once.
+    module or a callback has added, which is said once. When it is loaded, the fresh ones' hooks give that.
+
+    Args:
+        trainer: gives the Trainer that it saves and loads for; only such a one leaves out, and gives again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trainer: Callable[[], Any] = lambda: None) -> None:
         super().__init__()
+        self._trainer = trainer
         self._said = False
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
@@ -51,7 +56,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise
 
     def load_checkpoint(self, path: Any, *args: Any, **settings: Any) -> dict[str, Any]:
-        return read(Path(path))
+        checkpoint, trainer = read(Path(path)), self._trainer()
+        if trainer is not None:
+            fill(checkpoint, trainer.lightning_module, trainer.callbacks, trainer)
+        return checkpoint
 
     def _without_objects(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
         """The checkpoint without what only trust could load."""
@@ -62,25 +70,26 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 kept = {name: value for name, value in checkpoint[hyperparameters].items() if is_plain(value)}
                 checkpoint[hyperparameters] = kept
         callbacks = checkpoint["callbacks"] = dict(checkpoint.get("callbacks", {}))
-        packed, left_out = checkpoint.setdefault(PACKED, []), []
+        packed, left_out = checkpoint.setdefault(PACKED, []), {}
         for part in (callbacks, checkpoint):
             for name in [name for name, value in part.items() if not is_plain(value)]:
                 try:
                     part[name] = pack(part[name])
                     packed.append(name)
                 except TypeError as error:
-                    left_out.append(f"{name.partition('{')[0]} (with a {error})")
+                    words = f"{name.partition('{')[0]} (with a {error})"
+                    left_out[name] = (words, digest_of(part[name], self._trainer().lightning_module))
                     if name not in _VITAL:
                         del part[name]
         if left_out:
             checkpoint[LEFT_OUT] = left_out
-            self._say(left_out)
+            self._say([words for words, _ in left_out.values()])
         return checkpoint
 
     def _say(self, left_out: list[str]) -> None:
         if not self._said:
             whole = any(name.startswith(_VITAL) for name in left_out)
-            cost = "would start over" if whole else "would go on without it, and may differ"
+            cost = "starts over" if whole else "goes on with what build makes of it"
             what = ", ".join(left_out)
             logging.getLogger(__name__).warning("No checkpoint can keep %s: a trial that is stopped %s", what, cost)
         self._said = True
