@@ -114,7 +114,8 @@ class OneTrial(LightningCLI):
         if missing := [name for name in _NEEDED[self.config.subcommand == "fit"] if name not in checkpoint]:
             self.parser.error(f"{path} is no checkpoint that {self.config.subcommand} can use: it has no {missing[0]}")
         settings = [name for name in checkpoint.get("hyper_parameters") or () if not str(name).startswith("_")]
-        if others := [name for name in settings if name not in inspect.signature(MLPClassifier).parameters]:
+        known = {name for made in MLPClassifier.__mro__[:2] for name in inspect.signature(made).parameters}
+        if others := [name for name in settings if name not in known]:
             self.parser.error(f"{path} is of another module than MLPClassifier, which has no {others[0]}")
         usual = vars(self._parser(self.config.subcommand).get_defaults().model)
         asked = {name: value for name, value in vars(self._chosen.model).items() if value != usual[name]}

@@ -27,9 +27,7 @@ CLAIMS = {
     "label_smoothing": "(Not the article's.) Smoothed labels regularize.",
     "gradient_clipping": "(Not the article's.) Clipping lets a network train at higher learning rates.",
 }
-EVIDENCE = (
-    Path("lightning_logs") / "evidence"
-)  # apart from the reference: a TensorBoard over that would show it as well
+EVIDENCE = Path("lightning_logs/evidence")  # apart from the reference: a TensorBoard over that would show it as well
 PRINTED = EVIDENCE / "printed" / "momentum"
 PENALTIES = EVIDENCE / "ten_epochs" / "weight_regularization"
 FIRST_PAGE = EVIDENCE / "first_page" / "batch_size"

@@ -62,9 +62,8 @@ class TrialConfig:
         30000
     """
 
-    guessing: ClassVar[Mapping[str, float]] = {
-        "accuracy": 0.1
-    }  # of ten digits: what figures show as not having learned
+    # Of ten digits: what figures show as not having learned.
+    guessing: ClassVar[Mapping[str, float]] = {"accuracy": 0.1}
 
     n_layers: int = _whole(2, "hidden layers after the first one, which is always there", least=0)
     n_nodes: int = _whole(128, "units in every hidden layer", least=1)

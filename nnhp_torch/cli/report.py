@@ -21,14 +21,8 @@ from nnhp_torch.report.terminal import Terminal, open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
-TOLD = (
-    "about",
-    "order",
-    "replicates",
-    "guessing",
-    "examples",
-    "max_seeds",
-)  # what only an earlier page knows, whatever the metric
+# What only an earlier page knows, whatever the metric.
+TOLD = ("about", "order", "replicates", "guessing", "examples", "max_seeds")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

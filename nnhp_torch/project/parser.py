@@ -17,6 +17,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from nnhp_torch.cli.parser import load_bounded
+from nnhp_torch.cli.refusal import refusal
 from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.keys import (
     DESCRIBED,
@@ -31,7 +32,6 @@ from nnhp_torch.project.keys import (
     without_objects,
 )
 from nnhp_torch.project.loading import NoProject
-from nnhp_torch.project.refusal import refusal
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
 
 SUBCOMMAND = "fit"
