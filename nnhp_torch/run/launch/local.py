@@ -68,8 +68,14 @@ class InProcess:
         quiet_lightning()
         build = import_by_name(self.build)
 
+        raised: list[BaseException] = []  # by the listener, which is no failure of the trial's
+
         def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
-            reason = listener.epoch_ended(trial, epoch, metrics)
+            try:
+                reason = listener.epoch_ended(trial, epoch, metrics)
+            except BaseException as error:
+                raised.append(error)
+                raise
             if not reason and listener.stopping():
                 raise SIGTERMException  # the trial ends here as interrupted, and goes on from here when run again
             return reason
@@ -82,9 +88,9 @@ class InProcess:
             listener.started(trial)
             try:
                 result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
-            except (Exception, KeyboardInterrupt):
-                raise
-            except BaseException:  # the trial's own
+            except BaseException as error:
+                if isinstance(error, (Exception, KeyboardInterrupt)) or error in raised:
+                    raise
                 result = TrialResult.of(trial, "failed", traceback.format_exc())
             listener.ended(trial, result)
             if result.status == "interrupted" and not listener.stopping():
