@@ -7,10 +7,14 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
 from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint, WeightSparsity
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.run_trial import run_trial
 
 
 def _built(**settings):
@@ -223,3 +227,19 @@ def test_any_optimizer_of_torch_may_be_named_in_full():
 )
 def test_what_is_trained_is_said_without_what_has_no_effect(settings, without, said):
     assert said in TrialConfig(**settings).in_words(without)
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_stopped_trial_of_the_article_goes_on_to_the_same_digits_without_a_doubt(small, tmp_path, monkeypatch, stop):
+    def end(epoch, metrics):
+        if epoch == stop:
+            raise SIGTERMException
+
+    monkeypatch.setenv("NNHP_DATA_DIR", small)
+    config = TrialConfig(max_epochs=3, batch_size=16, protocol="article")
+    (trial,) = Sweep("own", config, {"lr": [0.01]}, build="nnhp_torch.article.experiment:build").trials()
+    whole = run_trial(trial, build, Runtime(str(tmp_path / "whole"), accelerator="cpu"))
+    stopped = Runtime(str(tmp_path / "stopped"), accelerator="cpu")
+    assert run_trial(trial, build, stopped, on_epoch=end).status == "interrupted"
+    again = run_trial(trial, build, stopped)
+    assert (again.notes, again.history, again.test) == ([], whole.history, whole.test)

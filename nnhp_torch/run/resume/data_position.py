@@ -147,7 +147,9 @@ def _values(owner: Any) -> dict[str, Any]:
             return {}
     if has_state(owner):
         return {}
-    internal = _internal() if isinstance(owner, (nn.Module, DataLoader, L.LightningDataModule)) else frozenset()
+    internal = {"epoch"} if hasattr(owner, "set_epoch") else set()  # which Lightning sets as each epoch begins
+    if isinstance(owner, (nn.Module, DataLoader, L.LightningDataModule)):
+        internal |= _internal()
     of_module = _of_module(owner) if isinstance(owner, nn.Module) else {}
     return of_module | {
         str(name): value
