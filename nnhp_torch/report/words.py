@@ -203,7 +203,7 @@ def of_jumps(jumps: Jumps, objective: Objective) -> str:
     failed = f" far behind the rest: {jumps.failed} of {jumps.cell.trials} trials;" if jumps.failed else ""
     return (
         f"{jumps.cell.label} jumps: median {jumps.median:.4f} ({jumps.low:.4f} to {jumps.high:.4f});{failed} "
-        f"from one epoch to the next it falls by up to {amount(jumps.fall, objective)}, late in the training."
+        f"from one epoch to the next it gets worse by up to {amount(jumps.fall, objective)}, late in the training."
     )
 
 
