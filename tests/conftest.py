@@ -12,7 +12,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import idx
 import pytest
 from forked import LONG as LONG
 from forked import quick_workers
@@ -25,7 +24,6 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.mnist.sources import DATASETS
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.runtime import Runtime
 
@@ -148,7 +146,10 @@ def gpus(monkeypatch) -> Callable[[int], None]:
 @pytest.fixture
 def small(tmp_path, monkeypatch) -> Iterator[str]:
     """A folder with a set of 120 + 30 images that passes for MNIST."""
+    import idx
+
     from nnhp_torch.mnist.datamodule import _tensors
+    from nnhp_torch.mnist.sources import DATASETS
 
     files = idx.contents()
     monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(files))

@@ -455,7 +455,9 @@ def test_what_a_notebook_defines_cannot_be_imported_by_worker_processes(monkeypa
     monkeypatch.setitem(sys.modules, "__main__", notebook)
     assert not is_importable(notebook.build)
     assert is_importable("toy:build")
-    notebook.__file__ = "script.py"
+    notebook.__file__ = "<stdin>"
+    assert not is_importable(notebook.build), "nor what a script from standard input defines"
+    notebook.__file__ = __file__
     assert is_importable(notebook.build)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.fabric.utilities.apply_func import convert_tensors_to_scalars
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from nnhp_torch.core.ledger import fields
@@ -175,7 +174,7 @@ class Recorder(Checkpoint):
         logged = trainer._logger_connector.metrics["log"]  # Lightning gives them to the loggers after this
         for logger in trainer.loggers:
             if isinstance(logger, TrialLogger):
-                logger.write({"epoch": trainer.current_epoch, **convert_tensors_to_scalars(logged)})
+                logger.write({"epoch": trainer.current_epoch, **on_host(logged)})
         trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
         reason = None
         if trainer.is_global_zero:
