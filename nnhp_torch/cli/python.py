@@ -133,6 +133,9 @@ class Finished(Outcome):
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
+    def __repr__(self) -> str:
+        return str(self.table())
+
 
 @dataclass(frozen=True)
 class Best:
@@ -152,6 +155,9 @@ class Best:
     result: TrialResult
     build: str | Callable[[Any], Any]
     checkpoint: Path | None
+
+    def __repr__(self) -> str:
+        return f"Best({self.trial.label}, seed={self.trial.config.seed}, checkpoint={self.checkpoint})"
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -70,7 +70,9 @@ class SearchCommand(Command):
         )
 
     def list_trials(self) -> int:
-        """Prints where trials would be chosen from, and writes nothing."""
+        """Print where trials would be chosen from, or what a chooser of one's own names first; write nothing."""
+        if not isinstance(self.chooser, OptunaChooser):
+            return super().list_trials()
         for name, axis in self.sweep.axes.items():
             self.out.print(f"{name}  {axis}", markup=False)
         self.out.print(

@@ -171,4 +171,6 @@ def test_a_launcher_of_ones_own_is_given_build_and_runtime_and_runs_the_trials(s
 
     outcome = sweep.run(launch=launch, log_dir=str(tmp_path))
     assert given == [("toy:build", tmp_path / "tiny")]
+    assert repr(outcome) == str(outcome.table()), "in a REPL too"
+    assert len(repr(outcome.best)) < 300
     assert outcome.successful

@@ -26,7 +26,7 @@ def _cells(folder):
     return [json.loads(line)["cell"] for line in (folder / "tiny" / "results.jsonl").read_text().splitlines()]
 
 
-def test_the_pages_chooser_fills_the_ranges_evenly_and_needs_no_optuna(sobol, tmp_path, monkeypatch):
+def test_the_pages_chooser_fills_the_ranges_evenly_and_needs_no_optuna(sobol, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("nnhp_torch.search.chooser.find_spec", lambda name: None)
     search = Search("tiny", TinyConfig(), AXES, "toy:build")
     outcome = search.run(chooser=sobol, launch=lambda *_: FakeLaunch(), log_dir=str(tmp_path))
@@ -39,6 +39,9 @@ def test_the_pages_chooser_fills_the_ranges_evenly_and_needs_no_optuna(sobol, tm
         5,
     }
     assert sum(cell["lr"] < 0.0316 for cell in cells) == 8, "half of the magnitudes"
+    with pytest.raises(SystemExit, match="0"):
+        nnhp_torch.main(search, chooser=sobol, argv=["--dry_run", "--log_dir", str(tmp_path)])
+    assert "0 of 16 trials would run" in capsys.readouterr().out
     again = search.run(chooser=sobol, launch=lambda *_: FakeLaunch(), log_dir=str(tmp_path), seeds=[123])
     assert not again.ran, "it names the same cells, which the ledger has"
 
