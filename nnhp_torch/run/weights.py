@@ -36,7 +36,7 @@ def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.Lightn
         fill(checkpoint, module)
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
-    except Exception:
+    except Exception:  # whatever a hook lacks before `setup`; without one it is an error, and raised
         if not is_overridden("setup", module):
             raise
         module = _set_up(setup_of(import_by_name(build)(config)), path, config.max_epochs)
