@@ -33,6 +33,7 @@ from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.verdicts_json import VerdictsJson, lacking
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.request import Request
@@ -199,6 +200,7 @@ class Command:
             CheckpointPruning(folder, self.request.keep_checkpoints),
             TableReport(self.out, self.store, self.command),
             CsvReport(folder),
+            VerdictsJson(folder, self.again),
             FigureReport(folder),
             PageReport(folder, self.again),
         ]
@@ -269,13 +271,10 @@ def whole_command(command: str = "", without: Collection[str] = ()) -> str:
     """How this process was started, with all its options, to be typed once more.
 
     Args:
-        command: another one, with the same options. without: those of the options, and their values, that it lacks.
+        command: another one, with the same options. without: those that it lacks.
     """
-    words, left_out = [], False
-    for word in sys.argv[1:]:
-        left_out = word.partition("=")[0] in without if word.startswith("--") else left_out
-        words += [] if left_out else [shlex.quote(word)]
-    return " ".join([command or command_line(), *words])
+    words = [command or command_line(), *map(shlex.quote, sys.argv[1:])]
+    return lacking(" ".join(words), without)
 
 
 def command_line() -> str:

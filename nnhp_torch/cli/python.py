@@ -53,6 +53,7 @@ def run(
     of = kind_of_run(sweep)(
         sweep, request(**asked), f"run({words})", callbacks=callbacks, launch=launch, chooser=chooser
     )
+    of.again = ""  # what started this process runs no sweep
     outcome = of.perform()
     finished = Finished(**{f.name: getattr(outcome, f.name) for f in fields(outcome)}, folder=of.store.folder)
     vars(finished)["summary"] = outcome.summary  # which was computed for the reports

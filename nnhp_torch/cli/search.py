@@ -12,6 +12,7 @@ from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport, count
+from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.confirmation import confirmation
@@ -95,6 +96,7 @@ class SearchCommand(Command):
             CheckpointPruning(folder, self.request.keep_checkpoints),
             SearchTable(self.out, self.store, self.command, confirmed=self.request.confirm),
             CsvReport(folder),
+            VerdictsJson(folder, self.again),
             SearchFigures(folder, importances),
             PageReport(folder, self.again, importances),
         ]

@@ -11,6 +11,7 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.status import WANTED
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.core.stats.verdict_row import VerdictRow, verdict_rows
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,16 @@ class Outcome:
             unchosen=self.unchosen,
             stale=self.stale,
         )
+
+    @cached_property
+    def verdicts(self) -> list[VerdictRow]:
+        """What may be said of each cell, a row of plain values; verdicts.json has the same.
+
+        Example:
+            >>> [row.cell for row in outcome.verdicts if row.verdict == "worse"]
+            [{'lr': 0.1}]
+        """
+        return verdict_rows(self.summary)
 
     @property
     def left(self) -> int:

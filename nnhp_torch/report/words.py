@@ -13,7 +13,7 @@ from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
 from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest
 from nnhp_torch.core.stats.steadiness import Jumps, one_seed_moves
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.core.stats.units import Sources
+from nnhp_torch.core.stats.units import Sources, Units
 from nnhp_torch.core.stats.verdict import Verdict, looked, most_seeds, units_of
 
 NAMED = 4  # cells that a line names; more are counted
@@ -167,7 +167,25 @@ def _percent(chance: float) -> str:
     return "above 99%" if chance > 0.99 else f"{100 * chance:.0f}%"
 
 
+def tested(summary: Summary) -> str:
+    """How the best was tested, in a sentence; empty if too few seeds allow no test."""
+    kinds = {kind: [v for v in summary.verdicts if (v.kind == "best") is kind] for kind in (True, False)}
+    others = [verdict for verdict in kinds[False] if not math.isnan(verdict.p)]
+    return _how(summary.sweep, kinds[True][0], others)[0] if others else ""
+
+
 def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
+    how, units = _how(sweep, best, others)
+    lines = [f"({how})"]
+    if (sources := Sources.of(units)) is not None:
+        parts = {"cells": sources.cell, "folds": sources.fold, "cell × fold": sources.both, "seeds": sources.seed}
+        listed = ", ".join(f"{name} {amount(spread, sweep.objective)}" for name, spread in parts.items())
+        lines.insert(0, f"Sources of variance (standard deviations; folds: {units.names}): {listed}. {sources.advice}")
+    return "\n".join(lines)
+
+
+def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> tuple[str, Units]:
+    """Seeds, test, level, question and what counts as good; and the units of those that were compared."""
     matters = sweep.smallest_difference
     within = "no smallest difference that matters is given (--smallest_effect): no cell is called as good"
     if matters is not None:
@@ -181,12 +199,7 @@ def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
         picked += f" over {len(looks(sweep.max_seeds))} looks"
     elif before:
         picked += f" lowered for the looks before, at {' and '.join(map(str, before))} seeds"
-    lines = [f"({'; '.join(filter(None, (f'{seeds}, {picked}', units.question, within)))})"]
-    if (sources := Sources.of(units)) is not None:
-        parts = {"cells": sources.cell, "folds": sources.fold, "cell × fold": sources.both, "seeds": sources.seed}
-        listed = ", ".join(f"{name} {amount(spread, sweep.objective)}" for name, spread in parts.items())
-        lines.insert(0, f"Sources of variance (standard deviations; folds: {units.names}): {listed}. {sources.advice}")
-    return "\n".join(lines)
+    return "; ".join(filter(None, (f"{seeds}, {picked}", units.question, within))), units
 
 
 def spent(summary: Summary) -> str:

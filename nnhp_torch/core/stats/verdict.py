@@ -10,7 +10,7 @@ from typing import Literal
 from nnhp_torch.core.ledger.result import ASKED
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell, ranked
-from nnhp_torch.core.stats.interim import MOST, looks
+from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
 from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest, Judgement
 from nnhp_torch.core.stats.units import Units
 
@@ -162,3 +162,18 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
 def most_seeds(seeds: int) -> int:
     """How many seeds `--seeds auto` is advised to go up to where a cell has so many."""
     return MOST if seeds < MOST else 2 * seeds
+
+
+def more_seeds(verdict: Verdict, sweep: SweepBase) -> str | None:
+    """The options that give a cell the seeds that may decide on it; None if it is decided, or seeds would not do."""
+    if verdict.kind != "undecided" or sweep.sampled:
+        return None
+    cell = verdict.cell
+    if math.isnan(verdict.p):
+        return "--seeds 5"
+    if sweep.max_seeds is not None:
+        return f"--seeds auto --max_seeds {2 * sweep.max_seeds}"
+    if verdict.chance < CHANCE:
+        return None
+    most = most_seeds(verdict.seeds // cell.trials_per_seed)
+    return "--seeds auto" if most == MOST else f"--seeds auto --max_seeds {most}"

@@ -1,0 +1,72 @@
+"""The verdicts of a sweep in plain values, a row a cell: what Python, verdicts.json and other tools read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nnhp_torch.core.stats.verdict import Kind, Verdict, more_seeds
+
+if TYPE_CHECKING:
+    from nnhp_torch.core.stats.summary import Summary
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """What may be said of one cell, in plain values; None is what nobody knows.
+
+    Args:
+        cell: the swept values.
+        trials: how many it was judged by.
+        mean: of the monitored metric.
+        verdict: as in Verdict.
+        estimate: by how much it is better than what it is compared with (below 0: worse), in the metric's own unit,
+            whichever direction is better.
+        low, high: 95% interval of that, for all cells at once; None is an end that is not known.
+        p: adjusted for all comparisons and looks.
+        chance: of an undecided cell, that more seeds decide.
+        more: the options with which the next run may decide; "" is the same command once more, None that none would.
+
+    Example:
+        >>> row = outcome.verdicts[0]
+        >>> row.cell, row.verdict, row.estimate
+        ({'lr': 0.1}, 'worse', -0.052)
+    """
+
+    cell: dict[str, Any]
+    trials: int
+    mean: float | None
+    verdict: Kind
+    estimate: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    chance: float | None
+    more: str | None
+
+
+def verdict_rows(summary: Summary) -> list[VerdictRow]:
+    """The rows of a sweep, in the order of its cells."""
+    return [_row(summary, verdict) for verdict in summary.verdicts]
+
+
+def _row(summary: Summary, verdict: Verdict) -> VerdictRow:
+    sweep, cell = summary.sweep, verdict.cell
+    more = more_seeds(verdict, sweep)
+    return VerdictRow(
+        cell=dict(cell.values),
+        trials=verdict.seeds or len(cell.completed),
+        mean=_known(cell.mean(sweep.monitor)),
+        verdict=verdict.kind,
+        estimate=_known(0.0 - verdict.gap),
+        low=_known(0.0 - verdict.high),
+        high=_known(0.0 - verdict.low),
+        p=_known(verdict.p),
+        chance=verdict.chance if verdict.kind == "undecided" and not math.isnan(verdict.p) else None,
+        more="" if more is None and cell.unfinished else more,
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,88 @@
+"""`verdicts.json`: what may be said of a sweep, for programs. AGENTS.md explains each field."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.stats.significance import LEVEL
+from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.core.stats.verdict_row import verdict_rows
+from nnhp_torch.report.words import tested
+
+VERSION = 1  # of the schema: another one once a field is renamed, goes, or means something else
+NAME = "verdicts.json"
+SEEDS = ("--seeds", "--max_seeds")
+
+
+class VerdictsJson(SweepCallback):
+    """Writes `verdicts.json` once a sweep has ended, in whatever way.
+
+    Args:
+        folder: the sweep's.
+        command: how the sweep is run; empty if no command line runs it.
+    """
+
+    writes = True
+
+    def __init__(self, folder: Path, command: str = "") -> None:
+        self.path = folder / NAME
+        self.command = command
+
+    def on_sweep_end(self, outcome: Outcome) -> None:
+        if outcome.results:
+            write_verdicts_json(self.path, outcome.summary, self.command)
+
+
+def write_verdicts_json(path: Path, summary: Summary, command: str = "") -> None:
+    """Write what may be said of a sweep, in one step.
+
+    Args:
+        command: how it is run; each cell's `next` is that with the seeds that may decide on it.
+    """
+    text = json.dumps(document(summary, command), indent=1, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as written:
+        written.write_text(f"{text}\n", encoding="utf-8")
+
+
+def document(summary: Summary, command: str = "") -> dict[str, Any]:
+    """The document as plain values."""
+    sweep = summary.sweep
+    known = [asdict(row) for row in verdict_rows(summary)]
+    again = {None: None, "": command}
+    unseeded = lacking(command, SEEDS)
+    rows = [row | {"next": again.get(more := row.pop("more"), f"{unseeded} {more}".strip())} for row in known]
+    return {
+        "version": VERSION,
+        "sweep": sweep.name,
+        "question": "Which cell is the best?",
+        "compared_with": summary.leader and dict(summary.leader.values),
+        "metric": sweep.monitor,
+        "mode": sweep.objective.mode,
+        "test": tested(summary),
+        "level": LEVEL,
+        "smallest_effect": sweep.smallest_difference,
+        "finished": summary.finished,
+        "winner": summary.winner and dict(summary.winner.values),
+        "cells": rows,
+    }
+
+
+def lacking(command: str, without: Collection[str]) -> str:
+    """A command without some of its options and their values.
+
+    >>> lacking("python rates.py --seeds 3 --jobs 2", ["--seeds"])
+    'python rates.py --jobs 2'
+    """
+    words, dropped = [], False
+    for word in shlex.split(command):
+        dropped = word.partition("=")[0] in without if word.startswith("--") else dropped
+        words += [] if dropped else [word]
+    return shlex.join(words)
