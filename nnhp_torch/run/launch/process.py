@@ -81,6 +81,7 @@ def quiet_lightning() -> None:
         ".*does not have many workers.*",  # the images are in memory
         ".*is smaller than the logging interval.*",  # curves are per epoch
         ".*'pin_memory' argument is set as true but no accelerator.*",  # as Lightning's from_datasets has it
+        ".*`srun` command is available.*",  # trials are started by the sweep, also on a machine that has SLURM
         ".*LeafSpec.*",  # Lightning 2.6 on torch 2.15, in every fit
         ".*Checkpoint directory .* exists and is not empty.*",  # a trial that goes on
     ):
