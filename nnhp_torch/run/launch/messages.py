@@ -25,7 +25,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class RunTrial:
-    """RunTrial a trial."""
+    """Run a trial."""
 
     trial: Trial
 
