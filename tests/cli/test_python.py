@@ -1,7 +1,9 @@
 """A sweep from Python: on the command line's own path, with the results at hand."""
 
 import dataclasses
+import importlib
 import io
+import runpy
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +33,55 @@ def test_a_sweep_runs_without_a_command_line_and_nothing_runs_twice(small, monke
     assert ran == [(0.1, 123), (0.001, 123), (0.1, 124), (0.001, 124)]
     assert "Winner: lr=0.1 with val_accuracy=" in capsys.readouterr().out
     assert not small.run(seeds=2, jobs=0, accelerator="cpu").ran
+
+
+SCRIPT = """
+from dataclasses import dataclass
+
+import toy
+from nnhp_torch import Sweep, main
+
+
+@dataclass(frozen=True)
+class Settings:
+    lr: float = 0.1
+    width: int = 4
+    seed: int = 123
+    max_epochs: int = 2
+
+
+def build(settings):
+    return toy.build(settings)
+
+
+SWEEP = Sweep("mine", Settings(), {"lr": [0.1, 0.01]}, build)
+
+if __name__ == "__main__":
+    main(SWEEP)
+"""
+
+
+@pytest.mark.parametrize("name", ["its own", "__main__"])  # the latter until 0.2
+def test_a_script_that_is_run_and_one_that_is_imported_are_one_maker(name, tmp_path, monkeypatch):
+    script = tmp_path / "run_or_imported.py"
+    script.write_text(SCRIPT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(script), "--jobs", "0", "--accelerator", "cpu"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(script), run_name="__main__")
+    assert end.value.code == 0
+    written = [tmp_path / "lightning_logs/mine/results.jsonl", *tmp_path.rglob("trial.json")]
+    if name == "__main__":
+        for path in written:
+            path.write_text(path.read_text().replace('"run_or_imported', '"__main__'))
+    assert all((f'"{script.stem}' in path.read_text()) == (name == "its own") for path in written)
+    sweep = importlib.import_module(script.stem).SWEEP
+    outcome = sweep.run(jobs=0, accelerator="cpu")
+    assert not outcome.ran
+    assert outcome.best.load() is not None
+    script.write_text(SCRIPT.replace("toy.build(settings)", "toy.build(settings) or None"))
+    assert len(sweep.run(jobs=0, accelerator="cpu").stale) == 2
 
 
 def test_the_digits_are_those_of_the_command_line(small):

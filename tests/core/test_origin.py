@@ -2,10 +2,11 @@
 
 import sys
 
+import pytest
 import toy
 from conftest import TinyConfig
 
-from nnhp_torch.core.spec.provenance import changed, digest_of, maker, name_of, sources
+from nnhp_torch.core.spec.provenance import as_of, changed, digest_of, is_same, maker, name_of, sources
 
 
 def _written(path, text):
@@ -26,6 +27,29 @@ def test_comments_formatting_and_the_main_block_do_not_count_and_a_number_does(t
 def test_a_build_and_a_configuration_go_by_their_names():
     assert name_of(toy.build) == name_of("toy:build") == "toy:build"
     assert maker("toy:build", TinyConfig()) == ("toy:build", "conftest:TinyConfig")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "today", "same"),
+    [
+        ("mine:build", "mine:build", True),
+        ("__main__:build", "mine:build", True),  # a script's, before it was called as who imports it calls it
+        ("mine:build", "__main__:build", True),  # made by value on a cluster, say
+        ("mine:build", "package.mine:build", True),
+        ("package.mine:build", "mine:build", True),
+        ("nnhp_torch.experiment:build", "nnhp_torch.article.experiment:build", True),
+        ("mine:build", "yours:build", False),
+        ("mine:build", "undermine:build", False),
+        ("__main__:build", "mine:other", False),
+    ],
+)
+def test_a_maker_may_be_known_by_several_names(recorded, today, same):
+    assert is_same(recorded, today) == same
+    record = {"name": recorded, "config": "mine:C", "sources": {recorded.partition(":")[0]: "d"}}
+    found = as_of(record, (today, "mine:C"))
+    assert (found is not None) == same
+    if same:
+        assert found == {"name": today, "config": "mine:C", "sources": {today.partition(":")[0]: "d"}}
 
 
 def test_sources_are_those_of_the_build_and_of_the_modules_class_without_lightnings():

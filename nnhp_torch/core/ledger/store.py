@@ -15,7 +15,7 @@ from nnhp_torch.core.ledger.files import cut_torn_line, must_be_file
 from nnhp_torch.core.ledger.known import Known, Mismatch
 from nnhp_torch.core.ledger.lock import locked
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.provenance import recorded_maker
+from nnhp_torch.core.spec.provenance import as_of
 from nnhp_torch.core.spec.trial import Trial
 
 REPORTS = ("results.csv", "figure.png", "report.html")
@@ -66,9 +66,11 @@ class ResultStore:
                 result = TrialResult.from_json(line.decode())
             except (ValueError, RecursionError) as error:
                 raise self._damage(number, error) from error
-            if maker and result.build and recorded_maker(result.build) != maker:
-                self.others |= {result.key} if result.settled else set()
-                continue
+            if maker and result.build:
+                if (build := as_of(result.build, maker)) is None:
+                    self.others |= {result.key} if result.settled else set()
+                    continue
+                result = replace(result, build=build)
             self.lines[results.add(result)] = number
         return results
 

@@ -21,33 +21,52 @@ MOVED = {
     "nnhp_torch.module": "nnhp_torch.network.module",
 }
 
+MAIN = ("__main__", "__mp_main__")  # what Python calls the script that it runs, and a worker process likewise
 APART = "apart:"  # before a digest in which the configuration's defaults and the script's sweeps do not count
 
 
 def name_of(made: Any) -> str:
-    """`package.module:name` of a function or a class; a name stands for itself.
+    """Return `package.module:name` of a function or a class, as who imports it knows it; a name stands for itself.
 
-    A script's own are in `__main__`, in whatever process.
+    Those of a script are called the same whether it is run or imported; a notebook's are in `__main__`.
     """
     if isinstance(made, str):
         return made
     made = getattr(made, "func", made)  # a partial's
     if not hasattr(made, "__qualname__"):
         made = type(made)
-    return f"{_known(made.__module__)}:{made.__qualname__}"
+    return f"{_module(made)}:{made.__qualname__}"
 
 
 def maker(build: Any, config: Any) -> tuple[str, str]:
-    """The names of a build and of a configuration's class, as they are today."""
-    names = (name_of(build), name_of(type(config)))
-    return names[0], names[1]
+    """Return the names of a build and of a configuration's class, as they are today."""
+    return name_of(build), name_of(type(config))
 
 
-def recorded_maker(record: Mapping[str, Any]) -> tuple[str, str]:
-    """The names that a record says, as they are today."""
-    names = [name.partition(":") for name in (record["name"], record["config"])]
-    build, config = (f"{MOVED.get(module, module)}{colon}{name}" for module, colon, name in names)
-    return build, config
+def is_same(recorded: str, today: str) -> bool:
+    """Whether a recorded name and today's are of one function or class.
+
+    Its module may have moved since, was `__main__` in a script's earlier records, and lacks its package if
+    `python package/script.py` has made it.
+
+    >>> is_same("__main__:build", "mine:build"), is_same("mine:build", "pack.mine:build"), is_same("a:build", "b:build")
+    (True, True, False)
+    """
+    (one, _, name), (other, _, name_today) = recorded.partition(":"), today.partition(":")
+    if name != name_today:
+        return False
+    one = MOVED.get(one, one)
+    return "__main__" in (one, other) or f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
+
+
+def as_of(record: Mapping[str, Any], maker: tuple[str, str]) -> dict[str, Any] | None:
+    """Return who made a record by the names that it has today; None if it is another."""
+    names = list(zip((record["name"], record["config"]), maker, strict=True))
+    if not all(is_same(*pair) for pair in names):
+        return None
+    modules = {recorded.partition(":")[0]: today.partition(":")[0] for recorded, today in reversed(names)}
+    sources = {modules.get(module, module): digest for module, digest in record["sources"].items()}
+    return {**record, "name": maker[0], "config": maker[1], "sources": sources}
 
 
 def sources(build: Any, module: Any, config: str = "") -> dict[str, str]:
@@ -63,7 +82,7 @@ def sources(build: Any, module: Any, config: str = "") -> dict[str, str]:
     digests = {}
     for made in (build, type(module), *bases):
         if digest := digest_of(_file(made), config):
-            digests[_known(made.__module__)] = f"{APART}{digest}"
+            digests[_module(made)] = f"{APART}{digest}"
     return digests
 
 
@@ -76,7 +95,7 @@ def changed(makers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     today: dict[tuple[str, str | None], str] = {}
     for maker in makers:
         for module, recorded in maker.get("sources", {}).items():
-            module, digest = MOVED.get(module, module), recorded.removeprefix(APART)
+            digest = recorded.removeprefix(APART)
             if module.startswith("nnhp_torch."):
                 continue
             config = maker["config"] if recorded != digest else None
@@ -132,9 +151,19 @@ def _is_docstring(statement: ast.stmt) -> bool:
     )
 
 
-def _known(module: str) -> str:
-    """A worker process calls the script's module `__mp_main__`."""
-    return "__main__" if module == "__mp_main__" else module
+def _module(made: Any) -> str:
+    """The module of a function or a class, as who imports it knows it."""
+    if made.__module__ not in MAIN:
+        return str(made.__module__)
+    return _imported_as(made.__module__) if _file(made) else "__main__"  # on a Ray cluster another script is that
+
+
+def _imported_as(main: str) -> str:
+    """The name by which a script that is run would be imported."""
+    script = sys.modules[main]
+    name = getattr(getattr(script, "__spec__", None), "name", "__main__")  # of `python -m`
+    file = getattr(script, "__file__", None)
+    return Path(file).stem if name == "__main__" and file else str(name)
 
 
 def _file(made: Any) -> str | None:
@@ -147,8 +176,9 @@ def _file(made: Any) -> str | None:
 
 def _find(module: str) -> str | None:
     """The file of a module, found step by step, for importing its package may cost seconds."""
-    if module in sys.modules:
-        return getattr(sys.modules[module], "__file__", None)
+    scripts = [main for main in MAIN if main in sys.modules and _imported_as(main) == module]
+    if here := next((name for name in (*scripts, module) if name in sys.modules), ""):
+        return getattr(sys.modules[here], "__file__", None)
     path: Any = None
     found = None
     parts = module.split(".")

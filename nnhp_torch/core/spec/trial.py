@@ -10,7 +10,7 @@ from typing import Any
 
 from nnhp_torch.core.spec.base import Primitive
 from nnhp_torch.core.spec.names import label
-from nnhp_torch.core.spec.provenance import name_of
+from nnhp_torch.core.spec.provenance import is_same, name_of
 
 # Part of every trial's identity. Raise it when the same configuration would give another result, as when random
 # numbers are drawn in another order.
@@ -81,12 +81,16 @@ class Trial:
 
 
 def same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether two identities are of one trial: an earlier one may lack settings that the configuration has by now."""
+    """Whether two identities are of one trial: an earlier one may lack settings that the configuration has by now.
+
+    Args:
+        one: as a file has it. other: as it is today.
+    """
     try:
-        if {**one, "settings": ""} != {**other, "settings": ""}:
+        if one["key"] != other["key"] or not all(is_same(one[made], other[made]) for made in ("build", "config")):
             return False
         return alike(*(json.loads(identity.get("settings") or "{}") for identity in (one, other)))
-    except (TypeError, ValueError, AttributeError, RecursionError):  # a file's, which may hold anything
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):  # a file's, which may hold anything
         return False
 
 

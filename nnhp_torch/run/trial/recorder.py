@@ -113,7 +113,7 @@ class Recorder(Checkpoint):
             if state.get("trainer", {}) != self.settings:
                 self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
                 return {}
-            if state.get("sources", self.sources) != self.sources:
+            if sorted(state.get("sources", self.sources).values()) != sorted(self.sources.values()):
                 self.notes = ["started over: its checkpoint was made by another source of the module, or of build"]
                 return {}
             fields.check(state, fields.STATE)
