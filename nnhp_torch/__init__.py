@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nnhp_torch.core.spec.base import SweepBase as _SweepBase
 from nnhp_torch.run.one_lightning import unite as _unite
 
 if TYPE_CHECKING:
@@ -78,13 +76,6 @@ __all__ = list(_HOME)
 
 
 _unite()
-
-
-def _run(sweep: _SweepBase, callbacks: Sequence[Any], asked: Mapping[str, Any], **own: Any) -> Any:
-    return import_module(f"{__name__}.cli.python").run(sweep, callbacks, asked, **own)
-
-
-_SweepBase.runner = _run  # what runs a sweep stands above it: given here, where all floors are seen
 
 
 def __getattr__(name: str) -> Any:

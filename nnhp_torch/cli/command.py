@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import FrameType
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
-from nnhp_torch.core.interfaces import Launch, MakeChooser, MakeLaunch, SweepCallback
+from nnhp_torch.core.interfaces import Launch, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
@@ -48,36 +48,19 @@ class Command:
         sweep: with the changes that the command line makes to it.
         request: how it is to be run.
         command: how the sweep is run, for its reports.
-        callbacks: the user's own, told after those that the sweep has.
-        launch: what makes the launcher, of the sweep's build and its Runtime. Default: as the request says.
-        chooser: what makes a chooser of the sweep, which names its cells in place of the grid.
 
     Raises:
         ValueError: a value that makes no sense, before anything is done.
     """
 
-    def __init__(
-        self,
-        sweep: SweepBase,
-        request: Request,
-        command: str,
-        *,
-        callbacks: Iterable[SweepCallback] = (),
-        launch: MakeLaunch | None = None,
-        chooser: MakeChooser | None = None,
-    ) -> None:
+    def __init__(self, sweep: SweepBase, request: Request, command: str) -> None:
         self.sweep = sweep = request.judged(sweep)
         self.request = request
         self.command = command
-        self.own_callbacks = list(callbacks)
-        self.own_launch = launch
         self.again = whole_command()  # what the page tells to type
-        for callback in self.own_callbacks:
-            if not isinstance(callback, SweepCallback):
-                raise ValueError(_not_told(callback))
-        self.chooser = chooser and chooser(sweep)
+        self.chooser = request.chooser and request.chooser(sweep)
         self.trials: list[Trial] = []  # a search and a race choose them while they run
-        if isinstance(sweep, Sweep) and chooser is None:
+        if isinstance(sweep, Sweep) and request.chooser is None:
             self.trials = sweep.trials(request.each_seed(sweep), request.full_precision, request.threads)
             if sweep.max_seeds is not None:
                 self.chooser, self.trials = Race(sweep, self.trials), []
@@ -122,7 +105,7 @@ class Command:
             SweepError, OSError, KeyboardInterrupt: as the command line says them in words (see execute).
         """
         self._make_room()
-        callbacks = [*self.callbacks(), *self.own_callbacks]
+        callbacks = [*self.callbacks(), *self.request.callbacks]
         asked = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
         sweeper = Sweeper(self.launch(), self.store, callbacks, **asked)
         with self.interrupt:
@@ -173,8 +156,8 @@ class Command:
     def launch(self) -> Launch:
         """Where the trials run."""
         build, request = self.sweep.build, self.request
-        if self.own_launch is not None:
-            return self.own_launch(build, self.runtime)
+        if request.launch is not None:
+            return request.launch(build, self.runtime)
         if request.cluster:
             from nnhp_torch.run.launch.on_ray import RayTasks
 
@@ -208,14 +191,6 @@ class Command:
     def _refuse(self, why: object, status: int = 1) -> int:
         Terminal(sys.stderr).print(f"{self.command}: {why}", soft_wrap=True)
         return status
-
-
-def _not_told(callback: object) -> str:
-    """Why something is no callback of a sweep, and what would be one."""
-    kind = callback if isinstance(callback, type) else type(callback)
-    if issubclass(kind, SweepCallback):
-        return f"callbacks should be made: {kind.__name__}(…), not the class itself"
-    return f"callbacks should be SweepCallbacks, not {kind.__name__}; Lightning's go into what build answers"
 
 
 def undrawn(out: Console) -> int:

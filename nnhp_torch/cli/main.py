@@ -57,7 +57,8 @@ def main(
         sweep = changed(sweep, args)
         if args.check:
             raise SystemExit(check(kind_of_run(sweep), sweep, read(sweep, args), command=command))
-        run = kind_of_run(sweep)(sweep, read(sweep, args), command, callbacks=callbacks, launch=launch, chooser=chooser)
+        own = {"callbacks": [*callbacks], "launch": launch, "chooser": chooser}
+        run = kind_of_run(sweep)(sweep, read(sweep, args, **own), command)
     except ValueError as error:
         parser.error(str(error))
     raise SystemExit(run.list_trials() if args.dry_run else run.execute())

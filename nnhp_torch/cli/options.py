@@ -143,11 +143,15 @@ def _axis(name: str, axis: Any, given: list[Any]) -> Any:
     return dataclasses.replace(axis, low=given[0], high=given[1])
 
 
-def read(sweep: SweepBase, args: Namespace) -> Request:
-    """How the command line asks for a sweep to be run."""
+def read(sweep: SweepBase, args: Namespace, **own: Any) -> Request:
+    """How the command line asks for a sweep to be run.
+
+    Args:
+        own: what a script gives beside it: callbacks, launch, chooser.
+    """
     of = kind(sweep)
     environment = {name: args[flag] for flag, name in sweep.environment.items() if args[flag] is not None}
-    return of(**{field.name: args[field.name] for field in _flags(of)}, environment=environment)
+    return of(**{field.name: args[field.name] for field in _flags(of)}, environment=environment, **own)
 
 
 def _flags(of: type[Request]) -> list[dataclasses.Field[Any]]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.cli.options import kind, own_flags
-from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
@@ -21,9 +19,9 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.renamed import renamed
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.report.columns import columns, head
-from nnhp_torch.report.csv import results_table
+from nnhp_torch.report.csv import history_table, results_table
 from nnhp_torch.report.figure.drawing import plain_text
-from nnhp_torch.report.table import table
+from nnhp_torch.report.table import table as in_text
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
 from nnhp_torch.run.launch.worker import end_if_imported
@@ -32,110 +30,61 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 120  # letters of a table as text
+OWN = ("callbacks", "launch", "chooser")  # objects that a command line cannot name
 
 
-def run(
-    sweep: SweepBase,
-    callbacks: Iterable[SweepCallback],
-    asked: Mapping[str, Any],
-    *,
-    launch: MakeLaunch | None = None,
-    chooser: MakeChooser | None = None,
-) -> Finished:
+def run(sweep: SweepBase, asked: Mapping[str, Any]) -> Outcome:
     """Runs a sweep or a search; see SweepBase.run."""
     end_if_imported()
     asked, request = renamed(asked), kind(sweep)
     known = [field.name for field in fields(request) if field.name != "confirm"]
     for name in asked:
         if name not in known:
-            raise TypeError(f"run() has no argument {name!r}; there are callbacks, launch, chooser, {', '.join(known)}")
-    words = ", ".join(f"{name}={value!r}" for name, value in asked.items())
-    of = kind_of_run(sweep)(
-        sweep, request(**asked), f"run({words})", callbacks=callbacks, launch=launch, chooser=chooser
-    )
+            raise TypeError(f"run() has no argument {name!r}; there are {', '.join(known)}")
+    words = ", ".join(f"{name}={value!r}" for name, value in asked.items() if name not in OWN)
+    of = kind_of_run(sweep)(sweep, request(**asked), f"run({words})")
     of.again = ""  # what started this process runs no sweep
-    outcome = of.perform()
-    finished = Finished(**{f.name: getattr(outcome, f.name) for f in fields(outcome)}, folder=of.store.folder)
-    vars(finished)["summary"] = outcome.summary  # which was computed for the reports
-    return finished
+    return of.perform()
 
 
-@dataclass(frozen=True)
-class Finished(Outcome):
-    """The results of a sweep, to go on with in Python; Jupyter shows it as its table.
+def table(outcome: Outcome) -> Table:
+    """The table that a sweep ends with."""
+    summary = outcome.summary
+    out = Terminal(io.StringIO(), width=WIDTH)
+    out.print(in_text(summary, summary.cells, width=WIDTH))
+    shown = Table(out.file.getvalue().rstrip())  # type: ignore[attr-defined]
+    shown.columns = {head(name, outcome.sweep): texts for name, texts in columns(summary, summary.cells).items()}
+    return shown
 
-    Args:
-        folder: the sweep's, with ledger, figure and page.
 
-    Example:
-        >>> outcome = SWEEP.run(seeds=3, jobs=2)
-        >>> outcome.best.settings["lr"]
-        0.01
-        >>> model = outcome.best.load()
-    """
+def figure(outcome: Outcome) -> Figure:
+    """The picture of all cells."""
+    from nnhp_torch.report.figure import whole
 
-    folder: Path = Path()
+    with plain_text():
+        return whole.draw(outcome.summary)
 
-    def table(self) -> Shown:
-        """The table that a sweep ends with: text in a terminal, a table in Jupyter.
 
-        Example:
-            >>> print(outcome.table())
-        """
-        summary = self.summary
-        out = Terminal(io.StringIO(), width=WIDTH)
-        out.print(table(summary, summary.cells, width=WIDTH))
-        shown = {head(name, self.sweep): texts for name, texts in columns(summary, summary.cells).items()}
-        return Shown(out.file.getvalue().rstrip(), shown)  # type: ignore[attr-defined]
+def frame(outcome: Outcome, history: bool) -> Any:
+    """A row per trial, or per trial and epoch."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("frame() needs pandas: pip install pandas; results.csv has the same rows") from None
+    head, rows = (history_table if history else results_table)(outcome.summary)
+    written = io.StringIO()
+    csv.writer(written).writerows([head, *rows])
+    written.seek(0)
+    # By way of the text, so that pandas finds the columns' types; an axis value "none" is no missing one.
+    return pandas.read_csv(written, keep_default_na=False, na_values=["", "nan"])
 
-    def figure(self) -> Figure:
-        """The picture of all cells: a matplotlib figure, which Jupyter shows.
 
-        Example:
-            >>> outcome.figure().savefig("rates.png")
-        """
-        from nnhp_torch.report.figure import whole
-
-        with plain_text():
-            return whole.draw(self.summary)
-
-    def frame(self) -> Any:
-        """A row per trial, as in results.csv: a pandas DataFrame.
-
-        Raises:
-            ImportError: pandas is not installed.
-
-        Example:
-            >>> outcome.frame().groupby("lr")["val_accuracy"].mean()
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("frame() needs pandas: pip install pandas; results.csv has the same rows") from None
-        head, rows = results_table(self.summary)
-        written = io.StringIO()
-        csv.writer(written).writerows([head, *rows])
-        written.seek(0)
-        # By way of the text, so that pandas finds the columns' types; an axis value "none" is no missing one.
-        return pandas.read_csv(written, keep_default_na=False, na_values=["", "nan"])
-
-    @cached_property
-    def best(self) -> Best:
-        """The winning cell's best trial.
-
-        Raises:
-            LookupError: no cell has completed with all its seeds.
-        """
-        trial = winning_trial(self)
-        if trial is None:
-            raise LookupError("no cell has completed with all its seeds, so that none is the best")
-        return Best(trial, self.results[trial.key], self.sweep.build, winner_checkpoint(self, self.folder))
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-    def __repr__(self) -> str:
-        return str(self.table())
+def best(outcome: Outcome) -> Best:
+    """The leading cell's best trial."""
+    trial = winning_trial(outcome)
+    if trial is None:
+        raise LookupError("no cell has completed with all its seeds, so that none is the best")
+    return Best(trial, outcome.results[trial.key], outcome.sweep.build, winner_checkpoint(outcome, outcome.folder))
 
 
 @dataclass(frozen=True)
@@ -207,17 +156,11 @@ class Best:
         return text
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A table, as text and for Jupyter."""
+class Table(str):
+    """A table as text, which Jupyter shows as one."""
 
-    text: str
     columns: Mapping[str, Sequence[str]]
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
+    __repr__ = str.__str__
 
     def _repr_html_(self) -> str:
         heads = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)

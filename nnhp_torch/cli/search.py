@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 from rich.text import Text
 
 from nnhp_torch.cli.command import Command
-from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
+from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport, count
@@ -30,18 +29,9 @@ class SearchCommand(Command):
 
     request: SearchRequest
 
-    def __init__(
-        self,
-        search: Search,
-        request: SearchRequest,
-        command: str,
-        *,
-        callbacks: Iterable[SweepCallback] = (),
-        launch: MakeLaunch | None = None,
-        chooser: MakeChooser | None = None,
-    ) -> None:
+    def __init__(self, search: Search, request: SearchRequest, command: str) -> None:
         search = request.named(search)
-        super().__init__(search, request, command, callbacks=callbacks, launch=launch, chooser=chooser)
+        super().__init__(search, request, command)
         self.chooser = self.chooser or OptunaChooser(
             search,
             self.store.folder,
@@ -65,10 +55,7 @@ class SearchCommand(Command):
             return status
         self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
         request = self.request.confirming(self.search)
-        return max(
-            status,
-            Command(sweep, request, self.command, callbacks=self.own_callbacks, launch=self.own_launch).execute(),
-        )
+        return max(status, Command(sweep, request, self.command).execute())
 
     def list_trials(self) -> int:
         """Print where trials would be chosen from, or what a chooser of one's own names first; write nothing."""

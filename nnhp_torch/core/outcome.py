@@ -1,10 +1,12 @@
-"""The outcome of a sweep."""
+"""The outcome of a sweep: its results, and what a user does with them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
@@ -12,11 +14,18 @@ from nnhp_torch.core.spec.status import WANTED
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import VerdictRow, verdict_rows
+from nnhp_torch.core.upstairs import upstairs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from nnhp_torch.cli.python import Best
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
-    """The results of a sweep, in the order of its trials.
+    """The results of a sweep, to go on with in Python; a notebook and `print` show it as its table.
 
     Args:
         sweep: the Sweep, or the Search.
@@ -30,10 +39,13 @@ class Outcome:
         known: key → result of all that the ledger had before this run, also of trials that were not asked for.
         stale: keys of results that another source of the module, or of build, has made than today's.
         earlier: trials of other cells that earlier calls have run on the same base and seeds; `results` has theirs too.
+        folder: the sweep's, with ledger, figure and page.
 
     Example:
         >>> len(outcome.ordered), outcome.left, outcome.successful
         (15, 0, True)
+        >>> print(outcome.table().splitlines()[0])
+        lr     val_acc ↑       best  s/trial  points behind
     """
 
     sweep: SweepBase
@@ -48,6 +60,7 @@ class Outcome:
     known: Mapping[str, TrialResult] = field(default_factory=dict)
     earlier: Sequence[Trial] = ()
     stale: Collection[str] = ()
+    folder: Path = Path()
 
     @cached_property
     def summary(self) -> Summary:
@@ -92,3 +105,54 @@ class Outcome:
         """Whether every trial has completed, or was pruned on purpose."""
         statuses = [self.results[t.key].status if t.key in self.results else None for t in self.trials]
         return all(status in WANTED for status in statuses)
+
+    def table(self) -> str:
+        """Return the table that a sweep ends with: text, which a notebook shows as a table.
+
+        Example:
+            >>> print(outcome.table())  # doctest: +SKIP
+        """
+        shown: str = upstairs("cli.python:table")(self)
+        return shown
+
+    def figure(self) -> Figure:
+        """Return the picture of all cells: a matplotlib figure, which Jupyter shows.
+
+        Example:
+            >>> outcome.figure().savefig("rates.png")  # doctest: +SKIP
+        """
+        figure: Figure = upstairs("cli.python:figure")(self)
+        return figure
+
+    def frame(self, *, history: bool = False) -> DataFrame:
+        """Return a row per trial, as in results.csv: a pandas DataFrame.
+
+        Args:
+            history: a row per trial and epoch (from 1) instead, with every metric that was logged after each.
+
+        Raises:
+            ImportError: pandas is not installed.
+
+        Example:
+            >>> outcome.frame().groupby("lr")["val_accuracy"].mean().to_dict()
+            {0.001: 0.9678, 0.01: 0.97, 0.1: 0.932}
+            >>> outcome.frame(history=True)[["lr", "seed", "epoch", "val_accuracy"]].head(2)
+        """
+        frame: DataFrame = upstairs("cli.python:frame")(self, history)
+        return frame
+
+    @cached_property
+    def best(self) -> Best:
+        """The leading cell's best trial, with `.settings`, `.load()` and `.save_config(path)`.
+
+        Raises:
+            LookupError: no cell has completed with all its seeds.
+        """
+        best: Best = upstairs("cli.python:best")(self)
+        return best
+
+    def _repr_html_(self) -> str:
+        return str(upstairs("cli.python:table")(self)._repr_html_())
+
+    def __repr__(self) -> str:
+        return self.table()

@@ -220,6 +220,7 @@ class Loop:
             known=self.known,
             earlier=self.earlier,
             stale=frozenset(self.stale),
+            folder=self.store.folder,
             **rest,
         )
         return replace(outcome, interrupted=interrupted and bool(outcome.left))

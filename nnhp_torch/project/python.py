@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnhp_torch.cli.python import Finished
 from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.project.as_sweep import as_sweep, question_of, source_of
 from nnhp_torch.run.launch.request import Request
 
@@ -25,7 +25,7 @@ def sweep(
     name: str = "",
     callbacks: Sequence[SweepCallback] = (),
     **asked: Any,
-) -> Finished:
+) -> Outcome:
     """Runs a sweep over a project from Python or a notebook, as `python -m nnhp_torch sweep` does.
 
     Args:
@@ -68,8 +68,7 @@ def sweep(
     asked = {**theirs, **asked}
     if not monitor:
         raise ValueError(question_of(made, Request(**asked)))
-    outcome: Finished = made.run(callbacks=callbacks, **asked)
-    return outcome
+    return made.run(callbacks=callbacks, **asked)
 
 
 def _named(of: str | type) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import replacing
-from nnhp_torch.core.ledger.result import logged
+from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import is_number, is_plain, text, visible
 from nnhp_torch.core.spec.objective import logged_name
@@ -48,25 +49,20 @@ def results_table(summary: Summary) -> tuple[list[str], list[tuple[Any, ...]]]:
     An axis that is called like one of the other columns has `grid.` before its name, a replicate `over.`. If there are
     trials of earlier calls, a last column tells them from this call's.
     """
-    sweep, usual = summary.sweep, defaults(summary.sweep.base)
-    objective, names = sweep.objective, logged(summary.shown)
+    sweep, objective, names = summary.sweep, summary.sweep.objective, logged(summary.shown)
     over = (objective.twin("train", names), objective.twin("trained", names), sweep.monitor, summary.test)
     finals = [
         *dict.fromkeys(filter(None, (*over, *(name for name in sweep.extra_metrics if logged_name(name, names)))))
     ]
     earlier = {trial.key for trial in summary.earlier}
-    axes = list(dict.fromkeys(axis for result in summary.shown for axis in result.cell))
-    fixed = ("seed", "status", "epochs", *finals, f"best_{sweep.monitor}", "best_epoch", "seconds", "reason")
-    columns = [f"grid.{axis}" if axis in fixed else axis for axis in axes]
-    columns += [f"over.{name}" if name in fixed else name for name in sweep.replicates]
+    fixed = ("status", "epochs", *finals, f"best_{sweep.monitor}", "best_epoch", "seconds", "reason")
+    columns, settings = _settings(summary, fixed)
     rows = []
     for result in summary.shown:
         best, epoch = objective.best(result.curve(sweep.monitor))
         rows.append(
             (
-                *(_swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes),
-                *(_swept(result.config.get(name, ""), usual.get(name)) for name in sweep.replicates),
-                result.config.get("seed", ""),
+                *settings(result),
                 result.status,
                 result.epochs,
                 *(_digits(result.final(name)) for name in finals),
@@ -78,6 +74,32 @@ def results_table(summary: Summary) -> tuple[list[str], list[tuple[Any, ...]]]:
             )
         )
     return [*columns, *fixed, *(["call"] if earlier else [])], rows
+
+
+def history_table(summary: Summary) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The head and the rows of all curves: one a trial and epoch, with each metric that was logged after it."""
+    metrics = list(dict.fromkeys(name for result in summary.shown for name in result.history))
+    columns, settings = _settings(summary, ("epoch", *metrics))
+    rows: list[tuple[Any, ...]] = []
+    for result in summary.shown:
+        curves = itertools.zip_longest(*(result.history.get(name, ()) for name in metrics), fillvalue=math.nan)
+        rows += [(*settings(result), epoch, *map(_digits, values)) for epoch, values in enumerate(curves, 1)]
+    return [*columns, "epoch", *metrics], rows
+
+
+def _settings(summary: Summary, others: Sequence[str]) -> tuple[list[str], Callable[[TrialResult], Iterator[Any]]]:
+    """The columns of what tells the trials apart, and what a result has there; `others` are those beside them."""
+    replicates, usual, taken = summary.sweep.replicates, defaults(summary.sweep.base), ("seed", *others)
+    axes = list(dict.fromkeys(axis for result in summary.shown for axis in result.cell))
+    columns = [f"grid.{axis}" if axis in taken else axis for axis in axes]
+    columns += [f"over.{name}" if name in taken else name for name in replicates]
+
+    def values(result: TrialResult) -> Iterator[Any]:
+        yield from (_swept(result.cell.get(axis, ""), usual.get(axis)) for axis in axes)
+        yield from (_swept(result.config.get(name, ""), usual.get(name)) for name in replicates)
+        yield result.config.get("seed", "")
+
+    return [*columns, "seed"], values
 
 
 def write_verdicts(path: Path, summary: Summary) -> None:

@@ -17,7 +17,7 @@ Pruner = Literal["hyperband", "median", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest(Request):
-    """How a search is to be run; each field is a flag of the command line too, which has its help text.
+    """How a search is to be run; each field with a help text is a flag too.
 
     Raises:
         ValueError: as a Request; or a number of trials, epochs or seeds that makes no sense.
@@ -63,7 +63,7 @@ class SearchRequest(Request):
     def confirming(self, search: Search) -> Request:
         """How the best trials are to be run once more: as the search's, on the other seeds."""
         same = {part.name: getattr(self, part.name) for part in dataclasses.fields(Request)}
-        return Request(**(same | {"seeds": self.other_seeds(search)}))
+        return Request(**(same | {"seeds": self.other_seeds(search), "chooser": None}))
 
     def named(self, search: Search) -> Search:
         """The search under the name of its folder: samplers and pruners that are not the default have their own.

@@ -8,11 +8,14 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain
+from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain, takes
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import SEMANTICS, Trial, departures
+
+if TYPE_CHECKING:
+    from nnhp_torch.search.request import SearchRequest
 
 LARGEST = 1 << 53  # up to which each whole number is a float
 
@@ -99,9 +102,10 @@ class Search(SweepBase):
     """Cells that are sampled, while the search runs, from axes that are ranges or lists of choices.
 
     Args:
-        name, base, build, about, monitor, mode, claim, environment: those of a SweepBase.
         axes: field name → Range, or a list of choices.
         unless: field → (other field, value): if the other one has that value, the field is left at the base's.
+        name, base, build, about, monitor, mode, claim, smallest_effect, max_seeds, extra_metrics, environment,
+            next_steps: as of a Sweep.
 
     Raises:
         ValueError: an axis is unknown, empty, or holds a value that the configuration or the ledger refuses; or
@@ -112,6 +116,7 @@ class Search(SweepBase):
     """
 
     sampled: ClassVar[bool] = True
+    run = takes(lambda: SearchRequest)(SweepBase.run)
 
     axes: Mapping[str, Range | Sequence[Primitive]]
     replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict, init=False, repr=False)

@@ -14,8 +14,8 @@ import yaml
 from conftest import FakeLaunch, TinyConfig, completed
 
 from nnhp_torch.cli import main as cli
-from nnhp_torch.cli.python import Finished
 from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 
 
@@ -173,7 +173,7 @@ def test_the_best_trial_gives_its_settings_its_weights_and_a_configuration_to_ru
 def _outcome(small, tmp_path):
     trials = small.trials(seeds=[1, 2])
     results = {t.key: completed(t, 0.9 if t.cell["lr"] == 0.1 else 0.5) for t in trials}
-    return Finished(small, trials, results, folder=tmp_path)
+    return Outcome(small, trials, results, folder=tmp_path)
 
 
 def test_its_table_is_text_and_for_jupyter_html_in_which_nothing_is_run(small, tmp_path):
@@ -182,7 +182,8 @@ def test_its_table_is_text_and_for_jupyter_html_in_which_nothing_is_run(small, t
     assert text.splitlines()[0].split()[:2] == ["lr", "val_acc"]
     assert "← winner" in text
     assert "<td>0.9000±0.0000</td>" in outcome._repr_html_()
-    hostile = dataclasses.replace(outcome.table(), columns={"<b>": ["<script>"]})
+    hostile = outcome.table()
+    hostile.columns = {"<b>": ["<script>"]}
     assert "<th>&lt;b&gt;</th>" in hostile._repr_html_()
     assert "<script>" not in hostile._repr_html_()
 
@@ -202,6 +203,18 @@ def test_its_frame_has_the_rows_of_the_csv(small, tmp_path):
     assert list(frame["seed"]) == [1, 1, 2, 2]
 
 
+def test_its_history_has_a_row_for_each_trial_and_epoch_with_the_numbers_of_the_ledger(small, tmp_path):
+    pytest.importorskip("pandas")
+    outcome = _outcome(small, tmp_path)
+    frame = outcome.frame(history=True)
+    assert list(frame.columns) == ["lr", "seed", "epoch", *outcome.ordered[0].history]
+    (result,) = [r for r in outcome.ordered if r.cell["lr"] == 0.001 and r.config["seed"] == 2]
+    of_one = frame[(frame["lr"] == 0.001) & (frame["seed"] == 2)]
+    assert list(of_one["epoch"]) == list(range(1, result.epochs + 1))
+    for name, curve in result.history.items():
+        assert list(of_one[name]) == pytest.approx(curve, rel=1e-5)
+
+
 def test_without_pandas_its_frame_says_what_to_install(small, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="needs pandas: pip install pandas"):
@@ -210,7 +223,7 @@ def test_without_pandas_its_frame_says_what_to_install(small, tmp_path, monkeypa
 
 def test_without_a_winner_there_is_no_best(small, tmp_path):
     with pytest.raises(LookupError, match="no cell has completed with all its seeds"):
-        _ = Finished(small, small.trials(), folder=tmp_path).best
+        _ = Outcome(small, small.trials(), folder=tmp_path).best
 
 
 def test_a_launcher_of_ones_own_is_given_build_and_runtime_and_runs_the_trials(sweep, tmp_path):

@@ -10,7 +10,6 @@ import pytest
 from conftest import completed
 from test_page import Elements
 
-from nnhp_torch.cli.python import Finished
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import CsvReport
@@ -86,14 +85,13 @@ def test_the_middle_at_the_end_is_the_mean_that_table_page_and_csv_show(outcome,
         written = [f"{float(row['val_accuracy']):.4f}±{float(row['spread']):.4f}" for row in csv.DictReader(file)]
     shown = [cell.text("val_accuracy") for cell in outcome.summary.cells]
     assert written == shown
-    finished = Finished(**{f.name: getattr(outcome, f.name) for f in dataclasses.fields(outcome)})
     heads, *rows = next(table for table in Elements(page).tables if "lr" in table[0])
     (column,) = [i for i, head in enumerate(heads) if head.startswith("validation accuracy")]
     for text, row in zip(shown, rows, strict=True):
-        assert text in str(finished.table())
+        assert text in str(outcome.table())
         assert text in in_markdown(outcome.summary)
         assert row[column].replace("\u202f", "") == text
-        assert text in finished._repr_html_()
+        assert text in outcome._repr_html_()
 
 
 def test_the_bar_of_the_figure_stands_at_that_mean(outcome):

@@ -9,49 +9,35 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.renamed import Renaming
 from nnhp_torch.core.stats.interim import FIRST
+from nnhp_torch.core.upstairs import upstairs
+
+if TYPE_CHECKING:
+    from nnhp_torch.core.outcome import Outcome
+    from nnhp_torch.run.launch.request import Request
 
 MATTERS = 0.001  # a tenth of a point, of an accuracy
 
 Primitive = str | int | float | bool | None | Sequence[Any]
+P = ParamSpec("P")
+
+
+def takes(
+    request: Callable[[], Callable[P, Any]],
+) -> Callable[[Callable[..., Outcome]], Callable[Concatenate[Any, P], Outcome]]:
+    """Show editors and type checkers that a method takes what a class does, which they alone import."""
+    return lambda method: method
 
 
 @dataclass(frozen=True)
 class SweepBase(metaclass=Renaming):
-    """A base, the axes that vary over it, and the metric that ranks the cells; Sweep and Search are its two kinds.
-
-    Args:
-        name: folder under `log_dir`, and the first word of every report.
-        base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
-        axes: field name → what is tried of it.
-        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)` or a Setup, or its name as
-            `"package.module:function"`, which spares the parent process the import.
-        about: what the sweep is about, for `--help`.
-        monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
-        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
-        claim: says a sentence about the cells (nnhp_torch.core.stats.cell.Cell, in grid order), once all have ended.
-        smallest_effect: the smallest difference of the monitor that matters, by which cells are as good as the best;
-            default: a tenth of a point of an accuracy (0.001); for other metrics none, and no cell is called as good.
-        max_seeds: of a race (`--seeds auto`), how many seeds a cell has at most, which says when it is looked at.
-            Default: it is no race.
-        replicates: field name → values that repeat each cell beside the seeds; a search has none.
-        extra_metrics: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
-        environment: flag → variable that the trials read in their environment, also on another machine:
-            `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
-        next_steps: what to do next, said at the end.
-
-    Raises:
-        ValueError: an axis is unknown; the monitor's name does not tell its direction; `smallest_effect` is not above
-            0; `max_seeds` is not more than those that every cell of a race gets; `extra_metrics` is a text; or the
-            base's seed is no whole number of at least 0.
-    """
+    """A base, the axes that vary over it, and the metric that ranks the cells; Sweep says what its fields are."""
 
     sampled: ClassVar[bool] = False  # whether cells are sampled while it runs, each with one seed
-    runner: ClassVar[Callable[..., Any]]  # what `run` calls; nnhp_torch/__init__ gives it
 
     name: str
     base: Any
@@ -103,14 +89,8 @@ class SweepBase(metaclass=Renaming):
         """Return the trial of a cell: see Sweep.trial and Search.trial."""
         raise NotImplementedError
 
-    def run(
-        self,
-        *,
-        callbacks: Sequence[Any] = (),
-        launch: Callable[..., Any] | None = None,
-        chooser: Callable[..., Any] | None = None,
-        **asked: Any,
-    ) -> Any:
+    @takes(lambda: Request)
+    def run(self, **asked: Any) -> Outcome:
         """Runs it from Python or a notebook, as the command line would; what the ledger has is not run again.
 
         Progress is printed. Ctrl-C, or the notebook's stop button, leaves what is finished. Functions and classes of a
@@ -121,11 +101,7 @@ class SweepBase(metaclass=Renaming):
             launch: where trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
             chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
             asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
-                `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.launch.request.Request).
-
-        Returns:
-            The Outcome: `.table()`, `.figure()`, `.frame()`, and `.best` with `.settings`, `.load()` and
-            `.save_config(path)` (nnhp_torch.cli.python.Finished).
+                `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.launch.request.Request has all).
 
         Raises:
             TypeError, ValueError: an argument is unknown, or its value makes no sense; nothing was done.
@@ -135,7 +111,8 @@ class SweepBase(metaclass=Renaming):
             >>> outcome = SWEEP.run(seeds=3, jobs=2)
             >>> print(outcome.table())
         """
-        return self.runner(callbacks, asked, launch=launch, chooser=chooser)
+        outcome: Outcome = upstairs("cli.python:run")(self, asked)
+        return outcome
 
     @property
     def objective(self) -> Objective:

@@ -24,15 +24,32 @@ class Sweep(SweepBase):
     """A grid over some fields of a configuration.
 
     Args:
-        name, base, build, about, monitor, mode, claim, environment, smallest_effect: those of a SweepBase.
+        name: folder under `log_dir`, and the first word of every report.
+        base: frozen dataclass of primitives, with a default for every field, among them `seed` and `max_epochs`.
         axes: field name → values to try; several axes make their product, the last one varying fastest.
+        build: `build(config) -> (LightningModule, LightningDataModule, callbacks)` or a Setup, or its name as
+            `"package.module:function"`, which spares the parent process the import.
+        about: what the sweep is about, for `--help`.
+        monitor: validation metric that ranks the cells; the same metric of training and test is shown beside it.
+        mode: whether more of it is better (`max`) or less (`min`); default: what its name tells.
+        claim: says a sentence about the Cells, in grid order, once all have ended.
         replicates: field name → values that repeat each cell, as seeds do: `{"fold": [0, 1, 2]}`. Default: seeds alone.
         declared: the base from which a folder's name says what departs; `dataclasses.replace(sweep, base=…)` keeps it,
             as does the command line. Default: base.
+        smallest_effect: the smallest difference of the monitor that matters, by which cells are as good as the best;
+            default: a tenth of a point of an accuracy (0.001); for other metrics none, and no cell is called as good.
+        max_seeds: of a race (`--seeds auto`), how many seeds a cell has at most, which says when it is looked at.
+            Default: it is no race.
+        extra_metrics: further metrics that are logged, such as `["val_sparsity"]`, shown in table, CSV and figure.
+        environment: flag → variable that the trials read in their environment, also on another machine:
+            `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
+        next_steps: what to do next, said at the end.
 
     Raises:
         ValueError: an axis or a replicate is unknown, empty, repeats a value, is both, or holds a value that the
-            configuration or the ledger refuses; or the monitor's name does not tell its direction.
+            configuration or the ledger refuses; the monitor's name does not tell its direction; `smallest_effect` is
+            not above 0; `max_seeds` is not more than those that every cell of a race gets; `extra_metrics` is a text;
+            or the base's seed is no whole number of at least 0.
 
     Example:
         >>> sweep = Sweep("rates", Settings(), {"lr": [0.1, 0.01]}, build, monitor="val_loss")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +28,12 @@ def renamed(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Renaming(type):
-    """Makes objects of arguments under their former names, too."""
+    """Makes objects of arguments under their former names, too; `help` shows those that they have now."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        signature = inspect.signature(vars(cls)["__init__"])
+        return signature.replace(parameters=[*signature.parameters.values()][1:], return_annotation=cls.__name__)
 
     def __call__(cls, *args: Any, **given: Any) -> Any:
         return super().__call__(*args, **renamed(given))

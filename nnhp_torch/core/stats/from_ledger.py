@@ -128,7 +128,7 @@ def recorded(
         of_values = {distinct(trial.values): trial for trial in trials}
         chosen = Chosen(Race(sweep, trials), lambda number, values: of_values[distinct(values)])
         trials = chosen.open(lambda trial: known.get(trial.key))
-    return Outcome(sweep, trials, known, known=known)
+    return Outcome(sweep, trials, known, known=known, folder=folder)
 
 
 class _Settings:

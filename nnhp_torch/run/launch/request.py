@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.base import SweepBase, check_effect, check_max_seeds
 from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.stats.interim import MOST
@@ -36,9 +37,12 @@ def said(help: str, group: str = RUNNING) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """How a sweep is to be run; each field is a flag of the command line too, which has its help text.
+    """How a sweep is to be run; each field with a help text is a flag of the command line too.
 
     Args:
+        callbacks: the user's own, told after those that the sweep has.
+        launch: what makes the launcher, of the sweep's build and its Runtime. Default: as the other fields say.
+        chooser: what makes a chooser of the sweep, which names its cells in place of the grid, or of Optuna.
         environment: variable → what the trials find in it, wherever they run. It is no flag; a sweep's `environment`
             makes flags for it.
 
@@ -50,6 +54,9 @@ class Request:
         [123, 124, 125]
     """
 
+    callbacks: Sequence[SweepCallback] = ()
+    launch: MakeLaunch | None = None
+    chooser: MakeChooser | None = None
     accelerator: str = field(default="auto", metadata=said("cpu, gpu, mps, … or auto", TRAINING))
     devices: int | list[int] = field(
         default=1, metadata=said("devices per trial: a number, or a list of indices", TRAINING)
@@ -112,6 +119,9 @@ class Request:
 
     def __post_init__(self) -> None:
         check_effect(self.smallest_effect)
+        for callback in self.callbacks:
+            if not isinstance(callback, SweepCallback):
+                raise ValueError(_not_told(callback))
         self._check_choices()
         if self.full_precision not in FULL_PRECISIONS:
             known = ", ".join((*PRECISIONS, *FULL_PRECISIONS))
@@ -215,6 +225,14 @@ class Request:
             repeated=tuple(name for name, values in repeated.items() if len(values) > 1),
             environment={**known, **self.environment},
         )
+
+
+def _not_told(callback: object) -> str:
+    """Why something is no callback of a sweep, and what would be one."""
+    kind = callback if isinstance(callback, type) else type(callback)
+    if issubclass(kind, SweepCallback):
+        return f"callbacks should be made: {kind.__name__}(…), not the class itself"
+    return f"callbacks should be SweepCallbacks, not {kind.__name__}; Lightning's go into what build answers"
 
 
 def _is_whole(value: Any, least: int) -> bool:
