@@ -30,8 +30,8 @@ class VerdictRow:
 
     Example:
         >>> row = outcome.verdicts[0]
-        >>> row.cell, row.verdict, row.estimate
-        ({'lr': 0.1}, 'worse', -0.052)
+        >>> row.cell, row.verdict, round(row.estimate, 3)
+        ({'lr': 0.1}, 'worse', -0.038)
     """
 
     cell: dict[str, Any]
