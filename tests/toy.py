@@ -116,6 +116,16 @@ def build_raising(config: TinyConfig):
     return module, data, [AtEpoch(2, boom)] if config.width == 8 else callbacks
 
 
+def build_interrupting_itself(config: TinyConfig):
+    """The second width raises KeyboardInterrupt in its second epoch."""
+
+    def boom(trainer, pl_module):
+        raise KeyboardInterrupt
+
+    module, data, callbacks = build(config)
+    return module, data, [AtEpoch(2, boom)] if config.width == 8 else callbacks
+
+
 def build_diverging(config: TinyConfig):
     """The second width's weights become NaN in its second epoch."""
     module, data, callbacks = build(config)

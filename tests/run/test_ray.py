@@ -69,6 +69,14 @@ def test_a_process_that_is_killed_is_replaced_and_its_trial_goes_on(cluster, con
 
 
 @pytest.mark.needs("ray")
+def test_a_keyboard_interrupt_of_a_trials_own_is_its_failure(cluster, connection, sweep, store):
+    outcome = run(sweep, store, on_ray(cluster, store.folder, "toy:build_interrupting_itself"))
+    assert [result.status for result in outcome.ordered] == ["completed", "failed"] * 2
+    assert outcome.ordered[1].error == "the trial's own code raised KeyboardInterrupt"
+    assert len(list((store.folder / outcome.ordered[1].name).glob("events.out.tfevents.*"))) == 1
+
+
+@pytest.mark.needs("ray")
 def test_what_no_node_has_is_refused(cluster, connection, sweep, store):
     with pytest.raises(WrongUsage, match="no node of the Ray cluster has 64 CPU and 0 GPU for a trial"):
         Sweeper(on_ray(cluster, store.folder), store).run(sweep, sweep.trials(threads=64))
@@ -243,6 +251,26 @@ def test_what_listens_and_is_no_ray_is_refused_at_once(monkeypatch):
 
 
 @pytest.mark.needs("ray")
+def test_what_listens_and_does_not_speak_as_ray_is_refused_after_a_while_and_left_at_once_on_ctrl_c(monkeypatch):
+    from nnhp_torch.run.launch import ray_head
+
+    never = threading.Event()
+    monkeypatch.setattr(ray_head.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray_head.ray, "init", lambda **_: never.wait())  # Ray's own patience is minutes
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # HTTP/2, as any gRPC server has it
+        threading.Thread(target=lambda: [server.accept()[0].sendall(settings) for _ in range(2)], daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with ray_head.connected(address, stopping=lambda: True) as there:
+            assert not there
+        monkeypatch.setattr(ray_head, "LONGEST", 0.5)
+        said = "no Ray cluster answers at .*: what listens there has not spoken as Ray does for 0.5 seconds"
+        with pytest.raises(WrongUsage, match=said), ray_head.connected(address):
+            pass
+    never.set()
+
+
+@pytest.mark.needs("ray")
 def test_what_a_trial_has_raised_is_not_called_lost_on_the_cluster(sweep, monkeypatch):
     from ray.exceptions import RayTaskError, WorkerCrashedError
 
@@ -258,5 +286,5 @@ def test_what_a_trial_has_raised_is_not_called_lost_on_the_cluster(sweep, monkey
     own = RayTaskError("_train", "Traceback\nValueError: my own", ValueError("my own")).as_instanceof_cause()
     assert reason(own).endswith("ValueError: my own")
     stopped = RayTaskError("_train", "Traceback\nNodeLeaves", on_ray.NodeLeaves("asked to end")).as_instanceof_cause()
-    assert reason(stopped) == "4 times a signal or a KeyboardInterrupt of its own has stopped it"
+    assert reason(stopped) == "4 times a signal has stopped it"
     assert reason(WorkerCrashedError()).startswith("lost on the Ray cluster 4 times: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -49,7 +50,9 @@ class RayTasks:
         first = next(trials, None)
         if first is None:
             return
-        with connected(self.address):
+        with connected(self.address, listener.stopping) as there:
+            if not there:
+                return
             self.ask = Head().ask
             self.needs = self._needs(first.threads)
             if self._prepared(first, listener):
@@ -173,6 +176,7 @@ def _train(trial: Trial, build: str | Callable[..., Any], runtime: Runtime, *, b
         reason: str | None = ray.get(board.ask.remote(trial.key, epoch, dict(metrics)))
         return reason
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; a KeyboardInterrupt is the trial's own
     with environment_of_one(runtime.environment):
         get_ready()
         try:
@@ -199,7 +203,7 @@ def _result(task: Any, trial: Trial) -> TrialResult:
     except RayTaskError as error:  # the task's own, not the cluster's
         why = str(error)
         if isinstance(error.cause, NodeLeaves):
-            why = f"{1 + RETRIES} times a signal or a KeyboardInterrupt of its own has stopped it"
+            why = f"{1 + RETRIES} times a signal has stopped it"
         return TrialResult.of(trial, "failed", why)
     except RayError as error:
         return TrialResult.of(trial, "failed", f"lost on the Ray cluster {1 + RETRIES} times: {last_line(error)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import threading
 import time
@@ -19,34 +18,47 @@ import ray
 from nnhp_torch.core.errors import ClusterLost, WrongUsage
 
 PATIENCE = 20  # seconds for which the cluster's head may not answer
+LONGEST = 60  # seconds until a connection must be there
 T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[None]:
-    """A connection to the cluster, which is closed again unless it was there before.
+def connected(address: str, stopping: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    """A connection to the cluster, closed again unless it was there before; False if the sweep is to stop before it is.
 
     Raises:
         WrongUsage: no cluster answers.
     """
     if ray.is_initialized():
-        yield
+        yield True
         return
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _greet(address)
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        there = _awaited(in_a_thread(_connect, address), stopping)
     except Exception as error:
         raise WrongUsage(f"no Ray cluster answers at {address}: {last_line(error)}") from error
-    finally:
-        if in_main_thread:  # Ray has put its own handler in place of the sweep's
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
     try:
-        yield
+        yield there
     finally:
-        ray.shutdown()  # ends this driver's tasks
+        if there:
+            ray.shutdown()  # ends this driver's tasks
+
+
+def _connect(address: str) -> None:
+    _greet(address)
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it says that it leaves the sweep's handlers of signals alone
+    ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+
+
+def _awaited(connection: Future[None], stopping: Callable[[], bool]) -> bool:
+    """Whether there is a connection; Ray itself would try for minutes, and hear no Ctrl-C."""
+    end = time.monotonic() + LONGEST
+    while not wait([connection], timeout=0.2).done:
+        if stopping():
+            return False
+        if time.monotonic() > end:
+            raise TimeoutError(f"what listens there has not spoken as Ray does for {LONGEST} seconds")
+    connection.result()
+    return True
 
 
 class Head:
@@ -65,8 +77,7 @@ class Head:
         Raises:
             ClusterLost: the head has not answered for `PATIENCE` seconds.
         """
-        answer: Future[T] = Future()
-        threading.Thread(target=_fulfil, args=(answer, partial(call, *args, **options)), daemon=True).start()
+        answer = in_a_thread(call, *args, **options)
         while True:
             if answers_at(self.address):
                 self.answered = time.monotonic()
@@ -78,6 +89,13 @@ class Head:
                 )
             if wait([answer], timeout=0.5).done:
                 return answer.result()
+
+
+def in_a_thread(call: Callable[..., T], *args: Any, **options: Any) -> Future[T]:
+    """The answer to come of a call, which does not keep this process from ending."""
+    answer: Future[T] = Future()
+    threading.Thread(target=_fulfil, args=(answer, partial(call, *args, **options)), daemon=True).start()
+    return answer
 
 
 def _fulfil(answer: Future[T], call: Callable[[], T]) -> None:
