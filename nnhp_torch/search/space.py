@@ -8,13 +8,14 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain, takes
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import SEMANTICS, Trial, departures
 
 if TYPE_CHECKING:
+    from nnhp_torch.core.outcome import Outcome
     from nnhp_torch.search.request import SearchRequest
 
 LARGEST = 1 << 53  # up to which each whole number is a float
@@ -116,7 +117,6 @@ class Search(SweepBase):
     """
 
     sampled: ClassVar[bool] = True
-    run = takes(lambda: SearchRequest)(SweepBase.run)
 
     axes: Mapping[str, Range | Sequence[Primitive]]
     replicates: Mapping[str, Sequence[Primitive]] = field(default_factory=dict, init=False, repr=False)
@@ -134,6 +134,11 @@ class Search(SweepBase):
             for value in axis.ends if isinstance(axis, Range) else axis:
                 check_config(change(self.base, {name: value}))
         check_config(self.base)
+
+    @takes(lambda: SearchRequest)
+    def run(self, **asked: Any) -> Outcome:
+        """Runs it as Sweep.run does; it also takes `trials=50`, `sampler`, `pruner`, `budget` and `confirm_seeds`."""
+        return super().run(**asked)
 
     def sample(self, suggest: Suggest) -> dict[str, Primitive]:
         """Return a cell.

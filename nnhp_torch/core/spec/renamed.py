@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 RENAMED = {
     "verdict": "claim",
@@ -35,5 +35,7 @@ class Renaming(type):
         signature = inspect.signature(vars(cls)["__init__"])
         return signature.replace(parameters=[*signature.parameters.values()][1:], return_annotation=cls.__name__)
 
-    def __call__(cls, *args: Any, **given: Any) -> Any:
-        return super().__call__(*args, **renamed(given))
+    if not TYPE_CHECKING:  # else an editor takes any argument
+
+        def __call__(cls, *args: Any, **given: Any) -> Any:
+            return super().__call__(*args, **renamed(given))
