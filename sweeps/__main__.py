@@ -26,14 +26,15 @@ from nnhp_torch.report.page.callback import NAME, write_several
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.run.launch.worker_process import Pool
 from sweeps import _study, unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 
 OF_THE_STUDY = ("--only", "--skip", "--carry")  # options that a single sweep has not
 
 
-def study(args: Any, command: str) -> int:
-    """Runs the sweeps that were asked for, then reports on all of them; returns the exit status."""
+def study(args: Any, command: str, pool: Pool) -> int:
+    """Run the sweeps that were asked for, then report on all of them; return the exit status."""
     out = console()
     carried: dict[str, Any] = {}
     findings = []
@@ -50,7 +51,7 @@ def study(args: Any, command: str) -> int:
             status = max(status, check(Command, sweep, read(sweep, args), command=f"python -m sweeps.{name}"))
             continue
         run = Command(sweep, read(sweep, args), f"python -m sweeps.{name}")
-        run.again = whole_command(run.command, OF_THE_STUDY)
+        run.again, run.pool = whole_command(run.command, OF_THE_STUDY), pool
         if args.dry_run:
             run.list_trials()
             continue
@@ -132,7 +133,8 @@ def main() -> None:
         for name in (*args.only, *args.skip):
             if name not in (*CHAIN, *OTHERS):
                 raise ValueError(unknown(name, (*CHAIN, *OTHERS)))
-        raise SystemExit(study(args, command))
+        with Pool() as pool:
+            raise SystemExit(study(args, command, pool))
     except ValueError as error:
         parser.error(str(error))
 

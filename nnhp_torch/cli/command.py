@@ -37,6 +37,7 @@ from nnhp_torch.report.verdicts_json import VerdictsJson, lacking
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.request import Request
+from nnhp_torch.run.launch.worker_process import Pool
 
 STALE = 3  # the exit status if results are shown that another source has made, and nobody has asked for that
 
@@ -58,6 +59,7 @@ class Command:
         self.request = request
         self.command = command
         self.again = whole_command()  # what the page tells to type
+        self.pool: Pool | None = None  # of workers that live on after the sweep
         self.chooser = request.chooser and request.chooser(sweep)
         self.trials: list[Trial] = []  # a search and a race choose them while they run
         if isinstance(sweep, Sweep) and request.chooser is None:
@@ -167,7 +169,7 @@ class Command:
             said = f"Runs in this process, because {why} cannot be imported by worker processes"
             self.out.print(said, markup=False, soft_wrap=True)
         elif request.workers:
-            return Workers(build, self.runtime, request.workers)
+            return Workers(build, self.runtime, request.workers, pool=self.pool)
         return InProcess(build, self.runtime)
 
     def _not_importable(self) -> str:

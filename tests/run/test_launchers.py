@@ -21,6 +21,7 @@ from nnhp_torch.run.launch import local as launchers
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.launch.process import get_ready
+from nnhp_torch.run.launch.worker_process import Pool
 from nnhp_torch.run.runtime import Runtime
 
 
@@ -42,6 +43,28 @@ def test_workers_give_the_same_digits_as_this_process(started, sweep, store):
     for result, same in zip(started.ordered, here.ordered, strict=True):
         assert {name: result.history[name] for name in same.history} == same.history
     assert [r.test for r in started.ordered] == [r.test for r in here.ordered]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_pool_keeps_idle_workers_for_the_next_sweep_which_has_the_same_digits(sweep, tmp_path):
+    first, second, third = (ResultStore(tmp_path / name) for name in ("first", "second", "third"))
+    others = dataclasses.replace(sweep, axes={"width": [8, 4]})
+    with Pool() as pool:
+        run(sweep, first, Workers, jobs=2, pool=pool)
+        started = set(multiprocessing.active_children())
+        outcome = run(others, second, Workers, "toy:build_raising", jobs=2, pool=pool)
+        assert set(multiprocessing.active_children()) == started, "the same processes"
+        assert [result.status for result in outcome.ordered] == ["failed", "completed"], "of another build"
+        assert "Traceback" in second.log.read_text(), "and what they print stands in that sweep's folder"
+        lost = started.pop()
+        lost.kill()
+        lost.join()
+        after = run(sweep, third, Workers, jobs=2, pool=pool)
+        assert len(set(multiprocessing.active_children()) - started) == 1, "one that has died is replaced"
+    assert not multiprocessing.active_children()
+    assert not first.log.exists(), "nothing was printed there"
+    alone = run(sweep, ResultStore(tmp_path / "alone"), InProcess)
+    assert [result.history for result in after.ordered] == [result.history for result in alone.ordered]
 
 
 def test_in_a_worker_loaders_start_their_processes_as_anywhere_else(started):

@@ -23,7 +23,7 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.machine import places
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.launch.process import import_by_name, prepare, quiet_lightning
-from nnhp_torch.run.launch.worker_process import Slot
+from nnhp_torch.run.launch.worker_process import Pool, Slot
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 
@@ -110,12 +110,16 @@ class Workers:
         build: configuration → (module, data module, callbacks), or its "package.module:function".
         runtime: what the trials share.
         jobs: trials at a time.
+        pool: gives idle workers of an earlier sweep, and keeps these for a later one.
     """
 
-    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, jobs: int) -> None:
+    def __init__(
+        self, build: str | Callable[..., Any], runtime: Runtime, jobs: int, *, pool: Pool | None = None
+    ) -> None:
         self.build = build
         self.runtime = runtime
         self.jobs = jobs
+        self.pool = pool
         self.places = places(runtime.accelerator, runtime.devices)
         self._slots: list[Slot] = []
         self._waiting: list[Trial] = []  # those that have run out of memory beside others
@@ -141,6 +145,9 @@ class Workers:
             self._slots = [self._slot(index) for index in range(self.jobs)]
             if self._prepared(first, listener):
                 self._run(itertools.chain([first], trials), listener)
+                if self.pool and self._idle() and self.runtime.world_size == 1:
+                    self.pool.keep(self._slots)
+                    self._slots = []
         finally:
             self.close()
 
@@ -237,7 +244,7 @@ class Workers:
         self._slots[self._slots.index(slot)] = self._slot(slot.index)
 
     def _slot(self, index: int) -> Slot:
-        return Slot(self.build, self.runtime, self.threads, index=index)
+        return (self.pool or Pool()).slot(self.build, self.runtime, self.threads, index=index)
 
     def _messages(self) -> Iterator[tuple[Slot, Any]]:
         """The workers' messages, after at most a fifth of a second; of a dead one, how it ended.

@@ -1,6 +1,7 @@
 """Messages between the parent process and its workers.
 
-    parent → worker    Prepare, then RunTrial for each trial; after each Epoch its answer: a reason to prune, or None
+    parent → worker    Prepare, then RunTrial for each trial; after each Epoch its answer: a reason to prune, or None;
+                       Work before the trials of another sweep
     worker → parent    Prepared, then Epoch after Epoch and one Ended for each trial, or DiskFull
 
 Of a worker that says nothing any more its Slot says that it has Died.
@@ -8,12 +9,22 @@ Of a worker that says nothing any more its Slot says that it has Died.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Work:
+    """Train the trials of this sweep from now on."""
+
+    build: str | Callable[..., Any]
+    runtime: Runtime
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.ledger.files import must_be_file
 from nnhp_torch.core.ledger.store import ResultStore
-from nnhp_torch.run.launch.messages import DiskFull, Ended, Epoch, Prepare, Prepared
+from nnhp_torch.run.launch.messages import DiskFull, Ended, Epoch, Prepare, Prepared, Work
 from nnhp_torch.run.launch.process import attempt, get_ready, note, prepare
 from nnhp_torch.run.runtime import Runtime
 
@@ -57,6 +57,10 @@ def serve(connection: Connection, build: str | Callable[..., Any], runtime: Runt
             message = connection.recv()
         except (EOFError, OSError):
             return
+        if isinstance(message, Work):
+            build, runtime = message.build, message.runtime
+            _redirect_output(ResultStore(runtime.folder).log)
+            continue
         if isinstance(message, Prepare):
             try:
                 prepare(message.trial, build, runtime)

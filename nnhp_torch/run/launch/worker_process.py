@@ -7,7 +7,7 @@ import multiprocessing
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,36 @@ from typing import Any
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.messages import RunTrial
+from nnhp_torch.run.launch.messages import RunTrial, Work
 from nnhp_torch.run.launch.worker import UNGUARDED, serve
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
+
+
+class Pool:
+    """Idle workers, kept from one sweep for the next: a study starts them once. As a context, it ends them."""
+
+    def __init__(self) -> None:
+        self._idle: list[Slot] = []
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._idle:
+            self._idle.pop().kill()
+
+    def keep(self, slots: Iterable[Slot]) -> None:
+        self._idle += slots
+
+    def slot(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, *, index: int) -> Slot:
+        """Return a worker: one that is idle and was started as this one would be, else a new one."""
+        for slot in self._idle:
+            if slot.started_as == (runtime.environment, runtime.world_size, threads, index) and slot.ending() is None:
+                self._idle.remove(slot)
+                slot.work(build, runtime)
+                return slot
+        return Slot(build, runtime, threads, index=index)
 
 
 class Slot:
@@ -28,6 +54,7 @@ class Slot:
         self.trial: Trial | None = None
         self.index = index
         self.folder = runtime.folder
+        self.started_as = runtime.environment, runtime.world_size, threads, index
         context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor threads safely
         port = _free_port() if runtime.world_size > 1 else 0
         self.processes = []
@@ -55,6 +82,11 @@ class Slot:
         # A worker that has just died cannot be told; its sentinel says so at the next look.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(message)
+
+    def work(self, build: str | Callable[..., Any], runtime: Runtime) -> None:
+        """Have it train for another sweep."""
+        self.folder = runtime.folder
+        self.send(Work(build, runtime))
 
     def run(self, trial: Trial) -> None:
         self.trial = trial
