@@ -22,7 +22,7 @@ from nnhp_torch.cli.options import add_environment, add_list, add_options, add_r
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.figure.callback import last_epoch, publish
-from nnhp_torch.report.page.callback import NAME, write_several
+from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
@@ -97,10 +97,18 @@ def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:
     out.rule(Text("the study", style="bold"))
     out.print(_study.table(findings))
     parts = [
-        Part(f.outcome, whole_command(f"python -m sweeps.{f.outcome.sweep.name}", OF_THE_STUDY), choice=f.choice)
+        Part(
+            f.outcome,
+            whole_command(f"python -m sweeps.{f.outcome.sweep.name}", OF_THE_STUDY),
+            choice=f.choice,
+            chooses="The article chose",
+            up=f"../{folder.name}/{NAME}",
+        )
         for f in findings
     ]
     pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
+    for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to
+        write(page, part)
     write_several(folder / NAME, "The study", parts, pages)
     step = max(last_epoch(f.outcome) for f in findings)
     publish(lambda: _study_figure.draw(findings), folder / "overview.png", "study", run="figure", step=step)

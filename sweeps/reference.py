@@ -26,9 +26,8 @@ from nnhp_torch.core.spec.base import MATTERS
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.significance import LEVEL, equivalent, holm, paired_t_test
-from nnhp_torch.report.table import console
 from sweeps import _study
-from sweeps.__main__ import load, report
+from sweeps.__main__ import load
 from sweeps._article import EVIDENCE, SMALL, claims_table, sweeps_table
 from sweeps._base import CHAIN, OTHERS
 
@@ -216,7 +215,6 @@ def main() -> None:
         if (code := subprocess.run([sys.executable, *arguments]).returncode) > 1:  # 1: a trial diverges, as it should
             raise SystemExit(code)
     found = findings()
-    report(found, FOLDER / "study", console())
     tidy(FOLDER)
     tidy(EVIDENCE)
     write_pages(found)

@@ -73,6 +73,18 @@ class Axis:
         margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
         return cls(name, max(low - margin, 0.0) if error else low - margin, high + margin, False, error)
 
+    @classmethod
+    def of_pair(cls, objective: Objective, curves: Sequence[Sequence[float]]) -> Axis:
+        """The axis of training beside validation: linear, so that the room between them is their distance."""
+        low, high = frame(curves, (), objective) or (0.0, 1.0)
+        if _is_error(objective, (value for curve in curves for value in curve)):
+            late = [_error(value) for curve in curves for value in curve[len(curve) // 2 :] if math.isfinite(value)]
+            return cls(
+                f"{objective.name} error", 0.0, max(min(_error(low), 2.5 * max(late, default=1.0)), 0.1), error=True
+            )
+        margin = max(0.06 * (high - low), 1e-12)
+        return cls(objective.name, low - margin, high + margin)
+
     def shown(self, value: float) -> float:
         """A value as the axis has it; no error at all stands at the end of a logarithmic one."""
         if not self.error:

@@ -1,4 +1,4 @@
-"""Curves over epochs, compared: the middle of several, and whether one is the beginning of another."""
+"""Curves over epochs: the middle of several, and room for the names at their ends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 import statistics
 from collections.abc import Sequence
 from itertools import zip_longest
-
-from nnhp_torch.core.stats.cell import Cell
 
 
 def epochs(curves: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -25,25 +23,13 @@ def median_curve(curves: Sequence[Sequence[float]]) -> list[float]:
     return [statistics.median(values) if values else math.nan for values in epochs(curves)]
 
 
-def continued(cell: Cell, others: Sequence[Cell], metric: str) -> bool:
-    """Whether each run of a cell is the beginning of another cell's with that seed: it was only ended otherwise."""
-    mine = [list(result.curve(metric)) for result in cell.results]
-    drawn_before = True
-    for other in others:
-        if other is cell:
-            drawn_before = False
-            continue
-        theirs = [list(result.curve(metric)) for result in other.results]
-        if len(theirs) != len(mine) or not any(map(len, mine)):
-            continue
-        longer = sum(map(len, theirs)) - sum(map(len, mine))
-        pairs = list(zip(mine, theirs, strict=True))
-        if (longer > 0 or (longer == 0 and drawn_before and mine != theirs)) and all(_begins(*pair) for pair in pairs):
-            return True
-    return False
-
-
-def _begins(curve: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether a curve is the beginning of another; its last value may be that of weights which it went back to."""
-    count = len(curve)
-    return count <= len(other) and (curve == other[:count] or (count > 2 and curve[:-1] == other[: count - 1]))
+def apart(places: Sequence[float], least: float) -> list[float]:
+    """Move places, which are in order, until each is at least so far from the next; none leaves 0 to 1 if they fit."""
+    made = list(places)
+    for i in range(1, len(made)):
+        made[i] = max(made[i], made[i - 1] + least)
+    if made:
+        made[-1] = min(made[-1], 1.0)
+    for i in range(len(made) - 2, -1, -1):
+        made[i] = min(made[i], made[i + 1] - least)
+    return made

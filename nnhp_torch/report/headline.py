@@ -10,6 +10,7 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.style import WIDE
 from nnhp_torch.report.words import amount
 
 LEVELS = (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent of error by which trainings are called fast or slow
@@ -25,15 +26,17 @@ def _verdict(summary: Summary) -> str:
     if best is None:
         return "Nothing to compare yet." if not summary.finished else "No cell has completed."
     if not summary.finished:
-        return f"So far {best.label} leads."
+        return f"So far {_called(summary, best)} leads."
     if "changes nothing" in summary.why_no_winner:
         return f"{axes[:1].upper()}{axes[1:]} changes nothing here, to the last digit."
     if summary.why_no_winner:
         return "Even the best has learned nothing."
+    called = _called(summary, best)
+    lead = f"{called[:1].upper()}{called[1:]}" if called != best.label else called
     others = [verdict for verdict in summary.verdicts if verdict.kind not in ("best", "unranked")]
     count = {kind: sum(verdict.kind == kind for verdict in others) for kind in ("worse", "as good", "undecided")}
     if not others:
-        return f"{best.label} is the only one that has completed."
+        return f"{lead} is the only one that has completed."
     if count["as good"] == len(others):
         return f"It makes no difference that matters: {'both' if len(others) == 1 else 'all'} are as good."
     ties = sum(verdict.gap == 0 for verdict in others)
@@ -42,9 +45,9 @@ def _verdict(summary: Summary) -> str:
             f"{ties + 1} of {len(others) + 1} end with the same mean{', ahead of the others' * (ties < len(others))}."
         )
     if all(math.isnan(verdict.p) for verdict in others):
-        return f"{best.label} is ahead; {best.repeated} cannot tell whether by luck."
+        return f"{lead} is ahead; {best.repeated} cannot tell whether by luck."
     if count["worse"] == len(others):
-        return f"{best.label} is the best: {'the other is' if len(others) == 1 else 'every other is'} worse."
+        return f"{lead} is the best: {'the other is' if len(others) == 1 else 'every other is'} worse."
     if count["undecided"] == len(others):
         return f"In the end no {axes if len(summary.sweep.axes) == 1 else 'cell'} can be told from the best."
     said = {
@@ -53,7 +56,13 @@ def _verdict(summary: Summary) -> str:
         "worse": "is worse" if count["worse"] == 1 else "are worse",
     }
     parts = [f"{count[kind]} {words}" for kind, words in said.items() if count[kind]]
-    return f"{best.label} leads: of {len(others)} others {' and '.join(parts)}."
+    return f"{lead} leads: of {len(others)} others {' and '.join(parts)}."
+
+
+def _called(summary: Summary, cell: Cell) -> str:
+    """The leader as a headline has room for it: its settings, or of many what it is the best of."""
+    what = "trials" if summary.sweep.sampled else "cells"
+    return cell.label if len(summary.sweep.axes) <= WIDE else f"the best of {len(summary.cells)} {what}"
 
 
 def numbers(summary: Summary, axis: Axis) -> str:

@@ -17,6 +17,7 @@ ORANGE = "#D55E00"
 CELLS = ("#332288", "#E69F00", "#E7298A", "#56B4E9", "#661100", "#8C6D31", "#000000")
 # Of cells whose one setting is a number: from the least to the greatest.
 RAMP = ("#08306b", "#0f4f94", "#1f6fb2", "#3a8cc0", "#56a6c6", "#6dbcc4", "#84d0bd")
+WIDE = 4  # axes from which on a cell is called by its rank, because its values have no room
 GREY = "#5f6368"  # of axes and numbers
 LIGHT_GREY = "#9aa0a6"  # of what is in the background
 FAINT = "#e3e3e3"  # of the grid
@@ -40,14 +41,14 @@ WORDS: dict[Split | None, str] = {
 LEGEND = {**WORDS, "train": "training (running mean)"}  # of curves
 
 
-def colours(count: int) -> list[str]:
-    """So many colours that can be told apart; of more than seven, a ramp from dark to light."""
-    if count <= len(CELLS):
-        return list(CELLS[:count])
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
+def colour(look: str) -> str:
+    """The colour that a cell's look is the name of.
 
-    return [to_hex(colormaps["viridis"](0.9 * place / (count - 1))) for place in range(count)]
+    >>> colour("c6"), colour("best")
+    ('#000000', '#0072B2')
+    """
+    of = {"best": BLUE, "other": LIGHT_GREY}
+    return of.get(look) or (RAMP if look[0] == "r" else CELLS)[int(look[1:])]
 
 
 def tidy(axes: Axes, *, numbers: Literal["both", "x", "y"] = "both", size: float = LABEL) -> None:

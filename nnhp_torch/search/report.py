@@ -14,7 +14,8 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure.callback import last_epoch, publish, withdraw
-from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, tidy
+from nnhp_torch.report.parallel import coordinates
+from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, SMALL, WIDTH, tidy
 from nnhp_torch.report.table import TableReport, in_markdown
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class SearchTable(TableReport):
 
 
 class SearchFigures(SweepCallback):
-    """`figure.png`: each trial's curve; `history.png`: the best so far; `importance.png`: which setting counted.
+    """`figure.png`: trials' settings and curves; `history.png`: the best so far; `importance.png`: what counted.
 
     Args:
         folder: the sweep's folder.
@@ -73,7 +74,7 @@ class SearchFigures(SweepCallback):
             return
         drawn: dict[str, Callable[[], Figure]] = {}
         if any(result.history for result in outcome.ordered):
-            drawn = {"figure": lambda: curves(outcome), "history": lambda: history(outcome)}
+            drawn = {"figure": lambda: overview(outcome), "history": lambda: history(outcome)}
             if shares := self.importances():
                 completed = sum(result.status == "completed" for result in outcome.ordered)
                 drawn["importance"] = lambda: importance(shares, outcome.sweep.monitor, completed)
@@ -86,32 +87,63 @@ class SearchFigures(SweepCallback):
                 withdraw(path)
 
 
-def curves(outcome: Outcome) -> Figure:
+def overview(outcome: Outcome) -> Figure:
+    """A line per completed trial through its settings to what it reached, and below every trial's curve."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 8.2), dpi=DPI, layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=[1.15, 1])
+    _parallel(above, outcome.summary)
+    tidy(below)
+    _curves(below, outcome)
+    return figure
+
+
+def _parallel(axes: Axes, summary: Summary) -> None:
+    """Parallel coordinates as the page has them: an axis per setting, and a last one for the metric."""
+    cells = [cell for cell in summary.ranking if math.isfinite(cell.mean(summary.sweep.monitor))]
+    rows, rulers = coordinates(summary, cells)
+    for cell, row in zip(cells[::-1], rows[::-1], strict=True):
+        best = cell is summary.leader
+        axes.plot(row, color=BLUE if best else LIGHT_GREY, linewidth=2.2 if best else 0.8, alpha=1 if best else 0.7)
+    for place, (_, ticks) in enumerate(rulers):
+        axes.axvline(place, color=GREY, linewidth=0.8)
+        for height, text in ticks:
+            axes.annotate(
+                text, (place, height), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=7
+            )
+    axes.set_xticks(range(len(rulers)), [name for name, _ in rulers], fontsize=SMALL)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set(ylim=(-0.03, 1.03), xlim=(-0.5, len(rulers) - 0.8), yticks=[])
+    axes.spines[:].set_visible(False)
+    title = f"{summary.sweep.name.replace('_', ' ')}: from its settings to what each completed trial reached"
+    axes.set_title(title, fontsize=12, loc="left", pad=16)
+
+
+def _curves(axes: Axes, outcome: Outcome) -> None:
     """The monitored metric of every trial per epoch: completed, pruned, and the winner."""
-    monitor = outcome.sweep.monitor
-    figure, axes = _figure(7.5, 4.6)
-    best = outcome.summary.leader
+    monitor, best = outcome.sweep.monitor, outcome.summary.leader
     kinds = {"pruned": 0, "completed": 0}
     for result in sorted(outcome.ordered, key=lambda result: result.status == "completed"):
         curve = result.curve(monitor)
         if not curve or result.status not in kinds:
             continue
         kinds[result.status] += 1
-        colour, width = (LIGHT_GREY, 0.8) if result.status == "pruned" else (BLUE, 0.9)
+        shade, width = (LIGHT_GREY, 0.8) if result.status == "pruned" else (GREY, 0.9)
         marker = "." if len(curve) == 1 else None
-        axes.plot(range(1, len(curve) + 1), curve, color=colour, linewidth=width, alpha=0.7, marker=marker)
-    for kind, colour in (("completed", BLUE), ("pruned", LIGHT_GREY)):
+        axes.plot(range(1, len(curve) + 1), curve, color=shade, linewidth=width, alpha=0.7, marker=marker)
+    for kind, shade in (("completed", GREY), ("pruned", LIGHT_GREY)):
         if kinds[kind]:
-            axes.plot([], [], color=colour, label=f"{kinds[kind]} {kind}")
+            axes.plot([], [], color=shade, label=f"{kinds[kind]} {kind}")
     if best is not None:
         curve = best.completed[0].curve(monitor)
-        axes.plot(range(1, len(curve) + 1), curve, color=ORANGE, linewidth=2.2, label="the winner")
+        axes.plot(range(1, len(curve) + 1), curve, color=BLUE, linewidth=2.2, label="the best")
     _limit(axes, [result.curve(monitor) for result in outcome.ordered], outcome.sweep.objective)
     axes.set(xlabel="epoch", ylabel=monitor)
-    axes.set_title(f"{outcome.sweep.name.replace('_', ' ')}: every trial", fontsize=12)
+    axes.set_title("every trial, epoch by epoch", fontsize=12, loc="left")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return figure
+    axes.legend(loc="lower right", ncols=3, frameon=False)
 
 
 def history(outcome: Outcome) -> Figure:

@@ -1,6 +1,7 @@
 """One picture of all cells has every curve, and every final value inside its frame."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.ends import looks
 from nnhp_torch.report.figure import all_cells
-from nnhp_torch.report.style import BLUE, CELLS, ORANGE
+from nnhp_torch.report.style import BLUE, CELLS, ORANGE, RAMP, colour
 
 
 def _gathered(sweep, accuracies, seeds=(1,)):
@@ -36,17 +38,24 @@ def _lines(axes):
     return {line.get_gid(): line.get_xydata() for line in axes.get_lines() if line.get_gid()}
 
 
-def test_every_seeds_final_value_is_a_ring_within_the_frame(sweep):
+def test_every_seeds_final_value_is_a_ring_in_its_cells_row_within_the_frame(sweep):
     accuracies = [[0.9, 0.91], [0.97, 0.05], [0.989, 0.98], [0.985, 0.5]]
     _, right = _drawn(sweep, _gathered(sweep, accuracies, seeds=(1, 2))).axes
-    low, high = right.get_ylim()
+    low, high = right.get_xlim()
     rings = _lines(right)
     for i, values in enumerate(accuracies):
         for seed, value in enumerate(values):
             ((x, y),) = rings[f"cell{i}.end{seed}"]
-            assert x == i
-            assert low < y < high
-            assert y == pytest.approx(100 * (1 - value))
+            assert y == i
+            assert low < x < high
+            assert x == pytest.approx(100 * (1 - value))
+
+
+def test_the_ends_have_their_own_axis_which_they_fill(sweep):
+    left, right = _drawn(sweep, _gathered(sweep, [[0.97], [0.972], [0.975], [0.976]])).axes
+    low, high = right.get_xlim()
+    assert high - low < 1.2 * 0.6, "percent, of which the curves' axis has a hundred"
+    assert left.get_ylim()[1] > 100
 
 
 def test_a_thin_line_per_seed_and_a_thick_one_for_their_median(sweep):
@@ -66,36 +75,16 @@ def test_the_median_goes_as_far_as_half_of_the_seeds():
     assert len(median_curve([])) == 0
 
 
-def test_a_run_that_another_continues_is_a_square_on_its_curve(sweep):
-    """As with early stopping: one curve, and a mark where each patience ends it."""
-    one = dataclasses.replace(sweep, axes={"width": [4, 8, 16]})
+def test_a_square_stands_where_a_run_stopped(sweep):
+    one = dataclasses.replace(sweep, axes={"width": [4, 8]})
     whole = [0.5, 0.8, 0.9]
     gathered = [
         Cell(t.cell, [dataclasses.replace(completed(t), history={"val_accuracy": whole[:n]})], 1)
-        for t, n in zip(one.trials(), (3, 1, 2), strict=True)
+        for t, n in zip(one.trials(), (3, 2), strict=True)
     ]
-    figure = _drawn(one, gathered)
-    lines = _lines(figure.axes[0])
-    assert set(lines) == {"cell0.median", "cell1.seed0.stop", "cell2.seed0.stop"}
-    assert lines["cell2.seed0.stop"][0] == pytest.approx([2, 20])
-    assert [handle.get_marker() for handle in figure.legends[0].legend_handles] == ["None", "s", "s"]
-
-
-def test_a_run_that_went_back_to_its_best_weights_is_a_hollow_square_below_its_curve(sweep):
-    """It differs from the run that did not in its last value alone."""
-    one = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2, 0.3, 0.4], "width": [4, 8]})
-    whole = [0.5, 0.8, 0.7, 0.6]
-    curves = [(*whole[: n - 1], last) for n in (4, 3, 3, 3) for last in (whole[n - 1], 0.8)]
-    gathered = [
-        Cell(t.cell, [dataclasses.replace(completed(t), history={"val_accuracy": list(curve)})], 1)
-        for t, curve in zip(one.trials(), curves, strict=True)
-    ]
-    left = _drawn(one, gathered).axes[0]
-    marks = {f"cell{i}.seed0.stop" for i in range(1, 8)}
-    assert set(_lines(left)) == {"cell0.median", *marks}
-    faces = {line.get_gid(): line.get_markerfacecolor() for line in left.get_lines() if line.get_gid() in marks}
-    assert faces["cell1.seed0.stop"] == "none" != faces["cell2.seed0.stop"]
-    assert _lines(left)["cell1.seed0.stop"][0] == pytest.approx([4, 20])
+    lines = _lines(_drawn(one, gathered).axes[0])
+    assert set(lines) == {"cell0.median", "cell1.median", "cell1.seed0.stop"}
+    assert lines["cell1.seed0.stop"][0] == pytest.approx([2, 20])
 
 
 def test_the_interval_of_each_verdict_is_a_band_seen_from_the_bests_mean(sweep):
@@ -104,16 +93,17 @@ def test_the_interval_of_each_verdict_is_a_band_seen_from_the_bests_mean(sweep):
     _, right = _drawn(one, gathered).axes
     bands = {name: ends for name, ends in _lines(right).items() if name.endswith("interval")}
     assert set(bands) == {"cell2.interval"}, "of a cell found worse beside another no more is known"
-    (line,) = [line.get_ydata()[0] for line in right.get_lines() if line.get_gid() == "best"]
+    (line,) = [line.get_xdata()[0] for line in right.get_lines() if line.get_gid() == "best"]
     assert line == pytest.approx(100 * (1 - 0.975))
     for place, verdict in enumerate(verdicts(gathered, one)):
         if verdict.bounded and verdict.kind != "best":
-            ends = bands[f"cell{place}.interval"][:, 1]
-            assert ends == pytest.approx([line + 100 * verdict.low, line + 100 * verdict.high])
+            ends = bands[f"cell{place}.interval"][:, 0]
+            low, high = right.get_xlim()
+            assert ends == pytest.approx([max(low, line + 100 * verdict.low), min(high, line + 100 * verdict.high)])
             assert min(ends) < line
     worse = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]})
     ends = _lines(_drawn(worse, _gathered(worse, [[0.97, 0.975, 0.98], [0.9, 0.91, 0.9]], seeds=(1, 2, 3))).axes[1])
-    assert min(ends["cell1.interval"][:, 1]) > line, "of the only other one it is"
+    assert min(ends["cell1.interval"][:, 0]) > line, "of the only other one it is"
     alone = _drawn(one, _gathered(one, [[0.9], [0.8], [0.7]])).axes[1]
     assert not [name for name in _lines(alone) if name.endswith("interval")], "one seed tells nothing"
 
@@ -125,33 +115,31 @@ def test_what_went_wrong_stands_where_the_ring_would_be(sweep):
     results = [[completed(trials[0])], [lost], []]
     gathered = [Cell(t.cell, found, 1) for t, found in zip(trials, results, strict=True)]
     left, right = _drawn(one, gathered).axes
-    assert {text.get_text() for text in right.texts} == {"10%", "diverged", "not run"}
+    assert {text.get_text() for text in right.texts} >= {"10.0% · ahead", "diverged", "not run"}
     (mark,) = [line for line in left.get_lines() if line.get_gid() == "cell1.seed0.stop"]
     assert mark.get_marker() == "x"
 
 
-def test_a_colour_per_cell_of_which_none_means_training_or_validation(sweep):
+def test_a_colour_per_cell_of_which_none_means_training_or_validation_and_of_many_the_bests_alone(sweep):
     assert not {BLUE, ORANGE} & set(CELLS)
-    shown = all_cells.places(_gathered(sweep, [[0.9]] * 4))
-    assert len({place.colour for place in shown}) == 4
-    assert [place.tick for place in shown] == ["0.1, 4", "0.1, 8", "0.01, 4", "0.01, 8"]
-
-
-def test_of_more_than_seven_cells_the_last_axis_goes_along_x_with_a_line_per_value_of_the_first(sweep):
+    four = _gathered(sweep, [[0.9]] * 4)
+    assert looks(summary_of(sweep, four), four) == ["c0", "c1", "c2", "c3"]
     nine = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01, 0.001], "width": [4, 8, 16]})
-    figure = _drawn(nine, _gathered(nine, [[0.9 + i / 100] for i in range(9)]))
-    shown = all_cells.places(_gathered(nine, [[0.9]] * 9))
-    assert len({place.colour for place in shown}) == len({place.group for place in shown}) == 3
-    assert [round(place.x) for place in shown] == [0, 1, 2] * 3
-    _, right = figure.axes
-    assert [text.get_text() for text in right.get_xticklabels()] == ["4", "8", "16"]
-    assert right.get_xlabel() == "width"
-    joined = [line for line in right.get_lines() if len(line.get_xdata()) == 3]
-    assert len(joined) == 3
-    assert joined[0].get_ydata() == pytest.approx([10, 9, 8])
+    cells = _gathered(nine, [[0.9 + i / 100] for i in range(9)])
+    assert looks(summary_of(nine, cells), cells) == ["other"] * 8 + ["best"]
 
 
-def test_ten_values_of_one_axis_have_ten_colours(sweep):
-    ten = dataclasses.replace(sweep, axes={"width": list(range(1, 11))})
-    shown = all_cells.places(_gathered(ten, [[0.9]] * 10))
-    assert len({place.colour for place in shown}) == 10
+def test_values_that_have_an_order_go_from_dark_to_light(sweep):
+    sizes = dataclasses.replace(sweep, axes={"width": [16, 4, 8]})
+    cells = _gathered(sizes, [[0.9]] * 3)
+    assert looks(summary_of(sizes, cells), cells) == ["r6", "r0", "r3"]
+    assert [colour(look) for look in ("r0", "r6", "best")] == [RAMP[0], RAMP[6], BLUE]
+
+
+def test_a_few_cells_have_their_names_at_the_ends_of_their_lines_none_on_another(sweep):
+    one = dataclasses.replace(sweep, axes={"width": [4, 8, 16]})
+    left, _ = _drawn(one, _gathered(one, [[0.97], [0.9701], [0.9702]])).axes
+    names = {text.get_text(): text.get_position()[1] for text in left.texts}
+    places = [names[name] for name in ("16", "8", "4")]
+    assert places == sorted(places)
+    assert min(b - a for a, b in itertools.pairwise(places)) >= 0.045 - 1e-9

@@ -21,7 +21,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page import callback as pages
-from nnhp_torch.report.page import svg
+from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.markup import tag
 from nnhp_torch.search.space import Range, Search
@@ -306,7 +306,7 @@ def test_a_square_marks_each_run_that_stopped_before_the_longest_and_one_that_ha
     """A whole run of several epochs has none; a single epoch has no line that could be seen."""
 
     def marked(*seeds):
-        drawn = svg.curves([seeds], Axis("loss", 0.0, 1.0), ["a"], looks=["hue0"])
+        drawn = charts.curves([charts.Curves([*enumerate(seeds)], "c0")], Axis("loss", 0.0, 1.0))
         stops = re.findall(r'd="([^"]*)" class="stop"', drawn) or re.findall(r'class="stop" d="([^"]*)"', drawn)
         return re.findall(r"M(\d+) (\d+)h0", "".join(stops))
 
@@ -326,4 +326,4 @@ def test_a_ring_marks_the_epoch_whose_weights_were_kept_on_a_curve_that_stays_as
     y = round(1000 * (1 - Axis.of_curves(one, [Cell(result.cell, [result], 1)]).place(0.91)))
     assert f'd="M667 {y}h0" class="kept"' in text, "the second of three epochs"
     assert "a ring is the epoch whose weights were kept." in text
-    assert "9.00% · " in text
+    assert 'data-other="91.00%">9.00%</span>' in text

@@ -22,7 +22,9 @@ LAST_TABLE = """
 const table = [...document.querySelectorAll("table")].at(-1);
 return [...table.rows].map(row => [...row.cells].map(cell => cell.textContent));
 """
-FORWARD = "return [...document.querySelectorAll('.picked .on')].map(e => e.tagName + e.dataset.cell).sort()"
+FORWARD = (
+    "return [...new Set([...document.querySelectorAll('.picked .on')].map(e => e.tagName + e.dataset.cell))].sort()"
+)
 DRAWN = """
 return [...document.querySelectorAll("svg path.stop")].map(path => {
   const drawn = getComputedStyle(path);
@@ -151,12 +153,12 @@ const shown = frame => !frame.closest("details:not([open])") && frame.scrollWidt
 return [...document.querySelectorAll(".scroll")].filter(shown).map(frame => frame.getAttribute("aria-label"));
 """
 ABOVE_THE_FOLD = """
-const top = document.querySelectorAll("h1, .lead, .first .chart, .first .said");
+const top = document.querySelectorAll("h1, .lead, .controls + section .chart, .controls + section .said");
 return [...top].map(element => element.getBoundingClientRect().bottom).every(bottom => bottom <= 900);
 """
 
 
-@pytest.mark.parametrize("sweep", ["batch_size", "early_stopping", "weight_regularization", "study"])
+@pytest.mark.parametrize("sweep", ["batch_size", "early_stopping", "weight_regularization", "search", "study"])
 def test_no_table_of_a_reference_page_is_wider_than_its_frame_and_the_finding_stands_above_the_fold(page, sweep):
     for width in (390, 1280, 1440, 1920):
         _look(page, REFERENCE / sweep, width)
@@ -178,3 +180,86 @@ def test_the_same_curves_run_along_epochs_steps_or_seconds(page):
     steps.click()
     assert unit.is_displayed()
     assert len(set(page.execute_script(widths))) == 4, "an epoch has more steps the smaller the batch"
+
+
+def _select(page, name, value):
+    from selenium.webdriver.support.select import Select
+
+    Select(page.find_element("css selector", f"select[name={name}]")).select_by_value(value)
+
+
+def _first_said(page):
+    return page.find_element("css selector", ".ends .row .said").text
+
+
+def test_pictures_show_accuracies_instead_of_errors_and_stand_on_their_heads(page):
+    _look(page, REFERENCE / "batch_size", 1440)
+    numbers = (
+        "return [...document.querySelectorAll('.first .y')].map(e => [e.getBoundingClientRect().top, e.textContent])"
+    )
+    before = page.execute_script(numbers)
+    assert {text for _, text in before} >= {"2%", "50%"}
+    page.find_element("css selector", "input[value=accuracy]").click()
+    after = page.execute_script(numbers)
+    assert {text for _, text in after} >= {"98%", "50%"}
+    (two,), (ninety_eight,) = [[y for y, text in of if text == said] for of, said in ((before, "2%"), (after, "98%"))]
+    assert two > 500 > ninety_eight, "the less error the lower, the more accuracy the higher"
+    assert _first_said(page).startswith("97.65% · ahead")
+    page.find_element("css selector", "input[value=error]").click()
+    assert page.execute_script(numbers) == before
+
+
+def test_a_cell_goes_and_comes_back_and_so_do_seeds(page):
+    _look(page, REFERENCE / "batch_size", 1440)
+    visible = "p => p.checkVisibility({visibilityProperty: true})"
+    seen = f"return [...document.querySelectorAll('.first g.curve path')].filter({visible}).length"
+    assert page.execute_script(seen) == 4 * 6, "five seeds and their median"
+    box = page.find_element("css selector", "input[aria-label='show the curve of 5000']")
+    box.click()
+    assert page.execute_script(seen) == 3 * 6
+    box.click()
+    _select(page, "seeds", "medians")
+    assert page.execute_script(seen) == 4
+    _select(page, "seeds", "0")
+    assert page.execute_script(seen) == 4, "a line for one seed of each cell"
+    rings = "return [...document.querySelectorAll('.ends .ring')].filter(p => p.checkVisibility()).length"
+    assert page.execute_script(rings) == 4
+    _select(page, "seeds", "")
+    assert page.execute_script(seen) == 4 * 6
+
+
+def test_another_cell_is_compared_with_trial_by_trial(page):
+    _look(page, REFERENCE / "batch_size", 1440)
+    line = "return document.querySelector('.of-best').getAttribute('d')"
+    before = page.execute_script(line)
+    _select(page, "base", "3")
+    assert _first_said(page) == "2.35% · ahead by 0.52 points, in 5 of 5 trials"
+    assert page.execute_script(line) != before
+    _select(page, "base", "")
+    assert _first_said(page) == "2.35% · ahead"
+    assert page.execute_script(line) == before
+
+
+def test_what_lies_under_the_pointer_is_told(page):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    _look(page, REFERENCE / "batch_size", 1440)
+    chart = page.find_element("css selector", ".first .chart")
+    corner = page.execute_script(
+        "const r = document.querySelector('.first .chart svg').getBoundingClientRect(); return [r.width, r.height]"
+    )
+    ActionChains(page).move_to_element_with_offset(chart, round(corner[0] * 0.4), round(corner[1] * 0.25)).perform()
+    tip = page.find_element("css selector", ".tip").text
+    name, epoch, value = tip.split(" · ")
+    assert name in ("2000", "5000", "10000", "30000")
+    assert epoch.startswith("epoch 7")
+    assert 1.5 < float(value.rstrip("%")) < 4
+
+
+def test_the_command_is_copied(page):
+    _look(page, REFERENCE / "batch_size", 1440)
+    button = page.find_element("css selector", ".card pre .copy")
+    button.click()
+    page.implicitly_wait(1)
+    assert page.find_element("xpath", "//button[text()='copied']") == button
+    assert page.execute_script("return getSelection().toString()").startswith("python -m sweeps.batch_size")

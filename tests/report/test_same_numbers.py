@@ -96,7 +96,7 @@ def test_the_middle_at_the_end_is_the_mean_that_table_page_and_csv_show(outcome,
 
 def test_the_bar_of_the_figure_stands_at_that_mean(outcome):
     right = whole.draw(outcome.summary).subfigs[1].axes[1]
-    bars = [line.get_ydata()[0] for line in right.get_lines() if line.get_marker() == "_"]
+    bars = [line.get_xdata()[0] for line in right.get_lines() if line.get_marker() == "|"]
     means = [100 * (1 - cell.mean("val_accuracy")) for cell in outcome.summary.cells]
     assert bars == pytest.approx(means)
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 MOST = 24  # cells that have room side by side
 LETTERS = 160  # of the subtitle's lines
-HEIGHT, FURTHER = 4.6, 2.8  # of the picture of all cells, and of those of further metrics, in inches
+FURTHER = 2.8  # height of the pictures of further metrics, in inches
 
 
 def draw(summary: Summary) -> Figure:
     """The picture of all cells above the article's panels, one for each cell; of many cells a picture that has room."""
     few = len(summary.cells) <= MOST
     below = textwrap.wrap(subtitle(summary), LETTERS)
-    heights = [0.42 + 0.17 * len(below), HEIGHT if few else many_cells.height(summary.cells)]
+    heights = [0.42 + 0.17 * len(below), (all_cells if few else many_cells).height(summary.cells)]
     heights += [0.4 + 2.2 * panels.shape(summary.cells)[0]] if few else []
     metrics = _further(summary) if few else []
     heights += [FURTHER] * bool(metrics)

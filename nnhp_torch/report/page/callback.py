@@ -17,9 +17,10 @@ from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.headline import headline, numbers
 from nnhp_torch.report.page.document import document
 from nnhp_torch.report.page.markup import Html, tag
-from nnhp_torch.report.page.part import WIDE, Part
+from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import facts, running, sections
 from nnhp_torch.report.page.several import multiple, overview
+from nnhp_torch.report.style import WIDE
 from nnhp_torch.report.words import same_in_words
 
 NAME = "report.html"
@@ -96,7 +97,14 @@ def head(part: Part, kind: str) -> list[Html]:
     kind_of = f"A joint search over {axes}" if part.sweep.sampled else ""
     kicker = " · ".join(filter(None, (about or _title(part), kind_of, same_in_words(summary), summary.repeated)))
     found = tag(kind, headline(summary), class_="finding")
-    return [running(part), tag("p", kicker, class_="kicker"), found, tag("p", numbers(summary, axis), class_="lead")]
+    up = [tag("nav", tag("a", "← the study", href=part.up))] if part.up else []
+    return [
+        *up,
+        running(part),
+        tag("p", kicker, class_="kicker"),
+        found,
+        tag("p", numbers(summary, axis), class_="lead"),
+    ]
 
 
 def _write(path: Path, title: str, body: Sequence[Html], *, known: Mapping[str, object]) -> None:

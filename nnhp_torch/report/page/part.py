@@ -10,13 +10,15 @@ from typing import Any
 
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.ends import End, ends
 from nnhp_torch.report.headline import steps
-from nnhp_torch.report.style import CELLS
+from nnhp_torch.report.style import CELLS, WIDE
 
 SHOWN = 300  # cells of a page; of more the best
-WIDE = 4  # axes from which on there is room for little else
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Part:
         command: how the sweep is run; empty if nobody knows.
         importances: setting → its share in what decides the metric; empty if there is none.
         choice: the swept values that a study carries on; None if it chooses none.
+        chooses: who does so, the beginning of a sentence.
+        up: where the page of the study lies, from this one; empty if it is of none.
         running: whether trials are still to come in this run.
     """
 
@@ -35,6 +39,8 @@ class Part:
     command: str = ""
     importances: Mapping[str, float] = field(default_factory=dict)
     choice: Mapping[str, Any] | None = None
+    chooses: str = "The study carries on"
+    up: str = ""
     running: bool = False
 
     @property
@@ -54,9 +60,9 @@ class Part:
 
     @cached_property
     def shown(self) -> list[Cell]:
-        """The cells that are shown: the grid in its order; in the order of their rank if there are many."""
-        cells = self.summary.cells
-        return self.summary.ranking[:SHOWN] if len(cells) > len(CELLS) else cells
+        """The cells that are shown: the grid in its order; in the order of their rank if they are many, or wide."""
+        cells, many = self.summary.cells, len(self.summary.cells) > len(CELLS) or len(self.sweep.axes) > WIDE
+        return self.summary.ranking[:SHOWN] if many else cells
 
     @cached_property
     def numbers(self) -> dict[int, int]:
@@ -64,15 +70,29 @@ class Part:
         return {id(cell): number for number, cell in enumerate(self.shown)}
 
     @cached_property
-    def looks(self) -> list[str]:
-        """For each cell that is shown the class of its lines: a colour each if few, else the winner's alone.
+    def ends(self) -> tuple[Axis, list[End]]:
+        """Where each cell that is shown ends, and their axis."""
+        return ends(self.summary, self.shown)
 
-        Those of earlier calls are grey.
-        """
-        if len(self.shown) <= len(CELLS):
-            names = self._ramp or [f"c{place}" for place in range(len(self.shown))]
-            return ["other" if cell.earlier else name for cell, name in zip(self.shown, names, strict=True)]
-        return ["best" if cell is self.summary.leader else "other" for cell in self.shown]
+    @property
+    def names(self) -> list[str]:
+        """For each cell that is shown its short name."""
+        return [end.name for end in self.ends[1]]
+
+    @property
+    def looks(self) -> list[str]:
+        """For each cell that is shown the class of its lines."""
+        return [end.look for end in self.ends[1]]
+
+    @cached_property
+    def repeats(self) -> dict[str, str]:
+        """Each repeat of the cells that are shown → what people call it."""
+        found: dict[str, str] = {}
+        for cell in self.shown:
+            for result in cell.results:
+                which = {name: result.config.get(name) for name in ("seed", *cell.replicates)}
+                found.setdefault(cell.repeat(result), label(which))
+        return found
 
     @cached_property
     def paces(self) -> dict[str, list[float]]:
@@ -95,15 +115,6 @@ class Part:
             ends = [(list(result.curve(monitor)), result.final(monitor)) for result in cell.results if result.restored]
             found.append([(curve.index(end) + 1, end) for curve, end in ends if end in curve])
         return found
-
-    @cached_property
-    def _ramp(self) -> list[str]:
-        """For each cell its colour from dark to light, if one axis has numbers of at least three sizes."""
-        values = [value for cell in self.shown for value in cell.values.values()]
-        if len(self.sweep.axes) > 1 or len(values) < 3 or not all(type(value) in (int, float) for value in values):
-            return []
-        order = sorted(values)
-        return [f"r{round(order.index(value) * (len(CELLS) - 1) / (len(values) - 1))}" for value in values]
 
     def known(self) -> dict[str, object]:
         """The facts that a page needs and the ledger does not hold."""

@@ -1,16 +1,19 @@
 "use strict";
-// One cell comes forward when its line or its row is pointed at; its name is a button that keeps it there. Each column's
-// head sorts. Without this script the page says the same.
+// What a page does beside being read: a cell comes forward or goes, pictures show errors or accuracies, one seed or
+// all, another cell to compare with; what lies under the pointer is told; heads sort; a command is copied. Without this
+// script the page says the same.
+const make = (name, properties) => Object.assign(document.createElement(name), properties);
+const each = (root, selector, action) => root.querySelectorAll(selector).forEach(action);
+
 for (const part of document.querySelectorAll("[data-part]")) {
-  const all = [...part.querySelectorAll("[data-cell]")];
+  const cells = [...part.querySelectorAll("[data-cell]")];
   const buttons = [];
   let kept = null;
 
   const bring = cell => {
     part.classList.toggle("picked", cell !== null);
-    for (const element of all) element.classList.toggle("on", element.dataset.cell === cell);
-    if (cell === null) return;
-    for (const line of part.querySelectorAll(`g[data-cell="${cell}"]`)) line.parentNode.append(line);
+    for (const element of cells) element.classList.toggle("on", element.dataset.cell === cell);
+    if (cell !== null) each(part, `g[data-cell="${cell}"]`, line => line.parentNode.append(line));
   };
   const keep = cell => {
     kept = kept === cell ? null : cell;
@@ -19,34 +22,128 @@ for (const part of document.querySelectorAll("[data-part]")) {
     }
     bring(kept);
   };
-
-  for (const element of all) {
+  for (const element of cells) {
     element.addEventListener("pointerenter", () => bring(element.dataset.cell));
     element.addEventListener("pointerleave", () => bring(kept));
   }
-  for (const name of part.querySelectorAll("tr[data-cell] > th")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "pick";
-    button.title = "bring its curve forward";
+  each(part, "tr[data-cell] > th", name => {
+    const button = make("button", { type: "button", className: "pick", title: "bring its curve forward" });
     button.setAttribute("aria-pressed", "false");
     button.append(...name.childNodes);
     button.addEventListener("click", () => keep(name.parentNode.dataset.cell));
     name.append(button);
     buttons.push(button);
-  }
+  });
   part.addEventListener("keydown", event => {
     if (event.key === "Escape" && kept !== null) keep(kept);
   });
+
+  each(part, ".ends .row", row => {
+    const name = row.querySelector(".key");
+    const box = make("input", { type: "checkbox", checked: true, title: "show its curve" });
+    box.setAttribute("aria-label", `show the curve of ${name.textContent}`);
+    box.addEventListener("change", () => {
+      for (const element of cells) {
+        if (element.dataset.cell === row.dataset.cell) element.classList.toggle("gone", !box.checked);
+      }
+    });
+    name.prepend(box);
+    row.dataset.said = row.querySelector(".rest").textContent;
+  });
+  each(part, ".controls [hidden]", control => { control.hidden = false; });
+  part.addEventListener("change", ({ target }) => {
+    if (target.name === "Show") {
+      each(part, "[data-other]", text => {
+        [text.textContent, text.dataset.other] = [text.dataset.other, text.textContent];
+      });
+    } else if (target.name === "seeds") {
+      part.classList.toggle("medians", target.value === "medians");
+      part.classList.toggle("one", /\d/.test(target.value));
+      each(part, "[data-seed]", spot => spot.classList.toggle("chosen", spot.dataset.seed === target.value));
+    } else if (target.name === "base") {
+      const base = target.value && part.querySelector(`.ends [data-cell="${target.value}"]`);
+      part.classList.toggle("based", Boolean(base));
+      each(part, ".ends .row", row => {
+        const line = row.querySelector(".of-best");
+        if (line) {
+          line.dataset.d ??= line.getAttribute("d");
+          line.setAttribute("d", base ? `M${base.dataset.mean} 0v1000` : line.dataset.d);
+        }
+        const compared = JSON.parse(row.dataset.against ?? "[]");
+        row.querySelector(".rest").textContent = (base && compared[target.value]) || row.dataset.said;
+      });
+    }
+  });
+  each(part, ".chart[data-scale]", chart => tell(chart, part, bring, () => bring(kept)));
 }
 
-for (const table of document.querySelectorAll("table.sortable")) {
+// The points of a path, from "M10 20l0 0 5-3": a start, then steps.
+function points(d) {
+  const found = [];
+  let [x, y] = [0, 0];
+  for (const line of d.split("M").slice(1)) {
+    const [, a, b, steps] = /^(-?\d+) (-?\d+)l?(.*)$/.exec(line);
+    [x, y] = [+a, +b];
+    const moves = steps.match(/-?\d+/g) ?? [];
+    for (let i = 0; i < moves.length; i += 2) found.push([x += +moves[i], y += +moves[i + 1]]);
+  }
+  return found;
+}
+
+// Names the curve nearest to the pointer, and says what it has reached there.
+function tell(chart, part, bring, leave) {
+  const [low, high, log, unit] = chart.dataset.scale.split(" ");
+  const tip = make("div", { className: "tip", hidden: true });
+  const lines = [...chart.querySelectorAll("g[data-name]")].map(
+    line => ({ line, points: points(line.querySelector(".median").getAttribute("d")) }));
+  chart.append(tip);
+  chart.addEventListener("pointerleave", () => { tip.hidden = true; leave(); });
+  chart.addEventListener("pointermove", event => {
+    const frame = chart.querySelector("svg").getBoundingClientRect();
+    const [x, y] = [1000 * (event.clientX - frame.left) / frame.width, 1000 * (event.clientY - frame.top) / frame.height];
+    const accuracy = part.querySelector("[value=accuracy]:checked") !== null;
+    let [best, near] = [null, 60];
+    for (const { line, points } of lines) {
+      if (line.classList.contains("gone")) continue;
+      const stretch = new DOMMatrix(getComputedStyle(line).transform).a;
+      const point = points.reduce((a, b) => Math.abs(b[0] - x / stretch) < Math.abs(a[0] - x / stretch) ? b : a, [-9e9, 0]);
+      const away = Math.abs((accuracy ? 1000 - point[1] : point[1]) - y) + Math.abs(point[0] * stretch - x);
+      if (away < near) [best, near] = [{ line, point }, away];
+    }
+    tip.hidden = best === null;
+    if (best === null) return leave();
+    const place = 1 - best.point[1] / 1000;
+    const value = log ? low * (high / low) ** place : +low + (high - low) * place;
+    const epoch = Math.round(best.point[0] * chart.dataset.epochs / 1000);
+    const shown = accuracy ? (100 - value).toFixed(2) : value.toPrecision(3);
+    tip.textContent = `${best.line.dataset.name} · epoch ${epoch} · ${shown}${unit}`;
+    tip.style.left = `${x / 10}%`;
+    tip.style.top = `${y / 10}%`;
+    tip.classList.toggle("left", x > 600);
+    bring(best.line.dataset.cell);
+  });
+}
+
+each(document, "pre > code", code => {
+  const button = make("button", { type: "button", className: "copy", textContent: "copy" });
+  button.addEventListener("click", async () => {
+    getSelection().selectAllChildren(code);
+    try { await navigator.clipboard.writeText(code.textContent); } catch { document.execCommand("copy"); }
+    button.textContent = "copied";
+  });
+  code.parentNode.append(button);
+});
+
+each(document, "table.sortable", table => {
   const heads = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
+  if (table.classList.contains("trials")) {  // on a narrow screen a row is a list of names and values
+    for (const row of body.rows) heads.forEach((head, i) => { row.cells[i].dataset.name = head.textContent; });
+    table.classList.add("stacks");
+  }
   heads.forEach((head, column) => {
-    if (head.classList.contains("drawn") || !head.textContent) return;
-    const button = document.createElement("button");
-    button.type = "button";
+    if (!head.textContent) return;
+    const button = make("button", { type: "button" });
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
@@ -62,4 +159,4 @@ for (const table of document.querySelectorAll("table.sortable")) {
       body.append(...[...body.rows].sort((a, b) => order(value(a), value(b))));
     });
   });
-}
+});

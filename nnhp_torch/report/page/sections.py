@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
+from nnhp_torch.core.ledger.result import logged
 from nnhp_torch.report import words
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import results_table
-from nnhp_torch.report.page import svg
+from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.markup import Html, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.provenance import made, same, troubles
-from nnhp_torch.report.page.space import importance, space
-from nnhp_torch.report.page.tables import ends, scroll, table_of, table_of_cells
+from nnhp_torch.report.page.space import importance, parallel, space
+from nnhp_torch.report.page.tables import BESIDE, ends, scroll, table_of, table_of_cells
 from nnhp_torch.report.progress import count, duration, up_to
-from nnhp_torch.report.style import CELLS
+from nnhp_torch.report.style import CELLS, WIDE
 
 ROWS = 1_000  # of the table of trials
+BESIDE_EACH = 12  # cells whose training is drawn beside their validation
 
 
 def running(part: Part) -> Html:
@@ -31,14 +35,17 @@ def running(part: Part) -> Html:
 
 
 def cards(part: Part) -> Html:
-    """The sweep's claim, how the answer was tested, and what to type."""
-    claims, answer = (
-        part.summary.claim.split("\n"),
-        [*words.answer(part.summary).split("\n"), words.spent(part.summary)],
-    )
-    made = [_card(*filter(None, lines)) for lines in (claims, answer) if lines[0]]
+    """The sweep's claim, what was chosen, and what to type; below them how the finding was tested."""
+    summary = part.summary
+    claims, answer = summary.claim.split("\n"), [*words.answer(summary).split("\n"), words.spent(summary)]
+    made = [_card(*filter(None, claims))] if claims[0] else []
+    if part.chosen is not None:
+        _, found = part.ends
+        reached = found[part.numbers[id(part.chosen)]].said
+        made.append(tag("div", tag("h3", f"{part.chooses} {part.chosen.label}."), tag("p", reached), class_="card"))
     made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", part.command)), class_="card")] * bool(part.command)
-    return tag("div", *made, class_="cards") if made else Html("")
+    tested = [tag("p", prose(line)) for line in answer if line]
+    return tag("div", tag("div", *made, class_="cards"), tag("div", *tested, class_="tested") if tested else "")
 
 
 def _card(first: str, *notes: str) -> Html:
@@ -68,42 +75,115 @@ def facts(part: Part) -> Html:
 
 def sections(part: Part) -> list[Html]:
     """All that follows the headline."""
-    first = [picture(part), cards(part), table_of_cells(part), space(part), importance(part), troubles(part.summary)]
-    rest = [same(part.summary), made(part.summary, part.command), trials(part)]
-    return [section for section in (*first, *rest) if section]
+    wide = len(part.sweep.axes) > WIDE and any(cell.completed for cell in part.summary.cells)
+    first = [controls(part), parallel(part) if wide else Html(""), picture(part), cards(part), beside(part)]
+    rest = [table_of_cells(part), space(part), importance(part), troubles(part.summary), same(part.summary)]
+    return [part for part in (*first, *rest, made(part.summary, part.command), trials(part)) if part]
+
+
+def curves_of(part: Part, *, named: bool = True) -> list[charts.Curves]:
+    """The curves of each cell that is shown."""
+    monitor, repeats = part.sweep.monitor, list(part.repeats)
+    few = len(part.shown) <= len(CELLS)
+    made = []
+    for number, (cell, look, name) in enumerate(zip(part.shown, part.looks, part.names, strict=True)):
+        runs = [(repeats.index(cell.repeat(r)), curve) for r in cell.results if (curve := r.curve(monitor))]
+        paces = {unit: of[number] for unit, of in part.paces.items()} if few else {}
+        made.append(charts.Curves(runs, look, name, named and few, part.kept[number], paces))
+    return made
+
+
+def controls(part: Part) -> Html:
+    """What the pictures show: along epochs, steps or seconds; errors or accuracies; which seeds; compared with what.
+
+    The first works without a script, the others are hidden until it runs.
+    """
+    if not any(result.history for cell in part.shown for result in cell.results):
+        return Html("")
+    few, (axis, found) = len(part.shown) <= len(CELLS), part.ends
+    made = [_radios("Along", ["epochs", *part.paces])] if few and part.paces else []
+    if axis.error:
+        made.append(_radios("Show", ["error", "accuracy"], hidden=""))
+    if part.summary.several:
+        seeds = {"": "all", "medians": "their medians alone"} | {
+            str(n): name for n, name in enumerate(part.repeats.values())
+        }
+        made.append(_choice("Seeds", "seeds", seeds))
+    if len(found) > 1 and any(end.values for end in found):
+        bases = {"": "the best"} | {str(n): end.name for n, end in enumerate(found[:BESIDE]) if end.values}
+        made.append(_choice("Compared with", "base", bases))
+    return tag("div", *made, class_="controls") if made else Html("")
+
+
+def _radios(label: str, values: Sequence[str], **attributes: str) -> Html:
+    """One of a few: no sweep's page has two of them."""
+    choices = [
+        tag("label", tag("input", type="radio", name=label, value=value, checked="" if not i else None), value)
+        for i, value in enumerate(values)
+    ]
+    return tag("span", label, " ", *choices, **attributes)
+
+
+def _choice(label: str, name: str, values: Mapping[str, str]) -> Html:
+    """One of many."""
+    options = (tag("option", text, value=value) for value, text in values.items())
+    return tag("label", f"{label} ", tag("select", *options, name=name), hidden="")
 
 
 def picture(part: Part) -> Html:
     """Every cell's curve, and beside it where each ends."""
-    monitor, shown = part.sweep.monitor, part.shown
-    curves = [[curve for result in cell.results if (curve := result.curve(monitor))] for cell in shown]
-    if not any(curves):
+    found = curves_of(part)
+    if not any(cell.runs for cell in found):
         return ends(part)
-    axis = Axis.of_curves(part.sweep, shown)
-    few = len(shown) <= len(CELLS)
-    names = [", ".join(cell.texts.values()) if few else "" for cell in shown]
-    paces = part.paces if few else {}
-    drawn = svg.curves(curves, axis, names, looks=part.looks, paces=paces, kept=part.kept)
-    several = any(len(seeds) > 1 for seeds in curves)
+    axis = Axis.of_curves(part.sweep, part.shown)
+    several = any(len(cell.runs) > 1 for cell in found)
     caption = "A thin line for each trial, a thick one for a cell's median" if several else "A line for each cell"
-    caption += "" if few else "; the best is in blue"
-    caption += ". The axis is logarithmic" if axis.log else ""
-    lengths = {len(curve) for seeds in curves for curve in seeds}
+    caption += "" if len(found) <= len(CELLS) else "; the best is in blue"
+    caption += "; the axis is logarithmic" if axis.log else ""
+    lengths = {len(curve) for cell in found for _, curve in cell.runs}
     caption += "; a square is where a run stopped" if len(lengths) > 1 else ""
     caption += "; a ring is the epoch whose weights were kept." if any(part.kept) else "."
-    title = tag("h2", f"{axis.name.capitalize()} after each epoch")
-    switch = [_switch(part.sweep.name, ["epochs", *paces])] if paces else []
-    figure = tag("figure", title, tag("figcaption", caption, *switch), drawn)
+    title = f"{axis.name.capitalize()} after each epoch"
+    other = title.replace("error", "accuracy") if axis.error else None
+    drawn = charts.curves(found, axis)
+    figure = tag("figure", tag("h2", title, data_other=other), tag("figcaption", caption), drawn)
     return tag("section", figure, ends(part), class_="first")
 
 
-def _switch(name: str, units: Sequence[str]) -> Html:
-    """Choose what the curves run along; with equal steps or seconds each goes as far as the shortest."""
-    choices = [
-        tag("label", tag("input", type="radio", name=f"along {name}", value=unit, checked="" if not i else None), unit)
-        for i, unit in enumerate(units)
+def beside(part: Part) -> Html:
+    """Training beside validation of each cell, whose distance is what the network knows better than it should."""
+    objective, monitor = part.sweep.objective, part.sweep.monitor
+    training = objective.twin("train", logged(part.summary.shown))
+    if not training or training == monitor:
+        return Html("")
+    cells = part.shown[:BESIDE_EACH]
+    medians = [
+        [median_curve([curve for r in cell.results if (curve := r.curve(name))]) for name in (training, monitor)]
+        for cell in cells
     ]
-    return tag("span", "Along ", *choices, class_="along")
+    axis = Axis.of_pair(objective, [curve for both in medians for curve in both])
+    epochs = max((len(curve) for both in medians for curve in both), default=0)
+    if not epochs:
+        return Html("")
+    final = part.summary.training
+    small = []
+    for number, (cell, (train, validation)) in enumerate(zip(cells, medians, strict=True)):
+        gap = cell.mean(final) - cell.mean(monitor)
+        said = f"{words.amount(gap * objective.sign, objective)} apart" if math.isfinite(gap) else cell.trouble
+        name = tag("p", tag("strong", part.names[number]), " ", tag("span", said, class_="soft"))
+        small.append(tag("div", name, charts.pair(train, validation, axis, epochs=epochs), data_cell=number))
+    which = "" if len(cells) == len(part.summary.cells) else f" of the first {len(cells)}"
+    title, keys = (
+        f"Training beside validation{which}",
+        [tag("span", key, class_=f"line {key}") for key in ("training", "validation")],
+    )
+    caption = (
+        "The median after each epoch; training is a running mean over the epoch's batches. The room between the lines "
+        "is overfitting: what the network knows of the training images and of no others."
+    )
+    return tag(
+        "section", tag("h2", title), tag("p", caption, " ", *keys, class_="soft"), tag("div", *small, class_="pairs")
+    )
 
 
 def trials(part: Part) -> Html:

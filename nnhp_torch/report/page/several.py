@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.headline import headline, standing
-from nnhp_torch.report.page import svg
+from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.sections import curves_of
 from nnhp_torch.report.words import amount
 
 SMALL = 0.01  # of an accuracy: a point, below which an effect is called small
@@ -44,11 +45,10 @@ def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
 
 def multiple(part: Part, link: str) -> Html:
     """A sweep's finding and its curves, small; both lead to its page."""
-    monitor, summary = part.sweep.monitor, part.summary
-    curves = [[curve for result in cell.results if (curve := result.curve(monitor))] for cell in part.shown]
-    drawn = svg.curves(curves, Axis.of_curves(part.sweep, part.shown), [""] * len(curves), looks=part.looks)
-    found = tag("h3", tag("a", headline(summary), href=link))
-    return tag("section", tag("p", _name(part), class_="kicker"), found, tag("figure", drawn) if any(curves) else "")
+    curves = curves_of(part, named=False)
+    found = tag("h3", tag("a", headline(part.summary), href=link))
+    drawn = [tag("figure", charts.curves(curves, Axis.of_curves(part.sweep, part.shown)))]
+    return tag("section", tag("p", _name(part), class_="kicker"), found, *drawn * any(cell.runs for cell in curves))
 
 
 def _chosen(parts: Sequence[Part]) -> bool:

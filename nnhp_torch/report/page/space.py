@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nnhp_torch.core.spec.names import text
-from nnhp_torch.report.axis import DECADE, Axis
-from nnhp_torch.report.page import svg
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import scroll
+from nnhp_torch.report.parallel import FEW, along, coordinates
+from nnhp_torch.report.style import WIDE
 
 if TYPE_CHECKING:
     from nnhp_torch.core.stats.cell import Cell
@@ -24,26 +25,26 @@ LARGE = 8  # columns from which on its letters are small
 def space(part: Part) -> Html:
     """One long axis as a line, two as a heat map, more as a line per cell through all of them; else empty."""
     names = list(part.sweep.axes)
-    if not any(cell.completed for cell in part.summary.cells):
-        return Html("")
+    if not any(cell.completed for cell in part.summary.cells) or len(names) > WIDE:
+        return Html("")  # of more axes it is the page's first picture
     if len(names) == 1:
         return _response(part, names[0]) if len(part.summary.cells) > LARGE else Html("")
     if len(names) == 2:
         values = [list(dict.fromkeys(cell.texts[name] for cell in part.summary.cells)) for name in names]
         if min(map(len, values)) >= LEAST and len(part.summary.cells) == len(values[0]) * len(values[1]):
             return _heat(part, *values)
-    return _parallel(part, names)
+    return parallel(part)
 
 
 def _response(part: Part, name: str) -> Html:
     monitor = part.sweep.monitor
     cells = [cell for cell in part.shown if cell.completed and math.isfinite(cell.mean(monitor))]
-    places, ticks = _axis([cell.values[name] for cell in cells], part, name)
+    places, ticks = along([cell.values[name] for cell in cells], part.summary, name)
     order = sorted(range(len(cells)), key=places.__getitem__)
     points = [(part.numbers[id(cells[i])], places[i], cells[i].values_of(monitor)) for i in order]
     axis = Axis.of_values(part.sweep.objective, (value for _, _, values in points for value in values))
     looks = ["best" if cells[i] is part.summary.leader else "other" for i in order]
-    drawn = svg.response(points, axis, ticks, name=name, looks=looks)
+    drawn = charts.response(points, axis, ticks, name=name, looks=looks)
     caption = f"What each value of {name} reaches: a dot for each trial, a line through the means; the best is in blue."
     return tag("section", tag("h2", f"Along {name}"), tag("figure", tag("figcaption", caption), drawn))
 
@@ -84,46 +85,16 @@ def _square(cell: Cell, best: bool, axis: Axis, *, better: int, monitor: str) ->
     return tag("td", f"{mean:.4f}", class_="best" if best else None, style=f"--heat:{heat:.3f}")
 
 
-def _parallel(part: Part, names: Sequence[str]) -> Html:
-    monitor = part.sweep.monitor
-    cells = [cell for cell in part.shown if math.isfinite(cell.mean(monitor))]
-    axes: list[tuple[str, Any]] = []
-    columns: list[list[float]] = []
-    for name in names:
-        places, ticks = _axis([cell.values[name] for cell in cells], part, name)
-        columns.append(places)
-        axes.append((name, ticks))
-    axis = Axis.of_values(part.sweep.objective, (cell.mean(monitor) for cell in cells))
-    columns.append([axis.place(cell.mean(monitor)) for cell in cells])
-    axes.append((axis.name, axis.ticks(6)))
+def parallel(part: Part) -> Html:
+    """A line for each cell through all of its settings to what it reached."""
+    cells = [cell for cell in part.shown if math.isfinite(cell.mean(part.sweep.monitor))]
+    rows, axes = coordinates(part.summary, cells)
     numbers = [part.numbers[id(cell)] for cell in cells]
-    looks = [part.looks[number] for number in numbers]
-    drawn = svg.parallel(list(zip(*columns, strict=True)), axes, looks, numbers=numbers)
-    caption = f"A line for each of the {len(cells)} cells that have completed, from its settings to what it reached."
+    drawn = charts.parallel(rows, axes, [part.looks[number] for number in numbers], numbers=numbers)
+    caption = f"A line for each of the {len(cells)} that have completed, from its settings to what it reached"
+    caption += "; the best is in blue" if "best" in part.looks else ""
+    caption += ", and the worst quarter at the end of the last axis." if len(cells) > FEW else "."
     return _section("All settings at once", caption, drawn)
-
-
-def _axis(values: Sequence[Any], part: Part, name: str) -> tuple[list[float], list[tuple[float, str]]]:
-    """Where values stand between 0 and 1, and what is written there: numbers by their size, others evenly."""
-    different = list(dict.fromkeys(values))
-    numbers = [value for value in different if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    usual = getattr(part.sweep.base, name, None)
-    if len(numbers) < 3:
-        order = sorted(different, key=lambda value: (value not in numbers, value if value in numbers else str(value)))
-        places = {value: (i + 0.5) / len(order) for i, value in enumerate(order)}
-        return [places[value] for value in values], [(places[value], text(value, usual)) for value in order]
-    low, high = min(numbers), max(numbers)
-    axis = Axis(name, low, high, low > 0 and high / low >= DECADE)
-    ticks = axis.ticks(6)
-    if all(isinstance(value, int) for value in numbers):
-        ticks = [(place, number) for place, number in ticks if "." not in number]
-    if others := [value for value in different if value not in numbers]:  # `none` among numbers stands below them
-        floor = 0.12 * len(others)
-        ticks = [(floor + (1 - floor) * place, number) for place, number in ticks]
-        ticks += [(0.12 * i, text(value, usual)) for i, value in enumerate(others)]
-        below = {value: 0.12 * i for i, value in enumerate(others)}
-        return [below[v] if v in below else floor + (1 - floor) * axis.place(v) for v in values], ticks
-    return [axis.place(value) for value in values], ticks
 
 
 def importance(part: Part) -> Html:

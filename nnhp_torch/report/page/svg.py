@@ -6,187 +6,53 @@ A drawing is a square of SIZE by SIZE units without letters; numbers and names a
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.ends import End
 from nnhp_torch.report.page.markup import Html, join, tag
 
 SIZE = 1000
-POINTS = 60_000  # of all curves of a page together, which take some six bytes each
 
 
-def curves(
-    cells: Sequence[Sequence[Sequence[float]]],
-    axis: Axis,
-    names: Sequence[str],
-    *,
-    looks: Sequence[str],
-    paces: Mapping[str, Sequence[float]] | None = None,
-    kept: Sequence[Sequence[tuple[int, float]]] = (),
-) -> Html:
-    """Draw a metric per epoch: a thin line per seed, a thick one for their median, a square where a run stopped early.
-
-    Args:
-        cells: for each cell its seeds' curves.
-        names: for each cell the name at its line's end; empty: none.
-        looks: for each cell the class of its lines.
-        kept: for each cell the epochs (from 1) whose weights its runs went back to, and what those reach: a ring each.
-        paces: another unit → how many of it an epoch of each cell takes; the sheet stretches lines from one to another.
-    """
-    epochs = max((len(curve) for seeds in cells for curve in seeds), default=1)
-    count = sum(len(seeds) + 1 for seeds in cells)
-    most = max(8, POINTS // max(1, count))
-    lengths = [max(map(len, seeds), default=0) for seeds in cells]
-    budgets = {
-        unit: min(pace * length for pace, length in zip(of, lengths, strict=True) if length)
-        for unit, of in (paces or {}).items()
-    }
-
-    def points(curve: Sequence[float]) -> list[tuple[float, float]]:
-        every = math.ceil(len(curve) / most)
-        kept = [*range(0, len(curve) - 1, every), len(curve) - 1] if curve else []
-        measured = [epoch for epoch in kept if math.isfinite(curve[epoch])]
-        return [(SIZE * (epoch + 1) / epochs, SIZE * (1 - axis.place(curve[epoch]))) for epoch in measured]
-
-    lines, ends = [], []
-    for cell, (seeds, look) in enumerate(zip(cells, looks, strict=True)):
-        parts = [tag("path", d=path(points(curve)), class_="seed") for curve in seeds] if len(seeds) > 1 else []
-        middle = points(median_curve(seeds))
-        parts.append(tag("path", d=path(middle), class_="median"))
-        stops = [points(curve)[-1:] for curve in seeds if 0 < len(curve) < epochs or len(curve) == 1]
-        if any(stops):
-            parts.append(tag("path", d=dots(point for last in stops for point in last), class_="stop"))
-        if kept and kept[cell]:
-            rings = dots((SIZE * epoch / epochs, SIZE * (1 - axis.place(value))) for epoch, value in kept[cell])
-            parts += [tag("path", d=rings, class_="kept"), tag("path", d=rings, class_="hole")]
-        widths = ";".join(f"--{unit}:{of[cell] * epochs / budgets[unit]:.4g}" for unit, of in (paces or {}).items())
-        lines.append(tag("g", *parts, class_=f"curve {look}", data_cell=cell, style=widths or None))
-        if names[cell] and middle:
-            ends.append((middle[-1][1] / SIZE, cell))
-    places = apart([place for place, _ in sorted(ends)], 0.052)
-    labels = [
-        tag("span", names[cell], class_=f"end {looks[cell]}", data_cell=cell, style=f"top:{place:.2%}")
-        for place, (_, cell) in zip(places, sorted(ends), strict=True)
-    ]
-    y = axis.ticks(9)
-    grid = tag("path", d="".join(f"M0 {SIZE * (1 - place):.0f}h{SIZE}" for place, _ in y), class_="grid")
-    numbers = [tag("span", text, class_="y", style=f"top:{1 - place:.2%}") for place, text in y]
-    for unit, end in {"epochs": float(epochs), **budgets}.items():
-        ticks = whole_ticks(end)
-        numbers += [tag("span", text, class_=f"x {unit}", style=f"left:{place:.2%}") for place, text in ticks]
-        numbers.append(tag("span", unit, class_=f"unit {unit}"))
-    if axis.guess is not None:
-        grid = Html(grid + tag("path", d=f"M0 {SIZE * (1 - axis.guess):.0f}h{SIZE}", class_="guessing"))
-        labels.append(tag("span", "guessing", class_="guess", style=f"top:{1 - axis.guess:.2%}"))
-    kind = "chart named" if any(names) else "chart many"
-    dense = f"--dense:{max(0.15, min(0.65, 40 / len(cells))):.2f}"
-    return tag("div", drawing(grid, *lines[::-1]), *numbers, *labels, class_=kind, style=dense)
-
-
-def strip(
-    values: Sequence[float],
-    axis: Axis,
-    look: str,
-    *,
-    interval: tuple[float, float] | None = None,
-    mean: bool = True,
-    best: float = math.nan,
-) -> Html:
-    """Draw values along an axis: a ring each, a line at their mean and at the best's, an interval behind them."""
-    places = [SIZE * axis.place(value) for value in values if math.isfinite(value)]
+def strip(end: End, axis: Axis, *, best: float, repeats: Sequence[str] = ()) -> Html:
+    """Draw where a cell ends: a ring per trial, a line at their mean and at the best's, an interval behind them."""
     parts = [tag("path", d="".join(f"M{SIZE * place:.0f} 0v{SIZE}" for place, _ in axis.ticks(6)), class_="grid")]
     if math.isfinite(best):
         parts.append(tag("path", d=f"M{SIZE * axis.place(best):.0f} 0v{SIZE}", class_="of-best"))
-    if interval is not None and all(map(math.isfinite, interval)):
-        low, high = sorted(SIZE * axis.place(end) for end in interval)
+    if end.interval is not None and all(map(math.isfinite, end.interval)):
+        low, high = sorted(SIZE * axis.place(side) for side in end.interval)
         parts.append(tag("path", d=f"M{low:.0f} 500H{high:.0f}", class_="interval"))
-    if len(places) == 1:
-        parts.append(tag("path", d=dots([(places[0], SIZE / 2)]), class_="dot"))
-    elif places:
-        rings = dots([(place, SIZE / 2) for place in places])
-        parts += [tag("path", d=rings, class_="ring"), tag("path", d=rings, class_="hole")]
-    if len(places) > 1 and mean:
-        middle = SIZE * axis.place(statistics.fmean(value for value in values if math.isfinite(value)))
-        parts.append(tag("path", d=f"M{middle:.0f} 180V820", class_="mean"))
-    return tag("div", drawing(*parts), class_=f"strip {look}")
+    finite = [(repeat, SIZE * axis.place(value)) for repeat, value in end.values if math.isfinite(value)]
+    for repeat, place in finite:
+        seed = repeats.index(repeat) if repeat in repeats else None
+        spot = dots([(place, SIZE / 2)])
+        kinds = ("ring", "hole") if len(finite) > 1 else ("dot",)
+        parts += [tag("path", d=spot, class_=kind, data_seed=seed) for kind in kinds]
+    if len(finite) > 1:
+        parts.append(tag("path", d=f"M{SIZE * axis.place(end.mean):.0f} 180V820", class_="mean"))
+    return tag("div", drawing(*parts), class_=f"strip swaps {end.look}")
 
 
 def strip_axis(axis: Axis) -> Html:
-    """The numbers above a column of strips."""
-    numbers = [tag("span", text, style=f"left:{place:.2%}") for place, text in axis.ticks(6)]
-    return tag("div", *numbers, class_="strip-axis", aria_hidden="true")
+    """The numbers of a column of strips."""
+    numbers = [turned(text, axis, style=f"--x:{place:.2%}") for place, text in axis.ticks(6)]
+    return tag("div", *numbers, class_="strip-axis swaps", aria_hidden="true")
 
 
-def response(
-    cells: Sequence[tuple[int, float, Sequence[float]]],
-    axis: Axis,
-    ticks: Sequence[tuple[float, str]],
-    *,
-    name: str,
-    looks: Sequence[str],
-) -> Html:
-    """Draws what is reached along one axis: a dot per trial, and a line through the means.
+def turned(text: str, axis: Axis, **attributes: str) -> Html:
+    """A number of an axis that says how it reads if errors are shown as accuracies."""
+    return tag("span", text, data_other=as_accuracy(text) if axis.error else None, **attributes)
 
-    Args:
-        cells: each one's number, its place from 0 to 1, its trials' values; in the order of their places.
-        ticks: the numbers on the axis with their places; name: its own.
-        looks: for each cell the class of its dots.
+
+def as_accuracy(error: str) -> str:
+    """An error in percent as the accuracy that it leaves, with as many decimals.
+
+    >>> as_accuracy("2.35%")
+    '97.65%'
     """
-    means = [(SIZE * place, SIZE * (1 - axis.place(statistics.fmean(values)))) for _, place, values in cells]
-    line = tag("path", d=path(means), class_="through")
-    spots = [
-        tag(
-            "g",
-            tag("path", d=dots([(SIZE * place, SIZE * (1 - axis.place(v))) for v in values]), class_="spot"),
-            class_=f"curve {look}",
-            data_cell=number,
-        )
-        for (number, place, values), look in zip(cells, looks, strict=True)
-    ]
-    y = axis.ticks(7)
-    grid = tag("path", d="".join(f"M0 {SIZE * (1 - place):.0f}h{SIZE}" for place, _ in y), class_="grid")
-    numbers = [tag("span", text, class_="y", style=f"top:{1 - place:.2%}") for place, text in y]
-    numbers += [tag("span", text, class_="x", style=f"left:{place:.2%}") for place, text in ticks]
-    numbers.append(tag("span", name, class_="unit"))
-    return tag("div", drawing(grid, line, *spots[::-1]), *numbers, class_="chart")
-
-
-def parallel(
-    rows: Sequence[Sequence[float]],
-    axes: Sequence[tuple[str, Sequence[tuple[float, str]]]],
-    looks: Sequence[str],
-    *,
-    numbers: Sequence[int],
-) -> Html:
-    """Draws a line per cell through its place on each of several axes.
-
-    Args:
-        rows: for each cell where it stands on each axis, from 0 to 1.
-        axes: each one's name, and the numbers on it with their places.
-        looks: for each cell the class of its line; numbers: which cell it is.
-    """
-    step = SIZE / max(1, len(axes) - 1)
-    lines = [
-        tag(
-            "g",
-            tag("path", d=path([(step * i, SIZE * (1 - place)) for i, place in enumerate(row)]), class_="median"),
-            class_=f"curve {look}",
-            data_cell=cell,
-        )
-        for cell, row, look in zip(numbers, rows, looks, strict=True)
-    ]
-    bars = tag("path", d="".join(f"M{step * i:.0f} 0v{SIZE}" for i in range(len(axes))), class_="axis")
-    texts: list[Any] = []
-    for i, (name, places) in enumerate(axes):
-        left = f"left:{i / max(1, len(axes) - 1):.2%}"
-        texts.append(tag("span", name, class_="axis-name", style=left))
-        texts += [
-            tag("span", text, class_="axis-number", style=f"{left};top:{1 - place:.2%}") for place, text in places
-        ]
-    return tag("div", drawing(bars, *lines[::-1]), *texts, class_="chart parallel")
+    number = error.removesuffix("%")
+    return f"{100 - float(number):.{len(number.partition('.')[2])}f}%"
 
 
 def drawing(*parts: Html) -> Html:
@@ -222,15 +88,3 @@ def whole_ticks(most: float, count: int = 8) -> list[tuple[float, str]]:
     step = next(s * 10**p for p in range(9) for s in (1, 2, 5) if most / (s * 10**p) <= count)
     numbers = [*range(0 if most > count else 1, math.floor(most) + 1, step)]
     return [(number / most, str(number)) for number in numbers]
-
-
-def apart(places: Sequence[float], least: float) -> list[float]:
-    """Moves places, which are in order, until each is at least so far from the next; none leaves 0 to 1 if they fit."""
-    made = list(places)
-    for i in range(1, len(made)):
-        made[i] = max(made[i], made[i - 1] + least)
-    if made:
-        made[-1] = min(made[-1], 1.0)
-    for i in range(len(made) - 2, -1, -1):
-        made[i] = min(made[i], made[i + 1] - least)
-    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 
@@ -10,11 +11,13 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.columns import BEHIND, LESS, better, columns
-from nnhp_torch.report.headline import standing
+from nnhp_torch.report.ends import End, against
+from nnhp_torch.report.ends import ends as ends_of
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.markup import Html, tag
-from nnhp_torch.report.page.part import WIDE, Part
-from nnhp_torch.report.style import WORDS
+from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.svg import SIZE
+from nnhp_torch.report.style import WIDE, WORDS
 
 FIRST = 20  # cells that are seen without opening the rest
 BESIDE = 10  # cells that have room beside the curves
@@ -36,37 +39,40 @@ def table_of_cells(part: Part) -> Html:
 
 def ends(part: Part) -> Html:
     """Where each of the first cells ends: its trials, their mean, where that may be, and the verdict in words."""
-    summary, shown, monitor = part.summary, part.shown[:BESIDE], part.sweep.monitor
-    if not any(cell.completed for cell in shown):
+    axis, found = part.ends
+    shown, best = found[:BESIDE], part.summary.leader
+    if not any(end.values for end in shown):
         return Html("")
-    values = [value for cell in shown for value in cell.values_of(monitor)]
-    axis, best = Axis.of_values(part.sweep.objective, values), summary.leader
-    mean = best.mean(monitor) if best is not None else math.nan
-    rows = []
-    for number, cell in enumerate(shown):
-        interval = None
-        if best is not None and cell is not best and (verdict := summary.verdict(cell)).bounded:
-            sign = part.sweep.objective.sign
-            interval = (mean - sign * verdict.low, mean - sign * verdict.high)
-        look = part.looks[number]
-        rows.append(
-            tag(
-                "div",
-                tag("span", ", ".join(cell.texts.values()), class_=f"key {look}"),
-                svg.strip(cell.values_of(monitor), axis, look, interval=interval, best=mean),
-                tag("span", standing(summary, cell, axis), class_="said"),
-                class_="row",
-                data_cell=number,
-            )
-        )
-    caption = (
-        "Its own axis. A ring is a trial, a bar their mean" if summary.several else "Its own axis. A dot is a trial"
-    )
+    if len(found) > BESIDE:
+        axis, shown = ends_of(part.summary, part.shown[:BESIDE])
+    mean = best.mean(part.sweep.monitor) if best is not None else math.nan
+    rows = [_end(end, axis, number, part=part, mean=mean, shown=shown) for number, end in enumerate(shown)]
+    caption = "A ring is a trial, a bar their mean" if part.summary.several else "A dot is a trial"
     caption += ", a band where the mean may be, compared with the best's." if "interval" in "".join(rows) else "."
-    left = len(summary.cells) - len(shown)
+    left = len(part.summary.cells) - len(shown)
     more = [tag("p", f"{left} more below.", class_="soft")] if left else []
     title = tag("h2", "With the final weights" if not left else f"The best {len(shown)}, with the final weights")
     return tag("figure", title, tag("figcaption", caption), *rows, svg.strip_axis(axis), *more, class_="ends")
+
+
+def _end(end: End, axis: Axis, number: int, *, part: Part, mean: float, shown: Sequence[End]) -> Html:
+    """A row: the cell's name, its strip, and what is said of it, also when compared with each other cell."""
+    value, dot, rest = end.said.partition(" · ")
+    other = svg.as_accuracy(value) if axis.error and dot else None
+    compared = [f"{dot}{against(end, base, part.summary)}" for base in shown] if dot else []
+    place = f"{SIZE * axis.place(end.mean):.0f}" if math.isfinite(end.mean) else None
+    values = "; ".join(f"{part.repeats[repeat]}: {axis.text(value, 3)}" for repeat, value in end.values)
+    return tag(
+        "div",
+        tag("span", end.name, class_=f"key {end.look}"),
+        svg.strip(end, axis, best=mean, repeats=list(part.repeats)),
+        tag("span", tag("span", value, data_other=other), tag("span", dot, rest, class_="rest"), class_="said"),
+        class_="row",
+        title=f"{end.cell.label}: {values}",
+        data_cell=number,
+        data_mean=place,
+        data_against=json.dumps(compared) if compared else None,
+    )
 
 
 def _cells(part: Part, cells: list[Cell]) -> Html:
@@ -74,6 +80,10 @@ def _cells(part: Part, cells: list[Cell]) -> Html:
     sweep, train = part.sweep, part.summary.training
     less = (*LESS, train) if len(sweep.axes) > WIDE else LESS  # the table of trials has them
     named = {name: texts for name, texts in columns(part.summary, cells).items() if name not in less}
+    if len(sweep.axes) > WIDE:  # one column that takes several lines, so that no table is wider than its frame
+        ranks = [part.names[part.numbers[id(cell)]] for cell in cells]
+        settings = {"#": ranks, "settings": [cell.label for cell in cells]}
+        named = settings | {name: texts for name, texts in named.items() if name not in sweep.axes}
     kinds = [_kind(name, less=name in (train, part.summary.test, BEHIND, "behind")) for name in named]
     kinds[0] = ""  # it names the row
     words = [in_words(name, sweep) + f" {better(sweep)}" * (name == sweep.monitor) or "verdict" for name in named]
@@ -102,7 +112,7 @@ def spaced(text: str) -> str:
 
 def _kind(column: str, *, less: bool) -> str:
     """The classes of a column's cells: numbers stand at the right, text may take several lines."""
-    return "wrap" if not column else "number less" if less else "number"
+    return "wrap" if column in ("", "settings") else "number less" if less else "number"
 
 
 def table_of(heads: Sequence[Html], rows: Sequence[Html], *, sortable: bool = False, kind: str = "") -> Html:

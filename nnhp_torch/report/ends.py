@@ -1,0 +1,95 @@
+"""Where each cell of a sweep ends, and how it looks: what the strip of the page and that of the figure both draw."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.headline import standing
+from nnhp_torch.report.style import CELLS, WIDE
+from nnhp_torch.report.words import amount
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a cell ends.
+
+    Args:
+        name: the cell's, short; look: the name of its colour.
+        values: of its trials that have completed: the repeat that each is of, and its final value.
+        interval: where its mean may be, compared with the best's; None if nobody knows.
+        said: its mean and the verdict, in words.
+    """
+
+    cell: Cell
+    name: str
+    look: str
+    values: Sequence[tuple[str, float]]
+    interval: tuple[float, float] | None
+    said: str
+
+    @property
+    def mean(self) -> float:
+        """The mean of its values; NaN without any."""
+        finite = [value for _, value in self.values if math.isfinite(value)]
+        return statistics.fmean(finite) if finite else math.nan
+
+
+def ends(summary: Summary, cells: Sequence[Cell]) -> tuple[Axis, list[End]]:
+    """Return the cells' own axis, and where each of them ends."""
+    monitor, sign, best = summary.sweep.monitor, summary.sweep.objective.sign, summary.leader
+    axis = Axis.of_values(summary.sweep.objective, (value for cell in cells for value in cell.values_of(monitor)))
+    mean = best.mean(monitor) if best is not None else math.nan
+    made = []
+    for cell, name, look in zip(cells, names(summary, cells), looks(summary, cells), strict=True):
+        values = [(cell.repeat(result), result.final(monitor)) for result in cell.completed]
+        interval = None
+        if best is not None and cell is not best and (verdict := summary.verdict(cell)).bounded:
+            interval = (mean - sign * verdict.low, mean - sign * verdict.high)
+        made.append(End(cell, name, look, values, interval, standing(summary, cell, axis)))
+    return axis, made
+
+
+def names(summary: Summary, cells: Sequence[Cell]) -> list[str]:
+    """Return a short name for each cell: its values, or its rank if it has too many."""
+    if len(summary.sweep.axes) <= WIDE:
+        return [", ".join(cell.texts.values()) for cell in cells]
+    rank = {id(cell): place for place, cell in enumerate(summary.ranking, 1)}
+    return [f"#{rank[id(cell)]}" for cell in cells]
+
+
+def looks(summary: Summary, cells: Sequence[Cell]) -> list[str]:
+    """Return the name of each cell's colour: one each if they are few, else the winner's alone; grey if of earlier."""
+    if len(cells) <= len(CELLS):
+        found = _ramp(summary, cells) or [f"c{place}" for place in range(len(cells))]
+        return ["other" if cell.earlier else name for cell, name in zip(cells, found, strict=True)]
+    return ["best" if cell is summary.leader else "other" for cell in cells]
+
+
+def _ramp(summary: Summary, cells: Sequence[Cell]) -> list[str]:
+    """For each cell its colour from dark to light, if one axis has numbers of at least three sizes."""
+    values = [value for cell in cells for value in cell.values.values()]
+    if len(summary.sweep.axes) > 1 or len(values) < 3 or not all(type(value) in (int, float) for value in values):
+        return []
+    order = sorted(values)
+    return [f"r{round(order.index(value) * (len(CELLS) - 1) / (len(values) - 1))}" for value in values]
+
+
+def against(end: End, base: End, summary: Summary) -> str:
+    """Say how far a cell is from another one, trial by trial: `behind by 0.15 points, in 3 of 5 trials`."""
+    sign, of_base = summary.sweep.objective.sign, dict(base.values)
+    gaps = [sign * (of_base[repeat] - value) for repeat, value in end.values if repeat in of_base]
+    gaps = [gap for gap in gaps if math.isfinite(gap)]
+    if end is base or not gaps:
+        return "compared with this" if end is base else "nothing to compare"
+    gap = statistics.fmean(gaps)
+    if not gap:
+        return "the same mean"
+    agree = sum((other > 0) == (gap > 0) for other in gaps if other)
+    trials = f", in {agree} of {len(gaps)} trials" if len(gaps) > 1 else ""
+    return f"{'behind' if gap > 0 else 'ahead'} by {amount(abs(gap), summary.sweep.objective)}{trials}"

@@ -1,0 +1,189 @@
+"""The charts of a page: curves along epochs, training beside validation, what one axis reaches, all axes at once."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.curves import apart, median_curve
+from nnhp_torch.report.page.markup import Html, join, tag
+from nnhp_torch.report.page.svg import SIZE, dots, drawing, path, turned, whole_ticks
+
+POINTS = 60_000  # of all curves of a page together, which take some six bytes each
+DENSEST = 40  # cells whose lines are drawn at full strength
+
+Tick = tuple[float, str]  # where a number stands, from 0 to 1, and what is written there
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one cell.
+
+    Args:
+        runs: the number of each trial's seed, and its metric after each epoch.
+        look: the class of its lines; name: what people call it; named: whether that stands at its line's end.
+        kept: the epochs (from 1) whose weights its trials went back to, and what those reach: a ring each.
+        paces: another unit → how many of it an epoch takes; the sheet stretches the lines from one to another.
+    """
+
+    runs: Sequence[tuple[int, Sequence[float]]]
+    look: str
+    name: str = ""
+    named: bool = False
+    kept: Sequence[tuple[int, float]] = ()
+    paces: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        """Those of the longest run."""
+        return max((len(curve) for _, curve in self.runs), default=0)
+
+
+def curves(cells: Sequence[Curves], axis: Axis) -> Html:
+    """Draw a metric per epoch: a thin line per seed, a thick one for their median, a square where a run stopped."""
+    epochs = max((cell.epochs for cell in cells), default=0) or 1
+    most = max(8, POINTS // max(1, sum(len(cell.runs) + 1 for cell in cells)))
+    units = list(cells[0].paces) if cells else []
+    budgets = {unit: min(cell.paces[unit] * cell.epochs for cell in cells if cell.epochs) for unit in units}
+    lines, ends = [], []
+    for number, cell in enumerate(cells):
+        parts, last = _lines(cell, axis, epochs, most=most)
+        widths = ";".join(f"--{unit}:{cell.paces[unit] * epochs / budgets[unit]:.4g}" for unit in units)
+        names = {"data_cell": number, "data_name": cell.name or None, "style": widths or None}
+        lines.append(tag("g", *parts, class_=f"curve {cell.look}", **names))
+        ends += [(last, number)] if cell.named and last is not None else []
+    ends.sort()
+    labels = [
+        tag("span", cells[number].name, class_=f"end {cells[number].look}", data_cell=number, style=f"--y:{place:.2%}")
+        for place, (_, number) in zip(apart([place for place, _ in ends], 0.052), ends, strict=True)
+    ]
+    grid, numbers = _across(axis, 9)
+    for unit, end in {"epochs": float(epochs), **budgets}.items():
+        numbers += [tag("span", text, class_=f"x {unit}", style=f"left:{at:.2%}") for at, text in whole_ticks(end)]
+        numbers.append(tag("span", unit, class_=f"unit {unit}"))
+    if axis.guess is not None:
+        grid = join(grid, tag("path", d=f"M0 {SIZE * (1 - axis.guess):.0f}h{SIZE}", class_="guessing"))
+        labels.append(tag("span", "guessing", class_="guess", style=f"--y:{1 - axis.guess:.2%}"))
+    kind = "chart swaps named" if ends else "chart swaps many"
+    dense = f"--dense:{max(0.15, min(0.65, DENSEST / max(1, len(cells)))):.2f}"
+    scale = f"{axis.low:.6g} {axis.high:.6g} {'log' * axis.log} {'%' * axis.error}"
+    told = {"data_scale": scale, "data_epochs": epochs, "style": dense}
+    return tag("div", drawing(grid, *lines[::-1]), *numbers, *labels, class_=kind, **told)
+
+
+def _lines(cell: Curves, axis: Axis, epochs: int, *, most: int) -> tuple[list[Html], float | None]:
+    """A cell's lines and marks, and where its median ends, from 0 at the top."""
+
+    def points(curve: Sequence[float]) -> list[tuple[float, float]]:
+        return _points(curve, axis, epochs, most=most)
+
+    several = len(cell.runs) > 1
+    parts = [tag("path", d=path(points(curve)), class_="seed", data_seed=n) for n, curve in cell.runs if several]
+    middle = points(median_curve([curve for _, curve in cell.runs]))
+    parts.append(tag("path", d=path(middle), class_="median"))
+    stops = [points(curve)[-1:] for _, curve in cell.runs if 0 < len(curve) < epochs or len(curve) == 1]
+    if any(stops):
+        parts.append(tag("path", d=dots(point for last in stops for point in last), class_="stop"))
+    if cell.kept:
+        rings = dots((SIZE * epoch / epochs, SIZE * (1 - axis.place(value))) for epoch, value in cell.kept)
+        parts += [tag("path", d=rings, class_="kept"), tag("path", d=rings, class_="hole")]
+    return parts, middle[-1][1] / SIZE if middle else None
+
+
+def _points(curve: Sequence[float], axis: Axis, epochs: int, *, most: int) -> list[tuple[float, float]]:
+    """Where a curve goes through, of so many points at most, the last among them."""
+    every = math.ceil(len(curve) / most)
+    taken = [*range(0, len(curve) - 1, every), len(curve) - 1] if curve else []
+    measured = [epoch for epoch in taken if math.isfinite(curve[epoch])]
+    return [(SIZE * (epoch + 1) / epochs, SIZE * (1 - axis.place(curve[epoch]))) for epoch in measured]
+
+
+def pair(training: Sequence[float], validation: Sequence[float], axis: Axis, *, epochs: int) -> Html:
+    """Draw the training of one cell beside its validation, small."""
+    both = {
+        name: [value if axis.low <= axis.shown(value) <= axis.high else math.nan for value in curve]
+        for name, curve in {"training": training, "validation": validation}.items()
+    }
+    lines = [
+        tag("path", d=path(_points(curve, axis, epochs, most=200)), class_=f"median {name}")
+        for name, curve in both.items()
+    ]
+    grid, numbers = _across(axis, 4)
+    numbers += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in whole_ticks(epochs, 4)]
+    return tag("div", drawing(grid, *lines), *numbers, class_="chart swaps small")
+
+
+def response(
+    cells: Sequence[tuple[int, float, Sequence[float]]],
+    axis: Axis,
+    ticks: Sequence[Tick],
+    *,
+    name: str,
+    looks: Sequence[str],
+) -> Html:
+    """Draw what is reached along one axis: a dot per trial, and a line through the means.
+
+    Args:
+        cells: each one's number, its place from 0 to 1, its trials' values; in the order of their places.
+        ticks: the numbers on the axis with their places; name: its own.
+        looks: for each cell the class of its dots.
+    """
+    means = [(SIZE * place, SIZE * (1 - axis.place(statistics.fmean(values)))) for _, place, values in cells]
+    spots = [
+        tag(
+            "g",
+            tag("path", d=dots([(SIZE * place, SIZE * (1 - axis.place(v))) for v in values]), class_="spot"),
+            class_=f"curve {look}",
+            data_cell=number,
+        )
+        for (number, place, values), look in zip(cells, looks, strict=True)
+    ]
+    grid, numbers = _across(axis, 7)
+    numbers += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in ticks]
+    numbers.append(tag("span", name, class_="unit"))
+    through = tag("path", d=path(means), class_="through")
+    return tag("div", drawing(grid, through, *spots[::-1]), *numbers, class_="chart swaps")
+
+
+def parallel(
+    rows: Sequence[Sequence[float]],
+    axes: Sequence[tuple[str, Sequence[Tick]]],
+    looks: Sequence[str],
+    *,
+    numbers: Sequence[int],
+) -> Html:
+    """Draw a line per cell through its place on each of several axes.
+
+    Args:
+        rows: for each cell where it stands on each axis, from 0 to 1.
+        axes: each one's name, and the numbers on it with their places.
+        looks: for each cell the class of its line; numbers: which cell it is.
+    """
+    step = SIZE / max(1, len(axes) - 1)
+    lines = [
+        tag(
+            "g",
+            tag("path", d=path([(step * i, SIZE * (1 - place)) for i, place in enumerate(row)]), class_="median"),
+            class_=f"curve {look}",
+            data_cell=cell,
+        )
+        for cell, row, look in zip(numbers, rows, looks, strict=True)
+    ]
+    bars = tag("path", d="".join(f"M{step * i:.0f} 0v{SIZE}" for i in range(len(axes))), class_="axis")
+    texts = []
+    for i, (name, places) in enumerate(axes):
+        left = f"left:{i / max(1, len(axes) - 1):.2%}"
+        texts.append(tag("span", name, class_="axis-name", style=left))
+        texts += [tag("span", text, class_="axis-number", style=f"{left};--y:{1 - at:.2%}") for at, text in places]
+    return tag("div", drawing(bars, *lines[::-1]), *texts, class_="chart parallel")
+
+
+def _across(axis: Axis, most: int) -> tuple[Html, list[Html]]:
+    """The grid's lines across a chart, and the numbers at its left."""
+    ticks = axis.ticks(most)
+    grid = tag("path", d="".join(f"M0 {SIZE * (1 - place):.0f}h{SIZE}" for place, _ in ticks), class_="grid")
+    numbers = [turned(text, axis, class_="y", style=f"--y:{1 - place:.2%}") for place, text in ticks]
+    return grid, numbers
