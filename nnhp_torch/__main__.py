@@ -1,7 +1,8 @@
 """`python -m nnhp_torch`: a sweep over somebody's project, the pages of ledgers, or one trial by hand."""
 
 import sys
-from difflib import get_close_matches
+
+from nnhp_torch.checks import nearest
 
 PROG = "python -m nnhp_torch"
 
@@ -36,8 +37,8 @@ def main() -> None:
 
         raise SystemExit(report(rest))
     if command not in COMMANDS and not command.startswith("-"):
-        near = get_close_matches(command, COMMANDS, n=1)
-        hint = f": did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+        near = nearest(command, COMMANDS)
+        hint = f": did you mean {near}?" if near else f"; there are {', '.join(COMMANDS)}"
         print(f"{PROG}: there is no command {command!r}{hint} (--help says what they do)", file=sys.stderr)
         raise SystemExit(2)
     from nnhp_torch.by_hand import main as by_hand

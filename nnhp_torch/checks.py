@@ -14,10 +14,23 @@ def choice(name: str, value: object, choices: Iterable[object], *, also: str = "
     """
     if value in (allowed := tuple(choices)):
         return
-    by_lower = {str(one).lower(): one for one in allowed}
-    near = get_close_matches(str(value).lower(), by_lower, n=1)
-    hint = f"; did you mean {by_lower[near[0]]}?" if near else ""
+    near = nearest(value, allowed)
+    hint = f"; did you mean {near}?" if near else ""
     raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}{also}, not {value!r}{hint}")
+
+
+def nearest(given: object, known: Iterable[object], alike: float = 0.6) -> str:
+    """Return which of the known names was probably meant, in whatever case it was given; empty if none is near.
+
+    Args:
+        alike: the share of letters, of both names together, that they have in common at least.
+
+    Example:
+        >>> nearest("adma", ["SGD", "Adam"])
+        'Adam'
+    """
+    by_lower = {str(one).lower(): str(one) for one in known}
+    return next((by_lower[near] for near in get_close_matches(str(given).lower(), by_lower, n=1, cutoff=alike)), "")
 
 
 def whole(name: str, value: object, least: int) -> None:

@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pkgutil import iter_modules
+
+from nnhp_torch.checks import nearest
 
 
 def unknown(name: str, names: Sequence[str]) -> str:
     """Says that there is no such sweep, which there are, and which of them may be meant."""
-    near = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else "."
+    near = nearest(name, names)
+    hint = f"; did you mean {near}?" if near else "."
     return f"no sweep is called {name!r}{hint} There are {', '.join(names)}"
 
 

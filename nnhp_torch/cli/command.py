@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nnhp_torch.core.chosen import Chosen
-from nnhp_torch.core.errors import LedgerError, SweepError, WrongUsage
+from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.result import TrialResult
@@ -106,14 +108,19 @@ class Command:
         Raises:
             SweepError, OSError, KeyboardInterrupt: as the command line says them in words (see execute).
         """
-        self._make_room()
-        callbacks = [*self.callbacks(), *self.request.callbacks]
+        aside = self._make_room()
+        progress = ProgressReport(self.out, f"The earlier results are in {aside}" if aside else "")
+        callbacks = [progress, *self.callbacks(), *self.request.callbacks]
         asked = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
-        sweeper = Sweeper(self.launch(), self.store, callbacks, **asked)
-        with self.interrupt:
-            self.outcome = sweeper.run(
-                self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser, make=self.make
-            )
+        try:
+            sweeper = Sweeper(self.launch(), self.store, callbacks, **asked)
+            with self.interrupt, progress:
+                self.outcome = sweeper.run(
+                    self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser, make=self.make
+                )
+        except PreparationError:
+            self._put_back(aside)
+            raise
         return self.outcome
 
     def make(self, number: int, values: Mapping[str, Any]) -> Trial:
@@ -123,13 +130,26 @@ class Command:
         trial: Trial = self.sweep.trial(number, seeded, precision=request.full_precision, threads=request.threads)
         return trial
 
-    def _make_room(self) -> None:
+    def _make_room(self) -> Path | None:
+        """Make the folder; return the one in which earlier results are, if they were asked to be set aside."""
         try:
-            if self.request.fresh and (aside := self.store.set_aside()):
-                self.out.print(f"The earlier results are in {aside}")
+            aside = self.store.set_aside() if self.request.fresh else None
             self.store.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LedgerError(str(error)) from error
+        return aside
+
+    def _put_back(self, aside: Path | None) -> None:
+        """Leave the folder as it was before a start that has failed; their log gains what they said."""
+        folder, log = self.store.folder, self.store.log
+        with suppress(OSError):
+            if aside is not None and list(folder.iterdir()) == [log]:
+                with open(aside / log.name, "ab") as file:
+                    file.write(log.read_bytes())
+                log.unlink()
+            folder.rmdir()  # which fails if a trial has begun
+            if aside is not None:
+                aside.rename(folder)
 
     def execute(self) -> int:
         """Runs the sweep as the command line does: what goes wrong is said in a line; returns the exit status."""
@@ -181,7 +201,6 @@ class Command:
         """The callbacks that write and show the sweep's results."""
         folder = self.store.folder
         return [
-            ProgressReport(self.out),
             CheckpointPruning(folder, self.request.keep_checkpoints),
             TableReport(self.out, self.store, self.command),
             CsvReport(folder),

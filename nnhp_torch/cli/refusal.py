@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
+
+from nnhp_torch.checks import nearest
 
 if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser
@@ -103,8 +105,8 @@ def refusal(parser: LightningArgumentParser, error: ArgumentError, args: Iterabl
     given = dict(arg[2:].partition("=")[::2] for arg in args if arg.startswith("--"))
     if unknown := _unknown(message, given):
         known = _known(parser, [arg for arg in args if not arg.startswith(f"--{unknown}=")])
-        close = get_close_matches(unknown, known, n=1, cutoff=0.4)
-        return f"no key is called {unknown!r}" + (f"; the nearest is {close[0]!r}" if close else "")
+        near = nearest(unknown, known, alike=0.4)
+        return f"no key is called {unknown!r}" + (f"; the nearest is {near!r}" if near else "")
     words = dict.fromkeys(re.findall(r"Expected an? (.+?)\.? Got value", message))
     expected = [_type(word) for word in words if "NoneType" not in word]
     if expected and (key := _refused(message, given)):

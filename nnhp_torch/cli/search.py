@@ -10,7 +10,7 @@ from nnhp_torch.cli.command import Command
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.progress import ProgressReport, count
+from nnhp_torch.report.progress import count
 from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
@@ -79,7 +79,6 @@ class SearchCommand(Command):
         folder = self.store.folder
         importances = self.chooser.importances if isinstance(self.chooser, OptunaChooser) else dict
         return [
-            ProgressReport(self.out),
             CheckpointPruning(folder, self.request.keep_checkpoints),
             SearchTable(self.out, self.store, self.command, confirmed=self.request.confirm),
             CsvReport(folder),

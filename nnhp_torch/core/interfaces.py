@@ -127,7 +127,10 @@ class SweepCallback:
     writes = False
 
     def on_sweep_start(self, outcome: Outcome) -> None:
-        """Called before the first trial; `outcome` holds the results of earlier runs."""
+        """Called before the first trial; `outcome` holds the results of earlier runs.
+
+        A sweep of which no trial could start, as for want of a GPU, has neither a beginning nor an end.
+        """
 
     def on_trial_start(self, trial: Trial) -> None:
         """Called when a trial has begun."""

@@ -120,36 +120,50 @@ class Loop:
         self.running: dict[str, Trial] = {}
         self.heard: dict[str, dict[int, Mapping[str, float]]] = {}  # key → epoch → metrics, while the trial runs
         self.ran: list[str] = []
-        self.failed = False
+        self.begun = self.failed = False
         self.unlogged = ""  # what is wrong, once a trial has shown that nothing is logged under the monitor's name
 
     def execute(self) -> Outcome:
-        """Runs what is missing; whatever ends the run, each trial is in the ledger and each callback has heard."""
-        before = self._outcome(results=dict(self.results))
+        """Run what is missing. A start that fails is told to nobody: it has changed nothing."""
+        self.before = before = self._outcome(results=dict(self.results))
         if self.store.read_only and before.left:
             raise LedgerError(f"{self.store.folder} cannot be written, and trials are missing: another --log_dir?")
         try:
-            self.listeners.sweep_started(before)
             if before.left:
                 further = self._choose(self.chosen) if self.chosen else ()
                 trials = itertools.chain(before.missing, further)
                 self.launch((trial and self.shorter(trial) for trial in trials), self)
+            self._begin()
+        except BaseException:
+            if self.begun:
+                self._end()
+            raise
+        return self._end()
+
+    def _begin(self) -> None:
+        """Tell the beginning, once: with the first trial, or if there is none."""
+        if not self.begun:
+            self.begun = True
+            self.listeners.sweep_started(self.before)
+
+    def _end(self) -> Outcome:
+        """Tell the end: whatever has ended the run, each trial is in the ledger and each callback has heard of it."""
+        try:
+            each(partial(self._cut_off, trial) for trial in list(self.running.values()))
         finally:
-            try:
-                each(partial(self._cut_off, trial) for trial in list(self.running.values()))
-            finally:
-                outcome = self._outcome(
-                    results=self.results,
-                    ran=self.ran,
-                    unlogged=self.unlogged,
-                    remarks=[*self._remarks(), *self.listeners.tell_again()],
-                    interrupted=self.stop(),
-                )
-                self.listeners.sweep_ended(outcome)
+            outcome = self._outcome(
+                results=self.results,
+                ran=self.ran,
+                unlogged=self.unlogged,
+                remarks=[*self._remarks(), *self.listeners.tell_again()],
+                interrupted=self.stop(),
+            )
+            self.listeners.sweep_ended(outcome)
         return outcome
 
     def started(self, trial: Trial) -> None:
         """A launcher has begun a trial."""
+        self._begin()
         self.running[trial.key], self.heard[trial.key] = trial, {}
         self.ran.append(trial.key)
         self.listeners.trial_started(trial)

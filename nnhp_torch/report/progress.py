@@ -34,10 +34,18 @@ MARKS = {
 
 
 class ProgressReport(SweepCallback):
-    """One bar for the whole sweep and a line per running trial, in a terminal or a notebook; else plain lines."""
+    """One bar for the whole sweep and a line per running trial, in a terminal or a notebook; else plain lines.
 
-    def __init__(self, out: Console) -> None:
+    As a context it shows that a sweep is starting, and takes the picture away if it could not.
+
+    Args:
+        out: where to print.
+        first: a line before all others, once a trial can start.
+    """
+
+    def __init__(self, out: Console, first: str = "") -> None:
         self.out = out
+        self.first = first
         self.bar = Progress(
             BarColumn(bar_width=None, complete_style=BLUE, finished_style=BLUE),
             TextColumn("{task.fields[trials]}"),
@@ -57,7 +65,17 @@ class ProgressReport(SweepCallback):
         elif out.is_terminal:
             self.live = Live(console=out, refresh_per_second=8, transient=True, get_renderable=self._render)
 
+    def __enter__(self) -> None:
+        if self.live:
+            self.live.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+
     def on_sweep_start(self, outcome: Outcome) -> None:
+        if self.first:
+            self.out.print(self.first, markup=False, soft_wrap=True)
         missing = outcome.missing
         self.monitor = outcome.sweep.monitor
         seeds = {trial.config.seed for trial in outcome.trials}
@@ -112,8 +130,7 @@ class ProgressReport(SweepCallback):
             self.out.print(Text(f"  {note}", style=TERMINAL["warning"]))
 
     def on_sweep_end(self, outcome: Outcome) -> None:
-        if self.live:
-            self.live.stop()
+        self.__exit__()
 
     def _refresh(self) -> None:
         """Shows what has happened where nothing else asks for it eight times a second."""
@@ -191,6 +208,8 @@ class _NotebookLive:
     def start(self) -> None:
         from IPython.display import display
 
+        if self._display is not None:
+            return
         self._display = display({"text/plain": ""}, raw=True, display_id=True)
         self.refresh()
 

@@ -109,6 +109,39 @@ def test_fresh_runs_anew_and_keeps_the_old_folder(command, sweep):
     assert len(list((command.folder / "lightning_logs").glob("tiny*/results.jsonl"))) == 2
 
 
+@pytest.mark.parametrize("flags", [(), ("--fresh",), ("--fresh", "--jobs", "1")])
+def test_a_start_that_fails_says_only_why_and_changes_nothing(command, flags):
+    usual = ("--jobs", "0", "--accelerator", "cpu", "--max_epochs", "1")
+    command(*usual, "--grid.lr", "0.1", expect=0)
+    logs = command.folder / "lightning_logs"
+
+    def there():
+        files = [path for path in logs.rglob("*") if path.is_file() and path.name != "workers.log"]
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    before = there()
+    _, out, err = command(*usual, "--strategy", "nonsense", *flags, expect=2)
+    assert (out, len(err.splitlines())) == ("", 1), err
+    assert "nonsense" in err
+    assert there() == before
+
+
+def test_an_accelerator_that_there_is_not_is_refused_with_the_nearest_name_in_the_dry_run_too(command):
+    _, _, err = command("--accelerator", "tpuu", "--dry_run", expect=2)
+    assert "accelerator must be one of auto, cpu, gpu, cuda, mps, tpu, not 'tpuu'; did you mean tpu?" in err
+    command("--accelerator", "tpu", "--dry_run", expect=0)
+
+
+def test_an_accelerator_of_somebody_elses_is_taken(command):
+    from lightning.pytorch.accelerators import AcceleratorRegistry, CPUAccelerator
+
+    AcceleratorRegistry.register("mine", CPUAccelerator)
+    try:
+        command("--accelerator", "mine", "--dry_run", expect=0)
+    finally:
+        del AcceleratorRegistry["mine"]
+
+
 def test_a_failed_trial_makes_the_exit_status_1_and_says_why(command):
     sweep = dataclasses.replace(SWEEP, axes={"width": [4, 8]}, build="toy:build_raising")
     _, out, _ = command("--accelerator", "cpu", expect=1, sweep=sweep)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from nnhp_torch import checks
 from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.base import SweepBase, check_effect, check_max_seeds
 from nnhp_torch.core.spec.grid import check_count
@@ -20,6 +21,8 @@ from nnhp_torch.run.runtime import Keep, Runtime
 # Trainer's short names for a precision, and what they mean.
 PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
 FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")  # Lightning's
 
 FIRST_SEED = 123  # of a base that has none of its own
 
@@ -123,9 +126,8 @@ class Request:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
         self._check_choices()
-        if self.full_precision not in FULL_PRECISIONS:
-            known = ", ".join((*PRECISIONS, *FULL_PRECISIONS))
-            raise ValueError(f"precision must be one of {known}, not {self.full_precision!r}")
+        checks.choice("precision", self.full_precision, (*PRECISIONS, *FULL_PRECISIONS))
+        self._check_accelerator()
         self._check_seeds()
         if not _is_whole(self.devices, 1) and not _are_whole(self.devices):
             raise ValueError(f"devices must be a number of at least 1 or a list of indices, not {self.devices}")
@@ -142,10 +144,17 @@ class Request:
         hints = typing.get_type_hints(type(self))
         for part in fields(self):
             value, choices = getattr(self, part.name), typing.get_args(hints[part.name])
-            if typing.get_origin(hints[part.name]) is Literal and value not in choices:
-                raise ValueError(f"{part.name} must be one of {', '.join(choices)}, not {value!r}")
+            if typing.get_origin(hints[part.name]) is Literal:
+                checks.choice(part.name, value, choices)
             if hints[part.name] is bool and not isinstance(value, bool):
                 raise ValueError(f"{part.name} must be true or false, not {value!r}")
+
+    def _check_accelerator(self) -> None:
+        if self.accelerator not in ACCELERATORS:
+            from lightning.pytorch.accelerators import AcceleratorRegistry  # which may have somebody's own
+
+            registered = AcceleratorRegistry.available_accelerators()
+            checks.choice("accelerator", self.accelerator, dict.fromkeys((*ACCELERATORS, *registered)))
 
     def _check_seeds(self) -> None:
         given: Any = self.seeds
