@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nnhp_torch.core.spec.grid import Sweep as Sweep
     from nnhp_torch.core.spec.trial import Trial as Trial
     from nnhp_torch.core.stats.cell import Cell as Cell
+    from nnhp_torch.core.stats.judge import Judge as Judge
+    from nnhp_torch.core.stats.significance import Judgement as Judgement
     from nnhp_torch.core.stats.summary import Summary as Summary
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
@@ -67,6 +69,8 @@ _HOME = {
     "Range": "search.space",
     "Search": "search.space",
     "Chooser": "core.interfaces",
+    "Judge": "core.stats.judge",
+    "Judgement": "core.stats.significance",
     "Launch": "core.interfaces",
     "Listener": "core.interfaces",
     "SweepCallback": "core.interfaces",

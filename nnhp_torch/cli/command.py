@@ -28,6 +28,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.provenance import maker, name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.race import Race
+from nnhp_torch.core.stats.verdict_row import holds
 from nnhp_torch.core.sweeper import Sweeper, stale
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure.callback import FigureReport
@@ -41,6 +42,7 @@ from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.worker_process import Pool
 
+UNMET = 4  # the exit status if no cell is what --require asks for
 STALE = 3  # the exit status if results are shown that another source has made, and nobody has asked for that
 
 
@@ -173,7 +175,12 @@ class Command:
                 "what was there is intact, and each trial goes on from its last finished epoch."
             )
         status = _status(outcome, self.interrupt)
-        return STALE if not status and outcome.stale and self.request.stale == "fail" else status
+        if not status and outcome.stale and self.request.stale == "fail":
+            return STALE
+        if not status and not holds(outcome.verdicts, self.request.require):
+            self.out.print(f"--require {self.request.require}: no cell is known to be; exit status {UNMET}")
+            return UNMET
+        return status
 
     def launch(self) -> Launch:
         """Where the trials run."""

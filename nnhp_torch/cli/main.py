@@ -11,6 +11,7 @@ from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.stats.judge import Judge
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.worker import end_if_imported
 from nnhp_torch.search.space import Search
@@ -22,11 +23,13 @@ def main(
     callbacks: Iterable[SweepCallback] = (),
     launch: MakeLaunch | None = None,
     chooser: MakeChooser | None = None,
+    judge: Judge | None = None,
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
     """Runs a sweep or a search from the command line and leaves with its exit status.
 
-    That is 0, or 1 if a trial failed, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
+    That is 0, or 1 if a trial failed, 2 for wrong usage, 3 for stale results, 4 if no cell is what `--require`
+    asks for, 130 after Ctrl-C, 143 after SIGTERM.
 
     Args:
         sweep: the Sweep or the Search to run; `--grid.*`, `--base.*` and the flags change a copy of it.
@@ -34,6 +37,7 @@ def main(
             from `on_epoch_end` ends the trial there, as `pruned`.
         launch: where the trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
         chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
+        judge: what may be said of the cells, if not by AgainstBest or, of a baseline, AgainstBaseline.
         argv: default: the process's own arguments.
 
     Raises:
@@ -57,7 +61,7 @@ def main(
         sweep = changed(sweep, args)
         if args.check:
             raise SystemExit(check(kind_of_run(sweep), sweep, read(sweep, args), command=command))
-        own = {"callbacks": [*callbacks], "launch": launch, "chooser": chooser}
+        own = {"callbacks": [*callbacks], "launch": launch, "chooser": chooser, "judge": judge}
         run = kind_of_run(sweep)(sweep, read(sweep, args, **own), command)
     except ValueError as error:
         parser.error(str(error))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
-from nnhp_torch.cli.parser import VALUES
+from nnhp_torch.cli.parser import PAIRS, VALUES
 from nnhp_torch.core.spec.base import SweepBase, change
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.run.launch.request import RUNNING, TRAINING, Request
@@ -38,6 +38,7 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
     groups = {title: parser.add_argument_group(title) for title in (RUNNING, TRAINING)}
     for field in _flags(of):
         of_type = {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
+        of_type |= {"metavar": PAIRS} if field.name == "baseline" else {}
         group = groups.setdefault(field.metadata["group"], groups[RUNNING])
         group.add_argument(f"--{field.name}", default=field.default, help=field.metadata["help"], **of_type)
     for name, (hint, default, help) in top.items():

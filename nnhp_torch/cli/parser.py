@@ -21,7 +21,8 @@ from nnhp_torch.report.terminal import Terminal
 MOST_VALUES = 1_000_000  # that a YAML may stand for, its aliases written out
 
 
-VALUES = "VALUE …"  # how --help shows an option that takes a list
+VALUES = "VALUE …"  # how --help shows an option that takes a list, and
+PAIRS = "NAME=VALUE …"  # one that takes names with values
 
 
 class HelpFormatter(DefaultHelpFormatter):
@@ -91,8 +92,11 @@ class Parser(Spoken):
         super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **settings)
 
     def parse_args(self, args: Sequence[str] | None = None, *more: Any, **settings: Any) -> Any:  # type: ignore[override]
-        lists = {option for action in self._actions if action.metavar == VALUES for option in action.option_strings}
-        words = listed(map(self._renamed, sys.argv[1:] if args is None else args), lists.__contains__)
+        takes = {option: action.metavar for action in self._actions for option in action.option_strings}
+        words = listed(
+            map(self._renamed, sys.argv[1:] if args is None else args), lambda option: takes.get(option) == VALUES
+        )
+        words = listed(words, lambda option: takes.get(option) == PAIRS, _mapping)
         return super().parse_args(words, *more, **settings)
 
     def _renamed(self, word: str) -> str:
@@ -106,7 +110,24 @@ class Parser(Spoken):
         return f"--{new}{equals}{value}"
 
 
-def listed(words: Iterable[str], takes_list: Callable[[str], bool]) -> list[str]:
+def _mapping(words: Sequence[str]) -> str:
+    """Names with values as a mapping of YAML."""
+    if words[0].startswith("{"):
+        return " ".join(words)
+    pairs = (word.strip(", ").partition("=") for word in words)
+    return f"{{{', '.join(f'{json.dumps(name)}: {value}' for name, _, value in pairs)}}}"
+
+
+def _list(values: Sequence[str]) -> str:
+    """Words as a list of YAML: they are one, with a shell's spaces in it, or each is a value."""
+    if values[0].startswith("["):
+        return " ".join(values)
+    return f"[{', '.join(value.strip(', ') for value in values)}]"
+
+
+def listed(
+    words: Iterable[str], takes_list: Callable[[str], bool], join: Callable[[Sequence[str]], str] = _list
+) -> list[str]:
     """A command line on which an option that takes a list has all its values in one word, in the form of YAML.
 
     >>> listed(["--grid.lr", "0.1", "0.01", "--seeds", "5"], lambda option: option.startswith("--grid."))
@@ -119,24 +140,17 @@ def listed(words: Iterable[str], takes_list: Callable[[str], bool]) -> list[str]
         if not takes_list(option):
             joined.append(option + equals + value)
         elif equals:
-            joined.append(f"{option}={_list([value])}")
+            joined.append(f"{option}={join([value])}")
         else:
             values = list(itertools.takewhile(_is_value, left))
             del left[: len(values)]
-            joined += [option, _list(values)] if values else [option]
+            joined += [option, join(values)] if values else [option]
     return joined
 
 
 def _is_value(word: str) -> bool:
     """Whether a word is no option; a number may be below 0."""
     return not re.match(r"-[^\d.]", word)
-
-
-def _list(values: Sequence[str]) -> str:
-    """Words as a list of YAML: they are one, with a shell's spaces in it, or each is a value."""
-    if values[0].startswith("["):
-        return " ".join(values)
-    return f"[{', '.join(value.strip(', ') for value in values)}]"
 
 
 def load_bounded(text: str) -> Any:

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 120  # letters of a table as text
-OWN = ("callbacks", "launch", "chooser")  # objects that a command line cannot name
+OWN = ("callbacks", "launch", "chooser", "judge")  # objects that a command line cannot name
 
 
 def run(sweep: SweepBase, asked: Mapping[str, Any]) -> Outcome:
     """Runs a sweep or a search; see SweepBase.run."""
     end_if_imported()
     asked, request = renamed(asked), kind(sweep)
-    known = [field.name for field in fields(request) if field.name != "confirm"]
+    known = [field.name for field in fields(request) if field.name not in ("confirm", "require")]
     for name in asked:
         if name not in known:
             raise TypeError(f"run() has no argument {name!r}; there are {', '.join(known)}")

@@ -54,7 +54,7 @@ def in_words(message: str, known: Mapping[str, str]) -> str:
 def _kind(of: str) -> str:
     """A type as people call it."""
     if of.startswith("typing.Literal"):
-        words = re.findall(r"'(\w+)'", of)
+        words = re.findall(r"'([\w-]+)'", of)
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
     name = of.removeprefix("<class '").removesuffix("'>")
     return WORDS.get(name, "a list")

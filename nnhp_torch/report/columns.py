@@ -9,10 +9,10 @@ from statistics import fmean
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.core.stats.verdict import Verdict
+from nnhp_torch.core.stats.verdict import CONTROL, Verdict
 from nnhp_torch.report.words import interval
 
-BEHIND = "points behind"
+BEHIND = ("points behind", "behind", "points ahead", "ahead")
 LESS = ("seconds", "s/trial", "best (epoch)", "best")  # columns that tell least
 
 
@@ -27,8 +27,9 @@ def columns(summary: Summary, cells: Sequence[Cell]) -> dict[str, list[str]]:
     named["s/trial" if several else "seconds"] = [_seconds(cell) for cell in cells]
     of_cell = {id(verdict.cell): verdict for verdict in summary.verdicts}
     shown = [of_cell[id(cell)] for cell in cells]
-    named[BEHIND if sweep.objective.is_accuracy else "behind"] = [
-        "" if v.seeds < 2 or v.kind == "best" else interval(v, sweep.objective) for v in shown
+    ahead = sweep.baseline is not None
+    named[f"{'points ' * sweep.objective.is_accuracy}{'ahead' if ahead else 'behind'}"] = [
+        "" if v.seeds < 2 or v.kind in CONTROL else interval(v, sweep.objective, ahead=ahead) for v in shown
     ]
     named[""] = [_standing(verdict, summary) for verdict in shown]
     return {name: values for name, values in named.items() if any(values)}
@@ -38,7 +39,7 @@ def _standing(verdict: Verdict, summary: Summary) -> str:
     """The words behind a row: the winner, a verdict, or what has gone wrong."""
     troubles = ", ".join(f"{n} {what}" for what, n in verdict.cell.troubles.items())
     said = troubles or ("" if math.isnan(verdict.p) or summary.why_no_winner else verdict.kind)
-    if verdict.cell is summary.winner:
+    if verdict.kind == "best" and verdict.cell is summary.winner:
         said = "← winner"
     stale = any(result.key in summary.stale for result in verdict.cell.results)
     return ", ".join(filter(None, (said, "stale" * stale, "earlier" * verdict.cell.earlier)))

@@ -22,7 +22,7 @@ class End:
     Args:
         name: the cell's, short; look: the name of its colour.
         values: of its trials that have completed: the repeat that each is of, and its final value.
-        interval: where its mean may be, compared with the best's; None if nobody knows.
+        interval: where its mean may be, compared with the best's or the baseline's; None if nobody knows.
         said: its mean and the verdict, in words.
     """
 
@@ -42,7 +42,7 @@ class End:
 
 def ends(summary: Summary, cells: Sequence[Cell]) -> tuple[Axis, list[End]]:
     """Return the cells' own axis, and where each of them ends."""
-    monitor, sign, best = summary.sweep.monitor, summary.sweep.objective.sign, summary.leader
+    monitor, sign, best = summary.sweep.monitor, summary.sweep.objective.sign, summary.control
     axis = Axis.of_values(summary.sweep.objective, (value for cell in cells for value in cell.values_of(monitor)))
     mean = best.mean(monitor) if best is not None else math.nan
     made = []

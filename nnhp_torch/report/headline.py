@@ -33,7 +33,9 @@ def _verdict(summary: Summary) -> str:
         return "Even the best has learned nothing."
     called = _called(summary, best)
     lead = f"{called[:1].upper()}{called[1:]}" if called != best.label else called
-    others = [verdict for verdict in summary.verdicts if verdict.kind not in ("best", "unranked")]
+    others = summary.others
+    if summary.sweep.baseline is not None:
+        return _against_baseline(summary)
     count = {kind: sum(verdict.kind == kind for verdict in others) for kind in ("worse", "as good", "undecided")}
     if not others:
         return f"{lead} is the only one that has completed."
@@ -65,6 +67,20 @@ def _called(summary: Summary, cell: Cell) -> str:
     return cell.label if len(summary.sweep.axes) <= WIDE else f"the best of {len(summary.cells)} {what}"
 
 
+def _against_baseline(summary: Summary) -> str:
+    """Which cells are better than the baseline."""
+    if summary.control is None:
+        return "The baseline has not completed."
+    better = [verdict.cell.label for verdict in summary.others if verdict.kind == "better"]
+    than = f"better than {summary.control.label}"
+    if len(better) == 1:
+        return f"{better[0]} is {than}."
+    if better:
+        return f"{len(better)} of {len(summary.others)} are {than}."
+    shown = " shown to be" if any(verdict.kind == "undecided" for verdict in summary.others) else ""
+    return f"Nothing is{shown} {than}."
+
+
 def numbers(summary: Summary, axis: Axis) -> str:
     """Say in a line what the best reaches, and how far the others are behind."""
     best, monitor, objective = summary.leader, summary.sweep.monitor, summary.sweep.objective
@@ -76,7 +92,7 @@ def numbers(summary: Summary, axis: Axis) -> str:
     compared = best if summary.finished else next(c for c in summary.compared if c.values == best.values)
     said = f"{best.label}: {axis.name} {axis.text(compared.mean(monitor), 3)}"
     said += f", test {axis.text(test, 3)}" if math.isfinite(test) else ""
-    gaps = [verdict.gap for verdict in summary.verdicts if verdict.kind not in ("best", "unranked")]
+    gaps = [] if summary.sweep.baseline is not None else [verdict.gap for verdict in summary.others]
     if not summary.finished:
         return f"{said}, by {compared.repeated} that all have; more are to come."
     if not gaps:
@@ -93,13 +109,16 @@ def standing(summary: Summary, cell: Cell, axis: Axis) -> str:
     if cell.trouble or not math.isfinite(mean):
         return cell.trouble or "no value"
     value, verdict = axis.text(mean, 3), summary.verdict(cell)
-    if cell is summary.leader:
+    if verdict.kind == "baseline":
+        return f"{value} · the baseline"
+    if cell is summary.leader and summary.sweep.baseline is None:
         doubt = any(v.kind in ("undecided", "unranked") for v in summary.verdicts if v.cell is not cell)
         return f"{value} · {'ahead' if doubt or not summary.winner else 'the best'}"
     if verdict.kind == "unranked":
         return value
-    behind = f"{value} · behind by {amount(verdict.gap, summary.sweep.objective)}"
-    said = {"worse": "worse", "as good": "as good", "undecided": "cannot be told"}[verdict.kind]
+    where = "behind" if verdict.gap >= 0 else "ahead"
+    behind = f"{value} · {where} by {amount(abs(verdict.gap), summary.sweep.objective)}"
+    said = "cannot be told" if verdict.kind == "undecided" else verdict.kind
     if verdict.same:
         return f"{value} · the same to the last digit"
     return behind if math.isnan(verdict.p) else f"{behind}: {said}"

@@ -151,7 +151,7 @@ def table(summary: Summary, cells: Sequence[Cell], *, width: int = 120) -> Table
     if len(cells) > MOST_ROWS:
         rows, left = [*summary.ranking[:ENDS], *summary.ranking[-ENDS:]], len(cells) - 2 * ENDS
     named = {head(name, summary.sweep): values for name, values in columns(summary, rows).items()}
-    for dispensable in (*LESS[:2], short(summary.training), *LESS[2:], BEHIND, "behind", short(summary.test)):
+    for dispensable in (*LESS[:2], short(summary.training), *LESS[2:], *BEHIND, short(summary.test)):
         if _width(named) > width:
             named.pop(dispensable, None)
     fold = _width(named) > width

@@ -62,8 +62,8 @@ def document(summary: Summary, command: str = "") -> dict[str, Any]:
     return {
         "version": VERSION,
         "sweep": sweep.name,
-        "question": "Which cell is the best?",
-        "compared_with": summary.leader and dict(summary.leader.values),
+        "question": "Which cell is the best?" if sweep.baseline is None else "Which are better than the baseline?",
+        "compared_with": summary.control and dict(summary.control.values),
         "metric": sweep.monitor,
         "mode": sweep.objective.mode,
         "test": tested(summary),

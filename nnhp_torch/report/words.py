@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
-from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest
+from nnhp_torch.core.stats.judge import judge_of
+from nnhp_torch.core.stats.significance import FEWEST, LEVEL
 from nnhp_torch.core.stats.steadiness import Jumps, one_seed_moves
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.units import Sources, Units
-from nnhp_torch.core.stats.verdict import Verdict, looked, most_seeds, units_of
+from nnhp_torch.core.stats.verdict import CONTROL, Kind, Verdict, looked, most_seeds, units_of
 
+Kinds = Mapping[str, Sequence[Verdict]]
 NAMED = 4  # cells that a line names; more are counted
 
 
@@ -24,21 +27,26 @@ def amount(difference: float, objective: Objective) -> str:
     return f"{100 * difference:.2f} points" if objective.is_accuracy else f"{difference:.4g}"
 
 
-def interval(verdict: Verdict, objective: Objective) -> str:
-    """How far a cell is behind the best, and from what to what if that is known: `0.52 (0.10 to 0.94)`, of points."""
-    gap, low, high = (
-        amount(value, objective).removesuffix(" points") for value in (verdict.gap, verdict.low, verdict.high)
-    )
+def interval(verdict: Verdict, objective: Objective, *, ahead: bool = False) -> str:
+    """How far a cell is behind, and from what to what if that is known: `0.52 (0.10 to 0.94)`, of points.
+
+    Args:
+        ahead: say how far it is ahead instead.
+    """
+    ends = [verdict.gap, verdict.low, verdict.high]
+    ends = [0.0 - ends[0], 0.0 - ends[2], 0.0 - ends[1]] if ahead else ends
+    gap, low, high = (amount(value, objective).removesuffix(" points") for value in ends)
     if math.isnan(verdict.p):
         return gap
-    if verdict.kind == "worse" and (not verdict.bounded or not any(map(int, filter(str.isdigit, low)))):
-        return f"{gap} (more than 0)"  # of some cells found worse no more is known; and none begins at 0.00
+    than, end = ("more", low) if (verdict.kind == "worse") is not ahead else ("less", high)
+    if verdict.kind in ("worse", "better") and (not verdict.bounded or not any(map(int, filter(str.isdigit, end)))):
+        return f"{gap} ({than} than 0)"  # of some cells told apart no more is known; and none begins at 0.00
     return f"{gap} ({low} to {high})"
 
 
-def _by(verdict: Verdict, objective: Objective) -> str:
+def _by(verdict: Verdict, objective: Objective, *, ahead: bool = False) -> str:
     """The same in a sentence: `0.52 points (0.10 to 0.94)`."""
-    gap, between = interval(verdict, objective).split(" ", 1)
+    gap, between = interval(verdict, objective, ahead=ahead).split(" ", 1)
     return f"{gap} points {between}" if objective.is_accuracy else f"{gap} {between}"
 
 
@@ -50,11 +58,12 @@ def lead(summary: Summary) -> tuple[str, str, str]:
     if not summary.finished:
         compared = next(c for c in summary.compared if c.values == best.values)
         return "So far ", best.label, f" leads, with {monitor}={compared.text(monitor)} {_in_common(summary, compared)}"
-    equals = [verdict.cell.label for verdict in summary.verdicts if verdict.cell is best or verdict.gap == 0]
+    of_best = summary.sweep.baseline is None
+    equals = [v.cell.label for v in summary.verdicts if v.cell is best or (of_best and v.gap == 0)]
     test = best.text(summary.test)
     beside = f" (test {test})" if test and len(equals) == 1 else ""
     value = f" with {monitor}={best.text(monitor)}{beside}{', of an earlier call' * best.earlier}"
-    return "Winner: ", " and ".join(equals), value
+    return "Winner: " if of_best else "The best mean: ", " and ".join(equals), value
 
 
 def _in_common(summary: Summary, best: Cell) -> str:
@@ -66,18 +75,42 @@ def _in_common(summary: Summary, best: Cell) -> str:
 
 def answer(summary: Summary) -> str:
     """Whether the best is the best: yes, no or cannot be told; each verdict's cells; how that was tested."""
-    sweep, found = summary.sweep, summary.verdicts
-    best = next((verdict for verdict in found if verdict.kind == "best"), None)
-    others = [verdict for verdict in found if verdict.kind not in ("best", "unranked")]
-    if best is None or not others or summary.why_no_winner:
+    sweep, others = summary.sweep, summary.others
+    if not others or summary.why_no_winner:
         return ""
-    if all(math.isnan(verdict.p) for verdict in others):
-        return _of_few(sweep, best, others, known=summary.known.values())
-    kinds = {kind: [v for v in others if v.kind == kind] for kind in ("worse", "as good", "undecided")}
-    lines = [f"Is it the best? {_answer(sweep, best, others, kinds=kinds)}"]
+    first = next(verdict for verdict in summary.verdicts if verdict.kind in CONTROL)
+    few = all(math.isnan(verdict.p) for verdict in others)
+    if few and first.kind == "baseline":
+        few_seeds = f"{first.cell.repeated} {'is' if first.seeds == 1 else 'are'} too few for any test"
+        return f"{_any_better(first)} Cannot be told: {few_seeds}.\n--seeds 5 decides more."
+    if few:
+        return _of_few(sweep, first, others, known=summary.known.values())
+    kinds: Kinds = {kind: [v for v in others if v.kind == kind] for kind in get_args(Kind)}
+    if first.kind == "baseline":
+        return "\n".join([*_against_baseline(sweep, first, kinds), _test(sweep, first, others)])
+    lines = [f"Is it the best? {_answer(sweep, first, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
         lines.append(f"Worse: {_named(kinds['worse'], sweep.objective)}.")
-    return "\n".join([*lines, *of_luck(summary), _test(sweep, best, others)])
+    return "\n".join([*lines, *of_luck(summary), _test(sweep, first, others)])
+
+
+def _against_baseline(sweep: SweepBase, baseline: Verdict, kinds: Kinds) -> list[str]:
+    """Whether any cell is better than the baseline, and a line for each other verdict."""
+    better, undecided = kinds["better"], kinds["undecided"]
+    said = "Cannot be told yet" if undecided else "No"
+    if better:
+        others = sum(map(len, kinds.values()))
+        said = f"Yes: {len(better)} of {others}, {_named(better, sweep.objective, ahead=True)}"
+    lines = [f"{_any_better(baseline)} {said}."]
+    for kind in ("as good", "worse", "undecided"):
+        if kinds[kind]:
+            named = _named(kinds[kind], sweep.objective, ahead=kind != "worse")
+            lines.append(f"{kind.capitalize()}: {named}.")
+    return [*lines, _more(sweep, undecided)] if undecided else lines
+
+
+def _any_better(baseline: Verdict) -> str:
+    return f"Is any better than the baseline, {baseline.cell.label}?"
 
 
 def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known: Iterable[TrialResult]) -> str:
@@ -101,7 +134,7 @@ def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known
     return f"Is it the best? Cannot be told from one seed: {lead}.\n{noise} {more}"
 
 
-def _answer(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, kinds: dict[str, list[Verdict]]) -> str:
+def _answer(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, kinds: Kinds) -> str:
     objective, undecided = sweep.objective, kinds["undecided"]
     if len(kinds["worse"]) == len(others):
         nearest = min(others, key=lambda verdict: verdict.gap)
@@ -132,19 +165,20 @@ def _more(sweep: SweepBase, undecided: Sequence[Verdict]) -> str:
     return f"The chance that up to {most} seeds decide is {chance} ({flag} gives them where they may)."
 
 
-def _named(found: Sequence[Verdict], objective: Objective) -> str:
-    """The cells with their intervals, the nearest to the best first; the number of those that are too many to name."""
+def _named(found: Sequence[Verdict], objective: Objective, *, ahead: bool = False) -> str:
+    """The cells with their intervals, the best first; the number of those that are too many to name."""
     nearest = sorted(found, key=lambda verdict: verdict.gap)
     if len(nearest) > NAMED:
-        return f"{len(nearest)} cells, the next by {_by(nearest[0], objective)}"
-    return "; ".join(f"{verdict.cell.label}{_told(verdict, objective)}" for verdict in nearest)
+        first = "the first" if ahead else "the next"
+        return f"{len(nearest)} cells, {first} by {_by(nearest[0], objective, ahead=ahead)}"
+    return "; ".join(f"{verdict.cell.label}{_told(verdict, objective, ahead=ahead)}" for verdict in nearest)
 
 
-def _told(verdict: Verdict, objective: Objective) -> str:
+def _told(verdict: Verdict, objective: Objective, *, ahead: bool) -> str:
     if verdict.same:
         return ", the same to the last digit"
     always = verdict.kind == "undecided" and verdict.behind == verdict.seeds
-    return f" by {_by(verdict, objective)}{', although behind in every trial' if always else ''}"
+    return f" by {_by(verdict, objective, ahead=ahead)}{', although behind in every trial' if always else ''}"
 
 
 def of_luck(summary: Summary) -> list[str]:
@@ -169,9 +203,8 @@ def _percent(chance: float) -> str:
 
 def tested(summary: Summary) -> str:
     """How the best was tested, in a sentence; empty if too few seeds allow no test."""
-    kinds = {kind: [v for v in summary.verdicts if (v.kind == "best") is kind] for kind in (True, False)}
-    others = [verdict for verdict in kinds[False] if not math.isnan(verdict.p)]
-    return _how(summary.sweep, kinds[True][0], others)[0] if others else ""
+    others = [verdict for verdict in summary.others if not math.isnan(verdict.p)]
+    return _how(summary.sweep, next(v for v in summary.verdicts if v.kind in CONTROL), others)[0] if others else ""
 
 
 def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
@@ -192,7 +225,7 @@ def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> tuple[st
         within = f"as good means within {amount(matters, sweep.objective)} (--smallest_effect {matters:g})"
     compared = [best.cell, *(verdict.cell for verdict in others)]
     units, before = units_of(compared, sweep, best.cell), looked(compared)
-    picked = f"{AgainstBest().describe(len(compared))}, {LEVEL:.0%} level"
+    picked = f"{judge_of(sweep).describe(len(compared))}, {LEVEL:.0%} level"
     seeds = best.cell.repeated
     if sweep.max_seeds is not None:
         seeds = f"up to {seeds} where they decide"

@@ -10,7 +10,7 @@ from conftest import FakeLaunch, TinyConfig, completed
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.stats import verdict
+from nnhp_torch.core.stats import significance
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import CsvReport
@@ -42,13 +42,13 @@ def _unfinished(sweep, accuracies, **rest):
 
 
 def test_the_bootstrap_runs_once_at_a_sweeps_end_whoever_reports_and_in_python_too(sweep, tmp_path, monkeypatch):
-    calls, judge = [], verdict.AgainstBest.judge
-    monkeypatch.setattr(verdict.AgainstBest, "judge", lambda *of, **named: calls.append(of) or judge(*of, **named))
+    calls, judge = [], significance.AgainstBest.judge
+    monkeypatch.setattr(significance.AgainstBest, "judge", lambda *of, **named: calls.append(of) or judge(*of, **named))
     ran = {}
     monkeypatch.setattr("nnhp_torch.cli.command.Command.launch", lambda run: ran.setdefault(run, FakeLaunch()))
     outcome = sweep.run(seeds=3, log_dir=str(tmp_path))
     written = {path.name for path in (tmp_path / "tiny").iterdir()}
-    assert {"results.csv", "verdicts.csv", "figure.png", "report.html"} <= written
+    assert {"results.csv", "verdicts.csv", "verdicts.json", "figure.png", "report.html"} <= written
     outcome.table(), outcome.figure(), outcome._repr_html_()
     assert (len(ran), len(calls)) == (1, 1)
 

@@ -23,7 +23,7 @@ LAUNCHERS = ["here", "workers", "page", pytest.param("ray", marks=pytest.mark.ne
 @pytest.fixture
 def of_the_page(tmp_path, monkeypatch, quick):
     """The page's launcher, as a module that its processes can import."""
-    script, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    script, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (tmp_path / "pool.py").write_text(script)
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("pool").Pool

@@ -16,7 +16,7 @@ AXES = {"lr": Range(0.001, 1.0, log=True), "width": [2, 3, 4, 5]}
 
 @pytest.fixture
 def sobol():
-    _, script = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    _, script, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     found = {}
     exec(script, found)
     return found["Sobol"]

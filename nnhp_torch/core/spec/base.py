@@ -53,6 +53,8 @@ class SweepBase(metaclass=Renaming):
     extra_metrics: Sequence[str] = field(default=(), kw_only=True)
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     next_steps: str = field(default="", kw_only=True)
+    baseline: Mapping[str, Primitive] | None = field(default=None, kw_only=True)
+    judge: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
@@ -74,6 +76,19 @@ class SweepBase(metaclass=Renaming):
         if isinstance(self.extra_metrics, str):
             one = self.extra_metrics
             raise ValueError(f"extra_metrics must be a list, such as [{one!r}], not {one!r}")
+        if self.baseline is not None:
+            object.__setattr__(self, "baseline", self._whole_baseline(self.baseline))
+
+    def _whole_baseline(self, given: Any) -> dict[str, Primitive]:
+        """The baseline with a value for each axis, each as the axis has it if it does."""
+        if self.sampled or not isinstance(given, Mapping) or not given:
+            what = "a search samples its cells" if self.sampled else f"not {given!r}"
+            raise ValueError(f"baseline names a cell of a grid, such as {{{next(iter(self.axes))!r}: …}}: {what}")
+        for name in given:
+            if name not in self.axes:
+                raise ValueError(f"baseline: {name} does not vary here, which {', '.join(self.axes)} does")
+        whole = {axis: plain(given.get(axis, getattr(self.base, axis))) for axis in self.axes}
+        return {axis: _as_there(axis, value, list(self.axes[axis])) for axis, value in whole.items()}
 
     def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
         """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
@@ -100,6 +115,7 @@ class SweepBase(metaclass=Renaming):
             callbacks: SweepCallbacks of your own.
             launch: where trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
             chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
+            judge: what may be said of the cells, if not by AgainstBest or AgainstBaseline (nnhp_torch.Judge).
             asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
                 `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.launch.request.Request has all).
 
@@ -123,6 +139,17 @@ class SweepBase(metaclass=Renaming):
     def smallest_difference(self) -> float | None:
         """The smallest difference of the monitor that matters; None if nobody has said one."""
         return MATTERS if self.smallest_effect is None and self.objective.is_accuracy else self.smallest_effect
+
+
+def _as_there(axis: str, value: Primitive, there: Sequence[Primitive]) -> Primitive:
+    """The baseline's value as it stands among those of its axis: 1 is 1.0 among such numbers."""
+    kinds = set(map(type, there))
+    if kinds <= {int, float} and type(value) not in (int, float):
+        raise ValueError(f"baseline: {axis} needs a number, such as {there[0]}, not {value!r}")
+    if isinstance(value, bool):
+        return value
+    same = next((other for other in there if other == value and not isinstance(other, bool)), value)
+    return float(same) if type(same) is int and kinds == {float} else same
 
 
 def check_effect(smallest: float | None) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain
-from nnhp_torch.core.spec.names import file_name, folded
+from nnhp_torch.core.spec.names import distinct, file_name, folded, once
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial, defaults, departures
 
@@ -44,6 +44,9 @@ class Sweep(SweepBase):
         environment: flag → variable that the trials read in their environment, also on another machine:
             `{"data_dir": "NNHP_DATA_DIR"}` makes a flag --data_dir.
         next_steps: what to do next, said at the end.
+        baseline: the cell that all others are held against, `{"lr": 0.01}`; other axes are at the base's values. One
+            that the grid has not becomes a cell. Default: they are held against the best.
+        judge: decides what may be said of the cells (nnhp_torch.Judge). Default: AgainstBaseline, or AgainstBest.
 
     Raises:
         ValueError: an axis or a replicate is unknown, empty, repeats a value, is both, or holds a value that the
@@ -84,7 +87,7 @@ class Sweep(SweepBase):
     @property
     def size(self) -> int:
         """How many cells there are."""
-        return math.prod(map(len, self.axes.values()))
+        return math.prod(map(len, self.axes.values())) + len(self._beside)
 
     def cells(self) -> Iterator[dict[str, Primitive]]:
         """The swept values of each cell, in order.
@@ -93,7 +96,14 @@ class Sweep(SweepBase):
             >>> list(SWEEP.cells())
             [{'lr': 0.1}, {'lr': 0.01}, {'lr': 0.001}]
         """
+        yield from self._beside
         yield from _product(self.axes)
+
+    @property
+    def _beside(self) -> list[dict[str, Primitive]]:
+        """The baseline, if the grid has no such cell."""
+        cell = dict(self.baseline or {})
+        return [cell] if any(distinct(v) not in map(distinct, self.axes[axis]) for axis, v in cell.items()) else []
 
     def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Trial]:
         """One trial per seed, replicate and cell: the whole grid for the first replicate, and seed, before the next.
@@ -149,7 +159,8 @@ class Sweep(SweepBase):
     @cached_property
     def _folded(self) -> dict[str, Counter[str]]:
         """Axis → its values without their case, in which alone some may differ: not every file system tells those."""
-        return {axis: Counter(map(folded, values)) for axis, values in self.axes.items()}
+        values = {axis: once([*values, *(cell[axis] for cell in self._beside)]) for axis, values in self.axes.items()}
+        return {axis: Counter(map(folded, of)) for axis, of in values.items()}
 
 
 def _product(values: Mapping[str, Sequence[Primitive]]) -> Iterator[dict[str, Primitive]]:

@@ -44,7 +44,7 @@ def chance_of_deciding(
     """
     from scipy.special import stdtr, stdtrit  # Student's distribution and its inverse
 
-    if most <= units or not error:
+    if most <= units or not error > 0:
         return 0.0
     # The same chance of a false claim is a smaller multiple of the error with more units.
     tail = max(float(stdtr(units - 1, -reach / error)) / others, 1e-12)

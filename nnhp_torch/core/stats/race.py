@@ -80,9 +80,11 @@ class Race(Chooser):
 def staying(found: Sequence[Verdict]) -> list[Cell]:
     """The cells that further seeds are for, by their verdicts at a look; none once nothing more will be decided.
 
-    Those as good as the best stay as long as others are undecided, because another one may turn out to be the best.
+    Those as good as the best stay as long as others are undecided, because another one may turn out to be the best; a
+    baseline is what it is.
     """
     last = max(verdict.seeds for verdict in found)
-    there = [verdict for verdict in found if verdict.seeds == last and verdict.kind not in ("worse", "unranked")]
+    there = [verdict for verdict in found if verdict.seeds == last]
     open_ = [verdict for verdict in there if verdict.kind == "undecided" and verdict.chance >= CHANCE]
-    return [verdict.cell for verdict in there if verdict.kind != "undecided" or verdict in open_] if open_ else []
+    waits = ("baseline",) if any(verdict.kind == "baseline" for verdict in there) else ("best", "as good")
+    return [verdict.cell for verdict in there if verdict.kind in waits or verdict in open_] if open_ else []

@@ -21,14 +21,14 @@ FEWEST = 3  # units; two show too little of a spread for any test
 
 @dataclass(frozen=True)
 class Judgement:
-    """How far each row is behind the one with the highest mean, and what of it may be luck.
+    """How far each row is behind the one that all are held against, and what of it may be luck.
 
     Args:
-        gap: the difference of the means, 0 or more.
+        gap: the difference of the means, below 0 of a row that is ahead.
         error: its standard error, from the pair's own differences.
         low, high: interval of the true difference; all intervals and claims hold at once with 1 - level.
-        p: adjusted p-value of the difference (1 for the best itself).
-        reach: half the width that the interval has if the row is not found to be worse.
+        p: adjusted p-value of the difference (1 for the one itself).
+        reach: half the width that the interval has if the row is not told apart.
     """
 
     gap: list[float]
@@ -37,6 +37,12 @@ class Judgement:
     high: list[float]
     p: list[float]
     reach: list[float]
+
+    @classmethod
+    def of(cls, gap: Sequence[float], low: Sequence[float], high: Sequence[float], p: Sequence[float]) -> Judgement:
+        """Of a method that has no standard errors: nobody knows then whether more seeds would decide."""
+        reach = [(end - begin) / 2 for begin, end in zip(low, high, strict=True)]
+        return cls(list(gap), [0.0] * len(reach), list(low), list(high), list(p), reach)
 
 
 class AgainstBest:
@@ -87,7 +93,7 @@ class AgainstBest:
         step = _step([value for row in rows for value in row])
         wider = math.sqrt(1 + shared * values.shape[1])
         others = [float(_own(np.asarray(row)[None])[0].var(ddof=1)) for row in left]
-        gap, error = _behind_best(values, step, pooled=False)
+        gap, error = _behind(values, step, self.control(values), pooled=False)
         # The first step has all rows; `alike` are those not found to be worse.
         p, reach, alike = np.ones(len(values)), np.full(len(values), math.inf), np.arange(len(values))
         first, least = reach, 0.0
@@ -102,9 +108,15 @@ class AgainstBest:
         worse = p < level
         if worse.sum() == len(values) - 1:
             reach = first
-        told = worse & ((worse.sum() < len(values) - 1) | (gap - reach <= 0))  # of which only that is known
-        low, high = np.where(told, 0.0, gap - reach), np.where(told, math.inf, gap + reach)
+        told = worse & ((worse.sum() < len(values) - 1) | (abs(gap) - reach <= 0))  # of which only that is known
+        low = np.where(told, np.where(gap > 0, 0.0, -math.inf), gap - reach)
+        high = np.where(told, np.where(gap > 0, math.inf, 0.0), gap + reach)
         return Judgement(*(column.tolist() for column in (gap, error * wider, low, high, p, reach)))
+
+    def control(self, rows: Array) -> Array:
+        """Return the index of the row that all are held against, in every sweep of a stack."""
+        best: Array = rows.mean(axis=-1).argmax(axis=-1)
+        return best
 
     def describe(self, rows: int) -> str:
         """What it does, in a few words."""
@@ -116,7 +128,7 @@ class AgainstBest:
         """The adjusted p-value of each row if all are still there, and how far its interval reaches."""
         import numpy as np
 
-        behind = [_behind_best(rows, step, pooled=pooled) for pooled in (True, False)]
+        behind = [_behind(rows, step, self.control(rows), pooled=pooled) for pooled in (True, False)]
         largest = self._largest(rows, step, others=others)
         drawn = [np.sort(t) for t in largest]
 
@@ -127,15 +139,15 @@ class AgainstBest:
             return least
 
         rarest = np.sort(rarer(largest))
-        rare = rarer([gap / error / wider for gap, error in behind])
+        rare = rarer([abs(gap) / error / wider for gap, error in behind])
         p = (1 + np.searchsorted(rarest, rare * (1 + 1e-9))) / (1 + self.draws)  # the one seen is one more draw
         bound = rarest[max(0, math.ceil(level * (1 + self.draws) - 1e-9) - 2)]
         rank = max(1, round(bound * self.draws))
         reach = [d[-rank] * error * wider for d, (_, error) in zip(drawn, behind, strict=True)]
-        return np.where(behind[0][0] > 1e-12, p, 1.0), np.minimum(*reach)
+        return np.where(abs(behind[0][0]) > 1e-12, p, 1.0), np.minimum(*reach)
 
     def _largest(self, rows: Array, step: float, *, others: Sequence[float]) -> list[Array]:
-        """Both largest t against the winner of each sweep that is drawn with rows alike.
+        """Both largest t of each sweep that is drawn with rows alike.
 
         Args:
             others: variances of further rows that are drawn.
@@ -148,10 +160,10 @@ class AgainstBest:
         variances = np.append(_own(rows).var(axis=1, ddof=1), others)
         spreads = np.sqrt(np.maximum(np.maximum(variances, np.median(variances)), max(step**2 / 12, 1e-30)))
         pooled, alone = (  # what is drawn has no steps
-            _behind_best(values, 0.0, pooled=is_pooled)
+            _behind(values, 0.0, self.control(values), pooled=is_pooled)
             for values, is_pooled in ((noise * spreads[:, None], True), (noise, False))
         )
-        return [(gap / error).max(axis=-1) for gap, error in (pooled, alone)]
+        return [abs(gap / error).max(axis=-1) for gap, error in (pooled, alone)]
 
 
 def _own(rows: Array) -> Array:
@@ -163,12 +175,11 @@ def _own(rows: Array) -> Array:
     return own
 
 
-def _behind_best(rows: Array, step: float, *, pooled: bool) -> tuple[Array, Array]:
-    """How far each row's mean is behind the highest, and the standard error of that, for every sweep of a stack."""
+def _behind(rows: Array, step: float, control: Array, *, pooled: bool) -> tuple[Array, Array]:
+    """How far each row's mean is behind the control's, and the standard error of that, for every sweep of a stack."""
     import numpy as np
 
-    best = rows.mean(axis=-1).argmax(axis=-1)[..., None, None]
-    differences = np.take_along_axis(rows, best, -2) - rows
+    differences = np.take_along_axis(rows, control[..., None, None], -2) - rows
     variances = np.maximum(differences.var(axis=-1, ddof=1), max(step**2 / 6, 1e-30))
     if pooled:
         variances = np.maximum(variances, 2 * np.median(_own(rows).var(axis=-1, ddof=1), axis=-1, keepdims=True))

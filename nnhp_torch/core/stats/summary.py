@@ -17,7 +17,7 @@ from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import looks
 from nnhp_torch.core.stats.luck import Luck, luck
 from nnhp_torch.core.stats.steadiness import learned_nothing
-from nnhp_torch.core.stats.verdict import Verdict, verdicts
+from nnhp_torch.core.stats.verdict import CONTROL, Verdict, verdicts
 
 OFF = (0, None, "", "none")  # what a setting stands at by default if it is not in use
 
@@ -109,6 +109,14 @@ class Summary:
         best = next(iter(ranked(self.compared, self.sweep.objective)), None)
         return None if best is None else self.ranking[0]
 
+    @cached_property
+    def control(self) -> Cell | None:
+        """The cell that the others are held against: the baseline, or the leader; None if it is not ranked."""
+        if self.sweep.baseline is None:
+            return self.leader
+        baseline = distinct(self.sweep.baseline)
+        return next((cell for cell in self.cells if cell.ranked and distinct(cell.values) == baseline), None)
+
     @property
     def winner(self) -> Cell | None:
         """The leader of a finished sweep, unless something speaks against calling it the winner."""
@@ -137,6 +145,12 @@ class Summary:
         if self.compared is not self.cells:
             return [Verdict(cell, "unranked") for cell in self.cells]
         return verdicts(self.cells, self.sweep)
+
+    @cached_property
+    def others(self) -> list[Verdict]:
+        """The verdicts on the cells that are held against one, the best or the baseline; none if that has not ended."""
+        found = [verdict for verdict in self.verdicts if verdict.kind not in (*CONTROL, "unranked")]
+        return found if self.control is not None else []
 
     def verdict(self, cell: Cell) -> Verdict:
         """The verdict on one of the cells."""

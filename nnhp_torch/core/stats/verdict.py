@@ -1,20 +1,23 @@
-"""A verdict on every cell: worse than the best, as good, or undecided, and what more seeds may bring."""
+"""A verdict on every cell, held against the best or a baseline, and what more seeds may bring."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from nnhp_torch.core.ledger.result import ASKED
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
-from nnhp_torch.core.stats.significance import FEWEST, LEVEL, AgainstBest, Judgement
+from nnhp_torch.core.stats.judge import judge_of
+from nnhp_torch.core.stats.significance import FEWEST, LEVEL, Judgement
 from nnhp_torch.core.stats.units import Units
 
-Kind = Literal["best", "worse", "as good", "undecided", "unranked"]
+Kind = Literal["best", "baseline", "better", "worse", "as good", "undecided", "unranked"]
+CONTROL = ("best", "baseline")  # what the others are held against
 
 
 @dataclass(frozen=True)
@@ -23,15 +26,16 @@ class Verdict:
 
     Args:
         cell: which one.
-        kind: `best` has the best mean (the first of equals); `worse` differs from it by more than chance; `as good`
-            is the same, or differs by less than what matters; `undecided` may be either; `unranked` has not completed.
+        kind: `best` has the best mean (the first of equals), or `baseline` is what was asked for; `worse` or `better`
+            differs from it by more than chance; `as good` is the same, or differs by less than what matters;
+            `undecided` may be either; `unranked` has not completed.
         seeds: how many trials it was judged by: its seeds, times the values of the replicates.
-        gap: how far its mean is behind the best's, 0 or more, in the metric's own unit.
-        low, high: simultaneous 95% interval of that (below 0: ahead of the best); 0 to infinity of a cell of which no
-            more is known than that it is worse; NaN with fewer than three units.
-        p: adjusted for picking the best of all, and for looks at the results so far; NaN with fewer than three units.
-        behind: in how many of its trials it is behind the best.
-        same: whether all its curves are the best's to the last digit.
+        gap: how far its mean is behind that one's (below 0: ahead), in the metric's own unit.
+        low, high: simultaneous 95% interval of that; one end is 0, the other infinite, of a cell of which no more is
+            known than that it is worse or better; NaN with fewer than three units.
+        p: adjusted for all comparisons, and for looks at the results so far; NaN with fewer than three units.
+        behind: in how many of its trials it is behind.
+        same: whether all its curves are that one's to the last digit.
         chance: of an undecided cell, that it is decided by the last look of a race, this one or one to come.
     """
 
@@ -49,15 +53,15 @@ class Verdict:
     @property
     def bounded(self) -> bool:
         """Whether its interval has two ends."""
-        return math.isfinite(self.high)
+        return math.isfinite(self.high - self.low)
 
 
 def verdicts(cells: Sequence[Cell], sweep: SweepBase) -> list[Verdict]:
     """A verdict on each cell, in the order of the cells.
 
-    Those that are called worse or as good are right at once, but for one sweep in twenty: the intervals of all cells'
-    differences from the best hold together (AgainstBest), and exclude 0 for those that are worse. What lies within
-    `smallest_effect` of the best either way is as good, also if it is told from it. In a race each cell is judged at
+    Those that are called better, worse or as good are right at once, but for one sweep in twenty: the intervals of all
+    cells' differences from the best, or the baseline, hold together, and exclude 0 for those that are told apart. What
+    lies within `smallest_effect` either way is as good, also if it is told apart. In a race each cell is judged at
     every look that it was there at, on the seeds that all had then, and keeps the last of these verdicts. A sweep that
     was looked at before with fewer seeds has half of the level for each of these looks.
 
@@ -92,10 +96,19 @@ def _looks(cells: Sequence[Cell], sweep: SweepBase) -> Iterator[dict[int, Cell]]
             yield there
 
 
-def units_of(cells: Sequence[Cell], sweep: SweepBase, best: Cell) -> Units:
-    """The units of the cells that have as many trials as the best, it first, then the others as they rank."""
-    others = [c for c in ranked(cells, sweep.objective) if c is not best and c.trials == best.trials]
-    return Units.of([best, *others], sweep.monitor, sweep.objective.sign)
+def units_of(cells: Sequence[Cell], sweep: SweepBase, first: Cell) -> Units:
+    """The units of the cells that have as many trials as one of them, it first, then the others as they rank."""
+    others = [c for c in ranked(cells, sweep.objective) if c is not first and c.trials == first.trials]
+    return Units.of([first, *others], sweep.monitor, sweep.objective.sign)
+
+
+def _in_order(cells: Iterable[Cell], sweep: SweepBase) -> list[Cell]:
+    """The cells that are ranked, first the one that the others are held against; none if that is not ranked."""
+    order = ranked(cells, sweep.objective)
+    if sweep.baseline is not None:
+        control = [cell for cell in order if distinct(cell.values) == distinct(sweep.baseline)]
+        order = [*control, *(cell for cell in order if cell is not control[0])] if control else []
+    return order
 
 
 def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -> dict[int, Verdict]:
@@ -107,7 +120,7 @@ def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -
     Args:
         left: cells that left the race undecided. Those that are there were picked from them too.
     """
-    order = ranked(there.values(), sweep.objective)
+    order = _in_order(there.values(), sweep)
     if not order:
         return {}
     units = Units.of(order, sweep.monitor, sweep.objective.sign)
@@ -115,7 +128,7 @@ def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -
     if units.enough and len(rows) > 1:
         share = 2 ** len(looked(order)) if sweep.max_seeds is None else len(looks(sweep.max_seeds))
         before = [Units.of([cell], sweep.monitor, sweep.objective.sign).rows[0].tolist() for cell in left]
-        found = AgainstBest().judge(rows, LEVEL / share, left=before, shared=units.shared)
+        found = judge_of(sweep).judge(rows, LEVEL / share, left=before, shared=units.shared)
         found = replace(found, p=[min(1.0, share * p) for p in found.p])
     else:
         unknown = [math.nan] * len(rows)
@@ -136,17 +149,18 @@ def looked(cells: Sequence[Cell]) -> list[int]:
 
 
 def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Units, found: Judgement) -> Verdict:
-    """Judge the cell in a place; the first is the best."""
+    """Judge the cell in a place; the first is what all are held against."""
     cell, gap, p, reach = ranked[place], found.gap[place], found.p[place], found.reach[place]
     if place == 0:
-        return Verdict(cell, "best", seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
+        kind: Kind = "best" if sweep.baseline is None else "baseline"
+        return Verdict(cell, kind, seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
     same = [result.history for result in cell.completed] == [result.history for result in ranked[0].completed]
     matters = sweep.smallest_difference
-    kind: Kind = "worse" if p < LEVEL else "undecided"
+    kind = "undecided" if not p < LEVEL else "worse" if gap > 0 else "better"
     low, high = found.low[place], found.high[place]
-    if same or (matters is not None and gap + reach <= matters):
+    if same or (matters is not None and abs(gap) + reach <= matters):
         kind, low, high = "as good", gap - reach, gap + reach
-    if sweep.objective.is_accuracy and math.isfinite(high):  # the cell's, seen from the best's mean, is from 0 to 1
+    if sweep.objective.is_accuracy and math.isfinite(high - low):  # seen from the first, it is from 0 to 1
         mean = ranked[0].mean(sweep.monitor)
         low, high = max(low, mean - 1), min(high, mean)
     chance = 0.0

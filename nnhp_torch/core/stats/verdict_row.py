@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.stats.verdict import Kind, Verdict, more_seeds
+
+# What --require asks for → the verdicts of which one is enough.
+REQUIRED = {"better": ("better",), "as-good": ("better", "as good")}
 
 if TYPE_CHECKING:
     from nnhp_torch.core.stats.summary import Summary
@@ -49,6 +53,11 @@ class VerdictRow:
 def verdict_rows(summary: Summary) -> list[VerdictRow]:
     """The rows of a sweep, in the order of its cells."""
     return [_row(summary, verdict) for verdict in summary.verdicts]
+
+
+def holds(rows: Sequence[VerdictRow], required: str | None) -> bool:
+    """Whether some cell has what is required; True if nothing is."""
+    return required is None or any(row.verdict in REQUIRED[required] for row in rows)
 
 
 def _row(summary: Summary, verdict: Verdict) -> VerdictRow:

@@ -121,10 +121,9 @@ def _draw_ends(axes: Axes, found: Sequence[End], axis: Axis, summary: Summary) -
         bold = "bold" if end.cell is best else "normal"
         text: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALL, "color": GREY, "fontweight": bold}
         axes.annotate(end.said, (1, number), (0, -5), xycoords=right, textcoords="offset points", **text)
-    if best is not None:
-        axes.axvline(
-            axis.shown(best.mean(summary.sweep.monitor)), color=LIGHT_GREY, linestyle=":", zorder=1, gid="best"
-        )
+    if (control := summary.control) is not None:
+        mean = axis.shown(control.mean(summary.sweep.monitor))
+        axes.axvline(mean, color=LIGHT_GREY, linestyle=":", zorder=1, gid="best")
     axes.set_yticks(range(len(found)), [end.name for end in found], fontsize=LABEL)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

@@ -15,7 +15,7 @@ from nnhp_torch.report.page.sections import curves_of
 from nnhp_torch.report.words import amount
 
 SMALL = 0.01  # of an accuracy: a point, below which an effect is called small
-TONES = {"best": "best", "as good": "alike", "undecided": "alike"}
+TONES = {"best": "best", "better": "best"} | dict.fromkeys(("baseline", "as good", "undecided"), "alike")
 
 
 def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
@@ -85,8 +85,9 @@ def _row(part: Part, axis: Axis, link: str, *, drawn: bool) -> Html:
     """A sweep's name, its cells on the axis, the best and the worst by name, and how many others are worse."""
     summary, best = part.summary, part.summary.leader
     cells = [cell for cell in summary.ranking if math.isfinite(_mean(part, cell))]
-    kinds = [verdict.kind for verdict in summary.verdicts if verdict.kind not in ("best", "unranked")]
-    said = f"{kinds.count('worse')} of {len(kinds)} others worse" if "worse" in kinds else "none told apart"
+    kinds = [verdict.kind for verdict in summary.others]
+    told = [f"{kinds.count(kind)} of {len(kinds)} others {kind}" for kind in ("better", "worse") if kind in kinds]
+    said = ", ".join(told) or "none told apart"
     if best is None:
         said = "none has completed"
     marks: list[Html] = []

@@ -40,7 +40,7 @@ def table_of_cells(part: Part) -> Html:
 def ends(part: Part) -> Html:
     """Where each of the first cells ends: its trials, their mean, where that may be, and the verdict in words."""
     axis, found = part.ends
-    shown, best = found[:BESIDE], part.summary.leader
+    shown, best = found[:BESIDE], part.summary.control
     if not any(end.values for end in shown):
         return Html("")
     if len(found) > BESIDE:
@@ -48,7 +48,8 @@ def ends(part: Part) -> Html:
     mean = best.mean(part.sweep.monitor) if best is not None else math.nan
     rows = [_end(end, axis, number, part=part, mean=mean, shown=shown) for number, end in enumerate(shown)]
     caption = "A ring is a trial, a bar their mean" if part.summary.several else "A dot is a trial"
-    caption += ", a band where the mean may be, compared with the best's." if "interval" in "".join(rows) else "."
+    of = "best" if part.sweep.baseline is None else "baseline"
+    caption += f", a band where the mean may be, compared with the {of}'s." if "interval" in "".join(rows) else "."
     left = len(part.summary.cells) - len(shown)
     more = [tag("p", f"{left} more below.", class_="soft")] if left else []
     title = tag("h2", "With the final weights" if not left else f"The best {len(shown)}, with the final weights")
@@ -84,7 +85,7 @@ def _cells(part: Part, cells: list[Cell]) -> Html:
         ranks = [part.names[part.numbers[id(cell)]] for cell in cells]
         settings = {"#": ranks, "settings": [cell.label for cell in cells]}
         named = settings | {name: texts for name, texts in named.items() if name not in sweep.axes}
-    kinds = [_kind(name, less=name in (train, part.summary.test, BEHIND, "behind")) for name in named]
+    kinds = [_kind(name, less=name in (train, part.summary.test, *BEHIND)) for name in named]
     kinds[0] = ""  # it names the row
     words = [in_words(name, sweep) + f" {better(sweep)}" * (name == sweep.monitor) or "verdict" for name in named]
     heads = [tag("th", name, scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,9 @@ from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.base import SweepBase, check_effect, check_max_seeds
 from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.stats.interim import MOST
+from nnhp_torch.core.stats.judge import Judge
+from nnhp_torch.core.stats.significance import FEWEST
+from nnhp_torch.core.stats.verdict_row import REQUIRED
 from nnhp_torch.run.launch.machine import cores, places
 from nnhp_torch.run.runtime import Keep, Runtime
 
@@ -46,6 +50,7 @@ class Request:
         callbacks: the user's own, told after those that the sweep has.
         launch: what makes the launcher, of the sweep's build and its Runtime. Default: as the other fields say.
         chooser: what makes a chooser of the sweep, which names its cells in place of the grid, or of Optuna.
+        judge: what may be said of the cells, in place of AgainstBest or, of a baseline, AgainstBaseline.
         environment: variable → what the trials find in it, wherever they run. It is no flag; a sweep's `environment`
             makes flags for it.
 
@@ -60,6 +65,7 @@ class Request:
     callbacks: Sequence[SweepCallback] = ()
     launch: MakeLaunch | None = None
     chooser: MakeChooser | None = None
+    judge: Judge | None = None
     accelerator: str = field(default="auto", metadata=said("cpu, gpu, mps, … or auto", TRAINING))
     devices: int | list[int] = field(
         default=1, metadata=said("devices per trial: a number, or a list of indices", TRAINING)
@@ -97,6 +103,19 @@ class Request:
             "own, else 0.001 (a tenth of a point) of an accuracy"
         ),
     )
+    baseline: dict[str, Any] | None = field(
+        default=None,
+        metadata=said(
+            "the cell that all others are held against (lr=0.01; other axes are at the base's values), in place of the "
+            "best of them: which are better, as good, worse?"
+        ),
+    )
+    require: Literal["better", "as-good"] | None = field(
+        default=None,
+        metadata=said(
+            "end with exit status 4 unless a cell is found better than the baseline; as-good: or as good as it"
+        ),
+    )
     log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
     keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
     fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
@@ -114,11 +133,25 @@ class Request:
     def judged(self, sweep: P) -> P:
         """The sweep with what is asked for of how its cells are judged."""
         most = self._most_seeds if self.seeds == "auto" else None
-        return replace(
+        judged = replace(
             sweep,
             smallest_effect=sweep.smallest_effect if self.smallest_effect is None else self.smallest_effect,
             max_seeds=most,
+            baseline=sweep.baseline if self.baseline is None else self.baseline,
+            judge=self.judge or sweep.judge,
         )
+        self._check_require(judged)
+        return judged
+
+    def _check_require(self, sweep: SweepBase) -> None:
+        """Refuse a question that this run cannot answer."""
+        if self.require not in (None, *REQUIRED):
+            raise ValueError(f"require must be one of {', '.join(REQUIRED)}, not {self.require!r}")
+        seeds, folds = len(self.each_seed(sweep)), math.prod(map(len, sweep.replicates.values()))
+        if self.require and sweep.baseline is None:
+            raise ValueError(f"--require {self.require} needs a cell to be held against: --baseline NAME=VALUE")
+        if self.require and max(seeds, folds) < FEWEST:
+            raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing (--seeds 5, or auto)")
 
     def __post_init__(self) -> None:
         check_effect(self.smallest_effect)

@@ -1,0 +1,214 @@
+"""Every cell against a baseline: which are better, as good, worse, and who decides that."""
+
+import csv
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FakeLaunch, TinyConfig, completed
+
+import nnhp_torch
+from nnhp_torch.cli.command import UNMET
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.stats.judge import AgainstBaseline
+from nnhp_torch.core.stats.race import staying
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.headline import headline
+from nnhp_torch.report.words import answer
+from nnhp_torch.search.space import Range, Search
+
+PAGE = Path(nnhp_torch.__file__).parent / "plugins.md"
+BASE = [0.9500, 0.9512, 0.9494, 0.9506, 0.9503]
+VALUES = {0.1: BASE, 0.2: [v + 0.02 for v in BASE[::-1]], 0.3: [v - 0.03 for v in BASE[1:] + BASE[:1]], 0.4: BASE}
+
+
+def _ran(sweep, store, values, **changes):
+    """The outcome of a sweep over lr, with each cell's accuracies by seed; None is a trial that diverged."""
+    swept = dataclasses.replace(sweep, **{"axes": {"lr": list(values)}, "baseline": {"lr": 0.1}, **changes})
+    trials = swept.trials(seeds=range(len(next(iter(values.values())))))
+    for trial in trials:
+        value = values[trial.cell["lr"]][trial.config.seed]
+        store.append(TrialResult.of(trial, "diverged") if value is None else completed(trial, value))
+    return Sweeper(FakeLaunch(), store).run(swept, trials)
+
+
+def _kinds(outcome):
+    return [row.verdict for row in outcome.verdicts]
+
+
+def test_cells_are_better_worse_or_as_good_as_the_baseline(sweep, store):
+    outcome = _ran(sweep, store, VALUES)
+    assert _kinds(outcome) == ["baseline", "better", "worse", "as good"]
+    _, better, worse, _ = outcome.verdicts
+    assert better.low == 0 < better.estimate == pytest.approx(0.02)
+    assert better.high is None, "of what is told apart in a step-down no more is known"
+    assert worse.estimate < 0 == worse.high
+    said = answer(outcome.summary)
+    assert "Is any better than the baseline, lr=0.1? Yes: 1 of 3, lr=0.2 by 2.00 points (more than 0)." in said
+    assert "Worse: lr=0.3 by 3.00 points (more than 0)." in said
+    assert "paired, against the baseline, corrected for 3 comparisons" in said
+    assert headline(outcome.summary) == "lr=0.2 is better than lr=0.1."
+
+
+def test_nothing_is_better_than_the_best(sweep, store):
+    outcome = _ran(sweep, store, {0.1: VALUES[0.2], 0.2: BASE, 0.3: VALUES[0.3]})
+    assert _kinds(outcome) == ["baseline", "worse", "worse"]
+    assert answer(outcome.summary).startswith("Is any better than the baseline, lr=0.1? No.\nWorse: ")
+    assert headline(outcome.summary) == "Nothing is better than lr=0.1."
+
+
+def test_of_a_metric_of_which_less_is_better_too_the_estimate_is_by_how_much_a_cell_is_better(sweep, store):
+    outcome = _ran(sweep, store, VALUES, mode="min", smallest_effect=0.001)
+    assert _kinds(outcome) == ["baseline", "worse", "better", "as good"]
+    assert outcome.verdicts[2].estimate == pytest.approx(0.03)
+
+
+def test_the_baseline_is_told_from_the_others_whichever_has_the_best_mean_and_from_several_at_once(sweep, store):
+    """Against the best, two that are better by as much and beside each other are told from nothing but the worst."""
+    generator = np.random.default_rng(0)
+    values = dict(enumerate((0.95 + 0.003 * generator.normal(size=(4, 5)) + [[0], [0.012], [0.012], [0.012]]).tolist()))
+    values = {number / 10 + 0.1: row for number, row in values.items()}
+    assert _kinds(_ran(sweep, store, values)).count("better") == 3
+
+
+def test_a_baseline_that_did_not_end_says_nothing_of_the_others(sweep, store):
+    outcome = _ran(sweep, store, {0.1: [0.9, None, 0.9, 0.9, 0.9], 0.2: BASE})
+    assert _kinds(outcome) == ["unranked", "unranked"]
+    assert answer(outcome.summary) == ""
+    assert headline(outcome.summary) == "The baseline has not completed."
+
+
+def test_two_seeds_are_too_few(sweep, store):
+    outcome = _ran(sweep, store, {lr: of[:2] for lr, of in VALUES.items()})
+    assert answer(outcome.summary).startswith(
+        "Is any better than the baseline, lr=0.1? Cannot be told: 2 seeds are too few for any test."
+    )
+    assert {row.more for row in outcome.verdicts[1:3]} == {"--seeds 5"}
+
+
+def test_in_a_race_what_is_as_good_as_a_baseline_needs_no_more_seeds(sweep, store):
+    found = _ran(sweep, store, VALUES).summary.verdicts
+    open_ = dataclasses.replace(found[2], kind="undecided", chance=0.5)
+    assert [cell.label for cell in staying([*found[:2], open_, found[3]])] == ["lr=0.1", "lr=0.3"]
+    assert staying(found) == []
+
+
+def _cells(axes, baseline, **settings):
+    made = Sweep("tiny", TinyConfig(**settings), axes, "toy:build", baseline=baseline)
+    assert made.size == len(list(made.cells()))
+    return list(made.cells()), made.baseline
+
+
+def test_a_baseline_that_the_grid_has_not_becomes_a_cell_at_the_bases_other_values():
+    assert _cells({"lr": [0.1, 1.0]}, {"lr": 1}) == ([{"lr": 0.1}, {"lr": 1.0}], {"lr": 1.0})
+    assert _cells({"lr": [0.2]}, {"lr": 0.1}) == ([{"lr": 0.1}, {"lr": 0.2}], {"lr": 0.1})
+    cells, baseline = _cells({"lr": [0.1, 0.2], "width": [4, 8]}, {"lr": 0.2}, width=4)
+    assert (len(cells), baseline) == (4, {"lr": 0.2, "width": 4})
+    cells, _ = _cells({"lr": [0.1, 0.2], "width": [4, 8]}, {"lr": 0.2}, width=16)
+    assert (len(cells), cells[0]) == (5, {"lr": 0.2, "width": 16})
+
+
+@pytest.mark.parametrize(
+    ("baseline", "said"),
+    [
+        ({"width": 4}, "baseline: width does not vary here, which lr does"),
+        ({"lr": "high"}, "baseline: lr needs a number, such as 0.1, not 'high'"),
+        ({"lr": float("nan")}, "lr must be a plain value and finite"),
+        ({}, "baseline names a cell of a grid, such as {'lr': …}: not {}"),
+        (0.1, "baseline names a cell of a grid, such as {'lr': …}: not 0.1"),
+    ],
+)
+def test_what_is_no_cell_is_refused(baseline, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        _cells({"lr": [0.1, 0.2]}, baseline)
+
+
+def test_a_search_has_no_baseline():
+    with pytest.raises(ValueError, match="a search samples its cells"):
+        Search("tiny", TinyConfig(), {"lr": Range(0.1, 1.0)}, "toy:build", baseline={"lr": 0.1})
+
+
+class Scores:
+    """Ends each trial with what its cell and seed give."""
+
+    def __init__(self, *_):
+        pass
+
+    def __call__(self, trials, listener):
+        for trial in trials:
+            listener.started(trial)
+            listener.ended(trial, completed(trial, VALUES[trial.cell["lr"]][trial.config.seed - 123]))
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    swept = Sweep("tiny", TinyConfig(), {"lr": [0.2, 0.3, 0.4]}, "toy:build")
+
+    def run(*argv):
+        with pytest.raises(SystemExit) as ended:
+            nnhp_torch.main(swept, launch=Scores, argv=[*argv, "--jobs", "0"])
+        return ended.value.code
+
+    return run
+
+
+def test_what_is_required_decides_the_exit_status(typed, capsys):
+    asked = ["--seeds", "5", "--baseline", "lr=0.1"]
+    assert typed(*asked, "--require", "better") == 0
+    assert typed(*asked, "--grid.lr", "0.3", "0.4", "--require", "as-good") == 0
+    assert typed(*asked, "--grid.lr", "0.3", "--require", "as-good") == UNMET == 4
+    assert "--require as-good: no cell is known to be; exit status 4" in capsys.readouterr().out
+    rows = list(csv.DictReader(Path("lightning_logs/tiny/verdicts.csv").read_text().splitlines()))
+    assert [row["verdict"] for row in rows] == [c["verdict"] for c in _document()["cells"]]
+    assert _document()["compared_with"] == {"lr": 0.1}
+
+
+def _document():
+    return json.loads(Path("lightning_logs/tiny/verdicts.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--baseline", "width=4"], "baseline: width does not vary here"),
+        (["--baseline", "0.1"], "baseline: 0.1 does not vary here"),
+        (["--baseline"], "--baseline needs a value"),
+        (["--baseline", "lr=0.1", "--require", "better"], "--require needs 3 seeds or more"),
+        (["--baseline", "lr=0.1", "--require", "better", "--seeds", "2"], "--require needs 3 seeds or more"),
+        (["--require", "better", "--seeds", "5"], "--require better needs a cell to be held against"),
+        (["--require", "best", "--seeds", "5"], "--require needs one of better, as-good or null, not best"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused_in_a_line_before_anything_is_written(typed, argv, said, capsys):
+    assert typed(*argv) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not list(Path().iterdir())
+
+
+def test_false_claims_against_a_baseline_are_rare_also_beside_wild_cells():
+    random, spreads, claims = np.random.default_rng(1), np.array([1.0, 1.0, 30.0, 30.0])[:, None], 0
+    for number in range(200):
+        rows = random.normal(size=(4, 5)) * spreads
+        claims += min(AgainstBaseline(199, number).judge(rows.tolist()).p) < 0.05
+    assert claims <= 18
+
+
+def test_the_pages_judge_is_used_in_every_report_and_in_a_race(tmp_path):
+    *_, script = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    found = {}
+    exec(script, found)
+    swept = Sweep("tiny", TinyConfig(), {"lr": [0.1, 0.2, 0.3]}, "toy:build", baseline={"lr": 0.1})
+    outcome = swept.run(seeds=3, jobs=0, launch=Scores, log_dir=str(tmp_path), judge=found["Bootstrap"]())
+    assert _kinds(outcome) == ["baseline", "better", "worse"]
+    assert all(row.low < row.estimate < row.high for row in outcome.verdicts[1:])
+    page = (tmp_path / "tiny" / "report.html").read_text()
+    told = json.loads((tmp_path / "tiny" / "verdicts.json").read_text())
+    assert "bootstrap of the paired differences, uncorrected" in page
+    assert "bootstrap of the paired differences, uncorrected" in told["test"]
