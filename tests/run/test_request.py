@@ -70,7 +70,7 @@ def test_jobs_are_as_many_as_the_cores_have_threads_for(monkeypatch):
 
 def test_each_setting_that_is_a_flag_has_a_line_of_help_and_a_group():
     silent = [part.name for part in dataclasses.fields(Request) if set(part.metadata) != {"help", "group"}]
-    assert silent == ["callbacks", "launch", "chooser", "environment"]
+    assert silent == ["callbacks", "launch", "chooser", "judge", "environment"]
 
 
 def test_every_way_to_end_is_settled_or_runs_again():
