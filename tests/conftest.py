@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import shutil
+import subprocess
 from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their nets are tiny
@@ -36,7 +38,7 @@ def environment() -> dict[str, str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(package): of an extra of pyproject.toml; skipped if it is not installed")
+    config.addinivalue_line("markers", "needs(package): of an extra, or a slurm that runs; skipped without it")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -50,14 +52,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.needs("selenium"))
         for mark in item.iter_markers("needs"):
-            if find_spec(mark.args[0]) is None:
-                item.add_marker(pytest.mark.skip(reason=f"needs {mark.args[0]}, which an extra installs"))
+            if reason := _lacks(mark.args[0]):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
-FIRST = ("benchmarks", "pages", "ray", "signals", "study")
+@functools.cache
+def _lacks(name: str) -> str:
+    """Say what is not there of what a test needs: a package of an extra, or a SLURM that runs."""
+    if name != "slurm":
+        return "" if find_spec(name) else f"needs {name}, which an extra installs"
+    answers = shutil.which("squeue") and subprocess.run(["squeue", "-h"], capture_output=True).returncode == 0
+    return "" if answers else "needs SLURM, which tests/slurm/start.sh starts"
+
+
+FIRST = ("benchmarks", "pages", "ray", "signals", "slurm", "study")
 
 # What the tests of a file share takes long to make: with -n they run in one process.
-TOGETHER = ("contract", "ddp", "disk", "launchers", "notebook", "ray", "tensorboard", "wheel")
+TOGETHER = ("contract", "ddp", "disk", "launchers", "notebook", "ray", "slurm", "tensorboard", "wheel")
 
 
 def _subject(file: Path) -> str:

@@ -106,6 +106,18 @@ def build_counting_threads(config: TinyConfig):
     return module, data, []
 
 
+def build_slow(config: TinyConfig):
+    """An epoch takes at least as many seconds as $SECONDS_AN_EPOCH says; each that is trained is noted in `trained`."""
+
+    def pause_and_note(trainer, pl_module):
+        time.sleep(float(os.environ["SECONDS_AN_EPOCH"]))
+        with open(Path(trainer.logger.log_dir) / "trained", "a") as file:
+            file.write(f"{trainer.current_epoch + 1}\n")
+
+    module, data, _ = build(config)
+    return module, data, [*(AtEpoch(epoch + 1, pause_and_note) for epoch in range(config.max_epochs))]
+
+
 def build_raising(config: TinyConfig):
     """The second width raises in its second epoch."""
 

@@ -40,8 +40,8 @@ def check(kind: Callable[..., Command], sweep: SweepBase, request: Request, *, c
     Raises:
         ValueError: the trial cannot be trained for three epochs, or not on this machine.
     """
-    if request.cluster:
-        raise ValueError("--check is made on this machine: leave out --launcher ray")
+    if request.launcher != "local":
+        raise ValueError(f"--check is made on this machine: leave out --launcher {request.launcher}")
     with TemporaryDirectory(prefix="nnhp-check-") as folder:
         run = kind(sweep, replace(request, log_dir=folder, jobs=min(request.workers, 1)), command)
         trial = _first(run)
@@ -180,3 +180,6 @@ class OneTrial:
 
     def stopping(self) -> bool:
         return False
+
+    def waiting(self, words: str) -> None:
+        """It waits for nothing."""

@@ -39,7 +39,10 @@ from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.verdicts_json import VerdictsJson, lacking
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
+from nnhp_torch.run.launch.on_slurm import SlurmJobs
 from nnhp_torch.run.launch.request import Request
+from nnhp_torch.run.launch.slurm import Slurm
+from nnhp_torch.run.launch.slurm_files import refuse_jobs
 from nnhp_torch.run.launch.worker_process import Pool
 
 UNMET = 4  # the exit status if no cell is what --require asks for
@@ -71,8 +74,8 @@ class Command:
             if sweep.max_seeds is not None:
                 self.chooser, self.trials = Race(sweep, self.trials), []
         self.runtime = request.runtime(sweep)
-        if request.world_size > 1 and (why := self._not_importable()):
-            raise ValueError(f"{why} cannot be imported by the processes that a trial on several devices needs")
+        if (request.world_size > 1 or request.launcher == "slurm") and (why := self._not_importable()):
+            raise ValueError(f"{why} cannot be imported by the processes that these trials need: put it into a module")
         self.store = ResultStore(request.folder(sweep))
         self.out = console()
         self.outcome: Outcome | None = None
@@ -102,6 +105,8 @@ class Command:
         then = f", and then up to {further} more" if further else ""
         old = f", {len(former)} are stale (their source has changed since)" if former else ""
         self.out.print(f"{missing} of {len(trials)} trials would run{then}{old}; results go to {self.store.folder}")
+        if self.request.launcher == "slurm" and trials:
+            self.out.print(self._slurm().described(trials[0], missing), markup=False, soft_wrap=True)
         return 0
 
     def perform(self) -> Outcome:
@@ -114,15 +119,18 @@ class Command:
         progress = ProgressReport(self.out, f"The earlier results are in {aside}" if aside else "")
         callbacks = [progress, *self.callbacks(), *self.request.callbacks]
         asked = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
+        launch = self.launch()
         try:
-            sweeper = Sweeper(self.launch(), self.store, callbacks, **asked)
             with self.interrupt, progress:
-                self.outcome = sweeper.run(
+                self.outcome = Sweeper(launch, self.store, callbacks, **asked).run(
                     self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser, make=self.make
                 )
         except PreparationError:
             self._put_back(aside)
             raise
+        finally:
+            if isinstance(launch, SlurmJobs) and launch.submissions:
+                self._leave(launch)
         return self.outcome
 
     def make(self, number: int, values: Mapping[str, Any]) -> Trial:
@@ -132,8 +140,23 @@ class Command:
         trial: Trial = self.sweep.trial(number, seeded, precision=request.full_precision, threads=request.threads)
         return trial
 
+    def _leave(self, launch: SlurmJobs) -> None:
+        """Leave jobs to run on if this process alone is to end; else end them."""
+        asks = self.interrupt.signal == signal.SIGINT and not self.request.detach
+        stays = self.interrupt.signal is not None and not asks
+        if asks and sys.stdin.isatty():
+            with suppress(EOFError, KeyboardInterrupt):
+                stays = input("Jobs are left in SLURM's queue. End them? [y/N] ")[:1].lower() != "y"
+        if not stays:
+            launch.cancel()
+        ids = " ".join(submission.id for submission in launch.submissions)
+        said = "run on; the same command takes what they have done" if stays else "were ended"
+        self.out.print(f"SLURM's jobs {ids} {said}", soft_wrap=True)
+
     def _make_room(self) -> Path | None:
         """Make the folder; return the one in which earlier results are, if they were asked to be set aside."""
+        if self.request.launcher != "slurm" or self.request.fresh:
+            refuse_jobs(self.store.folder)
         try:
             aside = self.store.set_aside() if self.request.fresh else None
             self.store.folder.mkdir(parents=True, exist_ok=True)
@@ -192,12 +215,17 @@ class Command:
 
             jobs = None if request.jobs == "auto" else request.jobs
             return RayTasks(build, self.runtime, request.cluster, jobs=jobs)
+        if request.launcher == "slurm":
+            return self._slurm()
         if request.workers and (why := self._not_importable()):
             said = f"Runs in this process, because {why} cannot be imported by worker processes"
             self.out.print(said, markup=False, soft_wrap=True)
         elif request.workers:
             return Workers(build, self.runtime, request.workers, pool=self.pool)
         return InProcess(build, self.runtime)
+
+    def _slurm(self) -> SlurmJobs:
+        return SlurmJobs(self.sweep.build, self.runtime, Slurm.of(self.request.slurm), chosen=self.chooser is not None)
 
     def _not_importable(self) -> str:
         """The name of what keeps the trials in this process, if there is any."""

@@ -39,8 +39,9 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
     for field in _flags(of):
         of_type = {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
         of_type |= {"metavar": PAIRS} if field.name == "baseline" else {}
+        default = {} if field.default is dataclasses.MISSING else field.default
         group = groups.setdefault(field.metadata["group"], groups[RUNNING])
-        group.add_argument(f"--{field.name}", default=field.default, help=field.metadata["help"], **of_type)
+        group.add_argument(f"--{field.name}", default=default, help=field.metadata["help"], **of_type)
     for name, (hint, default, help) in top.items():
         groups[TRAINING].add_argument(f"--{name}", type=hint, default=default, help=help)
     parser.add_argument("--dry_run", action="store_true", help="list the trials and do nothing")

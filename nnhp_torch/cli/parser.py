@@ -39,7 +39,7 @@ class HelpFormatter(DefaultHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         said, usual = action.help or "", action.default
-        unexplained = usual in (None, [], "", argparse.SUPPRESS) and "null" not in said
+        unexplained = usual in (None, [], {}, "", argparse.SUPPRESS) and "null" not in said
         if not action.option_strings or action.nargs == 0 or unexplained or isinstance(usual, Namespace):
             return said
         default = f"(default: {_typed(usual)})"

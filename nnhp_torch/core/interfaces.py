@@ -33,6 +33,9 @@ class Listener(Protocol):
     def stopping(self) -> bool:
         """Return whether no further trial should start; asked at least every second or so."""
 
+    def waiting(self, words: str) -> None:
+        """Show what trials wait for, if they do elsewhere, as in a cluster's queue, until other words come."""
+
 
 class Launch(Protocol):
     """Runs trials somewhere: `main(SWEEP, launch=…)` makes one by calling it with the sweep's build and its Runtime.
@@ -147,6 +150,9 @@ class SweepCallback:
             ...         if epoch == 3 and metrics["val_accuracy"] < 0.5:
             ...             return "below 0.5 after three epochs"
         """
+
+    def on_wait(self, words: str) -> None:
+        """Called with what trials wait for, as `2 jobs run, 10 wait (10 Resources)`, when a cluster has been asked."""
 
     def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
         """Called when a trial has ended, in whatever way."""

@@ -50,6 +50,11 @@ class Listeners:
         answers = [self._tell(callback, "on_epoch_end", trial, epoch, metrics)[1] for callback in self.callbacks]
         return next(filter(None, answers), None)
 
+    def waiting(self, words: str) -> None:
+        """Tell what trials wait for."""
+        for callback in self.callbacks:
+            self._tell(callback, "on_wait", words)
+
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Tell a trial's end."""
         for callback in self.callbacks:
@@ -78,7 +83,7 @@ class Listeners:
             if disk_full(error) or isinstance(error, SweepError):
                 raise
             which = type(callback).__name__, hook
-            self._missed.setdefault(which, []).append(args[0].name)
+            self._missed.setdefault(which, []).append(getattr(args[0], "name", "words"))
             if which not in self._errors:
                 self._errors[which] = traceback.format_exception_only(error)[-1].strip()
                 with suppress(OSError), open(self.log, "a") as file:

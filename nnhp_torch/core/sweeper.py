@@ -200,6 +200,10 @@ class Loop:
         """Whether no further trial should start."""
         return self.stop() or (self.fail_fast and self.failed) or bool(self.unlogged)
 
+    def waiting(self, words: str) -> None:
+        """What trials wait for elsewhere."""
+        self.listeners.waiting(words)
+
     def _choose(self, chosen: Chosen) -> Iterator[Trial | None]:
         """Yield the chosen trials, skipping those in the ledger or already running; None while the chooser waits."""
         for batch in chosen:

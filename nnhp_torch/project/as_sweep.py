@@ -92,7 +92,7 @@ def source_of(cli: str, model: str, data: str, *, name: str) -> tuple[str, str]:
 
 def question_of(sweep: Sweep, request: Request, only_listed: bool = False) -> str:
     """Ask for --monitor, with the metrics that a first epoch has shown and which direction each name tells."""
-    if only_listed or request.world_size > 1 or request.cluster:
+    if only_listed or request.world_size > 1 or request.launcher != "local":
         return "what ranks the cells? Give --monitor, as the model logs it: val_loss, val/acc, …"
     if not (
         names := sorted(_metrics_of(sweep, request), key=lambda name: (Objective(name, "max").split != "val", name))

@@ -60,7 +60,7 @@ def read(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         keys[kind][key] = value
     if argv[:1] == ["fit"]:
         raise ValueError("leave out fit: each trial of a sweep is one")
-    if meant := next((option for option in rest if re.match(r"--[\w-]+\.", option)), None):
+    if meant := next((option for option in rest if re.match(r"--(?!slurm\.)[\w-]+\.", option)), None):
         key = meant[2:].partition("=")[0]
         raise ValueError(f"there is no --{key}: --grid.{key} gives its values, --base.{key} one for all trials")
     source, name = source_of(given.cli or "", given.model or "", given.data or "", name=given.name or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -60,6 +61,7 @@ class ProgressReport(SweepCallback):
         self.before = 0  # epochs that the time since `start` has not seen: the first one, and those of earlier runs
         self.task: TaskID | None = None
         self.live: Live | _NotebookLive | None = None
+        self.waiting = ""  # what trials wait for elsewhere
         if in_notebook():
             self.live = _NotebookLive(self._render)
         elif out.is_terminal:
@@ -112,6 +114,12 @@ class ProgressReport(SweepCallback):
             self.before += epoch - 1
         self._advance(trial, epoch)
 
+    def on_wait(self, words: str) -> None:
+        if not self.live and re.sub(r"\d+", "", words) != re.sub(r"\d+", "", self.waiting):
+            self.out.print(Text(words, style="dim"))  # as lines, only if there is another reason
+        self.waiting = words
+        self._refresh()
+
     def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
         self.running.pop(trial.key, None)
         self.ended += 1
@@ -160,7 +168,9 @@ class ProgressReport(SweepCallback):
             Text(f"  epoch {epoch}/{trial.config.max_epochs}  {state}  {self._title(trial)}", style="dim")
             for trial, epoch, state in self.running.values()
         ]
-        if not self.running and not self.ended:
+        if self.waiting:
+            lines.append(Text(f"  {self.waiting}", style="dim"))
+        elif not self.running and not self.ended:
             lines = [Text("  starting: the first trial begins in a few seconds", style="dim")]
         return Group(self.bar, *lines)
 

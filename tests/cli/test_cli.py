@@ -479,7 +479,7 @@ def test_a_build_that_worker_processes_cannot_import_runs_here_and_says_so(sweep
     assert here(sweep, tmp_path, "--jobs", "2", "--max_epochs", "1") == 0
     assert f"Runs in this process, because {name_of(sweep.build)} cannot be imported" in capsys.readouterr().out
     assert here(sweep, tmp_path, "--jobs", "1", "--devices", "2") == 2
-    assert "cannot be imported by the processes that a trial on several devices needs" in capsys.readouterr().err
+    assert "cannot be imported by the processes that these trials need" in capsys.readouterr().err
 
 
 def test_what_a_notebook_defines_cannot_be_imported_by_worker_processes(monkeypatch):

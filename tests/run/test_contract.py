@@ -1,4 +1,4 @@
-"""What every launcher does alike: in this process, in workers, on a Ray cluster, and the one that a page shows."""
+"""What every launcher does alike: in this process, in workers, on Ray, on SLURM, and the one that a page shows."""
 
 import dataclasses
 import importlib
@@ -7,17 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TinyConfig
+from conftest import TinyConfig, environment
 
 from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.run.launch import on_slurm as slurm
 from nnhp_torch.run.launch.local import InProcess, Workers
+from nnhp_torch.run.launch.slurm import Slurm
 from nnhp_torch.run.runtime import Runtime
 
 PAGE = Path(__file__).parents[2] / "nnhp_torch" / "plugins.md"
-LAUNCHERS = ["here", "workers", "page", pytest.param("ray", marks=pytest.mark.needs("ray"))]
+LAUNCHERS = [
+    *("here", "workers", "page"),
+    *(pytest.param(name, marks=pytest.mark.needs(name)) for name in ("slurm", "ray")),
+]
 
 
 @pytest.fixture
@@ -30,6 +35,22 @@ def of_the_page(tmp_path, monkeypatch, quick):
     del sys.modules["pool"]
 
 
+@pytest.fixture
+def on_slurm(monkeypatch):
+    """Makes launchers whose jobs end with the test."""
+    made = []
+
+    def make(build, runtime):
+        made.append(slurm.SlurmJobs(build, runtime, Slurm(trials_per_job=2)))
+        return made[-1]
+
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    monkeypatch.setattr(slurm, "ASK", 1.0)
+    yield make
+    for launch in made:
+        launch.cancel()
+
+
 @pytest.fixture(params=LAUNCHERS)
 def launch(request):
     """Makes a launcher of a build and a Runtime."""
@@ -39,6 +60,8 @@ def launch(request):
 
         address = request.getfixturevalue("cluster").address
         return lambda build, runtime: RayTasks(build, runtime, address)
+    if request.param == "slurm":
+        return request.getfixturevalue("on_slurm")
     if request.param == "page":
         return request.getfixturevalue("of_the_page")
     if request.param == "workers":
@@ -120,7 +143,7 @@ def test_a_stop_leaves_what_runs_interrupted(launch, sweep, store):
     assert {result.status for result in outcome.ordered} == {"interrupted"}
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS[:3], indirect=True)  # a node of the cluster here has one CPU
+@pytest.mark.parametrize("launch", LAUNCHERS[:4], indirect=True)  # a node of the cluster here has one CPU
 def test_the_trials_have_the_threads_that_their_keys_say(launch, sweep, store):
     store.folder.mkdir(parents=True)
     trials = dataclasses.replace(sweep, axes={"lr": [0.1]}).trials(threads=3)

@@ -31,7 +31,7 @@ from nnhp_torch.run.launch.request import Request
         ({"devices": []}, "devices must be a number of at least 1"),
         ({"precision": 33}, "precision must be one of 16, "),
         ({"keep_checkpoints": "some"}, "keep_checkpoints must be one of winner, best, last, all, not 'some'"),
-        ({"launcher": "slurm"}, "launcher must be one of local, ray"),
+        ({"launcher": "dask"}, "launcher must be one of local, ray, slurm"),
         ({"fresh": "no"}, "fresh must be true or false, not 'no'"),
     ],
     ids=str,

@@ -6,16 +6,15 @@ import contextlib
 import logging
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from functools import partial
 from typing import Any, TypeVar
 
 import ray
 
 from nnhp_torch.core.errors import ClusterLost, WrongUsage
+from nnhp_torch.run.launch.beside import beside
 
 PATIENCE = 20  # seconds for which the cluster's head may not answer
 LONGEST = 60  # seconds until a connection must be there
@@ -33,7 +32,7 @@ def connected(address: str, stopping: Callable[[], bool] = lambda: False) -> Ite
         yield True
         return
     try:
-        there = _awaited(in_a_thread(_connect, address), stopping)
+        there = _awaited(beside(_connect, address), stopping)
     except Exception as error:
         raise WrongUsage(f"no Ray cluster answers at {address}: {last_line(error)}") from error
     try:
@@ -77,7 +76,7 @@ class Head:
         Raises:
             ClusterLost: the head has not answered for `PATIENCE` seconds.
         """
-        answer = in_a_thread(call, *args, **options)
+        answer = beside(call, *args, **options)
         while True:
             if answers_at(self.address):
                 self.answered = time.monotonic()
@@ -89,20 +88,6 @@ class Head:
                 )
             if wait([answer], timeout=0.5).done:
                 return answer.result()
-
-
-def in_a_thread(call: Callable[..., T], *args: Any, **options: Any) -> Future[T]:
-    """The answer to come of a call, which does not keep this process from ending."""
-    answer: Future[T] = Future()
-    threading.Thread(target=_fulfil, args=(answer, partial(call, *args, **options)), daemon=True).start()
-    return answer
-
-
-def _fulfil(answer: Future[T], call: Callable[[], T]) -> None:
-    try:
-        answer.set_result(call())
-    except BaseException as error:  # it is raised where the answer is awaited
-        answer.set_exception(error)
 
 
 def last_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any, Literal, TypeVar
 
 from nnhp_torch import checks
@@ -20,6 +21,7 @@ from nnhp_torch.core.stats.judge import Judge
 from nnhp_torch.core.stats.significance import FEWEST
 from nnhp_torch.core.stats.verdict_row import REQUIRED
 from nnhp_torch.run.launch.machine import cores, places
+from nnhp_torch.run.launch.slurm import Slurm
 from nnhp_torch.run.runtime import Keep, Runtime
 
 # Trainer's short names for a precision, and what they mean.
@@ -89,11 +91,21 @@ class Request:
             "trials side by side, in worker processes; 0 runs them in this process; auto: one per GPU, or per core"
         ),
     )
-    launcher: Literal["local", "ray"] = field(
-        default="local", metadata=said("this machine, or a Ray cluster that is there")
+    launcher: Literal["local", "ray", "slurm"] = field(
+        default="local", metadata=said("this machine, or a Ray or SLURM cluster that is there")
     )
     ray_address: str | None = field(
         default=None, metadata=said("host:port of the cluster, or auto (else $RAY_ADDRESS)")
+    )
+    slurm: dict[str, str | int | bool] = field(
+        default_factory=dict,
+        metadata=said(
+            "--slurm.NAME VALUE: array (trials at a time), trials_per_job, signal (seconds before the time limit), "
+            "setup (shell lines), and what sbatch has: partition, time, cpus, gpus, mem, account, qos, …"
+        ),
+    )
+    detach: bool = field(
+        default=False, metadata=said("with --launcher slurm, Ctrl-C leaves the jobs alone, and asks nothing")
     )
     threads: int = field(default=1, metadata=said("CPU threads per trial; another number, other last digits"))
     smallest_effect: float | None = field(
@@ -172,6 +184,8 @@ class Request:
             raise ValueError("a trial on several devices needs processes of its own: give --jobs 1 or more")
         if self.launcher == "ray":
             self._check_ray()
+        if self.launcher == "slurm":
+            self._check_slurm()
 
     def _check_choices(self) -> None:
         hints = typing.get_type_hints(type(self))
@@ -215,6 +229,13 @@ class Request:
             raise ValueError("with --launcher ray jobs must be auto or a number of at least 1, not 0")
         if self.world_size > 1:
             raise ValueError("with --launcher ray each trial has one device: give --devices 1")
+
+    def _check_slurm(self) -> None:
+        if which("sbatch") is None:
+            raise ValueError("--launcher slurm needs SLURM's sbatch, squeue and scancel: is this a login node?")
+        if self.jobs != "auto":
+            raise ValueError("with --launcher slurm --slurm.array says how many trials run at a time: leave out --jobs")
+        Slurm.of(self.slurm)
 
     @property
     def _most_seeds(self) -> int:

@@ -1,0 +1,256 @@
+"""Trials as jobs of a SLURM of one node, which tests/slurm/start.sh starts: the local ledger, whatever ends them."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+from conftest import TinyConfig, environment
+from forked import LONG
+
+from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.launch.slurm import Slurm
+from nnhp_torch.run.runtime import Runtime
+
+NEEDED = pytest.mark.needs("slurm")
+
+SCRIPT = """
+import sys
+from conftest import TinyConfig
+from nnhp_torch.cli.main import main
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.launch import on_slurm
+
+on_slurm.ASK = 1.0
+AXES = {"lr": [0.1, 0.01], "width": [4, 8]}
+if __name__ == "__main__":
+    main(Sweep("tiny", TinyConfig(), AXES, build="toy:build_slow"))
+"""
+
+
+class Drive:
+    """The command of a sweep in a folder, as often as it is started."""
+
+    def __init__(self, folder, script=SCRIPT):
+        self.folder, self.store = folder, ResultStore(folder / "tiny")
+        (folder / "sweep.py").write_text(script)
+        self.seconds = 0.0  # that an epoch takes
+        self.stops = 0
+
+    def start(self, *flags, launcher=("--launcher", "slurm"), **environ):
+        command = [sys.executable, str(self.folder / "sweep.py"), *launcher, "--accelerator", "cpu", "--log_dir"]
+        self.process = subprocess.Popen(
+            [*command, str(self.folder), *flags],
+            env={**environment(), "SECONDS_AN_EPOCH": str(self.seconds), **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+        )
+        return self
+
+    def end(self):
+        out, err = self.process.communicate(timeout=2 * LONG)
+        return self.process.returncode, out, err
+
+    def run(self, *flags, **rest):
+        return self.start(*flags, **rest).end()
+
+    def trained(self):
+        """How many epochs were trained to their end, in all attempts."""
+        return sum(len(path.read_text().splitlines()) for path in self.store.folder.glob("*/trained"))
+
+    def begun(self, count=1):
+        """Wait until so many epochs have been trained."""
+        wait_for(lambda: self.trained() >= count)
+
+    def jobs(self, *states):
+        """The jobs of this sweep in the queue, `ID_INDEX`."""
+        only = [f"--states={','.join(states)}"] if states else []
+        said = subprocess.run(["squeue", "-h", "-r", "-o", "%i %j", *only], capture_output=True, text=True).stdout
+        return [line.split()[0] for line in said.splitlines() if line.split()[1].startswith("tiny-")]
+
+
+def wait_for(condition):
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def drive(tmp_path):
+    made = Drive(tmp_path)
+    yield made
+    if made.process.poll() is None:
+        made.process.kill()
+        made.process.communicate()
+    if left := made.jobs():
+        subprocess.run(["scancel", *left])
+        wait_for(lambda: not made.jobs())
+
+
+def digits(store):
+    return {key: (r.name, r.status, r.history, r.test) for key, r in store.results().items()}
+
+
+def equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=3, **axes):
+    """Whether the ledger has each trial once, to the digits that this process comes to."""
+    monkeypatch.setenv("SECONDS_AN_EPOCH", "0")
+    axes = axes or {"lr": [0.1, 0.01], "width": [4, 8]}
+    sweep = Sweep("tiny", TinyConfig(max_epochs=epochs), axes, build="toy:build_slow")
+    here = ResultStore(tmp_path / "here" / "tiny")
+    here.folder.mkdir(parents=True)
+    Sweeper(InProcess("toy:build_slow", Runtime(str(here.folder), accelerator="cpu")), here).run(sweep, sweep.trials())
+    ended = Counter(
+        line.partition('"key": "')[2][:16]
+        for line in drive.store.path.read_text().splitlines()
+        if '"status": "interrupted"' not in line
+    )
+    assert set(ended.values()) == {1}, "a trial has two results"
+    assert {k: v[1:] for k, v in digits(drive.store).items()} == {k: v[1:] for k, v in digits(here).items()}
+    return drive.trained() - epochs * len(sweep.trials())
+
+
+@NEEDED
+def test_a_grid_over_an_array_of_two_gives_the_local_ledger(drive, tmp_path, monkeypatch):
+    code, out, err = drive.run("--slurm.array", "2", "--slurm.partition", "low", "--slurm.time", "10")
+    assert code == 0, out + err
+    assert "4/4" in out
+    assert "jobs run" in out
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch) == 0
+    assert not list((drive.store.folder / ".slurm").iterdir()), "what is done leaves nothing"
+
+
+@NEEDED
+def test_what_slurm_refuses_is_one_line_in_its_words(drive):
+    code, out, err = drive.run("--slurm.partition", "nowhere")
+    assert (code, len(err.splitlines())) == (2, 1), out + err
+    assert "invalid partition specified: nowhere" in err
+    assert not drive.store.path.exists()
+
+
+@NEEDED
+def test_a_job_that_cannot_begin_is_said_once_with_its_last_lines(drive):
+    script = SCRIPT.replace("on_slurm.ASK", "sys.executable = '/no/python'; on_slurm.ASK")
+    (drive.folder / "sweep.py").write_text(script)
+    code, _, err = drive.run()
+    assert code == 1
+    assert "no trial can run there: a job has ended with exit status" in err
+    assert "/no/python: No such file or directory" in err
+    wait_for(lambda: not drive.jobs())
+
+
+@NEEDED
+@pytest.mark.slow
+def test_a_trial_that_is_longer_than_its_jobs_goes_on_in_others(drive, tmp_path, monkeypatch):
+    drive.seconds = 3
+    flags = ["--slurm.time", "1", "--slurm.signal", "15", "--max_epochs", "40", "--grid.lr", "0.1"]
+    code, out, err = drive.run(*flags)
+    assert code == 0, out + err
+    more = equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=40, lr=[0.1], width=[4, 8])
+    assert more <= 8
+    assert all(len(list(path.glob("events*"))) > 1 for path in drive.store.folder.glob("lr=*")), "none was stopped"
+
+
+@NEEDED
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["scancel", "--signal=USR1"], ["scancel"], ["scontrol", "requeue"]])
+def test_a_trial_whose_job_is_told_to_end_goes_on(drive, tmp_path, monkeypatch, command):
+    drive.seconds = 1
+    drive.start("--max_epochs", "8")
+    drive.begun(3)
+    told = drive.jobs("RUNNING")
+    for job in told:
+        subprocess.run([*command, job], check=True)
+    code, out, err = drive.end()
+    assert code == 0, out + err
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=8) <= len(told)
+
+
+@NEEDED
+@pytest.mark.slow
+def test_a_trial_that_a_higher_partition_takes_the_place_of_goes_on(drive, tmp_path, monkeypatch):
+    drive.seconds = 1
+    drive.start("--max_epochs", "8", "--slurm.partition", "low")
+    drive.begun(3)
+    subprocess.run(["srun", "-p", "high", "-n2", "sleep", "3"], check=True)
+    code, out, err = drive.end()
+    assert code == 0, out + err
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=8) <= 2
+
+
+@NEEDED
+@pytest.mark.slow
+def test_jobs_run_on_without_their_driver_and_another_one_finds_them(drive, tmp_path, monkeypatch):
+    drive.seconds = 1
+    drive.start("--max_epochs", "8")
+    drive.begun(2)
+    drive.process.kill()
+    drive.process.communicate()
+    before = len(drive.jobs())
+    wait_for(lambda: len(drive.jobs()) < before)
+    code, out, err = drive.run("--max_epochs", "8")
+    assert code == 0, out + err
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=8) == 0
+
+
+@NEEDED
+@pytest.mark.slow
+def test_half_a_minute_without_a_controller_changes_nothing(drive, tmp_path, monkeypatch):
+    drive.seconds = 1
+    drive.start("--max_epochs", "8")
+    drive.begun(2)
+    folder = os.path.dirname(os.environ["SLURM_CONF"])
+    with open(f"{folder}/slurmctld.pid") as file:
+        os.kill(int(file.read()), signal.SIGTERM)
+    time.sleep(30)
+    subprocess.run([os.path.join(os.path.dirname(__file__), "../slurm/start.sh"), folder], check=True)
+    code, out, err = drive.end()
+    assert code == 0, out + err
+    assert "SLURM does not answer" in out
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=8) == 0
+
+
+@NEEDED
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_forty_trials_whose_jobs_end_at_random_are_forty_records(drive, tmp_path, monkeypatch):
+    drive.seconds = 0.3
+    lrs = [round(0.01 * n, 2) for n in range(1, 21)]
+    drive.start("--max_epochs", "6", "--grid.lr", *map(str, lrs))
+    chance = random.Random(0)
+    while drive.process.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            drive.process.wait(chance.uniform(4, 16))
+        if running := drive.jobs("RUNNING"):
+            subprocess.run(["scancel", chance.choice(running)])
+            drive.stops += 1
+    code, out, err = drive.end()
+    assert code == 0, out + err
+    assert drive.stops > 5
+    more = equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=6, lr=lrs, width=[4, 8])
+    assert more <= drive.stops
+    assert len(drive.store.results()) == 40
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"nodes": "2"}, "slurm.nodes cannot be 2: a trial is one task on one node"),
+        ({"array": "0"}, "slurm.array must be a number of at least 1, not 0"),
+        ({"time": 3600}, "slurm.time needs quotes"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        Slurm.of(given)
