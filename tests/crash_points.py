@@ -100,6 +100,9 @@ class Points:
         import lightning.pytorch.trainer.call as hooks
 
         from nnhp_torch.core.sweeper import Sweeper
+        from nnhp_torch.run.trial import recorder
+
+        recorder.SECONDS = -1.0  # a wait for the disk after each epoch: as many operations in each run
 
         for name in OPERATIONS:
             setattr(os, name, self._operation(name))

@@ -18,9 +18,10 @@ from nnhp_torch.callbacks import RestoreBestWeights
 from nnhp_torch.core.ledger.checkpoints import claim
 from nnhp_torch.core.spec import trial as identity
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial import recorder
 from nnhp_torch.run.trial.recorder import Recorder
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.saving import AtomicCheckpointIO
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO, read
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
@@ -40,6 +41,19 @@ def test_a_stopped_trial_goes_on_from_its_last_epoch_to_the_same_digits(trial, r
     assert heard == list(enumerate(told, 1)), "who listens hears of all"
     assert resumed.history == whole.history
     assert resumed.test == whole.test
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(1000, [1, 3]), (-1, [1, 2, 3])])
+def test_the_disk_is_waited_for_now_and_then_and_at_the_end_but_each_epoch_is_there_after_a_kill(
+    trial, runtime, monkeypatch, seconds, waits
+):
+    waited, there = [], []
+    monkeypatch.setattr(recorder, "SECONDS", seconds)
+    monkeypatch.setattr(recorder, "on_disk", lambda last, best: waited.append(read(last)["epoch"] + 1))
+    checkpoints = Path(runtime.folder) / trial.name / "checkpoints"
+    run_trial(trial, toy.build, runtime, on_epoch=lambda *_: there.append(read(checkpoints / "last.ckpt")["epoch"] + 1))
+    assert there == [1, 2, 3]
+    assert waited == waits
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
@@ -264,7 +278,7 @@ import toy, torch
 from conftest import TinyConfig
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial.saving import AtomicCheckpointIO
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO, read
 from nnhp_torch.run.trial.run_trial import run_trial
 
 save, saves = torch.save, []

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,36 @@ from nnhp_torch.core.errors import NotAFile
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; if the block ends well it takes the place of `path`, else it is removed.
+def replacing(path: Path, *, wait: bool = True) -> Iterator[Path]:
+    """Give a name beside `path` to write to; if the block ends well it takes the place of `path`, else it is removed.
 
     A kill, or a machine that goes down, leaves the old content or the new one, whole.
+
+    Args:
+        wait: for the disk, which takes milliseconds. Without it a kill does no harm either, but a machine that goes
+            down may.
     """
     must_be_file(path)
     written = path.with_name(f".{path.name}.tmp")
     try:
         yield written
-        with open(written, "rb") as file:
-            os.fsync(file.fileno())
+        if wait:
+            on_disk(written)
         os.replace(written, path)
     finally:
         written.unlink(missing_ok=True)
 
 
-def name_too(path: Path, name: Path) -> None:
-    """Gives a file a second name, which keeps the content when another file takes the place of the first."""
-    with replacing(name) as link:
+def on_disk(*paths: Path) -> None:
+    """Wait until what was written to these files is on the disk; those that are not there are left out."""
+    for path in paths:
+        with suppress(FileNotFoundError), open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def name_too(path: Path, name: Path, *, wait: bool = True) -> None:
+    """Give a file a second name, which keeps the content when another file takes the place of the first."""
+    with replacing(name, wait=wait) as link:
         link.unlink(missing_ok=True)
         try:
             os.link(path, link)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
-from nnhp_torch.core.ledger.files import must_be_file, name_too
+from nnhp_torch.core.ledger.files import must_be_file, name_too, on_disk
 from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.callbacks import StopWhenDiverged
@@ -33,6 +34,8 @@ UNSAID: dict[str, Any] = {
     "unlogged": [],
     "asked": ["something in it, for all that is known,"],
 }
+
+SECONDS = 1.0  # between two waits for the disk
 
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
@@ -64,6 +67,7 @@ class Recorder(Checkpoint):
         self.epoch_log = EpochLog()
         self.validated_at: int | None = None  # optimizer steps before the last validation, None before the first
         self.outdated = False  # whether the weights have changed since the last validation
+        self.waited = -math.inf  # the time of the last wait for the disk
         self.history: dict[str, list[float]] = {}
         self.hardware: dict[str, Any] = {}  # that the last epoch was trained on
         self.unlogged: list[str] = []  # what the last epoch did not log, and others did
@@ -175,7 +179,7 @@ class Recorder(Checkpoint):
         for logger in trainer.loggers:
             if isinstance(logger, TrialLogger):
                 logger.write({"epoch": trainer.current_epoch, **on_host(logged)})
-        trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+        self._save(trainer)
         reason = None
         if trainer.is_global_zero:
             self._keep_best()
@@ -188,7 +192,7 @@ class Recorder(Checkpoint):
         if reason and not self.complete:
             self.pruned, self.complete = reason, True
             stop(trainer)
-            trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+            self._save(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves the weights that others leave at the training's end, such as the best ones or an average."""
@@ -198,7 +202,18 @@ class Recorder(Checkpoint):
                 name_too(self.last, self.last.with_name(TRAINED))  # more epochs would go on from there
             self.restored = self.weights != sums(pl_module)
             self.outdated |= trainer.enable_validation and self.restored
-            trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+            self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        """Save this epoch's checkpoint; wait for the disk once a second, and at the end.
+
+        A kill loses nothing for that. If the machine goes down, a damaged checkpoint is known by its checksum: the
+        trial starts over, to the same digits.
+        """
+        trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
+        if trainer.is_global_zero and (self.complete or time.monotonic() > self.waited + SECONDS):
+            on_disk(self.last, self.best)
+            self.waited = time.monotonic()
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["epoch"] = self.epochs - 1  # Lightning counts one more at the training's end
@@ -244,7 +259,7 @@ class Recorder(Checkpoint):
     def _keep_best(self) -> None:
         curve = self.history.get(logged_name(self.objective.metric, self.history), ())
         if curve and self.objective.best(curve)[1] == self.epochs:
-            name_too(self.last, self.best)
+            name_too(self.last, self.best, wait=False)  # whoever saved it has, or the next one will
 
     @property
     def state_key(self) -> str:
