@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import RestoreBestWeights as RestoreBestWeights
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
+    from nnhp_torch.cli.judge import judge as judge
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.interfaces import Chooser as Chooser
     from nnhp_torch.core.interfaces import Launch as Launch
@@ -54,6 +55,7 @@ _HOME = {
     "MNISTDataModule": "mnist.datamodule",
     "DigitImages": "mnist.digits",
     "folds": "splits",
+    "judge": "cli.judge",
     "main": "cli.main",
     "sweep": "project.python",
     "Sweep": "core.spec.grid",

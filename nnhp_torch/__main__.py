@@ -12,6 +12,7 @@ COMMANDS = {
     "test": "Scores saved weights on the test images.",
     "predict": "Lets saved weights read images, your own drawings of digits among them.",
     "sweep": "Tries settings of a project of yours, a LightningCLI or plain classes; none of its files is changed.",
+    "judge": "Says which settings are better, of runs that were made elsewhere: a CSV of W&B, MLflow, anybody.",
     "report": "Makes the pages of sweeps that were run before, from their folders alone.",
 }
 
@@ -32,6 +33,10 @@ def main() -> None:
         from nnhp_torch.project.command import main as sweep
 
         sweep(rest)
+    if command == "judge":
+        from nnhp_torch.cli.judge import main as judge
+
+        raise SystemExit(judge(rest))
     if command == "report":
         from nnhp_torch.cli.report import main as report
 

@@ -17,6 +17,7 @@ import toy
 from conftest import FakeLaunch, TinyConfig, completed
 from mutations import mutations
 
+from nnhp_torch.cli.judge import judge
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.report import main as report
@@ -181,7 +182,34 @@ def images(folder):
         yield None
 
 
-READERS = [ledger, owner, checkpoint, pytest.param(journal, marks=pytest.mark.needs("optuna")), page, settings, images]
+def runs(folder):
+    folder.mkdir()
+    yield folder / "runs.csv"
+    while True:
+        try:
+            judge(folder / "runs.csv", "lr", "val_acc")
+        except ValueError as error:
+            in_a_line(error)
+        yield None
+
+
+runs.content = b"summary,config,name,State,epoch\n" + b"".join(
+    b"\"{'val_acc': 0.%d, 'test_acc': 0.8}\",\"{'lr': %g, 'seed': %d}\",lr=%g,finished,%d\n"
+    % (9 - seed, lr, seed, lr, step)
+    for lr in (0.1, 0.01)
+    for seed in (1, 2)
+    for step in (1, 2)
+)
+READERS = [
+    ledger,
+    owner,
+    checkpoint,
+    pytest.param(journal, marks=pytest.mark.needs("optuna")),
+    page,
+    settings,
+    images,
+    runs,
+]
 
 
 def fuzz(reader, tmp_path, monkeypatch, number):

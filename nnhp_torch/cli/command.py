@@ -200,10 +200,7 @@ class Command:
         status = _status(outcome, self.interrupt)
         if not status and outcome.stale and self.request.stale == "fail":
             return STALE
-        if not status and not holds(outcome.verdicts, self.request.require):
-            self.out.print(f"--require {self.request.require}: no cell is known to be; exit status {UNMET}")
-            return UNMET
-        return status
+        return status or unmet(self.out, outcome, self.request.require)
 
     def launch(self) -> Launch:
         """Where the trials run."""
@@ -247,6 +244,14 @@ class Command:
     def _refuse(self, why: object, status: int = 1) -> int:
         Terminal(sys.stderr).print(f"{self.command}: {why}", soft_wrap=True)
         return status
+
+
+def unmet(out: Console, outcome: Outcome, require: str | None) -> int:
+    """Say that no cell is what was required, if none is; returns the exit status."""
+    if holds(outcome.verdicts, require):
+        return 0
+    out.print(f"--require {require}: no cell is known to be; exit status {UNMET}")
+    return UNMET
 
 
 def undrawn(out: Console) -> int:

@@ -34,14 +34,9 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
         of: whose fields are flags.
         config: whether a file may have them.
     """
-    hints = typing.get_type_hints(of)
     groups = {title: parser.add_argument_group(title) for title in (RUNNING, TRAINING)}
     for field in _flags(of):
-        of_type = {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
-        of_type |= {"metavar": PAIRS} if field.name == "baseline" else {}
-        default = {} if field.default is dataclasses.MISSING else field.default
-        group = groups.setdefault(field.metadata["group"], groups[RUNNING])
-        group.add_argument(f"--{field.name}", default=default, help=field.metadata["help"], **of_type)
+        add_field(groups.setdefault(field.metadata["group"], groups[RUNNING]), field.name, of)
     for name, (hint, default, help) in top.items():
         groups[TRAINING].add_argument(f"--{name}", type=hint, default=default, help=help)
     parser.add_argument("--dry_run", action="store_true", help="list the trials and do nothing")
@@ -52,6 +47,15 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
     )
     if config:
         parser.add_argument("--config", action=ActionConfigFile, help="YAML file with any of these options")
+
+
+def add_field(group: Any, name: str, of: type[Request] = Request) -> None:
+    """The option of a request's field."""
+    field, hint = next(field for field in _flags(of) if field.name == name), typing.get_type_hints(of)[name]
+    settings = {"action": "store_true"} if hint is bool else {"type": hint}
+    settings |= {"metavar": PAIRS} if name == "baseline" else {}
+    default = {} if field.default is dataclasses.MISSING else field.default
+    group.add_argument(f"--{name}", default=default, help=field.metadata["help"], **settings)
 
 
 def add_sweep_options(parser: ArgumentParser, sweep: SweepBase) -> None:

@@ -55,8 +55,9 @@ def _best_epoch(cell: Cell, summary: Summary) -> str:
 
 
 def _seconds(cell: Cell) -> str:
-    """The mean seconds that a trial takes."""
-    return f"{fmean(result.seconds for result in cell.completed):.1f}" if cell.completed else ""
+    """The mean seconds that a trial takes; empty if nobody knows."""
+    seconds = [result.seconds for result in cell.completed if result.seconds]
+    return f"{fmean(seconds):.1f}" if seconds else ""
 
 
 def head(column: str, sweep: SweepBase) -> str:

@@ -61,7 +61,7 @@ class SweepBase(metaclass=Renaming):
             raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
         names = list(vars(self.base))
         for needed in ("seed", "max_epochs"):
-            if needed not in names:
+            if not hasattr(self.base, needed):
                 raise ValueError(f"{type(self.base).__name__} needs a field {needed!r}; it has {', '.join(names)}")
         seed = self.base.seed
         if seed is not None and (type(seed) is not int or seed < 0):

@@ -106,3 +106,20 @@ def is_number(letters: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def typed(text: str) -> Any:
+    """A text as the value that it spells.
+
+    >>> [typed(text) for text in ("3", "0.1", "True", "none", "adam", "")]
+    [3, 0.1, True, None, 'adam', None]
+    """
+    known = {"": None, "none": None, "null": None, "true": True, "false": False}
+    if text.strip().lower() in known:
+        return known[text.strip().lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

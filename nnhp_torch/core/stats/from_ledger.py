@@ -92,10 +92,30 @@ def recorded(
     names = logged(results)
     if names and not logged_name(monitor, names):
         raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
-    base, axes = (
-        _configuration(results, {"guessing": dict(guessing or {}), "examples": examples}),
-        _axes(results, replicates),
+    told = {"guessing": dict(guessing or {}), "examples": examples}
+    outcome = outcome_of(
+        results, monitor, mode, about=about, replicates=replicates, told=told, max_seeds=max_seeds, order=order
     )
+    return dataclasses.replace(outcome, folder=folder)
+
+
+def outcome_of(
+    results: Sequence[TrialResult],
+    monitor: str,
+    mode: Mode | None = None,
+    *,
+    about: str = "",
+    replicates: Sequence[str] = (),
+    told: Mapping[str, Any] | None = None,
+    max_seeds: int | None = None,
+    order: Mapping[str, Sequence[Any]] | None = None,
+) -> Outcome:
+    """The outcome of some results; see recorded.
+
+    Args:
+        told: what the configuration knows beside its settings: `guessing`, `examples`.
+    """
+    base, axes = _configuration(results, told or {}), _axes(results, replicates)
     met = _in_order(once(_some(result, axes) for result in results), order or {})
     repeats = once(_some(result, (*replicates, "seed")) for result in results)
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
@@ -128,13 +148,14 @@ def recorded(
         of_values = {distinct(trial.values): trial for trial in trials}
         chosen = Chosen(Race(sweep, trials), lambda number, values: of_values[distinct(values)])
         trials = chosen.open(lambda trial: known.get(trial.key))
-    return Outcome(sweep, trials, known, known=known, folder=folder)
+    return Outcome(sweep, trials, known, known=known)
 
 
 class _Settings:
     """A configuration with whatever settings the records have; the latest record's values are its defaults."""
 
     usual: Mapping[str, Any] = {}
+    max_epochs = 1  # of records that do not tell
 
     def __init__(self, **values: Any) -> None:
         vars(self).update({**self.usual, **values})
@@ -144,7 +165,7 @@ class _Settings:
 
 
 def _configuration(results: Iterable[TrialResult], told: Mapping[str, Any]) -> type[_Settings]:
-    settings: dict[str, Any] = {"seed": 0, "max_epochs": 1}
+    settings: dict[str, Any] = {"seed": 0}
     for result in results:
         settings |= {**result.config, **result.cell}
     return type("Recorded", (_Settings,), {"usual": settings, **told})

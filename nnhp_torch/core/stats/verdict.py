@@ -154,7 +154,7 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
     if place == 0:
         kind: Kind = "best" if sweep.baseline is None else "baseline"
         return Verdict(cell, kind, seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
-    same = [result.history for result in cell.completed] == [result.history for result in ranked[0].completed]
+    same = _curves(cell) == _curves(ranked[0])
     matters = sweep.smallest_difference
     kind = "undecided" if not p < LEVEL else "worse" if gap > 0 else "better"
     low, high = found.low[place], found.high[place]
@@ -171,6 +171,11 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
     behind = int((units.values[0] > units.values[place]).sum())
     interval = {"gap": gap, "low": low, "high": high, "p": p}
     return Verdict(cell, kind, seeds=cell.trials, behind=behind, same=same, chance=chance, **interval)
+
+
+def _curves(cell: Cell) -> list[tuple[object, object]]:
+    """All that the trials have measured; some of other makers have no curve, but its end alone."""
+    return [(result.history, result.restored) for result in cell.completed]
 
 
 def most_seeds(seeds: int) -> int:

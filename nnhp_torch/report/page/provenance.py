@@ -51,11 +51,12 @@ def settings(pairs: Mapping[str, str]) -> Html:
     return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in pairs.items()), class_="settings")
 
 
-def made(summary: Summary, command: str) -> Html:
+def made(summary: Summary, command: str, remarks: Sequence[str] = ()) -> Html:
     """How the results were made, and how to make them again.
 
     Args:
         command: how the sweep is run; empty if nobody knows.
+        remarks: what a reader must know of where the results come from.
     """
     results = summary.shown
     days = sorted(result.started[:10] for result in results if result.started)
@@ -70,6 +71,7 @@ def made(summary: Summary, command: str) -> Html:
                 if digest not in digests.setdefault(name, []):
                     digests[name].append(digest)
         facts[fact] = join(*(tag("div", f"{name} ", tag("code", ", ".join(of))) for name, of in digests.items()))
+    facts["to know"] = join(*(tag("div", remark) for remark in remarks))
     shown = [tag("dt", name) + tag("dd", value) for name, value in facts.items() if value]
     goes_on = "The same command goes on where the sweep was stopped, and trains nothing if nothing is missing."
     again = [tag("h3", "How to make it again"), tag("pre", tag("code", command)), tag("p", goes_on)]

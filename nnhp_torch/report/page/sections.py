@@ -70,6 +70,8 @@ def facts(part: Part) -> Html:
         "epochs": f"{sum(result.epochs for result in results):,}",
         "trained for": duration(sum(result.seconds for result in results)),
     }
+    if not any(result.seconds for result in results):  # of runs that were made elsewhere
+        del numbers["epochs"], numbers["trained for"]
     return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in numbers.items()), class_="facts")
 
 
@@ -78,7 +80,9 @@ def sections(part: Part) -> list[Html]:
     wide = len(part.sweep.axes) > WIDE and any(cell.completed for cell in part.summary.cells)
     first = [controls(part), parallel(part) if wide else Html(""), picture(part), cards(part), beside(part)]
     rest = [table_of_cells(part), space(part), importance(part), troubles(part.summary), same(part.summary)]
-    return [part for part in (*first, *rest, made(part.summary, part.command), trials(part)) if part]
+    return [
+        part for part in (*first, *rest, made(part.summary, part.command, part.outcome.remarks), trials(part)) if part
+    ]
 
 
 def curves_of(part: Part, *, named: bool = True) -> list[charts.Curves]:

@@ -1,0 +1,75 @@
+"""Tables of runs in files, as people export them: any CSV, and what W&B and TensorBoard make of several runs."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnhp_torch.core.spec.names import typed
+
+Row = dict[str, Any]
+NESTED = ("config", "summary")  # columns that hold a mapping each, in W&B's API example
+LONGEST = 100_000  # letters of one
+SCALARS = ["Wall time", "Step", "Value"]  # of one run and one tag, which TensorBoard's file name tells
+
+
+def read(paths: Sequence[Path]) -> list[Row]:
+    """Read the rows of one or several files, each as column → value.
+
+    Raises:
+        ValueError: a file is no table; the message names it.
+    """
+    rows: list[Row] = []
+    for path in paths:
+        try:
+            with open(path, newline="", encoding="utf-8-sig") as file:
+                rows += _rows(path, file)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is no table: {error}") from error
+    return rows
+
+
+def _rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+    lines = iter(lines)
+    first = next(lines, "")
+    separator = max(",;\t", key=first.count)
+    header = next(csv.reader([first], delimiter=separator), [])
+    if twice := {name for name in header if name and header.count(name) > 1}:
+        raise ValueError(f"{path} has two columns called {min(twice)!r}")
+    for number, fields in enumerate(csv.reader(lines, delimiter=separator), 1):
+        if len(fields) > len(header):
+            raise ValueError(f"{path} has more fields in row {number} than its first line has names")
+        row = dict(zip(header, fields, strict=False))
+        if row:
+            yield from _of_exports(path, {name: _nested(name, text) for name, text in row.items() if name})
+
+
+def _nested(column: str, text: str) -> Any:
+    """A field's value; a mapping if W&B's API has written one there."""
+    if column in NESTED and text.startswith("{") and len(text) < LONGEST:
+        try:
+            return ast.literal_eval(re.sub(r"(?<=: )(nan|-?inf)\b", "None", text))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return text
+    return typed(text)
+
+
+def _of_exports(path: Path, row: Row) -> Iterator[Row]:
+    """The rows that a row of an export stands for."""
+    of_file = re.fullmatch(r"run-(.+)-tag-(.+)", path.stem)
+    if list(row) == SCALARS and of_file:
+        yield {"run": of_file[1], "step": row["Step"], of_file[2]: row["Value"]}
+    elif {"run", "tag", "value"} <= row.keys():
+        yield {"run": row["run"], "step": row.get("step"), str(row["tag"]): row["value"]}
+    elif "Step" in row and any(" - " in name for name in row):  # a chart of W&B's: a column a run
+        for name, value in row.items():
+            run, dash, metric = name.rpartition(" - ")
+            if dash and not metric.endswith(("__MIN", "__MAX")):
+                yield {"run": run, "step": row["Step"], metric: value}
+    else:
+        inner = {f"{column}.{key}": v for column, of in row.items() if isinstance(of, dict) for key, v in of.items()}
+        yield {**{name: value for name, value in row.items() if not isinstance(value, dict)}, **inner}

@@ -1,0 +1,273 @@
+"""Verdicts over runs that were made elsewhere, in the formats that W&B, MLflow and TensorBoard export."""
+
+import csv
+import io
+import json
+
+import pytest
+from torch.utils.tensorboard import SummaryWriter
+
+from nnhp_torch import judge
+from nnhp_torch.__main__ import COMMANDS
+from nnhp_torch.cli.judge import main
+
+RUNS = [  # lr, seed, the accuracy after each of three epochs
+    (lr, seed, [0.5, level - 0.01, round(level + 0.002 * seed - wobble * (seed == 2), 6)])
+    for lr, level, wobble in ((0.1, 0.8, 0.0), (0.01, 0.9, 0.001), (0.001, 0.85, 0.002))
+    for seed in (1, 2, 3)
+]
+ENDS = {(lr, seed): curve[-1] for lr, seed, curve in RUNS}
+
+
+def _csv(rows, **settings):
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), **settings)
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _steps(**names):
+    """A row a step: column → what it holds of lr, seed, step, value."""
+    return [
+        {column: {"lr": lr, "seed": seed, "step": step, "value": value}.get(of, of) for column, of in names.items()}
+        for lr, seed, curve in RUNS
+        for step, value in enumerate(curve)
+    ]
+
+
+def plain():
+    return _csv(plain_rows())
+
+
+def semicolons():
+    return "\ufeff" + _csv([{"seed": s, "lr": lr, "val_acc": end} for (lr, s), end in ENDS.items()], delimiter=";")
+
+
+def mlflow():  # as mlflow 3.17's search_runs().to_csv() has it
+    rows = [
+        {
+            **{"": n, "run_id": f"8135bc7681b7{n}", "experiment_id": 1, "status": "FINISHED"},
+            **{"artifact_uri": f"mlruns/1/{n}", "start_time": "2026-11-30 05:06:56.232+00:00"},
+            **{"end_time": "2026-11-30 05:06:56.552+00:00", "metrics.val_acc": end, "params.width": 32},
+            **{"params.lr": lr, "params.seed": seed, "tags.mlflow.runName": "run"},
+        }
+        for n, ((lr, seed), end) in enumerate(ENDS.items())
+    ]
+    return _csv(rows[::-1])
+
+
+def wandb_api():  # as the example in its documentation of exports writes project.csv
+    rows = [
+        {
+            "": n,
+            "summary": {"val_acc": end, "_step": 2, "_runtime": float("nan"), "_wandb": {"runtime": 0}},
+            "config": {"lr": lr, "width": 32, "seed": seed},
+            "name": f"sunny-sun-{n}",
+        }
+        for n, ((lr, seed), end) in enumerate(ENDS.items())
+    ]
+    return _csv(rows)
+
+
+def wandb_table():
+    rows = [
+        {"Name": "sunny-sun-1", "State": "finished", "Runtime": 1, "Sweep": "", "lr": lr, "seed": seed, "val_acc": end}
+        for (lr, seed), end in ENDS.items()
+    ]
+    return _csv(rows, quoting=csv.QUOTE_ALL)
+
+
+def wandb_history():
+    rows = _steps(_step="step", val_acc="value", lr="lr", seed="seed", name="sunny-sun")
+    return _csv([row for each in rows for row in (each, each | {"val_acc": "", "_step": each["_step"] + 0.5})])
+
+
+def wandb_chart():
+    table = [{"Step": step} for step in range(3)]
+    for lr, seed, curve in RUNS:
+        for row, value in zip(table, curve, strict=True):
+            name = f"lr={lr}, seed={seed} - val_acc"
+            row |= {name: value, f"{name}__MIN": value - 1, f"{name}__MAX": value + 1}
+    return _csv(table, quoting=csv.QUOTE_ALL)
+
+
+FORMATS = [plain, semicolons, mlflow, wandb_api, wandb_table, wandb_history, wandb_chart]
+
+
+@pytest.mark.parametrize("export", FORMATS)
+def test_an_exports_numbers_are_its_sources_and_the_verdicts_are_those_of_a_plain_table(export, tmp_path):
+    (tmp_path / "runs.csv").write_text(export(), encoding="utf-8")
+    (tmp_path / "plain.csv").write_text(plain())
+    outcome = judge(tmp_path / "runs.csv", "lr", "val_acc")
+    assert {(r.cell["lr"], r.config["seed"]): r.final("val_acc") for r in outcome.ordered} == ENDS
+    assert outcome.verdicts == judge(tmp_path / "plain.csv", "lr", "val_acc").verdicts
+    curves = {(r.cell["lr"], r.config["seed"]): list(r.curve("val_acc")) for r in outcome.ordered}
+    if export in (wandb_history, wandb_chart):
+        assert curves == {(lr, seed): curve for lr, seed, curve in RUNS}
+    else:
+        assert not any(curves.values()), "no curve is made up"
+
+
+def _events(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for lr, seed, curve in RUNS:
+        with SummaryWriter(folder / f"lr={lr},seed={seed}") as writer:
+            for step, value in enumerate(curve):
+                writer.add_scalar("val_acc", value, step)
+    for run in folder.iterdir():
+        accumulator = EventAccumulator(str(run))
+        accumulator.Reload()
+        yield run.name, accumulator.Scalars("val_acc")
+
+
+def test_tensorboards_scalars_are_judged_as_a_long_table_or_a_file_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    long = []
+    for run, scalars in _events(tmp_path / "runs"):
+        rows = [{"Wall time": s.wall_time, "Step": s.step, "Value": s.value} for s in scalars]
+        (tmp_path / f"run-{run}-tag-val_acc.csv").write_text(_csv(rows))  # as its download button does
+        long += [{"run": run, "tag": "val_acc", "step": s.step, "value": s.value} for s in scalars]
+        long += [{"run": run, "tag": "lr-Adam", "step": s.step, "value": 0.1} for s in scalars]
+    (tmp_path / "long.csv").write_text(_csv(long))
+    outcome = judge(tmp_path / "long.csv", "lr", "val_acc")
+    ends = {(r.cell["lr"], r.config["seed"]): r.final("val_acc") for r in outcome.ordered}
+    assert ends == pytest.approx(ENDS, rel=1e-6), "TensorBoard keeps float32"
+    files = sorted(map(str, tmp_path.glob("run-*.csv")))
+    assert main([*files, "--cell", "lr", "--value", "val_acc", "--name", "tb"]) == 0
+    assert "Winner: lr=0.01" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "lightning_logs/tb/verdicts.json").read_text())["cells"]
+    assert [row["estimate"] for row in rows] == [row.estimate for row in outcome.verdicts]
+
+
+def test_the_command_shows_the_table_and_writes_page_csv_and_json(tmp_path, monkeypatch, capsys):
+    assert "judge" in COMMANDS
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text(mlflow())
+    asked = ["mine.csv", "--cell", "lr", "--value", "val_acc"]
+    assert main(asked) == 0
+    out = capsys.readouterr().out
+    assert "lr is params.lr; seed is params.seed; val_acc is metrics.val_acc" in out
+    assert "The table does not tell on which data val_acc was measured" in out
+    assert "Winner: lr=0.01 with val_acc=0.9037" in out
+    folder = tmp_path / "lightning_logs" / "mine"
+    assert {"report.html", "results.csv", "verdicts.csv", "verdicts.json"} == {path.name for path in folder.iterdir()}
+    page = (folder / "report.html").read_text()
+    assert "lr=0.01 is the best" in page
+    assert "does not tell on which data" in page
+    assert main(asked) == 0, "its own files are replaced"
+
+
+def test_a_data_frame_is_judged_without_a_file(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    frame = pandas.DataFrame(_steps(lr="lr", seed="seed", epoch="step", val_acc="value"))
+    outcome = judge(frame, ["lr"], "val_acc")
+    assert outcome.summary.winner.label == "lr=0.01"
+    assert outcome.figure() is not None
+    assert len(outcome.frame()) == 9
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_without_seeds_in_common_have_no_pairs_and_that_is_said():
+    rows = [{"lr": lr, "val_acc": end} for (lr, _), end in ENDS.items()]
+    outcome = judge(rows, "lr", "val_acc", seed=None)
+    assert "Runs have no pairs" in outcome.remarks[-1]
+    assert outcome.summary.winner.label == "lr=0.01"
+
+
+def test_what_was_picked_by_test_data_values_in_percent_and_curves_of_other_lengths_are_said():
+    rows = _steps(lr="lr", seed="seed", step="step", test_acc="value")[:-1]
+    said = " ".join(judge([row | {"test_acc": 100 * row["test_acc"]} for row in rows], "lr", "test_acc").remarks)
+    assert "because that picked it" in said
+    assert "in percent: divided by 100" in said
+    assert "Runs have 2 to 3 values" in said
+
+
+def test_against_a_baseline_they_are_better_or_worse_and_a_command_may_require_that(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs.csv").write_text(plain())
+    asked = ["runs.csv", "--cell", "lr", "--value", "val_acc", "--baseline"]
+    assert main([*asked, "lr=0.001", "--require", "better"]) == 0
+    assert "Is any better than the baseline, lr=0.001? Yes" in capsys.readouterr().out
+    kinds = {
+        row.cell["lr"]: row.verdict for row in judge(plain_rows(), "lr", "val_acc", baseline={"lr": 0.001}).verdicts
+    }
+    assert kinds == {0.1: "worse", 0.01: "better", 0.001: "baseline"}
+    assert main([*asked, "lr=0.01", "--require", "better"]) == 4
+
+
+def plain_rows():
+    return [{"lr": lr, "seed": seed, "val_acc": end} for (lr, seed), end in ENDS.items()]
+
+
+def test_a_run_that_has_failed_or_is_not_finite_ranks_nowhere():
+    rows = [{"lr": lr, "seed": s, "val_acc": end, "State": "finished"} for (lr, s), end in ENDS.items()]
+    rows[0]["State"] = "crashed"
+    rows[3]["val_acc"] = float("inf")
+    outcome = judge(rows, "lr", "val_acc")
+    assert [row.verdict for row in outcome.verdicts] == ["best", "unranked", "unranked"]
+
+
+PLAIN = plain().splitlines()
+BAD = {
+    "val_ac": ("no column is called 'val_ac': the nearest is 'val_acc'", PLAIN, ["--value", "val_ac"]),
+    "cell": ("no column is called 'widht'", PLAIN, ["--cell", "widht"]),
+    "no cell": ("--cell names what is compared, of lr, seed, val_acc", PLAIN, ["--cell", "[]"]),
+    "no seed": ("no column is called 'seed': there are lr, val_acc; --seed none", ["lr,val_acc", "0.1,0.9"], []),
+    "same": ("must be different columns", PLAIN, ["--value", "seed", "--mode", "max"]),
+    "text": ("val_acc should be a number, not 'good', in row 2", [*PLAIN[:2], "0.1,2,good", *PLAIN[3:]], []),
+    "empty": ("lr=0.1, seed=2 has no val_acc", [*PLAIN[:2], "0.1,2,", *PLAIN[3:]], []),
+    "doubled": ("lr=0.1, seed=1 is in row 1 and in row 10", [*PLAIN, PLAIN[1]], []),
+    "varies": (
+        "they differ in width: one more --cell, or a --step?",
+        ["lr,seed,val_acc,width", "0.1,1,0.9,4", "0.1,1,0.8,8"],
+        [],
+    ),
+    "missing": ("lr=0.1 lacks seed=1, which other cells have", [PLAIN[0], *PLAIN[2:]], []),
+    "unequal": ("lr=0.01 lacks seed=7", [*PLAIN, "0.1,7,0.8", "0.001,7,0.8"], []),
+    "unpaired": ("lr=0.1 lacks run 3", [PLAIN[0], *PLAIN[2:]], ["--seed", "none"]),
+    "one seed": ("each cell has one run", [PLAIN[0], *PLAIN[1::3]], []),
+    "one cell": ("there is one cell, lr=0.1", PLAIN[:4], []),
+    "mode": ("does not say which is better", [PLAIN[0].replace("val_acc", "score"), *PLAIN[1:]], ["--value", "score"]),
+    "nothing": ("there are no rows", PLAIN[:1], []),
+    "head": ("two columns called 'lr'", ["lr,lr,val_acc", "1,2,3"], []),
+    "fields": ("more fields in row 1", ["lr,seed,val_acc", "1,2,3,4"], []),
+    "baseline": ("baseline: no run has lr=7", PLAIN, ["--baseline", "lr=7"]),
+    "part of it": ("baseline: wid does not vary", PLAIN, ["--baseline", "lr=0.1", "wid=3"]),
+    "require": ("--require better needs a cell to be held against", PLAIN, ["--require", "better"]),
+    "two seeds": (
+        "--require needs 3 seeds or more",
+        [line for line in PLAIN if ",3," not in line],
+        ["--baseline", "lr=0.1", "--require", "better"],
+    ),
+    "step": ("no column is called 'tick'", PLAIN, ["--step", "tick"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_judged_is_said_in_a_line_and_nothing_is_written(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    said, lines, more = BAD[case]
+    (tmp_path / "runs.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(SystemExit) as end:
+        main(["runs.csv", "--cell", "lr", "--value", "val_acc", *more])
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_a_sweeps_folder_anothers_files_and_what_is_read_are_not_written_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    logs = tmp_path / "lightning_logs"
+    for name in ("sweep/results.jsonl", "mine/thesis.txt", "own/own.csv"):
+        (logs / name).parent.mkdir(parents=True)
+        (logs / name).write_text(plain())
+    for name in ("sweep", "mine", "own"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["lightning_logs/own/own.csv", "--cell", "lr", "--value", "val_acc", "--name", name])
+        assert "another --name" in capsys.readouterr().err
+    assert sorted(path.name for path in logs.rglob("*.*")) == ["own.csv", "results.jsonl", "thesis.txt"]
