@@ -37,7 +37,7 @@ TESTS = {
     "core/spec/trial": ["core/test_grid", "core/test_sweeper"],
     "network/mean": ["network/test_module"],
     "network/optimizers": ["network/test_optimizers"],
-    "report/page/svg": ["report/test_page", "report/test_panels"],
+    "report/page/svg": ["report/test_svg"],
     "run/keep": ["report/test_reporting"],
     "run/resume/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
     "run/resume/random_state": ["run/test_resumption", "run/test_checkpoints", "run/test_longer"],

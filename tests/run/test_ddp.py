@@ -1,6 +1,7 @@
 """One trial across two processes gives what one device gives, and a lost process loses one trial."""
 
 import dataclasses
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -140,6 +141,28 @@ def test_a_trial_on_two_processes_goes_on_to_the_same_digits(sweep, tmp_path):
     again = run(shorter, folder, devices=2).ordered[0]
     assert again.status == "completed"
     assert again.history == whole.history
+
+
+@pytest.mark.usefixtures("quick")
+def test_on_two_processes_too_a_stop_before_the_answer_to_an_epoch_loses_no_decision(sweep, tmp_path):
+    heard = []
+
+    class Strict(SweepCallback):
+        """Ends a trial after its second epoch, the first time too late: its processes have gone."""
+
+        def on_epoch_end(self, trial, epoch, metrics):
+            heard.append(epoch)
+            if heard == [1, 2]:
+                for process in multiprocessing.active_children():
+                    process.kill()
+            return "no good" if epoch == 2 else None
+
+    small = dataclasses.replace(sweep, axes={"width": [4]})
+    (lost,) = run(small, tmp_path / "tiny", devices=2, callbacks=[Strict()]).ordered
+    (again,) = run(small, tmp_path / "tiny", devices=2, callbacks=[Strict()]).ordered
+    assert (lost.status, lost.epochs) == ("failed", 2)
+    assert (again.status, again.epochs, again.reason) == ("pruned", 2, "no good")
+    assert heard == [1, 2, 1, 2], "each epoch is told once more, and none after it is trained"
 
 
 def test_the_port_at_which_processes_meet_is_none_that_a_connection_could_get_meanwhile():

@@ -1,0 +1,227 @@
+"""What a page draws stands where its number is: paths and labels, read back and held against the numbers themselves."""
+
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.page import svg
+
+UNIT = Axis("loss", 0.0, 1.0, guessing=0.25)  # what is 0.25 stands at 0.25
+
+
+def read(drawn):
+    return ElementTree.fromstring(drawn)
+
+
+def points(d):
+    """Where a path of lines or dots goes, its relative steps added up, as places with y upward."""
+    found = []
+    for kind, numbers in re.findall(r"([Mlhv])((?:[ ]?-?\d+)+)", d):
+        steps = [int(n) for n in re.findall(r"-?\d+", numbers)]
+        if kind == "M":
+            found.append(tuple(steps))
+        elif kind == "l":
+            assert steps[:2] == [0, 0], "so that a single point is seen"
+            for dx, dy in zip(steps[2::2], steps[3::2], strict=True):
+                found.append((found[-1][0] + dx, found[-1][1] + dy))
+    return [(x / svg.SIZE, 1 - y / svg.SIZE) for x, y in found]
+
+
+def paths(part, kind):
+    return [path.get("d") for path in part.iter("path") if path.get("class") == kind]
+
+
+def near(*expected):
+    return [pytest.approx(point, abs=0.001) for point in expected]
+
+
+def labels(part, kind):
+    """The text of each label of a class, and where it stands."""
+    found = [span for span in part.iter("span") if span.get("class") == kind]
+    places = [[float(n) / 100 for n in re.findall(r":([\d.]+)%", span.get("style", ""))] for span in found]
+    return [(span.text, *at) for span, at in zip(found, places, strict=True)]
+
+
+def groups(part):
+    return {g.get("data-cell"): g for g in part.iter("g")}
+
+
+CELLS = [[[0.9, 0.5, 0.2], [0.7, 0.3, 0.2]], [[0.8, 0.4]], [[0.6, math.nan, 0.6]]]
+
+
+@pytest.fixture(scope="module")
+def curves():
+    paces = {"steps": [10.0, 20.0, 5.0]}
+    kept = [[(2, 0.3)], [], []]
+    looks = ["hue0", "hue1", "hue2"]
+    return read(svg.curves(CELLS, UNIT, ["a", "b", ""], looks=looks, paces=paces, kept=kept))
+
+
+def test_each_seed_has_its_line_and_their_median_a_thick_one(curves):
+    a, b, c = (groups(curves)[number] for number in "012")
+    assert list(groups(curves)) == ["2", "1", "0"], "the first is drawn last, above the others"
+    assert [points(d) for d in paths(a, "seed")] == [
+        near((1 / 3, 0.9), (2 / 3, 0.5), (1, 0.2)),
+        near((1 / 3, 0.7), (2 / 3, 0.3), (1, 0.2)),
+    ]
+    assert [points(d) for d in paths(a, "median")] == [near((1 / 3, 0.8), (2 / 3, 0.4), (1, 0.2))]
+    assert (paths(b, "seed"), paths(b, "median")) == ([], ["M333 200l0 0 334 400"]), "one seed is its own median"
+    assert [points(d) for d in paths(c, "median")] == [near((1 / 3, 0.6), (1, 0.6))], "an epoch without a value"
+    assert [g.get("class") for g in (a, b, c)] == ["curve hue0", "curve hue1", "curve hue2"]
+
+
+def test_a_square_is_where_a_run_stopped_early_and_a_ring_where_it_went_back_to(curves):
+    a, b, c = (groups(curves)[number] for number in "012")
+    assert [points(d) for d in paths(b, "stop")] == [near((2 / 3, 0.4))]
+    assert paths(a, "stop") == paths(c, "stop") == []
+    assert [points(d) for kind in ("kept", "hole") for d in paths(a, kind)] == [near((2 / 3, 0.3))] * 2
+    assert paths(b, "kept") == []
+    one = read(svg.curves([[[0.5]]], UNIT, [""], looks=["x"]))
+    assert len(paths(one, "stop")) == 1, "an only epoch would not be seen as a line"
+    assert [g.get("style") for g in one.iter("g")] == [None]
+
+
+def test_numbers_and_names_stand_beside_what_they_name(curves):
+    assert labels(curves, "y") == [(text, pytest.approx(1 - float(text), abs=1e-4)) for text, _ in labels(curves, "y")]
+    lines = [y for _, y in points(paths(curves, "grid")[0])]
+    assert [1 - y for y in lines] == [pytest.approx(at, abs=0.001) for _, at in labels(curves, "y")]
+    assert [
+        len(labels(read(svg.curves([[]], Axis("loss", 0, most / 10), [""], looks=["x"])), "y")) for most in (9, 9.5)
+    ] == [
+        10,
+        5,
+    ]
+    assert labels(curves, "end hue0") == [("a", pytest.approx(0.8))]
+    assert labels(curves, "end hue1") == [("b", pytest.approx(0.6))]
+    assert labels(curves, "end hue2") == [], "it has no name"
+    assert [points(d)[0] for d in paths(curves, "guessing")] == near((0, 0.25))
+    assert labels(curves, "guess") == [("guessing", 0.75)]
+
+
+def test_another_unit_stretches_each_line_until_the_least_budget(curves):
+    assert [n for n, _ in labels(curves, "x epochs")] == ["1", "2", "3"]
+    assert [at for _, at in labels(curves, "x epochs")] == [pytest.approx(n / 3, abs=1e-4) for n in (1, 2, 3)]
+    budget = 15  # of 30, 40 and 15 steps the least
+    steps = labels(curves, "x steps")
+    assert [int(n) for n, _ in steps] == [*range(0, budget + 1, 2)]
+    assert [at for _, at in steps] == [pytest.approx(int(n) / budget, abs=1e-4) for n, _ in steps]
+    widths = [float(groups(curves)[number].get("style").partition(":")[2]) for number in "012"]
+    assert widths == [pytest.approx(3 * pace / budget) for pace in (10, 20, 5)]
+
+
+def test_a_cell_that_has_no_curve_yet_is_no_budget():
+    drawn = read(svg.curves([[], [[0.5, 0.4]]], UNIT, ["a", "b"], looks=["x", "y"], paces={"steps": [1.0, 10.0]}))
+    assert labels(drawn, "x steps")[-1] == ("20", 1)
+
+
+@pytest.mark.parametrize(("count", "dense"), [(2, "0.65"), (100, "0.40"), (800, "0.15")])
+def test_the_more_lines_the_fainter_each(count, dense):
+    drawn = read(svg.curves([[[0.5, 0.4]]] * count, UNIT, [""] * count, looks=["x"] * count))
+    assert (drawn.get("class"), drawn.get("style")) == ("chart many", f"--dense:{dense}")
+    assert read(svg.curves([[[0.5]]], UNIT, ["a"], looks=["x"])).get("class") == "chart named"
+
+
+def test_a_long_curve_keeps_its_last_point_and_few_others():
+    drawn = read(svg.curves([[[n / 7000 for n in range(7000)]]] * 10, UNIT, [""] * 10, looks=["x"] * 10))
+    found = points(paths(drawn, "median")[0])
+    assert len(found) == len(range(0, 6999, 3)) + 1, "a twentieth of all, since each cell has its median too"
+    assert found[-1] == pytest.approx((1, 1), abs=0.001)
+
+
+def test_a_strip_has_a_ring_for_each_value_and_lines_at_means():
+    drawn = read(svg.strip([0.2, math.nan, 0.4], UNIT, "hue0", interval=(0.5, 0.1), best=0.6))
+    assert [points(d) for kind in ("ring", "hole") for d in paths(drawn, kind)] == [near((0.2, 0.5), (0.4, 0.5))] * 2
+    assert paths(drawn, "mean") == ["M300 180V820"]
+    assert paths(drawn, "of-best") == ["M600 0v1000"]
+    assert paths(drawn, "interval") == ["M100 500H500"]
+    narrow = Axis("loss", 0.0, 0.65)  # more than six tenths
+    at = [0.2 * n / 0.65 for n in range(4)]
+    assert [x for x, _ in points(paths(read(svg.strip([0.2], narrow, "x")), "grid")[0])] == [
+        pytest.approx(x, abs=0.001) for x in at
+    ]
+    assert labels(read(svg.strip_axis(narrow)), None) == [
+        (f"{n / 10:.6g}", pytest.approx(x, abs=1e-4)) for n, x in zip((0, 2, 4, 6), at, strict=True)
+    ]
+
+
+def test_a_strip_of_one_value_has_a_dot_and_no_mean():
+    drawn = read(svg.strip([0.2], UNIT, "hue0"))
+    assert {path.get("class") for path in drawn.iter("path")} == {"grid", "dot"}
+    assert [points(d) for d in paths(drawn, "dot")] == [near((0.2, 0.5))]
+    assert not paths(read(svg.strip([0.2, 0.4], UNIT, "hue0", mean=False)), "mean")
+    assert {path.get("class") for path in read(svg.strip([], UNIT, "x", interval=(0.1, math.nan))).iter("path")} == {
+        "grid"
+    }
+
+
+def test_along_an_axis_each_trial_has_a_dot_and_a_line_goes_through_the_means():
+    cells = [(7, 0.0, [0.2, 0.4]), (3, 0.5, [0.6]), (5, 1.0, [0.6])]
+    drawn = read(svg.response(cells, UNIT, [(0.5, "32")], name="width", looks=["hue0", "hue1", "hue2"]))
+    assert [points(d) for d in paths(drawn, "through")] == [near((0, 0.3), (0.5, 0.6), (1, 0.6))]
+    assert {number: [points(d) for d in paths(g, "spot")] for number, g in groups(drawn).items()} == {
+        "5": [near((1, 0.6))],
+        "3": [near((0.5, 0.6))],
+        "7": [near((0, 0.2), (0, 0.4))],
+    }
+    assert (labels(drawn, "x"), labels(drawn, "unit")) == ([("32", 0.5)], [("width",)])
+    assert labels(drawn, "y") == [(text, pytest.approx(1 - float(text), abs=1e-4)) for text, _ in labels(drawn, "y")]
+    narrow = [svg.response(cells[1:2], Axis("loss", 0, most / 10), [], name="", looks=["x"]) for most in (7, 7.5)]
+    assert [len(labels(read(drawn), "y")) for drawn in narrow] == [8, 4]
+    assert [y for _, y in points(paths(drawn, "grid")[0])] == [1 - at for _, at in labels(drawn, "y")]
+
+
+def test_between_parallel_axes_each_cells_line_meets_its_places():
+    axes = [("lr", [(0.25, "0.1")]), ("width", []), ("loss", [(1.0, "2")])]
+    rows = [[0.0, 0.5, 1.0], [1.0, 0.0, 0.25]]
+    drawn = read(svg.parallel(rows, axes, ["hue0", "hue1"], numbers=[4, 9]))
+    assert {number: [points(d) for d in paths(g, "median")] for number, g in groups(drawn).items()} == {
+        "9": [near((0, 1), (0.5, 0), (1, 0.25))],
+        "4": [near((0, 0), (0.5, 0.5), (1, 1))],
+    }
+    assert [x for x, _ in points(paths(drawn, "axis")[0])] == [0, 0.5, 1]
+    assert labels(drawn, "axis-name") == [("lr", 0), ("width", 0.5), ("loss", 1)]
+    assert labels(drawn, "axis-number") == [("0.1", 0, 0.75), ("2", 1, 0)]
+    for few in (1, 2):
+        drawn = read(svg.parallel([[0.5] * few], axes[:few], ["x"], numbers=[0]))
+        assert [x for x, _ in points(paths(drawn, "axis")[0])] == [0, 1][:few]
+        assert [at for _, at in labels(drawn, "axis-name")] == [0, 1][:few]
+
+
+def test_screen_readers_and_the_keyboard_pass_a_drawing_over():
+    (drawn,) = read(svg.strip([0.2], UNIT, "x")).iter("svg")
+    hidden = {"viewBox": "0 0 1000 1000", "preserveAspectRatio": "none", "aria-hidden": "true", "focusable": "false"}
+    assert drawn.attrib == hidden
+    assert read(svg.strip_axis(UNIT)).get("aria-hidden") == "true"
+
+
+@pytest.mark.parametrize(
+    ("most", "numbers"),
+    [
+        (1, [1]),
+        (3, [1, 2, 3]),
+        (8, [*range(1, 9)]),
+        (9, [0, 2, 4, 6, 8]),
+        (20, [0, 5, 10, 15, 20]),
+        (85, [0, 20, 40, 60, 80]),
+        (4e9, [n * 5 * 10**8 for n in range(9)]),
+    ],
+)
+def test_whole_numbers_along_epochs_begin_with_the_first_while_all_have_room(most, numbers):
+    assert svg.whole_ticks(most) == [(number / most, str(number)) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("places", "made"),
+    [
+        ([], []),
+        ([0.5], [0.5]),
+        ([0.1, 0.11, 0.5], [0.1, 0.15, 0.5]),
+        ([0.97, 0.98, 0.99], [0.9, 0.95, 1.0]),
+        ([0.2, 0.2, 1.4], [0.2, 0.25, 1.0]),
+    ],
+)
+def test_names_are_moved_apart_and_stay_inside(places, made):
+    assert svg.apart(places, 0.05) == [pytest.approx(place) for place in made]
