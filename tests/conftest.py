@@ -65,10 +65,11 @@ def _lacks(name: str) -> str:
     return "" if answers else "needs SLURM, which tests/slurm/start.sh starts"
 
 
-FIRST = ("benchmarks", "pages", "ray", "signals", "slurm", "study")
+FIRST = ("benchmarks", "contract", "pages", "ray", "signals", "slurm", "study")
 
-# What the tests of a file share takes long to make: with -n they run in one process.
-TOGETHER = ("contract", "ddp", "disk", "launchers", "notebook", "ray", "slurm", "tensorboard", "wheel")
+# What the tests of a file share takes long to make: with -n they run in one process. So do those on the Ray cluster,
+# which the last of test_ray.py ends.
+TOGETHER = ("ddp", "disk", "launchers", "notebook", "slurm", "tensorboard", "wheel")
 
 
 def _subject(file: Path) -> str:
@@ -88,7 +89,8 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return file if _subject(Path(file)) in TOGETHER else nodeid
+            subject = _subject(Path(file))
+            return "on a cluster" if subject in ("contract", "ray") else file if subject in TOGETHER else nodeid
 
     return Scheduling(config, log)
 
@@ -170,7 +172,7 @@ def small(tmp_path, monkeypatch) -> Iterator[str]:
     _tensors.cache_clear()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster():
     """A head without a CPU for trials, and two nodes with one each."""
     from ray.cluster_utils import Cluster
@@ -187,7 +189,7 @@ def cluster():
         made.shutdown()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def connection(cluster):
     """A connection that is there already: tests that share it share the nodes' processes, too."""
     from nnhp_torch.run.launch.ray_head import connected
