@@ -39,7 +39,7 @@ def judged(
         corrected: how that was done.
     """
     if len(_units(after, cell)) == 1:
-        return f"{question} Cannot be told from one seed: {number}.\n(--seeds 5 decides more)"
+        return f"{question} Cannot be told from one seed: {number}."
     p = chance(after, before, cell) if math.isnan(p) else p
     test = f"({cell.repeated}, paired t-test, p={p:.2g}{corrected and f', {corrected}'})"
     if p < LEVEL:

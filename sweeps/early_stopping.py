@@ -19,7 +19,7 @@ def claim(cells: Sequence[Cell]) -> str:
     whole = found.get((None, False))
     if whole is None:
         return ""
-    seeds = "one seed, which decides nothing: --seeds 5" if whole.trials == 1 else f"{whole.trials} seeds"
+    seeds = "one seed, which decides nothing" if whole.trials == 1 else f"{whole.trials} seeds"
 
     def points(cell: Cell) -> str:
         return f"{100 * (cell.mean('val_accuracy') - whole.mean('val_accuracy')):+.2f} points"

@@ -63,7 +63,8 @@ def add_sweep_options(parser: ArgumentParser, sweep: SweepBase) -> None:
     settings = _settings(sweep)
     axes = {name: axis for name, axis in sweep.axes.items() if name in settings}
     said = (
-        "--grid.NAME VALUE … tries these values alone; --grid.NAME+ VALUE tries one more beside those that stand here."
+        "--grid.NAME VALUE … tries these values alone; --grid.NAME+ VALUE tries one more beside those that stand here, "
+        "at its place in their order."
     )
     if isinstance(sweep, Search):
         said = "--grid.NAME with two values gives the ends of a range; where words stand here, it gives the choices."
@@ -141,8 +142,15 @@ def changed(sweep: P, args: Namespace) -> P:
 
 
 def _axis(name: str, axis: Any, given: list[Any]) -> Any:
-    """The axis to try: the values that are given, or the range between them if the sweep has a range there."""
+    """Return the axis to try: the values that are given, or the range between them if the sweep has a range there.
+
+    A number that was added to numbers in their order (`--grid.lr+ 0.03`) stands where that order has it.
+    """
     if not isinstance(axis, Range):
+        known, added = list(axis), given[len(axis) :]
+        if added and given[: len(known)] == known and all(type(value) in (int, float) for value in given):
+            order = next((down for down in (False, True) if known == sorted(known, reverse=down)), None)
+            return given if order is None else sorted(given, reverse=order)
         return given
     if len(given) != 2:
         raise ValueError(f"axis {name} is a range and needs its two ends, not {given}")

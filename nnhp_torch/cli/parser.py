@@ -62,7 +62,7 @@ class Spoken(ArgumentParser):
     """Refuses in one line (argparse would print the whole usage), and says what a wrong name may stand for."""
 
     def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
-        line = in_words(str(message), self.known())
+        line = in_words(str(message), self.known(), self.choices())
         command = self.prog.replace(" [options]", "")
         Terminal(sys.stderr).print(f"{command}: {line} (--help lists the options)", soft_wrap=True)
         raise SystemExit(2)
@@ -75,6 +75,11 @@ class Spoken(ArgumentParser):
             for option in action.option_strings
             if action.help != argparse.SUPPRESS and option.startswith("--") and not option.endswith("+")
         }
+
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """Option → the words that it takes, of those that take no others."""
+        hints = {option: getattr(a, "_typehint", None) for a in self._actions for option in a.option_strings}
+        return {option: typing.get_args(of) for option, of in hints.items() if typing.get_origin(of) is typing.Literal}
 
     def place(self, group: Any) -> int:
         """Where --help has a group, among others of the same number in their order: what every command has is last."""

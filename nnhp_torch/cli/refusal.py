@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentError
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,13 @@ FAR = 0.6  # and those that share less, for nothing
 WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "NoneType": "null"}
 
 
-def in_words(message: str, known: Mapping[str, str]) -> str:
-    """A parser's message in one line that needs no Python.
+def in_words(message: str, known: Mapping[str, str], choices: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Say a parser's message in one line that needs no Python.
 
     Args:
         message: what argparse or jsonargparse says.
         known: option → its help text.
+        choices: option → the words that it takes, if it takes no others.
 
     Example:
         >>> in_words("unrecognized arguments: --epochs 3", {"--max_epochs": "epochs"})
@@ -37,7 +38,8 @@ def in_words(message: str, known: Mapping[str, str]) -> str:
     if found := re.search(r"Option '(\S+)' is not accepted", line):
         return meant(f"--{found[1]}", known)
     if found := re.search(r"argument (--[^/:]+)\S*: expected one argument", line):
-        return f"{found[1]} needs a value"
+        words = (choices or {}).get(found[1], ())
+        return f"{found[1]} needs a value{f': {_listed(words)}' if words else ''}"
     if found := re.search(r"Errors: - (?!Expected)(.+?)\.? - Expected", line):  # raised where the value was used
         return found[1]
     if found := re.search(r'Parser key "(\S+?)":.*(?:Got value|Given value): (.*)', line):
@@ -45,10 +47,14 @@ def in_words(message: str, known: Mapping[str, str]) -> str:
             _kind(of) for of in re.findall(r"Expected a (<class '\w+'>|list\[\w+\]|typing\.Literal\[.*?\])", line)
         ]
         if needed:
-            *first, last = dict.fromkeys(needed)
-            kinds = f"{', '.join(first)} or {last}" if first else last
-            return f"--{found[1]} needs {kinds}, not {found[2]}"
+            return f"--{found[1]} needs {_listed(dict.fromkeys(needed))}, not {found[2]}"
     return line
+
+
+def _listed(words: Iterable[str]) -> str:
+    """`fail, use or rerun`."""
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _kind(of: str) -> str:

@@ -18,7 +18,8 @@ LEVELS = (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent of error by which train
 
 def headline(summary: Summary) -> str:
     """Say what the sweep has found, in a sentence or two."""
-    return " ".join(filter(None, (_speed(summary), _verdict(summary))))
+    old = "By stale results: their source has changed since." * bool(summary.stale)
+    return " ".join(filter(None, (_speed(summary), _verdict(summary), old)))
 
 
 def _verdict(summary: Summary) -> str:

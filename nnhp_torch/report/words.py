@@ -35,13 +35,21 @@ def interval(verdict: Verdict, objective: Objective, *, ahead: bool = False) -> 
     """
     ends = [verdict.gap, verdict.low, verdict.high]
     ends = [0.0 - ends[0], 0.0 - ends[2], 0.0 - ends[1]] if ahead else ends
-    gap, low, high = (amount(value, objective).removesuffix(" points") for value in ends)
     if math.isnan(verdict.p):
-        return gap
+        return amount(ends[0], objective).removesuffix(" points")
+    gap, low, high = _alike(ends, objective)
     than, end = ("more", low) if (verdict.kind == "worse") is not ahead else ("less", high)
     if verdict.kind in ("worse", "better") and (not verdict.bounded or not any(map(int, filter(str.isdigit, end)))):
         return f"{gap} ({than} than 0)"  # of some cells told apart no more is known; and none begins at 0.00
     return f"{gap} ({low} to {high})"
+
+
+def _alike(ends: Sequence[float], objective: Objective) -> list[str]:
+    """Differences with as many decimals as the first one needs for the digits that it is said with."""
+    if objective.is_accuracy:
+        return [f"{100 * end:.2f}" for end in ends]
+    decimals = 3 - math.floor(math.log10(abs(ends[0]))) if ends[0] and math.isfinite(ends[0]) else 4
+    return [f"{end:.{max(0, decimals)}f}" if decimals < 10 else f"{end:.4g}" for end in ends]
 
 
 def _by(verdict: Verdict, objective: Objective, *, ahead: bool = False) -> str:
@@ -63,7 +71,8 @@ def lead(summary: Summary) -> tuple[str, str, str]:
     test = best.text(summary.test)
     beside = f" (test {test})" if test and len(equals) == 1 else ""
     value = f" with {monitor}={best.text(monitor)}{beside}{', of an earlier call' * best.earlier}"
-    return "Winner: " if of_best else "The best mean: ", " and ".join(equals), value
+    old = ", by stale results" * bool(summary.stale)
+    return f"Winner{old}: " if of_best else f"The best mean{old}: ", " and ".join(equals), value
 
 
 def _in_common(summary: Summary, best: Cell) -> str:
@@ -88,7 +97,8 @@ def answer(summary: Summary) -> str:
     kinds: Kinds = {kind: [v for v in others if v.kind == kind] for kind in get_args(Kind)}
     if first.kind == "baseline":
         return "\n".join([*_against_baseline(sweep, first, kinds), _test(sweep, first, others)])
-    lines = [f"Is it the best? {_answer(sweep, first, others, kinds=kinds)}"]
+    old = "By stale results. " * bool(summary.stale)
+    lines = [f"Is it the best? {old}{_answer(sweep, first, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
         lines.append(f"Worse: {_named(kinds['worse'], sweep.objective)}.")
     return "\n".join([*lines, *of_luck(summary), _test(sweep, first, others)])
@@ -125,7 +135,7 @@ def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known
         few = f"{best.cell.repeated} are too few for any test: {lead}; {every} {agree}"
         return f"Is it the best? Cannot be told, {few}.\n--seeds 5 decides more."
     moves = math.sqrt(2) * one_seed_moves([verdict.cell for verdict in (best, *others)], known, sweep.monitor)
-    noise = "A seed moves such a lead by more than one would think."
+    noise = "How far another seed moves that, one seed cannot tell."
     if math.isfinite(moves):
         noise = f"One seed moves such a lead by {amount(moves, sweep.objective)} (standard deviation, from the ledger)."
     more = "--seeds 5 decides more."

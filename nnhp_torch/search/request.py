@@ -46,6 +46,10 @@ class SearchRequest(Request):
             value = getattr(self, name)
             if (name == "trials" or value is not None) and (type(value) is not int or value < 1):
                 raise ValueError(f"{name} must be at least 1, not {value}")
+        usual = {part.name: part.default for part in dataclasses.fields(self)}
+        for name in ("trials", "sampler", "pruner", "budget"):
+            if self.chooser is not None and getattr(self, name) != usual[name]:
+                raise ValueError(f"{name} is for Optuna: a chooser of one's own says itself what it tries")
         if self.stale == "rerun":
             raise ValueError("a search goes by the results it has: --fresh starts it anew, --stale use goes on")
         if self.seeds != 1 and (isinstance(self.seeds, (int, str)) or len(self.seeds) != 1):

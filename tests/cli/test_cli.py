@@ -529,13 +529,17 @@ def test_stale_results_show_in_the_dry_run_the_table_and_the_exit_status(command
     store = ResultStore(command.folder / "lightning_logs" / "tiny")
     for trial, digest in zip(SWEEP.trials(), ("apart:0123456789abcdef", digest_of(toy.__file__)), strict=True):
         made = {"name": "toy:build", "config": name_of(TinyConfig), "sources": {"toy": digest}}
-        store.append(dataclasses.replace(completed(trial), build=made))
+        store.append(dataclasses.replace(completed(trial, 0.8 + trial.config.lr), build=made))
     _, out, _ = command("--dry_run", expect=0)
     assert "lr=0.1  completed, stale\nlr=0.01  completed\n0 of 2 trials would run, 1 are stale" in out
     _, out, _ = command("--jobs", "0", expect=3)
     assert "Stale: the source of toy has changed since 1 of these results were made." in out
+    assert "Winner, by stale results: lr=" in out
+    page = (store.folder / "report.html").read_text()
+    assert "By stale results: their source has changed since." in page
     assert [line.endswith("stale") for line in out.splitlines() if line.startswith((" 0.1 ", "0.01 "))] == [True, False]
     command("--jobs", "0", "--stale", "use", expect=0)
     assert "1 of 2 trials would run" in command("--dry_run", "--stale", "rerun", expect=0)[1]
     command("--jobs", "0", "--accelerator", "cpu", "--stale", "rerun", expect=0)
     assert "stale" not in command("--jobs", "0", expect=0)[1].lower()
+    assert "--stale needs a value: fail, use or rerun" in command("--stale", expect=2)[2]

@@ -109,8 +109,10 @@ def test_a_single_value_is_a_list_of_one_and_one_more_stands_beside_the_others(s
     assert shown(sweep, "--grid.lr", "0.5", *asked).startswith("lr=0.5  to run\n1 of 1")
     assert shown(sweep, "--grid.lr=0.5", *asked).startswith("lr=0.5  to run\n1 of 1")
     assert shown(sweep, "--grid.lr+", "0.5", *asked).startswith(
-        "lr=0.1  to run\nlr=0.01  to run\nlr=0.5  to run\n3 of 3"
-    )
+        "lr=0.5  to run\nlr=0.1  to run\nlr=0.01  to run\n3 of 3"
+    ), "at its place in their order"
+    unordered = dataclasses.replace(sweep, axes={"lr": [0.1, 0.5, 0.01]})
+    assert shown(unordered, "--grid.lr+", "0.2", *asked).splitlines()[3] == "lr=0.2  to run", "they have none"
 
 
 def test_words_of_other_options_are_left_as_they_are():

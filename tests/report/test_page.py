@@ -169,8 +169,8 @@ def test_it_is_there_while_the_sweep_runs_and_costs_little(sweep, store, monkeyp
             seen.append("Running: " in path.read_text() if path.exists() else None)
 
     text = _run(sweep, store, launch, seeds=(1, 2))
-    assert written == [1, 5, 8], "after six seconds, then after twenty times what that took, then at the end"
-    assert seen[0] is True
+    assert written == [2, 6, 8], "after six seconds, then after twenty times what that took, then at the end"
+    assert seen[:2] == [None, True]
     assert "Running: " not in text
 
 
@@ -327,3 +327,20 @@ def test_a_ring_marks_the_epoch_whose_weights_were_kept_on_a_curve_that_stays_as
     assert f'd="M667 {y}h0" class="kept"' in text, "the second of three epochs"
     assert "a ring is the epoch whose weights were kept." in text
     assert 'data-other="91.00%">9.00%</span>' in text
+
+
+def test_why_trials_were_pruned_is_told_once_for_those_whose_reasons_differ_in_numbers_alone(sweep, store):
+    reasons = [f"hyperband saw no promise in val_accuracy=0.{n} after epoch {n}" for n in (2, 3)]
+    reasons += ["hopeless after two epochs"] * 2
+    for trial, reason in zip(sweep.trials(), reasons, strict=True):
+        store.append(dataclasses.replace(completed(trial), status="pruned", reason=reason))
+    Sweeper(FakeLaunch(), store, [PageReport(store.folder)]).run(sweep, sweep.trials())
+    page = (store.folder / "report.html").read_text()
+    assert "2 trials pruned</strong>: hyperband saw no promise in val_accuracy=… after epoch …" in page
+    assert "2 trials pruned</strong>: hopeless after two epochs" in page
+
+
+def test_a_picture_is_called_by_the_metrics_name_in_words(sweep, store):
+    loss = dataclasses.replace(sweep, monitor="val_loss")
+    Sweeper(FakeLaunch(), store, [PageReport(store.folder)]).run(loss, loss.trials())
+    assert ">Validation loss after each epoch<" in (store.folder / "report.html").read_text()

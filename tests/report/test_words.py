@@ -2,10 +2,14 @@
 
 import dataclasses
 
+import pytest
 from conftest import FakeLaunch, completed
 
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.verdict import Verdict
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.words import answer
+from nnhp_torch.report.words import answer, interval
 
 
 def _found(sweep, store, accuracies, *, more=None, **changes):
@@ -115,3 +119,19 @@ def test_with_one_seed_it_gives_the_number_what_one_seed_moves_and_the_command_t
 def test_a_cell_that_is_behind_in_every_seed_is_said_to_be(sweep, store):
     said = _answer(sweep, store, {0.1: [0.96, 0.96, 0.95, 0.96], 0.2: [0.95, 0.70, 0.94, 0.955], 0.3: [0.5] * 4})
     assert "although behind in every trial" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((0.03542, 0.0123456, 0.1), "0.03542 (0.01235 to 0.10000)"),
+        ((1.5, -0.2, 3), "1.500 (-0.200 to 3.000)"),
+        ((12345.6, 7, 20000), "12346 (7 to 20000)"),
+        ((0.0, -0.5, 0.5), "0.0000 (-0.5000 to 0.5000)"),
+        ((1.234e-9, 1e-10, 3e-9), "1.234e-09 (1e-10 to 3e-09)"),
+    ],
+)
+def test_the_ends_of_an_interval_have_the_decimals_of_the_estimate(ends, said):
+    gap, low, high = ends
+    verdict = Verdict(Cell({}, [], 1), "undecided", gap=gap, low=low, high=high, p=0.5)
+    assert interval(verdict, Objective("val_loss", "min")) == said

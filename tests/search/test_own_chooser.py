@@ -46,6 +46,14 @@ def test_the_pages_chooser_fills_the_ranges_evenly_and_needs_no_optuna(sobol, tm
     assert not again.ran, "it names the same cells, which the ledger has"
 
 
+def test_what_is_asked_of_optuna_is_refused_beside_a_chooser_of_ones_own(sobol, tmp_path):
+    search = Search("tiny", TinyConfig(), AXES, "toy:build")
+    for asked in ({"trials": 3}, {"sampler": "random"}, {"pruner": "median"}, {"budget": 100}):
+        with pytest.raises(ValueError, match=f"{next(iter(asked))} is for Optuna"):
+            search.run(chooser=sobol, launch=lambda *_: FakeLaunch(), log_dir=str(tmp_path), **asked)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_chooser_may_end_a_trial_at_an_epoch_and_hears_of_every_result(sweep, tmp_path):
     heard = []
 

@@ -27,7 +27,6 @@ from sweeps._claims import judged
 @pytest.mark.parametrize(
     ("effects", "said", "test"),
     [
-        ([0.2], "Cannot be told from one seed: so far.", "--seeds 5 decides more"),
         (
             [0.2, -0.1],
             "Cannot be told: so far.",
@@ -42,6 +41,12 @@ def test_a_claim_is_answered_first_then_comes_the_number_then_the_test(effects, 
     answer, tested = judged("Do pigs fly?", "so far", effects, before=none, cell=cell).splitlines()
     assert answer.startswith(f"Do pigs fly? {said}")
     assert tested == f"({test})"
+
+
+def test_a_claim_of_one_seed_leaves_it_to_the_sweeps_own_words_what_to_run_next():
+    assert judged("Do pigs fly?", "so far", [0.2], before=[0.0], cell=Cell({}, [], 1)) == (
+        "Do pigs fly? Cannot be told from one seed: so far."
+    )
 
 
 def test_an_answer_among_several_pays_for_them():
@@ -197,7 +202,7 @@ def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):
     last_and_best = ([0.95, 0.96], [0.90, 0.92], [0.93, 0.94], [0.94, 0.95], [0.96, 0.97])
     said = _verdict(early_stopping.SWEEP, store, [[score] for pair in last_and_best for score in pair]).splitlines()
     assert said[0] == (
-        "Early stopping, all held against 3 epochs and their last weights (one seed, which decides nothing: --seeds 5):"
+        "Early stopping, all held against 3 epochs and their last weights (one seed, which decides nothing):"
     )
     assert said[1] == "no patience: 3 epochs, +1.00 points with the best weights"
     last, best = "points of val_accuracy with the last weights", "points with the best weights"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.progress import count
 
+NUMBERS = re.compile(r"\b\d[\d.]*(e[-+]?\d+)?\b")
 NAMED = 12  # trials that a group of the same end names
 BAD = ("failed", "diverged")
 
@@ -20,8 +22,8 @@ def troubles(summary: Summary) -> Html:
     groups: dict[tuple[str, str], list[TrialResult]] = {}
     for result in summary.shown:
         if result.status != "completed":
-            # A pruner's reason names an epoch and a value, so that each has its own: they are told together.
-            why = "" if result.status == "pruned" else result.error
+            # A pruner's reasons differ in their numbers alone: they are told together.
+            why = NUMBERS.sub("…", result.error) if result.status == "pruned" else result.error
             groups.setdefault((result.status, why), []).append(result)
         for note in result.notes:
             groups.setdefault(("with a note", note), []).append(result)

@@ -16,7 +16,7 @@ from nnhp_torch.report.page.markup import Html, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, parallel, space
-from nnhp_torch.report.page.tables import BESIDE, ends, scroll, table_of, table_of_cells
+from nnhp_torch.report.page.tables import BESIDE, ends, in_words, scroll, table_of, table_of_cells
 from nnhp_torch.report.progress import count, duration, up_to
 from nnhp_torch.report.style import CELLS, WIDE
 
@@ -147,7 +147,8 @@ def picture(part: Part) -> Html:
     lengths = {len(curve) for cell in found for _, curve in cell.runs}
     caption += "; a square is where a run stopped" if len(lengths) > 1 else ""
     caption += "; a ring is the epoch whose weights were kept." if any(part.kept) else "."
-    title = f"{axis.name.capitalize()} after each epoch"
+    name = axis.name if axis.error else in_words(part.sweep.monitor, part.sweep)
+    title = f"{name if '_' in name else name[:1].upper() + name[1:]} after each epoch"
     other = title.replace("error", "accuracy") if axis.error else None
     drawn = charts.curves(found, axis)
     figure = tag("figure", tag("h2", title, data_other=other), tag("figcaption", caption), drawn)
