@@ -27,7 +27,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.worker_process import Pool
-from sweeps import _study, unknown
+from sweeps import _student, _study, unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 
 OF_THE_STUDY = ("--only", "--skip", "--carry")  # options that a single sweep has not
@@ -110,9 +110,13 @@ def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:
     for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to
         write(page, part)
     write_several(folder / NAME, "The study", parts, pages)
+    lessons = [_student.with_nought(part, parts) if part.sweep.name == "dropout" else part for part in parts]
+    links = [f"{part.sweep.name}/{NAME}" for part in parts]
+    _student.write(folder.parent / "index.html", lessons, links, Path())
     step = max(last_epoch(f.outcome) for f in findings)
-    publish(lambda: _study_figure.draw(findings), folder / "overview.png", "study", run="figure", step=step)
+    publish(lambda: _study_figure.draw(parts), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
+    out.print(f"Lessons  {folder.parent / 'index.html'}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)
     one = folder.parent / findings[0].outcome.sweep.name  # of very many runs TensorBoard shows none at first
     out.print(f"Curves   tensorboard --logdir {one}, or another sweep's folder", soft_wrap=True, markup=False)

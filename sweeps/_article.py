@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,11 +31,13 @@ CLAIMS = {
 EVIDENCE = Path("lightning_logs/evidence")  # apart from the reference: a TensorBoard over that would show it as well
 PRINTED = EVIDENCE / "printed" / "momentum"
 PENALTIES = EVIDENCE / "ten_epochs" / "weight_regularization"
+WEIGHTS = EVIDENCE / "weights" / "weight_regularization"  # whose curves have a histogram of the weights
 FIRST_PAGE = EVIDENCE / "first_page" / "batch_size"
 # Small runs behind single sentences → the flags that they have.
 SMALL = {
     PRINTED: "--protocol printed --max_epochs 5",
     PENALTIES: "--grid.reg [0.001] --max_epochs 10 --seeds 3",
+    WEIGHTS: "--grid.reg [0.001]",
     FIRST_PAGE: "",
 }
 
@@ -50,28 +53,55 @@ def sweeps_table(found: list[Finding]) -> str:
     return "\n".join([*lines, ""])
 
 
+def answers(claim: str) -> list[tuple[str, str, str]]:
+    """Each question of a claim, the first words of its answer, and the number behind them.
+
+    >>> answers("Does noise help? Yes: +0.08 points.")
+    [('Does noise help?', 'Yes', '+0.08 points.')]
+    """
+    found = []
+    for line in claim.splitlines():
+        question, mark, said = line.partition("? ")
+        word = re.split("[:,.]", said, maxsplit=1)[0]
+        if mark:
+            found.append((f"{question}?", word, said[len(word) + 1 :].strip()))
+    return found
+
+
 def claims_table(found: list[Finding], root: Path = Path()) -> str:
-    """A row a claim: what is said, what the ledgers say, and where they lie; `root` is the project's folder."""
-    lines = ["| said | measured here | evidence |", "| --- | --- | --- |"]
-    lines += [f"| {said} | {measured} | {link} |".replace("\n", "<br>") for said, measured, link in _rows(found, root)]
+    """A row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
+    lines = ["| said | here | picture | measured | evidence |", "| --- | --- | --- | --- | --- |"]
+    for said, measured, link, picture in _rows(found, root):
+        words = list(dict.fromkeys(word for _, word, _ in answers(measured))) or [measured.partition(",")[0]]
+        test = [line for line in measured.splitlines() if line.startswith("(")]
+        told = "<br>".join(line for line in measured.splitlines() if not line.startswith("("))
+        more = f"<details><summary>the test</summary>{'<br>'.join(test)}</details>" if test else ""
+        image = f'<a href="{picture}"><img src="{picture}" width="160" alt=""></a>'
+        lines.append(f"| {said} | **{'; '.join(words)}** | {image} | {told}{more} | {link} |")
     return "\n".join([*lines, ""])
 
 
-def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str]]:
+def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str, str]]:
+    """What is said, what was measured, where the ledger lies, and its figure."""
     for f in found:
         sweep = f.outcome.sweep
-        measured, cells = f.summary.claim, f.summary.cells
+        measured, cells, folder = (
+            f.summary.claim,
+            f.summary.cells,
+            f"../lightning_logs/reference/{f.outcome.sweep.name}",
+        )
         if measured:
-            link = f"[{sweep.name}](../lightning_logs/reference/{sweep.name}) ({cells[0].repeated})"
-            yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link
+            link = f"[{sweep.name}]({folder}) ({cells[0].repeated})"
+            yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link, f"{folder}/figure.png"
         if sweep.name == "momentum":
             printed = recorded(root / PRINTED, sweep.monitor).summary
             yield (
                 "The same, in the article's own code.",
                 printed.why_no_winner.capitalize(),
                 f"[as printed](../{PRINTED}) (5 epochs, 1 seed)",
+                f"../{PRINTED}/figure.png",
             )
         if sweep.name == "weight_regularization":
             few = recorded(root / PENALTIES, sweep.monitor).summary.cells
             link = f"[ten epochs](../{PENALTIES}) ({few[0].repeated})"
-            yield CLAIMS[sweep.name], drives_to_zero(few), link
+            yield CLAIMS[sweep.name], drives_to_zero(few), link, f"../{PENALTIES}/figure.png"

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
+from sweeps._claims import judged
 
 
 def claim(cells: Sequence[Cell]) -> str:
@@ -20,19 +21,29 @@ def claim(cells: Sequence[Cell]) -> str:
     if whole is None:
         return ""
     seeds = "one seed, which decides nothing" if whole.trials == 1 else f"{whole.trials} seeds"
-
-    def points(cell: Cell) -> str:
-        return f"{100 * (cell.mean('val_accuracy') - whole.mean('val_accuracy')):+.2f} points"
+    longest = max((p for p, restored in found if p is not None and restored), default=None)
+    pays = ""
+    if longest is not None:
+        kept = found[longest, True]
+        number = f"{points(kept, whole)} of val_accuracy in {kept.mean_epochs:.0f} of {whole.mean_epochs:.0f} epochs"
+        question = f"Does stopping with the best weights (patience {longest}) beat the last ones of all epochs?"
+        after, before = kept.values_of("val_accuracy"), whole.values_of("val_accuracy")
+        pays = judged(question, number, after, before=before, cell=kept) + "\n"
 
     lines = []
     for (patience, restored), cell in found.items():
         if not restored:
-            back = f"{points(best)} with the best weights" if (best := found.get((patience, True))) else ""
-            last = "" if cell is whole else f"{points(cell)} of val_accuracy with the last weights"
+            back = f"{points(best, whole)} with the best weights" if (best := found.get((patience, True))) else ""
+            last = "" if cell is whole else f"{points(cell, whole)} of val_accuracy with the last weights"
             what = "no patience" if patience is None else f"patience {patience}"
             lines.append(f"{what}: " + ", ".join(filter(None, [f"{cell.mean_epochs:.0f} epochs", last, back])))
-    head = f"Early stopping, all held against {whole.mean_epochs:.0f} epochs and their last weights ({seeds}):"
+    head = f"{pays}Early stopping, all held against {whole.mean_epochs:.0f} epochs and their last weights ({seeds}):"
     return "\n".join([head, *lines])
+
+
+def points(cell: Cell, whole: Cell) -> str:
+    """Say how far a cell is ahead of the training to the end."""
+    return f"{100 * (cell.mean('val_accuracy') - whole.mean('val_accuracy')):+.2f} points"
 
 
 SWEEP = Sweep(

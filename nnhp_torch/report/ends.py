@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.headline import standing
 from nnhp_torch.report.style import CELLS, WIDE
-from nnhp_torch.report.words import amount
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,8 @@ def _ramp(summary: Summary, cells: Sequence[Cell]) -> list[str]:
     return [f"r{round(order.index(value) * (len(CELLS) - 1) / (len(values) - 1))}" for value in values]
 
 
-def against(end: End, base: End, summary: Summary) -> str:
-    """Say how far a cell is from another one, trial by trial: `behind by 0.15 points, in 3 of 5 trials`."""
-    sign, of_base = summary.sweep.objective.sign, dict(base.values)
-    gaps = [sign * (of_base[repeat] - value) for repeat, value in end.values if repeat in of_base]
-    gaps = [gap for gap in gaps if math.isfinite(gap)]
-    if end is base or not gaps:
-        return "compared with this" if end is base else "nothing to compare"
-    gap = statistics.fmean(gaps)
-    if not gap:
-        return "the same mean"
-    agree = sum((other > 0) == (gap > 0) for other in gaps if other)
-    trials = f", in {agree} of {len(gaps)} trials" if len(gaps) > 1 else ""
-    return f"{'behind' if gap > 0 else 'ahead'} by {amount(abs(gap), summary.sweep.objective)}{trials}"
+def against(summary: Summary, base: Cell, shown: Sequence[Cell], axis: Axis) -> list[str]:
+    """Say of each cell how it stands if another one is the baseline."""
+    other = replace(summary, sweep=replace(summary.sweep, baseline=base.values))
+    of = {distinct(cell.values): cell for cell in other.cells}
+    return [standing(other, of[distinct(cell.values)], axis) for cell in shown]

@@ -69,7 +69,7 @@ class PageReport(SweepCallback):
 def write(path: Path, part: Part) -> None:
     """Writes a sweep's page."""
     first = [*head(part, "h1"), *sections(part), facts(part)]
-    _write(path, _title(part), [tag("div", *first, data_part=part.sweep.name)], known=part.known())
+    write_page(path, _title(part), [tag("div", *first, data_part=part.sweep.name)], part.known())
 
 
 def write_several(path: Path, title: str, parts: Sequence[Part], pages: Sequence[Path]) -> None:
@@ -80,7 +80,7 @@ def write_several(path: Path, title: str, parts: Sequence[Part], pages: Sequence
     """
     links = [os.path.relpath(page, path.parent) for page in pages]
     small = [multiple(part, link) for part, link in zip(parts, links, strict=True)]
-    _write(path, title, [*overview(parts, links), tag("div", *small, class_="multiples")], known={})
+    write_page(path, title, [*overview(parts, links), tag("div", *small, class_="multiples")])
 
 
 def _title(part: Part) -> str:
@@ -107,7 +107,12 @@ def head(part: Part, kind: str) -> list[Html]:
     ]
 
 
-def _write(path: Path, title: str, body: Sequence[Html], *, known: Mapping[str, object]) -> None:
-    page = document(title, body, known)
+def write_page(path: Path, title: str, body: Sequence[Html], known: Mapping[str, object] | None = None) -> None:
+    """Write a page of these parts.
+
+    Args:
+        known: what the ledger does not hold and the next page needs to know.
+    """
+    page = document(title, body, known or {})
     with replacing(path) as written:
         written.write_text(page, encoding="utf-8")

@@ -14,10 +14,11 @@ from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.ends import End, ends
+from nnhp_torch.report.ends import End, against, ends
 from nnhp_torch.report.headline import steps
 from nnhp_torch.report.style import CELLS, WIDE
 
+BESIDE = 10  # cells that have room beside the curves
 SHOWN = 300  # cells of a page; of more the best
 
 
@@ -73,6 +74,12 @@ class Part:
     def ends(self) -> tuple[Axis, list[End]]:
         """Where each cell that is shown ends, and their axis."""
         return ends(self.summary, self.shown)
+
+    def compared(self, axis: Axis) -> list[list[str]]:
+        """For each cell beside the curves how each of them stands if that one is the baseline; none in a search."""
+        shown = self.shown[:BESIDE]
+        many = [] if self.sweep.sampled or len(shown) < 2 else shown
+        return [against(self.summary, base, shown, axis) if base.ranked else [] for base in many]
 
     @property
     def names(self) -> list[str]:

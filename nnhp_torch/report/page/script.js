@@ -38,7 +38,7 @@ for (const part of document.querySelectorAll("[data-part]")) {
     if (event.key === "Escape" && kept !== null) keep(kept);
   });
 
-  each(part, ".ends .row", row => {
+  if (part.querySelector(".chart g[data-cell]")) each(part, ".ends .row", row => {
     const name = row.querySelector(".key");
     const box = make("input", { type: "checkbox", checked: true, title: "show its curve" });
     box.setAttribute("aria-label", `show the curve of ${name.textContent}`);
@@ -122,6 +122,48 @@ function tell(chart, part, bring, leave) {
     tip.classList.toggle("left", x > 600);
     bring(best.line.dataset.cell);
   });
+}
+
+// The student's page: a guess opens a section's answer and counts; one seed tells the study as it alone would have.
+const lessons = [...document.querySelectorAll(".lesson")];
+if (lessons.length) {
+  const score = document.getElementById("score");
+  const [one, all, told] = ["one", "all", "told"].map(id => document.getElementById(id));
+  let [right, guessed, seed] = [0, 0, -1];
+  const count = () => { score.textContent = `${right} of ${guessed} guessed right, ${lessons.length - guessed} to go`; };
+  document.querySelector(".bar-of-guesses").hidden = false;
+  count();
+  for (const lesson of lessons) {
+    const guess = lesson.querySelector(".guess");
+    const answer = lesson.querySelector(".answer");
+    guess.hidden = false;
+    lesson.classList.add("guessing");
+    guess.addEventListener("click", ({ target }) => {
+      if (target.type !== "button" || !lesson.classList.contains("guessing")) return;
+      const hit = JSON.parse(lesson.dataset.right).includes(+target.value);
+      [right, guessed] = [right + hit, guessed + 1];
+      lesson.classList.remove("guessing");
+      target.setAttribute("aria-pressed", "true");
+      for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
+      answer.querySelector(".guessed").textContent =
+        `You said ${target.textContent}: ${hit ? "right, or not to be told from the best." : "no, that one is worse."}`;
+      answer.tabIndex = -1;
+      answer.focus({ preventScroll: true });
+      count();
+    });
+  }
+  const tell = () => {
+    const seeds = JSON.parse(one.dataset.seeds);
+    document.body.classList.toggle("one", seed >= 0);
+    each(document, "[data-seed]", spot => spot.classList.toggle("chosen", +spot.dataset.seed === seed));
+    const lines = [...document.querySelectorAll(".of-one")];
+    for (const line of lines) line.textContent = JSON.parse(line.dataset.one)[seed] ?? "";
+    const same = lines.filter(line => line.textContent.endsWith("the winner of all seeds.")).length;
+    told.textContent = seed < 0 ? "" : `${seeds[seed]} alone: the same winner in ${same} of ${lines.length} sweeps`;
+    one.textContent = seed < 0 ? "Show one seed" : "Show another seed";
+  };
+  one?.addEventListener("click", () => { seed = (seed + 1) % JSON.parse(one.dataset.seeds).length; tell(); });
+  all?.addEventListener("click", () => { seed = -1; tell(); });
 }
 
 each(document, "pre > code", code => {

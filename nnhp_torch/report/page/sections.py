@@ -13,10 +13,10 @@ from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.markup import Html, prose, tag
-from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, parallel, space
-from nnhp_torch.report.page.tables import BESIDE, ends, in_words, scroll, table_of, table_of_cells
+from nnhp_torch.report.page.tables import ends, in_words, scroll, table_of, table_of_cells
 from nnhp_torch.report.progress import count, duration, up_to
 from nnhp_torch.report.style import CELLS, WIDE
 
@@ -113,9 +113,9 @@ def controls(part: Part) -> Html:
             str(n): name for n, name in enumerate(part.repeats.values())
         }
         made.append(_choice("Seeds", "seeds", seeds))
-    if len(found) > 1 and any(end.values for end in found):
-        bases = {"": "the best"} | {str(n): end.name for n, end in enumerate(found[:BESIDE]) if end.values}
-        made.append(_choice("Compared with", "base", bases))
+    if bases := {str(n): end.name for n, end in enumerate(found[:BESIDE]) if end.cell.ranked}:
+        usual = {"": "the best" if part.sweep.baseline is None else "the baseline"}
+        made += [_choice("Compared with", "base", usual | bases)] * (len(bases) > 1 and not part.sweep.sampled)
     return tag("div", *made, class_="controls") if made else Html("")
 
 

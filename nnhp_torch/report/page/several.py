@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
@@ -14,32 +15,95 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import curves_of
 from nnhp_torch.report.words import amount
 
-SMALL = 0.01  # of an accuracy: a point, below which an effect is called small
+QUESTION = "Which hyperparameter matters?"
+SMALL, LARGE = 0.01, 0.07  # of an accuracy: a point, below which an effect is called small, and what costs much
 TONES = {"best": "best", "better": "best"} | dict.fromkeys(("baseline", "as good", "undecided"), "alike")
+KEYS = {"best": "best", "alike": "cannot be told from it, or as good", "worse": "worse", "choice": "chosen"}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A sweep by how far its worst cell that has completed is behind its best; page and figure draw a row of it.
+
+    Args:
+        marks: its cells from the best to the worst, each with its mean, its tone and whether a study chose it.
+        said: how many others are worse, in words.
+    """
+
+    part: Part
+    marks: Sequence[tuple[Cell, float, str, bool]]
+    said: str
+
+    @property
+    def size(self) -> float:
+        """The difference of the worst and the best mean; NaN if nothing has completed."""
+        return abs(self.marks[-1][1] - self.marks[0][1]) if self.marks else math.nan
+
+    @property
+    def name(self) -> str:
+        """The sweep's."""
+        return self.part.sweep.name.replace("_", " ")
+
+
+def effects(parts: Sequence[Part]) -> list[Effect]:
+    """Return the sweeps, the widest effect first if all have one metric."""
+    found = [_effect(part) for part in parts]
+    return sorted(found, key=lambda effect: -effect.size) if one_metric(parts) else found
+
+
+def one_metric(parts: Sequence[Part]) -> bool:
+    """Whether all sweeps are ranked by the same, so that they have one axis."""
+    return len({part.sweep.monitor for part in parts}) == 1
+
+
+def _effect(part: Part) -> Effect:
+    summary, monitor = part.summary, part.sweep.monitor
+    marks = [
+        (cell, cell.mean(monitor), TONES.get(summary.verdict(cell).kind, "worse"), cell is part.chosen)
+        for cell in summary.ranking
+        if cell.ranked and math.isfinite(cell.mean(monitor))
+    ]
+    kinds = [verdict.kind for verdict in summary.others]
+    told = [f"{kinds.count(kind)} of {len(kinds)} others {kind}" for kind in ("better", "worse") if kind in kinds]
+    return Effect(part, marks, (", ".join(told) or "none told apart") if marks else "none has completed")
+
+
+def axis_of(found: Sequence[Effect]) -> Axis:
+    """The axis of all means."""
+    return Axis.of_values(found[0].part.sweep.objective, (mean for effect in found for _, mean, _, _ in effect.marks))
+
+
+def answer(found: Sequence[Effect]) -> str:
+    """Say which settings cost much if they are wrong, and how many move the error by little."""
+    objective = found[0].part.sweep.objective
+    known = [effect for effect in found if math.isfinite(effect.size)]
+    if not known or not objective.is_accuracy:
+        return ""
+    large = [effect for effect in known if effect.size >= LARGE]
+    names = [effect.name for effect in large]
+    listed = ", ".join(names[:-1]) + (f" or {names[-1]}" if len(names) > 1 else "".join(names))
+    costly = f"A wrong {listed} costs {amount(large[-1].size, objective)} and more. " if large else ""
+    return f"{costly}{sum(e.size < SMALL for e in known)} of the {len(known)} move the error by less than a point."
 
 
 def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
     """The question, its answer in a sentence, and a row a sweep, the widest effect on top."""
-    of_one = len({part.sweep.monitor for part in parts}) == 1
-    found = [(_effect(part), part) for part in parts]
-    order = sorted(found, key=lambda of: -of[0]) if of_one else found
-    means = [mean for part in parts for cell in part.summary.cells if math.isfinite(mean := _mean(part, cell))]
-    axis = Axis.of_values(parts[0].sweep.objective, means)
-    rows = [_row(part, axis, links[parts.index(part)], drawn=of_one) for _, part in order]
-    said = tag("p", _answer([effect for effect, _ in found if math.isfinite(effect)], parts), class_="lead")
+    found, drawn = effects(parts), one_metric(parts)
+    axis = axis_of(found)
+    rows = [_row(effect, axis, links[parts.index(effect.part)], drawn=drawn) for effect in found]
     what = f"{axis.name.capitalize()} with the final weights, the mean of each cell; the widest effect on top."
-    legend = [
-        ("best", "best"),
-        ("alike", "cannot be told from it, or as good"),
-        ("worse", "worse"),
-        ("choice", "chosen"),
-    ]
-    keys = [tag("span", text, class_=f"tone {tone}") for tone, text in legend if tone != "choice" or _chosen(parts)]
-    axes = [tag("div", svg.strip_axis(axis), class_="row axis")] if of_one else []
+    chosen = any(part.chosen is not None for part in parts)
+    keys = [tag("span", text, class_=f"tone {tone}") for tone, text in KEYS.items() if tone != "choice" or chosen]
     return [
-        tag("h1", "Which hyperparameter matters?" if of_one else "What each sweep has found", class_="finding"),
-        said if of_one else Html(""),
-        tag("figure", tag("figcaption", what, " ", *keys), *axes, *rows, class_="effects"),
+        tag("h1", QUESTION if drawn else "What each sweep has found", class_="finding"),
+        tag("p", answer(found), class_="lead") if drawn else Html(""),
+        tag(
+            "figure",
+            tag("figcaption", what, " ", *keys),
+            *[tag("div", svg.strip_axis(axis), class_="row axis")] * drawn,
+            *rows,
+            class_="effects",
+        ),
     ]
 
 
@@ -48,64 +112,42 @@ def multiple(part: Part, link: str) -> Html:
     curves = curves_of(part, named=False)
     found = tag("h3", tag("a", headline(part.summary), href=link))
     drawn = [tag("figure", charts.curves(curves, Axis.of_curves(part.sweep, part.shown)))]
-    return tag("section", tag("p", _name(part), class_="kicker"), found, *drawn * any(cell.runs for cell in curves))
+    return tag(
+        "section",
+        tag("p", part.sweep.name.replace("_", " "), class_="kicker"),
+        found,
+        *drawn * any(cell.runs for cell in curves),
+    )
 
 
-def _chosen(parts: Sequence[Part]) -> bool:
-    return any(part.chosen is not None for part in parts)
-
-
-def _mean(part: Part, cell: Cell) -> float:
-    return cell.mean(part.sweep.monitor) if cell.ranked else math.nan
-
-
-def _effect(part: Part) -> float:
-    """How far the worst cell that has completed is behind the best."""
-    means = [mean for cell in part.summary.cells if math.isfinite(mean := _mean(part, cell))]
-    return max(means) - min(means) if means else math.nan
-
-
-def _answer(effects: Sequence[float], parts: Sequence[Part]) -> str:
-    objective = parts[0].sweep.objective
-    if not effects or not objective.is_accuracy:
-        return ""
-    large = sorted((_effect(part), _name(part)) for part in parts if _effect(part) >= 7 * SMALL)[::-1]
-    names = [name for _, name in large]
-    listed = ", ".join(names[:-1]) + (f" or {names[-1]}" if len(names) > 1 else "".join(names))
-    costly = f"A wrong {listed} costs {amount(min(large)[0], objective)} and more. " if large else ""
-    small = sum(effect < SMALL for effect in effects)
-    return f"{costly}{small} of the {len(effects)} move the error by less than a point."
-
-
-def _name(part: Part) -> str:
-    return part.sweep.name.replace("_", " ")
-
-
-def _row(part: Part, axis: Axis, link: str, *, drawn: bool) -> Html:
+def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
     """A sweep's name, its cells on the axis, the best and the worst by name, and how many others are worse."""
-    summary, best = part.summary, part.summary.leader
-    cells = [cell for cell in summary.ranking if math.isfinite(_mean(part, cell))]
-    kinds = [verdict.kind for verdict in summary.others]
-    told = [f"{kinds.count(kind)} of {len(kinds)} others {kind}" for kind in ("better", "worse") if kind in kinds]
-    said = ", ".join(told) or "none told apart"
-    if best is None:
-        said = "none has completed"
     marks: list[Html] = []
-    if drawn and cells:
-        places = [axis.place(_mean(part, cell)) for cell in cells]
+    if drawn and effect.marks:
+        places = [axis.place(mean) for _, mean, _, _ in effect.marks]
         low, high = min(places), max(places)
         marks = [tag("span", "", class_="reach", style=f"left:{low:.2%};width:{high - low:.2%}")]
-        for cell, place in zip(cells[::-1], places[::-1], strict=True):
-            tone = TONES.get(summary.verdict(cell).kind, "worse")
-            title = f"{cell.label}: {standing(summary, cell, axis)}"
-            chosen = " chosen" if cell is part.chosen else ""
-            marks.append(tag("span", "", class_=f"mark {tone}{chosen}", style=f"left:{place:.2%}", title=title))
-        marks.append(tag("span", _values(cells[0]), class_="best-name", style=f"right:{1 - low:.2%}"))
-        if len(cells) > 1:
-            marks.append(tag("span", _values(cells[-1]), class_="worst-name", style=f"left:{high:.2%}"))
-    name = tag("a", _name(part), href=link)
-    return tag("div", tag("p", name, tag("small", said)), tag("div", *marks, class_="along-axis"), class_="row")
+        for (cell, _, tone, chosen), place in reversed(list(zip(effect.marks, places, strict=True))):
+            title = f"{cell.label}: {standing(effect.part.summary, cell, axis)}"
+            look = f"mark {tone}{' chosen' * chosen}"
+            marks.append(tag("span", "", class_=look, style=f"left:{place:.2%}", title=title))
+        marks.append(tag("span", values_of(effect.marks[0][0]), class_="best-name", style=f"right:{1 - low:.2%}"))
+        if len(effect.marks) > 1:
+            worst = effect.marks[-1][0]
+            marks.append(tag("span", values_of(worst), class_="worst-name", style=f"left:{high:.2%}"))
+    name = tag("p", tag("a", effect.name, href=link), tag("small", effect.said))
+    return tag("div", name, tag("div", *marks, class_="along-axis"), class_="row")
 
 
-def _values(cell: Cell) -> str:
-    return " ".join(cell.texts.values())
+def values_of(cell: Cell) -> str:
+    """A cell's values, one behind the other; what is on or off is called by its name.
+
+    >>> values_of(Cell({"lr": 0.1, "batch_norm": False}, [], 1))
+    '0.1, no batch norm'
+    """
+    names = {axis: axis.replace("_", " ") for axis in cell.values}
+    switched = {True: "{}", False: "no {}", None: "no {}"}
+    return ", ".join(
+        switched[value].format(names[axis]) if value is None or isinstance(value, bool) else cell.texts[axis]
+        for axis, value in cell.values.items()
+    )

@@ -56,8 +56,8 @@ def _heat(part: Part, downwards: Sequence[str], across: Sequence[str]) -> Html:
     if turned:
         (first, second), (downwards, across) = (second, first), (across, downwards)
     of = {(cell.texts[first], cell.texts[second]): cell for cell in part.summary.cells}
-    monitor, objective = part.sweep.monitor, part.sweep.objective
-    finals = [mean for cell in part.summary.cells if math.isfinite(mean := cell.mean(monitor))]
+    objective = part.sweep.objective
+    finals = [mean for cell in part.summary.cells if math.isfinite(mean := cell.mean(part.sweep.monitor))]
     axis = Axis.of_values(objective, finals)
     better = 1 if objective.mode == "max" and not axis.error else -1
     rows = []
@@ -65,24 +65,27 @@ def _heat(part: Part, downwards: Sequence[str], across: Sequence[str]) -> Html:
         row = [tag("th", down, scope="row")]
         for over in across:
             cell = of[down, over]
-            row.append(_square(cell, cell is part.summary.leader, axis, better=better, monitor=monitor))
+            row.append(_square(cell, part, axis, better=better))
         rows.append(tag("tr", *row))
     above = tag("tr", tag("td", ""), tag("th", second, scope="colgroup", colspan=len(across)))
     heads = tag("tr", tag("th", first, scope="col"), *(tag("th", over, scope="col") for over in across))
     table = tag(
         "table", tag("thead", above, heads), tag("tbody", *rows), class_="heat large" if len(across) > 8 else "heat"
     )
-    caption = "The darker the better, with the final weights; the best has a frame."
+    caption = f"{axis.name.capitalize()} with the final weights: the darker the better; the best has a frame."
     return _section(f"{first} and {second} together", caption, table)
 
 
-def _square(cell: Cell, best: bool, axis: Axis, *, better: int, monitor: str) -> Html:
-    mean = cell.mean(monitor)
+def _square(cell: Cell, part: Part, axis: Axis, *, better: int) -> Html:
+    mean, verdict = cell.mean(part.sweep.monitor), part.summary.verdict(cell)
     if not math.isfinite(mean):
         return tag("td", ", ".join(cell.troubles) or "–", class_="soft", style="--heat:0")
     place = axis.place(mean)
     heat = place if better > 0 else 1 - place
-    return tag("td", f"{mean:.4f}", class_="best" if best else None, style=f"--heat:{heat:.3f}")
+    kind = "" if verdict.kind == "unranked" or math.isnan(verdict.p) else verdict.kind
+    said = tag("small", "cannot be told" if kind == "undecided" else kind) if kind else ""
+    best = "best" if cell is part.summary.leader else None
+    return tag("td", axis.text(mean, 3), said, class_=best, style=f"--heat:{heat:.3f}")
 
 
 def parallel(part: Part) -> Html:

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.checks import checks
 from nnhp_torch.report.columns import BEHIND, LESS, better, columns
-from nnhp_torch.report.ends import End, against
+from nnhp_torch.report.ends import End
 from nnhp_torch.report.ends import ends as ends_of
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.markup import Html, tag
-from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.svg import SIZE
 from nnhp_torch.report.style import WIDE, WORDS
 
 FIRST = 20  # cells that are seen without opening the rest
-BESIDE = 10  # cells that have room beside the curves
 
 
 def table_of_cells(part: Part) -> Html:
@@ -34,7 +34,13 @@ def table_of_cells(part: Part) -> Html:
             said += f" of the best {len(part.shown)}; results.csv has all {len(part.summary.cells)}"
         frames.append(tag("details", tag("summary", said), scroll(_cells(part, rest), f"{label}, the others")))
     title = f"The best {FIRST} in numbers" if rest else "In numbers"
-    return tag("section", tag("h2", title), *frames)
+    return tag("section", tag("h2", title), *frames, checked(part))
+
+
+def checked(part: Part) -> Html:
+    """What to ask of a grid before its winner is believed."""
+    asked = [(check.question, " ", tag("strong", f"{check.answer}.")) for check in checks(part.summary)]
+    return tag("p", *(tag("span", *said, " ") for said in asked), class_="checks") if asked else Html("")
 
 
 def ends(part: Part) -> Html:
@@ -46,7 +52,8 @@ def ends(part: Part) -> Html:
     if len(found) > BESIDE:
         axis, shown = ends_of(part.summary, part.shown[:BESIDE])
     mean = best.mean(part.sweep.monitor) if best is not None else math.nan
-    rows = [_end(end, axis, number, part=part, mean=mean, shown=shown) for number, end in enumerate(shown)]
+    compared = part.compared(axis)
+    rows = [_end(end, axis, number, part=part, mean=mean, said=compared) for number, end in enumerate(shown)]
     caption = "A ring is a trial, a bar their mean" if part.summary.several else "A dot is a trial"
     of = "best" if part.sweep.baseline is None else "baseline"
     caption += f", a band where the mean may be, compared with the {of}'s." if "interval" in "".join(rows) else "."
@@ -56,11 +63,11 @@ def ends(part: Part) -> Html:
     return tag("figure", title, tag("figcaption", caption), *rows, svg.strip_axis(axis), *more, class_="ends")
 
 
-def _end(end: End, axis: Axis, number: int, *, part: Part, mean: float, shown: Sequence[End]) -> Html:
+def _end(end: End, axis: Axis, number: int, *, part: Part, mean: float, said: Sequence[Sequence[str]]) -> Html:
     """A row: the cell's name, its strip, and what is said of it, also when compared with each other cell."""
     value, dot, rest = end.said.partition(" · ")
     other = svg.as_accuracy(value) if axis.error and dot else None
-    compared = [f"{dot}{against(end, base, part.summary)}" for base in shown] if dot else []
+    compared = [f"{dot}{of[number].partition(dot)[2]}" if of else "" for of in said] if dot else []
     place = f"{SIZE * axis.place(end.mean):.0f}" if math.isfinite(end.mean) else None
     values = "; ".join(f"{part.repeats[repeat]}: {axis.text(value, 3)}" for repeat, value in end.values)
     return tag(

@@ -1,0 +1,88 @@
+"""What to ask of a grid before its winner is believed, as Google's Deep Learning Tuning Playbook puts it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnhp_torch.core.spec.names import text
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.progress import count
+from nnhp_torch.report.words import amount
+
+FEW = 3  # values of an axis from which on it has an inside
+INFEASIBLE = ("diverged", "failed")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question, its answer, and what that leaves open; empty if nothing."""
+
+    question: str
+    answer: str
+    leaves: str = ""
+
+
+def checks(summary: Summary) -> list[Check]:
+    """Return the checks of a sweep in which some cell has completed."""
+    best = summary.leader
+    if best is None or summary.sweep.sampled:
+        return []
+    return [*_edge(summary, best), *_improving(summary), _infeasible(summary)]
+
+
+def _edge(summary: Summary, best: Cell) -> list[Check]:
+    """Whether the best value is the least or the greatest that was tried; of none and 0 there is no less."""
+    found = []
+    for name in summary.sweep.axes:
+        tried = {cell.values[name] for cell in summary.cells}
+        numbers = sorted(v for v in tried if isinstance(v, (int, float)) and not isinstance(v, bool))
+        value = best.values[name]
+        if len(numbers) < FEW or value not in (numbers[0], numbers[-1]) or (value == 0 and value == numbers[0]):
+            continue
+        found.append(f"{name}={text(value)} is the {'least' if value == numbers[0] else 'greatest'} that was tried")
+    question = "Is the best at the grid's edge?"
+    if not any(
+        isinstance(v, (int, float)) and not isinstance(v, bool) for c in summary.cells for v in c.values.values()
+    ):
+        return []
+    if not found:
+        return [Check(question, "No")]
+    return [Check(question, f"Yes, {' and '.join(found)}", "better values may lie beyond the grid's edge")]
+
+
+def _improving(summary: Summary) -> list[Check]:
+    """How many cells gain more than what matters over the last tenth of their epochs."""
+    gains = [gain for cell in summary.cells if cell.ranked and math.isfinite(gain := _late_gain(cell, summary))]
+    least = summary.sweep.smallest_difference
+    if not gains or least is None:
+        return []
+    still = sum(gain > least for gain in gains)
+    answer = f"{still} of {count(len(gains), 'cell')} by more than {amount(least, summary.sweep.objective)}"
+    leaves = "a longer training may change the order" if still else ""
+    return [Check("Is it still improving in the last tenth of the epochs?", answer if still else "No", leaves)]
+
+
+def _late_gain(cell: Cell, summary: Summary) -> float:
+    """The gain of a cell's median over the last tenth of its epochs; each end is the mean of a twentieth of them."""
+    curve = [value for value in _median(cell, summary.sweep.monitor) if math.isfinite(value)]
+    few = len(curve) // 20
+    if not few:
+        return math.nan
+    return summary.sweep.objective.sign * (
+        statistics.fmean(curve[-few:]) - statistics.fmean(curve[-3 * few : -2 * few])
+    )
+
+
+def _median(cell: Cell, monitor: str) -> Sequence[float]:
+    return median_curve([curve for result in cell.results if (curve := result.curve(monitor))])
+
+
+def _infeasible(summary: Summary) -> Check:
+    results = [result for cell in summary.cells for result in cell.results]
+    lost = sum(result.status in INFEASIBLE for result in results)
+    return Check("How many trials were infeasible?", f"{lost} of {len(results)}" if lost else "None")

@@ -1,0 +1,116 @@
+"""Two pictures of claims: what early stopping costs and gains, and where l1 and l2 leave the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.svg import SIZE, dots, drawing, path, whole_ticks
+from sweeps._article import WEIGHTS
+
+BINS, WIDEST = 41, 0.2  # of a histogram, and the weights at its ends
+
+
+def cost(part: Part) -> Html:
+    """Epochs that were trained, which is the cost, against the error: a line for the last weights, one for the best."""
+    monitor = part.sweep.monitor
+    cells = [cell for cell in part.summary.cells if cell.completed]
+    axis = Axis.of_values(part.sweep.objective, (value for cell in cells for value in cell.values_of(monitor)))
+    most = max((result.epochs for cell in cells for result in cell.completed), default=1)
+    lines, texts = [], []
+    for restored, name in ((False, "last weights"), (True, "best weights kept")):
+        of = sorted((c for c in cells if c.values["restore_best"] == restored), key=lambda cell: cell.mean_epochs)
+        means = [(cell.mean_epochs / most, 1 - axis.place(cell.mean(monitor))) for cell in of]
+        rings = [
+            (SIZE * r.epochs / most, SIZE * (1 - axis.place(r.final(monitor)))) for cell in of for r in cell.completed
+        ]
+        look = "validation" if restored else "training"
+        big = dots((SIZE * x, SIZE * y) for x, y in means)
+        lines += [
+            tag("path", d=dots(rings), class_=f"spot {look}"),
+            tag("path", d=path([(SIZE * x, SIZE * y) for x, y in means]), class_=f"median whole {look}"),
+            tag("path", d=big, class_=f"big {look}"),
+        ]
+        if means:
+            texts.append(tag("span", name, class_=f"end-of {look}", style=f"--y:{means[-1][1]:.2%}"))
+        if restored:
+            texts += [_patience(cell, *place) for cell, place in zip(of, means, strict=True)]
+    ticks = axis.ticks(6)
+    grid = tag("path", d="".join(f"M0 {SIZE * (1 - at):.0f}h{SIZE}" for at, _ in ticks), class_="grid")
+    texts += [tag("span", text, class_="y", style=f"--y:{1 - at:.2%}") for at, text in ticks]
+    texts += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in whole_ticks(most)]
+    texts.append(tag("span", "epochs trained, which is what it costs", class_="unit"))
+    title = tag("h3", "What stopping costs, and what it gains")
+    caption = f"{axis.name.capitalize()}; a small dot is one run, a large one the mean over the seeds."
+    return tag(
+        "figure", title, tag("figcaption", caption), tag("div", drawing(grid, *lines), *texts, class_="chart cost")
+    )
+
+
+def _patience(cell: Cell, x: float, y: float) -> Html:
+    patience = cell.values["patience"]
+    name = "no stopping" if patience is None else f"patience {patience}"
+    return tag("span", name, class_="below", style=f"left:{x:.2%};--y:{y:.2%}")
+
+
+def weights(root: Path) -> Html:
+    """Histograms of the final weights under l1 and l2 of one strength, on one scale; empty without TensorBoard."""
+    found = {
+        kind: of for kind in ("l1", "l2") if (of := _histogram(next((root / WEIGHTS).glob(f"reg_type={kind},*"), None)))
+    }
+    if len(found) < 2:
+        return Html("")
+    highest = max(max(of) for of in found.values())
+    drawn = []
+    for kind, of in found.items():
+        step = SIZE / BINS
+        bars = "".join(
+            f"M{step * n:.0f} {SIZE}V{SIZE * (1 - share / highest):.0f}h{step:.0f}V{SIZE}z"
+            for n, share in enumerate(of)
+        )
+        ends = [(0.0, f"{-WIDEST:g}"), (0.5, "0"), (1.0, f"{WIDEST:g}")]
+        numbers = [tag("span", text, class_="x", style=f"left:{at:.0%}") for at, text in ends]
+        near = of[BINS // 2]
+        name = tag("p", tag("strong", kind), f" {near:.0%} of the weights in the middle bar")
+        chart = tag("div", drawing(tag("path", d=bars, class_="bars-of")), *numbers, class_="chart small")
+        drawn.append(tag("div", name, chart))
+    caption = (
+        "The weights that the penalty is laid on, at the end: one seed, the strength 0.001. l1 heaps them up at zero."
+    )
+    return tag(
+        "figure", tag("h2", "Where they leave the weights"), tag("figcaption", caption), *drawn, class_="histograms"
+    )
+
+
+def _histogram(folder: Path | None) -> list[float]:
+    """The share of the weights in each bin, from a trial's TensorBoard; empty if there is none."""
+    try:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    except ImportError:
+        return []
+    if folder is None:
+        return []
+    events = EventAccumulator(str(folder), {"histograms": 1}).Reload()
+    if "weights" not in events.Tags()["histograms"]:
+        return []
+    value = events.Histograms("weights")[-1].histogram_value
+    return _shares(value.bucket_limit, value.bucket, value.min)
+
+
+def _shares(limits: Sequence[float], counts: Sequence[float], least: float) -> list[float]:
+    """Even bins from TensorBoard's, whose counts are spread evenly over them."""
+    shares, low, total = [0.0] * BINS, least, sum(counts)
+    width = 2 * WIDEST / BINS
+    for high, count in zip(limits, counts, strict=True):
+        first, last = (math.floor((side + WIDEST) / width) for side in (low, high))
+        for place in range(max(0, first), min(BINS - 1, last) + 1):
+            left, right = -WIDEST + place * width, -WIDEST + (place + 1) * width
+            if high > low:
+                shares[place] += count / total * max(0.0, min(high, right) - max(low, left)) / (high - low)
+        low = high
+    return shares

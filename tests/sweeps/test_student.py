@@ -1,0 +1,93 @@
+"""The student's page: what it says is what the ledgers say, and a guess opens it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nnhp_torch.report.page.part import Part
+from sweeps import reference
+from sweeps._pictures import BINS, _shares
+from sweeps._student import with_nought
+
+REFERENCE = Path(reference.__file__).parent.parent / reference.FOLDER
+PAGE = f"file://{REFERENCE / 'index.html'}"
+ROOT = REFERENCE.parent.parent
+
+
+@pytest.fixture
+def page(browser):
+    size = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(PAGE)
+    yield browser
+    browser.get("about:blank")
+
+
+def _press(page, lesson, text):
+    for button in page.find_elements("css selector", f"#{lesson} .guess button"):
+        if button.text == text:
+            page.execute_script("arguments[0].click()", button)
+
+
+def test_the_sections_are_the_articles_in_its_order_each_with_its_command(page):
+    lessons = [lesson.get_attribute("id") for lesson in page.find_elements("css selector", ".lesson")]
+    assert lessons == [found.outcome.sweep.name for found in reference.findings(ROOT)]
+    for name in lessons:
+        (command,) = page.find_elements("css selector", f"#{name} pre code")
+        assert command.get_attribute("textContent").startswith(f"python -m sweeps.{name} ")
+
+
+def test_a_picture_appears_when_the_winner_is_guessed_and_the_guess_is_counted_once(page):
+    answer = page.find_element("css selector", "#optimizer .answer")
+    assert not answer.is_displayed()
+    _press(page, "optimizer", "SGD")
+    assert answer.is_displayed()
+    assert "no, that one is worse" in answer.text
+    _press(page, "optimizer", "Adam")
+    assert page.find_element("id", "score").text == "0 of 1 guessed right, 16 to go"
+    _press(page, "batch_size", "none can be told from the best")
+    assert page.find_element("id", "score").text == "1 of 2 guessed right, 15 to go"
+
+
+def test_one_seed_tells_the_study_as_it_alone_would_have(page):
+    _press(page, "batch_size", "2000")
+    rings = "return [...document.querySelectorAll('#batch_size .ring')].filter(r => r.checkVisibility()).length"
+    assert page.execute_script(rings) == 20
+    page.find_element("id", "one").click()
+    assert page.execute_script(rings) == 4
+    told = [json.loads(line.get_attribute("data-one")) for line in page.find_elements("css selector", ".of-one")]
+    same = sum(lines[0].endswith("the winner of all seeds.") for lines in told)
+    assert page.find_element("id", "told").text == f"seed=123 alone: the same winner in {same} of 17 sweeps"
+    page.find_element("id", "all").click()
+    assert page.execute_script(rings) == 20
+
+
+def test_it_fits_a_phone_and_its_console_is_silent(page):
+    page.get_log("browser")
+    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.get(PAGE)
+    for lesson in page.find_elements("css selector", ".lesson"):
+        page.execute_script("arguments[0].classList.remove('guessing')", lesson)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert page.get_log("browser") == []
+    assert (REFERENCE / "index.html").stat().st_size < 1_000_000
+
+
+def test_dropout_has_its_nought_from_the_ledger_before_it():
+    parts = [Part(found.outcome) for found in reference.findings(ROOT)]
+    (dropout,) = [part for part in parts if part.sweep.name == "dropout"]
+    nought, *others = with_nought(dropout, parts).summary.cells
+    assert nought.values == {"dropout": 0.0}
+    (before,) = [part for part in parts if part.sweep.name == "weight_regularization"]
+    (same,) = [c for c in before.summary.cells if c.values == {"reg_type": "l2", "reg": 0.0001}]
+    assert nought.values_of("val_accuracy") == same.values_of("val_accuracy")
+    assert [cell.label for cell in others] == [cell.label for cell in dropout.summary.cells]
+
+
+def test_a_histogram_is_spread_over_even_bins_and_keeps_its_share():
+    shares = _shares([-0.1, 0.0, 0.1], [0.0, 10.0, 30.0], -0.2)
+    assert len(shares) == BINS
+    assert sum(shares) == pytest.approx(1.0)
+    assert sum(shares[BINS // 2 + 1 :]) == pytest.approx(0.75, abs=0.04)
