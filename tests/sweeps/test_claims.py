@@ -201,7 +201,7 @@ def test_l1_and_l2_are_compared_at_the_same_strength_by_the_share_of_weights_nea
 def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):
     last_and_best = ([0.95, 0.96], [0.90, 0.92], [0.93, 0.94], [0.94, 0.95], [0.96, 0.97])
     said = _verdict(early_stopping.SWEEP, store, [[score] for pair in last_and_best for score in pair])
-    asked, _, *said = said.splitlines()
+    asked, *said = said.splitlines()
     question = "Does stopping with the best weights (patience 10) beat the last ones of all epochs?"
     assert asked == f"{question} Cannot be told from one seed: +2.00 points of val_accuracy in 3 of 3 epochs."
     assert said[0] == (
