@@ -23,6 +23,7 @@ PAGES = {
     name: (ROOT / name / "README.md").read_text()
     for name in ("", "sweeps", "nnhp_torch", "nnhp_torch/run", "tests/benchmarks", "lightning_logs/reference")
 }
+PAGES["nnhp_torch/run/"] = (ROOT / "nnhp_torch/run/clusters.md").read_text()
 PYTHON = [script for text in PAGES.values() for script in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
 
 

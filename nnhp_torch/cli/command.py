@@ -105,9 +105,13 @@ class Command:
         then = f", and then up to {further} more" if further else ""
         old = f", {len(former)} are stale (their source has changed since)" if former else ""
         self.out.print(f"{missing} of {len(trials)} trials would run{then}{old}; results go to {self.store.folder}")
-        if self.request.launcher == "slurm" and trials:
-            self.out.print(self._slurm().described(trials[0], missing), markup=False, soft_wrap=True)
+        self.list_jobs(missing)
         return 0
+
+    def list_jobs(self, trials: int) -> None:
+        """Print what would be submitted for so many trials, if they run as jobs of a cluster."""
+        if self.request.launcher == "slurm" and trials:
+            self.out.print(self._slurm().described(self.request.threads, trials), markup=False, soft_wrap=True)
 
     def perform(self) -> Outcome:
         """Runs the sweep; returns the outcome and keeps it.

@@ -66,6 +66,7 @@ class SearchCommand(Command):
         self.out.print(
             f"{count(self.request.trials, 'trial')} in all would be chosen; results go to {self.store.folder}"
         )
+        self.list_jobs(self.request.trials)
         if self.request.confirm:
             first, *_, last = self.request.other_seeds(self.search)
             self.out.print(

@@ -59,7 +59,7 @@ class Drive:
         return self
 
     def end(self):
-        out, err = self.process.communicate(timeout=2 * LONG)
+        out, err = self.process.communicate(timeout=4 * LONG)
         return self.process.returncode, out, err
 
     def run(self, *flags, **rest):
@@ -152,18 +152,20 @@ def test_a_job_that_cannot_begin_is_said_once_with_its_last_lines(drive):
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_trial_that_is_longer_than_its_jobs_goes_on_in_others(drive, tmp_path, monkeypatch):
     drive.seconds = 3
-    flags = ["--slurm.time", "1", "--slurm.signal", "15", "--max_epochs", "40", "--grid.lr", "0.1"]
+    flags = ["--slurm.time", "1", "--slurm.signal", "15", "--max_epochs", "25", "--grid.lr", "0.1"]
     code, out, err = drive.run(*flags)
     assert code == 0, out + err
-    more = equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=40, lr=[0.1], width=[4, 8])
-    assert more <= 8
-    assert all(len(list(path.glob("events*"))) > 1 for path in drive.store.folder.glob("lr=*")), "none was stopped"
+    jobs = [len(list(path.glob("events*"))) for path in drive.store.folder.glob("lr=*")]
+    assert min(jobs) > 1, "none was stopped"
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=25, lr=[0.1], width=[4, 8]) <= sum(jobs) - 2
 
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("command", [["scancel", "--signal=USR1"], ["scancel"], ["scontrol", "requeue"]])
 def test_a_trial_whose_job_is_told_to_end_goes_on(drive, tmp_path, monkeypatch, command):
     drive.seconds = 1
@@ -171,7 +173,7 @@ def test_a_trial_whose_job_is_told_to_end_goes_on(drive, tmp_path, monkeypatch, 
     drive.begun(3)
     told = drive.jobs("RUNNING")
     for job in told:
-        subprocess.run([*command, job], check=True)
+        subprocess.run([*command, job])  # which may have ended by now
     code, out, err = drive.end()
     assert code == 0, out + err
     assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=8) <= len(told)
@@ -179,6 +181,7 @@ def test_a_trial_whose_job_is_told_to_end_goes_on(drive, tmp_path, monkeypatch, 
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_trial_that_a_higher_partition_takes_the_place_of_goes_on(drive, tmp_path, monkeypatch):
     drive.seconds = 1
     drive.start("--max_epochs", "8", "--slurm.partition", "low")
@@ -191,6 +194,7 @@ def test_a_trial_that_a_higher_partition_takes_the_place_of_goes_on(drive, tmp_p
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_jobs_run_on_without_their_driver_and_another_one_finds_them(drive, tmp_path, monkeypatch):
     drive.seconds = 1
     drive.start("--max_epochs", "8")
@@ -206,6 +210,7 @@ def test_jobs_run_on_without_their_driver_and_another_one_finds_them(drive, tmp_
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_half_a_minute_without_a_controller_changes_nothing(drive, tmp_path, monkeypatch):
     drive.seconds = 1
     drive.start("--max_epochs", "8")

@@ -174,7 +174,7 @@ class SlurmJobs:
                 hear(answer)
         elif jobs := self._jobs():
             submission = Submission.record(self.folder, jobs, self.build, self.runtime)
-            command, script = self._command(submission.folder, jobs[0][0], len(jobs))
+            command, script = self._command(submission.folder, jobs[0][0].threads, len(jobs))
             (submission.folder / "script.sh").write_text(script)
             self.submissions.append(submission)
             self.flight |= {trial.key: self.waiting.pop(trial.key) for job in jobs for trial in job}
@@ -190,17 +190,17 @@ class SlurmJobs:
         each, trials = self.slurm.trials_per_job, list(self.waiting.values())
         return [trials[at : at + each] for at in range(0, len(trials), each)][: max(room, 0)]
 
-    def _command(self, folder: Path, first: Trial, jobs: int) -> tuple[list[str], str]:
+    def _command(self, folder: Path, threads: int, jobs: int) -> tuple[list[str], str]:
         """Return what submits jobs, and what each runs."""
-        needs = {"cpus": first.threads * self.runtime.world_size}
+        needs = {"cpus": threads * self.runtime.world_size}
         if self.runtime.accelerator in ("gpu", "cuda"):
             needs["gpus"] = self.runtime.world_size
-        return self.slurm.command(folder, jobs, needs), self.slurm.script(folder, first.threads, needs)
+        return self.slurm.command(folder, jobs, needs), self.slurm.script(folder, threads, needs)
 
-    def described(self, first: Trial, trials: int) -> str:
-        """Return what would be submitted of so many trials, in words."""
+    def described(self, threads: int, trials: int) -> str:
+        """Return the command and the script that would be submitted for so many trials."""
         jobs = max(1, -(-min(trials, self.most) // self.slurm.trials_per_job))
-        command, script = self._command(self.folder / "0001", first, jobs)
+        command, script = self._command(self.folder / "0001", threads, jobs)
         return f"{shlex.join(command)}\n{script}"
 
     def _submitted(self, answer: Future[str]) -> None:
