@@ -143,7 +143,7 @@ def test_a_stop_leaves_what_runs_interrupted(launch, sweep, store):
     assert {result.status for result in outcome.ordered} == {"interrupted"}
 
 
-@pytest.mark.parametrize("launch", LAUNCHERS[:4], indirect=True)  # a node of the cluster here has one CPU
+@pytest.mark.parametrize("launch", LAUNCHERS[:3], indirect=True)  # a node of the cluster here has one CPU
 def test_the_trials_have_the_threads_that_their_keys_say(launch, sweep, store):
     store.folder.mkdir(parents=True)
     trials = dataclasses.replace(sweep, axes={"lr": [0.1]}).trials(threads=3)

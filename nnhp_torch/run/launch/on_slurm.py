@@ -185,7 +185,8 @@ class SlurmJobs:
 
     def _jobs(self) -> list[list[Trial]]:
         """Return the trials of each job to submit now: all, but never more at a time than are asked for."""
-        running = sum(len(submission.jobs) for submission in self.submissions)
+        jobs = [job for submission in self.submissions for job in submission.jobs]
+        running = sum(any(key in self.flight for key in job.open) for job in jobs)
         room = (self.slurm.array if self.slurm.array and running else self.most) - running
         each, trials = self.slurm.trials_per_job, list(self.waiting.values())
         return [trials[at : at + each] for at in range(0, len(trials), each)][: max(room, 0)]
@@ -193,7 +194,7 @@ class SlurmJobs:
     def _command(self, folder: Path, threads: int, jobs: int) -> tuple[list[str], str]:
         """Return what submits jobs, and what each runs."""
         needs = {"cpus": threads * self.runtime.world_size}
-        if self.runtime.accelerator in ("gpu", "cuda"):
+        if self.runtime.accelerator in ("gpu", "cuda") and not self.slurm.names_gpus:
             needs["gpus"] = self.runtime.world_size
         return self.slurm.command(folder, jobs, needs), self.slurm.script(folder, threads, needs)
 
@@ -231,6 +232,8 @@ class SlurmJobs:
         except (Unreachable, Refused) as error:
             self.listener.waiting(f"SLURM does not answer ({error}); what runs there runs on")
             return
+        for submission in self.submissions:
+            write(submission.folder / "seen", "")  # a network file system looks anew where it has written
         self._read()
         states: Counter[str] = Counter()
         for submission in list(self.submissions):

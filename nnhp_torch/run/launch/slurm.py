@@ -19,7 +19,7 @@ OURS = {  # what is not the user's to say, and why
     "job_name": "jobs are called after the sweep",
     "chdir": "jobs run in the folder that the command is given in",
 }
-CALLED = {"cpus": "cpus-per-task", "gpus": "gpus-per-node"}  # what sbatch calls it
+CALLED = {"cpus_per_task": "cpus", "gpus_per_node": "gpus"}  # by sbatch
 UNREACHABLE = re.compile(r"contact|timed out|Zero Bytes|refused|temporarily|connect failure", re.IGNORECASE)
 LIMIT = re.compile(r"limit|Invalid job array", re.IGNORECASE)  # of how many jobs somebody may have in the queue
 
@@ -53,7 +53,7 @@ class Slurm:
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Slurm:
         """Read settings; ValueError if one makes no sense."""
-        rest = {name.replace("-", "_"): value for name, value in given.items()}
+        rest = {CALLED.get(name.replace("-", "_"), name.replace("-", "_")): value for name, value in given.items()}
         for name in OURS.keys() & {name for name, value in rest.items() if str(value) != "1"}:
             raise ValueError(f"slurm.{name} cannot be {rest[name]}: {OURS[name]}")
         own = {name: _whole(name, rest.pop(name)) for name in ("array", "trials_per_job", "signal") if name in rest}
@@ -64,9 +64,15 @@ class Slurm:
         sbatch = {name: "" if word == "true" else word for name, word in words.items() if word != "false"}
         return cls(setup=setup, sbatch=sbatch, **own)
 
+    @property
+    def names_gpus(self) -> bool:
+        """Whether it is said which GPUs a job needs."""
+        return any(name.startswith(("gpus", "gres", "tres")) for name in self.sbatch)
+
     def command(self, folder: Path, jobs: int, needs: Mapping[str, int]) -> list[str]:
         """Return what submits a folder's script as an array; `needs`: CPUs and GPUs, if nobody says otherwise."""
-        said = {CALLED.get(name, name): value for name, value in {**needs, **self.sbatch}.items()}
+        names = {ours: sbatch for sbatch, ours in CALLED.items()}
+        said = {names.get(name, name): value for name, value in {**needs, **self.sbatch}.items()}
         ours = {
             "job-name": name_of(folder),
             "array": f"0-{jobs - 1}" + (f"%{self.array}" if self.array else ""),

@@ -104,6 +104,7 @@ def main(folder: Path, index: int, patience: float) -> int:
     """Train what is left of a job's trials; return the exit status."""
     mail = Mail(folder, index, int(os.environ.get("SLURM_RESTART_COUNT", 0)), patience)
     build, runtime, jobs = load(folder)
+    os.environ["NNHP_JOB"] = folder.name
     trials = [trial for trial in jobs[index] if not (folder / f"{trial.key}.result").exists()]
     # A process of its own for each, if there are several: what is wrong with one must not befall the next.
     alone = len(jobs[index]) == 1 and runtime.world_size == 1
