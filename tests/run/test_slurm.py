@@ -2,22 +2,26 @@
 
 import contextlib
 import os
+import pickle
 import random
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from conftest import TinyConfig, environment
 from forked import LONG
 
+from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.slurm import Slurm
+from nnhp_torch.run.launch.slurm_files import NAME, Submission, refuse_jobs
 from nnhp_torch.run.runtime import Runtime
 
 NEEDED = pytest.mark.needs("slurm")
@@ -246,6 +250,21 @@ def test_forty_trials_whose_jobs_end_at_random_are_forty_records(drive, tmp_path
     more = equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=6, lr=lrs, width=[4, 8])
     assert more <= drive.stops
     assert len(drive.store.results()) == 40
+
+
+def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "executed",)
+
+    left = tmp_path / NAME / "0001-abcdef"
+    left.mkdir(parents=True)
+    (left / "trials").write_bytes(pickle.dumps(Hostile()))
+    (left / "keys").write_text('[["0123456789abcdef"]]')
+    with pytest.raises(LedgerError, match="has jobs in SLURM"):
+        refuse_jobs(tmp_path)
+    assert [job.open for found in Submission.recorded(tmp_path / NAME) for job in found.jobs] == [["0123456789abcdef"]]
+    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize(

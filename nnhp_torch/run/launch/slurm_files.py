@@ -2,7 +2,8 @@
 
     .slurm/driver               the driver's: other content every few seconds while it lives
     .slurm/0001-1f3a9c/         a submission: there before sbatch is asked
-        trials, id              the driver's: what to train (keys first); the array's id, once SLURM has said it
+        trials, keys, id        the driver's: what to train, for the jobs; which trials each job has, for the next
+                                driver, which executes nothing that lies here; the array's id, once SLURM has said it
         N.R.told                job N's, started again R times: a line for each trial, epoch and signal
         N.R.answer              the driver's: to the last of these lines
         KEY.result              a job's: a trial's result
@@ -86,9 +87,10 @@ class Submission:
         # As multiprocessing does for the processes that it starts, but for what no file should hold.
         context = spawn.get_preparation_data("SLURM")
         with replacing(folder / "trials") as path, open(path, "wb") as file:
-            pickle.dump(keys, file)
             pickle.dump({k: v for k, v in context.items() if k not in ("authkey", "start_method")}, file)
             pickle.dump((build, runtime, [list(job) for job in jobs]), file)
+        with replacing(folder / "keys") as path:
+            path.write_text(json.dumps(keys))
         return cls(folder, [Job(folder, index, list(of)) for index, of in enumerate(keys)])
 
     @classmethod
@@ -97,10 +99,7 @@ class Submission:
         found: list[Submission] = []
         for folder in sorted(parent.glob("[0-9]*-*"), reverse=True):
             known = {key for later in found for job in later.jobs for key in job.open}
-            keys = []
-            if (path := folder / "trials").exists():
-                with open(path, "rb") as file:
-                    keys = pickle.load(file)
+            keys = json.loads(read(folder / "keys") or "[]")
             jobs = [Job(folder, index, [key for key in of if key not in known]) for index, of in enumerate(keys)]
             made = cls(folder, [job for job in jobs if job.open], read(folder / "id"))
             found.append(made) if made.jobs else made.void()
@@ -118,7 +117,6 @@ def load(folder: Path) -> tuple[Build, Runtime, list[list[Trial]]]:
     current = multiprocessing.current_process()
     current._inheriting = True  # type: ignore[attr-defined]  # as in a process of multiprocessing's
     with open(folder / "trials", "rb") as file:
-        pickle.load(file)
         spawn.prepare(pickle.load(file))
         what: tuple[Build, Runtime, list[list[Trial]]] = pickle.load(file)
     del multiprocessing.current_process()._inheriting  # type: ignore[attr-defined]
