@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from nnhp_torch.core.stats.judge import AgainstBaseline
 from nnhp_torch.core.stats.luck import unlucky
 from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement, holm, paired_t_test
 from nnhp_torch.core.stats.units import Units
@@ -117,6 +118,22 @@ def former_judged(values: Values, draws: int = 399) -> tuple[list[float], Values
             break
         least, alike = p[alike][worse].max(), alike[~worse]
     return p.tolist(), gaps, first[-math.ceil(LEVEL * (1 + draws)) + 1] * errors
+
+
+def against_baseline(values: Values) -> list[float]:
+    """The p-values that the sweeps use if the first row is the baseline."""
+    return AgainstBaseline(399, seed_of(values)).judge(values.tolist()).p
+
+
+def holms_against_baseline(values: Values) -> list[float]:
+    """Holm's correction of the paired t-tests against the first row."""
+    return [1.0, *holm([paired_t_test(values[0].tolist(), row) for row in values[1:].tolist()])]
+
+
+def told_by_the_best(values: Values) -> list[float]:
+    """What the comparison with the best says of the first row and each other: something only if one of them wins."""
+    p, best = now_used(values), int(values.mean(axis=1).argmax())
+    return p if best == 0 else [p[0] if row == best else 1.0 for row in range(len(values))]
 
 
 def found(test: Test, values: Values) -> set[int]:
@@ -308,6 +325,38 @@ def of_power(sweeps: int) -> None:
     table(head, ((n, seeds, *(far_beside_wild(test, cells, seeds, few) for test in tests)) for n, seeds, cells in wild))
 
 
+def of_baseline(sweeps: int) -> None:
+    """False claims with the first row as the baseline, and with the last; what is found, beside the other tests."""
+    tests = (against_baseline, holms_against_baseline)
+    table(
+        "cells are | seeds | against a baseline, at most over 4, 9 and 16 cells | Holm",
+        (
+            (name, seeds, *(max(_either_end(test, equal, seeds, sweeps)) for test in tests))
+            for name, equal in EQUAL.items()
+            for seeds in SEEDS
+        ),
+    )
+    few, every = max(1, sweeps // 2), (*tests, told_by_the_best)
+    cases = {f"one of {n} better by {lead}": [0.0, float(lead)] + [0.0] * (n - 2) for n in (4, 9) for lead in (2, 3)}
+    cases |= {f"{n} of {n} better by 2": [0.0] + [2.0] * (n - 1) for n in (4, 9)}
+    rows = ((name, seeds, means) for name, means in cases.items() for seeds in SEEDS)
+    head = "cells found that differ from the baseline | seeds | against it | Holm | against the best"
+    table(head, ((name, seeds, *(_apart(test, means, seeds, few) for test in every)) for name, seeds, means in rows))
+
+
+def _either_end(test: Test, equal: Callable[..., Values], seeds: int, sweeps: int) -> Iterator[float]:
+    for cells in CELLS[:3]:
+        yield false_claims(test, equal, cells, seeds, sweeps)
+        yield false_claims(test, lambda *of: equal(*of)[::-1], cells, seeds, sweeps)
+
+
+def _apart(test: Test, means: Sequence[float], seeds: int, sweeps: int) -> float:
+    """The share of the cells that differ from the first of which that is said; means in standard deviations."""
+    random, other = np.random.default_rng([len(means), seeds]), {i for i, mean in enumerate(means) if mean != means[0]}
+    sets = (random.normal(size=(len(means), seeds)) + np.array(means)[:, None] for _ in range(sweeps))
+    return sum(len(found(test, values) & other) for values in sets) / len(other) / sweeps
+
+
 def of_folds(sweeps: int) -> None:
     cases = itertools.product((0.0, 0.5, 1.0), (2, 4, 9, 16), ((3, 5), (5, 3), (10, 1)))
     table(
@@ -337,7 +386,8 @@ def of_luck(sweeps: int) -> None:
 
 
 SECTIONS = {
-    part.__name__[3:]: part for part in (of_noise, of_intervals, of_poor, of_power, of_folds, of_looks, of_luck)
+    part.__name__[3:]: part
+    for part in (of_noise, of_intervals, of_poor, of_power, of_baseline, of_folds, of_looks, of_luck)
 }
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +21,7 @@ from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
+from nnhp_torch.core.ledger.proposals import Proposals
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
@@ -68,15 +70,20 @@ class Command:
         self.again = whole_command()  # what the page tells to type
         self.pool: Pool | None = None  # of workers that live on after the sweep
         self.chooser = request.chooser and request.chooser(sweep)
+        self.store = ResultStore(request.folder(sweep))
+        self.proposals: Proposals | None = None
         self.trials: list[Trial] = []  # a search and a race choose them while they run
         if isinstance(sweep, Sweep) and request.chooser is None:
             self.trials = sweep.trials(request.each_seed(sweep), request.full_precision, request.threads)
+            if request.proposal is not None:
+                self.proposals = Proposals(request.log_dir, request.proposal)
+                known = known_results(self.store, self.store.results(maker(sweep.build, sweep.base)), self.trials)
+                self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known))
             if sweep.max_seeds is not None:
                 self.chooser, self.trials = Race(sweep, self.trials), []
-        self.runtime = request.runtime(sweep)
+        self.runtime = request.runtime(self.sweep)
         if (request.world_size > 1 or request.launcher == "slurm") and (why := self._not_importable()):
             raise ValueError(f"{why} cannot be imported by the processes that these trials need: put it into a module")
-        self.store = ResultStore(request.folder(sweep))
         self.out = console()
         self.outcome: Outcome | None = None
         self.interrupt = _Interrupt()
@@ -123,7 +130,9 @@ class Command:
         progress = ProgressReport(self.out, f"The earlier results are in {aside}" if aside else "")
         callbacks = [progress, *self.callbacks(), *self.request.callbacks]
         asked = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
-        launch = self.launch()
+        launch, proposal = self.launch(), self.sweep.proposal
+        if self.proposals and proposal and isinstance(self.sweep, Sweep):
+            self.proposals.enter(proposal, self.sweep)
         try:
             with self.interrupt, progress:
                 self.outcome = Sweeper(launch, self.store, callbacks, **asked).run(
@@ -135,6 +144,8 @@ class Command:
         finally:
             if isinstance(launch, SlurmJobs) and launch.submissions:
                 self._leave(launch)
+        if self.proposals and proposal and not self.outcome.left:
+            self.proposals.close(proposal, [row.cell for row in self.outcome.verdicts if row.verdict == "better"])
         return self.outcome
 
     def make(self, number: int, values: Mapping[str, Any]) -> Trial:

@@ -12,7 +12,7 @@ from typing import Any
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.stats.significance import LEVEL
+from nnhp_torch.core.stats.proposal import left_after
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import verdict_rows
 from nnhp_torch.report.words import tested
@@ -67,10 +67,17 @@ def document(summary: Summary, command: str = "") -> dict[str, Any]:
         "metric": sweep.monitor,
         "mode": sweep.objective.mode,
         "test": tested(summary),
-        "level": LEVEL,
+        "level": sweep.level,
         "smallest_effect": sweep.smallest_difference,
         "finished": summary.finished,
         "winner": summary.winner and dict(summary.winner.values),
+        "proposal": sweep.proposal
+        and {
+            "ledger": sweep.proposal.ledger,
+            "number": sweep.proposal.number,
+            "kept": [row["cell"] for row in rows if row["verdict"] == "better"],
+            "left": left_after(sweep.proposal.number),
+        },
         "cells": rows,
     }
 

@@ -10,8 +10,9 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
+from nnhp_torch.core.stats.interim import CHANCE, MOST
 from nnhp_torch.core.stats.judge import judge_of
+from nnhp_torch.core.stats.proposal import HOPE, Proposal, left_after
 from nnhp_torch.core.stats.significance import FEWEST, LEVEL
 from nnhp_torch.core.stats.steadiness import Jumps, one_seed_moves
 from nnhp_torch.core.stats.summary import Summary
@@ -88,6 +89,8 @@ def answer(summary: Summary) -> str:
     if not others or summary.why_no_winner:
         return ""
     first = next(verdict for verdict in summary.verdicts if verdict.kind in CONTROL)
+    if sweep.proposal is not None:
+        return _of_proposal(sweep, others, sweep.proposal)
     few = all(math.isnan(verdict.p) for verdict in others)
     if few and first.kind == "baseline":
         few_seeds = f"{first.cell.repeated} {'is' if first.seeds == 1 else 'are'} too few for any test"
@@ -117,6 +120,22 @@ def _against_baseline(sweep: SweepBase, baseline: Verdict, kinds: Kinds) -> list
             named = _named(kinds[kind], sweep.objective, ahead=kind != "worse")
             lines.append(f"{kind.capitalize()}: {named}.")
     return [*lines, _more(sweep, undecided)] if undecided else lines
+
+
+def _of_proposal(sweep: SweepBase, others: Sequence[Verdict], proposal: Proposal) -> str:
+    """Whether a proposal is kept, and what is left of the 5% for those that follow."""
+    better = [verdict for verdict in others if verdict.kind == "better"]
+    seeds = max(verdict.seeds for verdict in others)
+    said = f"Kept: {_named(better, sweep.objective, ahead=True)}"
+    if not better:
+        given_up = seeds < (sweep.max_seeds or 0)
+        said = f"Not kept, after {'1 seed' if seeds == 1 else f'{seeds} seeds'}"
+        said += f": the chance that more would show it better is below {HOPE:.0%}" if given_up else ""
+    return (
+        f"{said}.\n(proposal {proposal.number} of {proposal.ledger}: one-sided paired t-test at a level of "
+        f"{proposal.level:.2g}, its share by online fallback of {LEVEL:.0%} for all proposals; "
+        f"{left_after(proposal.number):.2%} is left for those to come)"
+    )
 
 
 def _any_better(baseline: Verdict) -> str:
@@ -239,7 +258,7 @@ def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> tuple[st
     seeds = best.cell.repeated
     if sweep.max_seeds is not None:
         seeds = f"up to {seeds} where they decide"
-        picked += f" over {len(looks(sweep.max_seeds))} looks"
+        picked += f" over {len(sweep.looks)} looks"
     elif before:
         picked += f" lowered for the looks before, at {' and '.join(map(str, before))} seeds"
     return "; ".join(filter(None, (f"{seeds}, {picked}", units.question, within))), units

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.renamed import Renaming
-from nnhp_torch.core.stats.interim import FIRST
+from nnhp_torch.core.stats.interim import FIRST, looks
+from nnhp_torch.core.stats.proposal import Proposal
+from nnhp_torch.core.stats.significance import LEVEL
 from nnhp_torch.core.upstairs import upstairs
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class SweepBase(metaclass=Renaming):
     next_steps: str = field(default="", kw_only=True)
     baseline: Mapping[str, Primitive] | None = field(default=None, kw_only=True)
     judge: Any = field(default=None, kw_only=True)
+    proposal: Proposal | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
@@ -139,6 +142,18 @@ class SweepBase(metaclass=Renaming):
     def smallest_difference(self) -> float | None:
         """The smallest difference of the monitor that matters; None if nobody has said one."""
         return MATTERS if self.smallest_effect is None and self.objective.is_accuracy else self.smallest_effect
+
+    @property
+    def level(self) -> float:
+        """The level of its claims, all together."""
+        return LEVEL if self.proposal is None else self.proposal.level
+
+    @property
+    def looks(self) -> list[int]:
+        """After how many seeds a race is looked at; empty if it is none."""
+        if self.max_seeds is None:
+            return []
+        return looks(self.max_seeds) if self.proposal is None else self.proposal.looks(self.max_seeds)
 
 
 def _as_there(axis: str, value: Primitive, there: Sequence[Primitive]) -> Primitive:

@@ -46,6 +46,7 @@ class Sweep(SweepBase):
         next_steps: what to do next, said at the end.
         baseline: the cell that all others are held against, `{"lr": 0.01}`; other axes are at the base's values. One
             that the grid has not becomes a cell. Default: they are held against the best.
+        proposal: which of a ledger's proposals it is; `--proposal` makes it.
         judge: decides what may be said of the cells (nnhp_torch.Judge). Default: AgainstBaseline, or AgainstBest.
 
     Raises:

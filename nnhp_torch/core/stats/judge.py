@@ -68,4 +68,4 @@ class AgainstBaseline(AgainstBest):
 
 def judge_of(sweep: SweepBase) -> Judge:
     """Return who judges a sweep."""
-    return sweep.judge or (AgainstBest() if sweep.baseline is None else AgainstBaseline())
+    return sweep.judge or sweep.proposal or (AgainstBest() if sweep.baseline is None else AgainstBaseline())

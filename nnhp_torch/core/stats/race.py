@@ -11,7 +11,8 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.core.stats.interim import CHANCE, FIRST, looks
+from nnhp_torch.core.stats.interim import CHANCE
+from nnhp_torch.core.stats.proposal import HOPE
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict import Verdict
 
@@ -33,7 +34,7 @@ class Race(Chooser):
         self.rounds: dict[int, list[Trial]] = {}  # seed → its trials
         for trial in trials:
             self.rounds.setdefault(trial.config.seed, []).append(trial)
-        self.looks = looks(sweep.max_seeds or FIRST)
+        self.looks = sweep.looks
         self.looked = 0  # how many looks have had their trials chosen
         self.staying = {distinct(trial.cell) for trial in trials}
         self.chosen: dict[str, Trial] = {}  # by its values
@@ -68,7 +69,7 @@ class Race(Chooser):
         if self.looked:
             results = {trial.key: self.results[values] for values, trial in self.chosen.items()}
             found = Summary(self.sweep, list(self.chosen.values()), results).verdicts
-            self.staying = {distinct(cell.values) for cell in staying(found)}
+            self.staying = {distinct(cell.values) for cell in staying(found, HOPE if self.sweep.proposal else CHANCE)}
         seeds = list(self.rounds)[self._seeds : self.looks[self.looked]] if self.staying else []
         batch = [trial for seed in seeds for trial in self.rounds[seed] if distinct(trial.cell) in self.staying]
         self.looked += bool(batch)
@@ -77,14 +78,17 @@ class Race(Chooser):
         return batch
 
 
-def staying(found: Sequence[Verdict]) -> list[Cell]:
+def staying(found: Sequence[Verdict], hope: float = CHANCE) -> list[Cell]:
     """The cells that further seeds are for, by their verdicts at a look; none once nothing more will be decided.
 
     Those as good as the best stay as long as others are undecided, because another one may turn out to be the best; a
     baseline is what it is.
+
+    Args:
+        hope: the chance of a decision below which a cell gets no more seeds.
     """
     last = max(verdict.seeds for verdict in found)
     there = [verdict for verdict in found if verdict.seeds == last]
-    open_ = [verdict for verdict in there if verdict.kind == "undecided" and verdict.chance >= CHANCE]
+    open_ = [verdict for verdict in there if verdict.kind == "undecided" and verdict.chance >= hope]
     waits = ("baseline",) if any(verdict.kind == "baseline" for verdict in there) else ("best", "as good")
     return [verdict.cell for verdict in there if verdict.kind in waits or verdict in open_] if open_ else []

@@ -14,7 +14,6 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.names import distinct, text
 from nnhp_torch.core.spec.trial import Trial, defaults
 from nnhp_torch.core.stats.cell import Cell, ranked
-from nnhp_torch.core.stats.interim import looks
 from nnhp_torch.core.stats.luck import Luck, luck
 from nnhp_torch.core.stats.steadiness import learned_nothing
 from nnhp_torch.core.stats.verdict import CONTROL, Verdict, verdicts
@@ -75,7 +74,7 @@ class Summary:
             )
             for of in of_cell.values()
         ]
-        return _at_last_look(found, looks(self.sweep.max_seeds)) if found and self.sweep.max_seeds else found
+        return _at_last_look(found, self.sweep.looks) if found and self.sweep.looks else found
 
     @cached_property
     def finished(self) -> bool:

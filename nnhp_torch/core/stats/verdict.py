@@ -13,7 +13,7 @@ from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.stats.cell import Cell, ranked
 from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
 from nnhp_torch.core.stats.judge import judge_of
-from nnhp_torch.core.stats.significance import FEWEST, LEVEL, Judgement
+from nnhp_torch.core.stats.significance import FEWEST, Judgement
 from nnhp_torch.core.stats.units import Units
 
 Kind = Literal["best", "baseline", "better", "worse", "as good", "undecided", "unranked"]
@@ -86,7 +86,7 @@ def _looks(cells: Sequence[Cell], sweep: SweepBase) -> Iterator[dict[int, Cell]]
     if sweep.max_seeds is None:
         yield dict(enumerate(cells))
         return
-    for seeds in looks(sweep.max_seeds):
+    for seeds in sweep.looks:
         there = {
             place: cell.first(seeds * cell.trials_per_seed)
             for place, cell in enumerate(cells)
@@ -124,18 +124,25 @@ def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -
     if not order:
         return {}
     units = Units.of(order, sweep.monitor, sweep.objective.sign)
-    rows = units.rows.tolist()
-    if units.enough and len(rows) > 1:
-        share = 2 ** len(looked(order)) if sweep.max_seeds is None else len(looks(sweep.max_seeds))
+    rows, share = units.rows.tolist(), _share(sweep, order)
+    if units.enough and len(rows) > 1 and math.isfinite(share):
         before = [Units.of([cell], sweep.monitor, sweep.objective.sign).rows[0].tolist() for cell in left]
-        found = judge_of(sweep).judge(rows, LEVEL / share, left=before, shared=units.shared)
+        found = judge_of(sweep).judge(rows, sweep.level / share, left=before, shared=units.shared)
         found = replace(found, p=[min(1.0, share * p) for p in found.p])
     else:
-        unknown = [math.nan] * len(rows)
-        gaps = (units.rows[0] - units.rows).mean(axis=1).tolist()
-        found = Judgement(gaps, unknown, unknown, unknown, unknown, unknown)
+        unknown, behind = [math.nan] * len(rows), units.rows[0] - units.rows
+        errors = behind.std(axis=1, ddof=1) / math.sqrt(units.count) if units.count > 1 else 0 * behind[:, 0]
+        found = Judgement(behind.mean(axis=1).tolist(), errors.tolist(), unknown, unknown, unknown, unknown)
     judged = {id(cell): _verdict(sweep, order, place, units=units, found=found) for place, cell in enumerate(order)}
     return {place: judged[id(cell)] for place, cell in there.items() if id(cell) in judged}
+
+
+def _share(sweep: SweepBase, order: Sequence[Cell]) -> float:
+    """Among how many looks the level is divided, of one at these cells; infinite if that one decides nothing."""
+    if sweep.max_seeds is None:
+        return float(2 ** len(looked(order)))
+    seeds = order[0].trials // order[0].trials_per_seed
+    return len(sweep.looks) if sweep.proposal is None else sweep.proposal.share(seeds, sweep.max_seeds)
 
 
 def looked(cells: Sequence[Cell]) -> list[int]:
@@ -156,16 +163,17 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
         return Verdict(cell, kind, seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
     same = _curves(cell) == _curves(ranked[0])
     matters = sweep.smallest_difference
-    kind = "undecided" if not p < LEVEL else "worse" if gap > 0 else "better"
+    kind = "undecided" if not p < sweep.level else "worse" if gap > 0 else "better"
     low, high = found.low[place], found.high[place]
     if same or (matters is not None and abs(gap) + reach <= matters):
         kind, low, high = "as good", gap - reach, gap + reach
     if sweep.objective.is_accuracy and math.isfinite(high - low):  # seen from the first, it is from 0 to 1
         mean = ranked[0].mean(sweep.monitor)
         low, high = max(low, mean - 1), min(high, mean)
-    chance = 0.0
-    if kind == "undecided" and units.enough:
-        seeds = cell.trials // cell.trials_per_seed
+    chance, seeds = 0.0, cell.trials // cell.trials_per_seed
+    if kind == "undecided" and sweep.proposal and sweep.max_seeds:
+        chance = sweep.proposal.chance(gap, found.error[place], units=seeds, most=sweep.max_seeds)
+    elif kind == "undecided" and units.enough:
         most, others = (sweep.max_seeds, 1) if sweep.max_seeds else (most_seeds(seeds), len(looks(most_seeds(seeds))))
         chance = units.chance(place, found, most=most, matters=matters, others=others)
     behind = int((units.values[0] > units.values[place]).sum())
@@ -185,7 +193,7 @@ def most_seeds(seeds: int) -> int:
 
 def more_seeds(verdict: Verdict, sweep: SweepBase) -> str | None:
     """The options that give a cell the seeds that may decide on it; None if it is decided, or seeds would not do."""
-    if verdict.kind != "undecided" or sweep.sampled:
+    if verdict.kind != "undecided" or sweep.sampled or sweep.proposal:
         return None
     cell = verdict.cell
     if math.isnan(verdict.p):

@@ -27,7 +27,7 @@ class VerdictRow:
         verdict: as in Verdict.
         estimate: by how much it is better than what it is compared with (below 0: worse), in the metric's own unit,
             whichever direction is better.
-        low, high: 95% interval of that, for all cells at once; None is an end that is not known.
+        low, high: 95% interval of that, for all cells at once (of a proposal, at its level); None is an unknown end.
         p: adjusted for all comparisons and looks.
         chance: of an undecided cell, that more seeds decide.
         more: the options with which the next run may decide; "" is the same command once more, None that none would.
@@ -72,7 +72,7 @@ def _row(summary: Summary, verdict: Verdict) -> VerdictRow:
         low=_known(0.0 - verdict.high),
         high=_known(0.0 - verdict.low),
         p=_known(verdict.p),
-        chance=verdict.chance if verdict.kind == "undecided" and not math.isnan(verdict.p) else None,
+        chance=verdict.chance if verdict.kind == "undecided" and (sweep.proposal or verdict.p == verdict.p) else None,
         more="" if more is None and cell.unfinished else more,
     )
 

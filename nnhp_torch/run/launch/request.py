@@ -18,6 +18,7 @@ from nnhp_torch.core.spec.base import SweepBase, check_effect, check_max_seeds
 from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.stats.interim import MOST
 from nnhp_torch.core.stats.judge import Judge
+from nnhp_torch.core.stats.proposal import MOST as PROPOSED
 from nnhp_torch.core.stats.significance import FEWEST
 from nnhp_torch.core.stats.verdict_row import REQUIRED
 from nnhp_torch.run.launch.machine import cores, places
@@ -128,6 +129,13 @@ class Request:
             "end with exit status 4 unless a cell is found better than the baseline; as-good: or as good as it"
         ),
     )
+    proposal: str | None = field(
+        default=None,
+        metadata=said(
+            "the sweep against a baseline is one proposal of a ledger of this name: all of them share one 5%, and each "
+            "has the seeds that it needs"
+        ),
+    )
     log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
     keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
     fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
@@ -144,7 +152,7 @@ class Request:
 
     def judged(self, sweep: P) -> P:
         """The sweep with what is asked for of how its cells are judged."""
-        most = self._most_seeds if self.seeds == "auto" else None
+        most = self._most_seeds if self._races else None
         judged = replace(
             sweep,
             smallest_effect=sweep.smallest_effect if self.smallest_effect is None else self.smallest_effect,
@@ -153,6 +161,8 @@ class Request:
             judge=self.judge or sweep.judge,
         )
         self._check_require(judged)
+        if self.proposal is not None:
+            self._check_proposal(judged)
         return judged
 
     def _check_require(self, sweep: SweepBase) -> None:
@@ -164,6 +174,14 @@ class Request:
             raise ValueError(f"--require {self.require} needs a cell to be held against: --baseline NAME=VALUE")
         if self.require and max(seeds, folds) < FEWEST:
             raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing (--seeds 5, or auto)")
+
+    def _check_proposal(self, sweep: SweepBase) -> None:
+        if sweep.baseline is None:
+            raise ValueError("--proposal needs what it is held against: --baseline NAME=VALUE")
+        if self.seeds not in (1, "auto"):
+            raise ValueError(f"--proposal gives each cell the seeds that it needs: leave out --seeds {self.seeds}")
+        if sweep.judge is not None or self.chooser is not None or math.prod(map(len, sweep.replicates.values())) > 1:
+            raise ValueError("--proposal has a test of its own, over seeds alone: no judge, no chooser, no --over")
 
     def __post_init__(self) -> None:
         check_effect(self.smallest_effect)
@@ -205,7 +223,7 @@ class Request:
 
     def _check_seeds(self) -> None:
         given: Any = self.seeds
-        if given == "auto":
+        if self._races and given in (1, "auto"):
             check_max_seeds(self.max_seeds)
             check_count(self._most_seeds)
             return
@@ -240,12 +258,17 @@ class Request:
     @property
     def _most_seeds(self) -> int:
         """How many a cell of a race may get."""
-        return self.max_seeds or MOST
+        return self.max_seeds or (MOST if self.proposal is None else PROPOSED)
+
+    @property
+    def _races(self) -> bool:
+        """Whether seeds are added where they decide."""
+        return self.seeds == "auto" or self.proposal is not None
 
     def each_seed(self, sweep: SweepBase) -> list[int]:
         """The seeds of each cell, the sweep's own first; with auto those that it may get."""
         first = FIRST_SEED if sweep.base.seed is None else sweep.base.seed
-        number = self._most_seeds if self.seeds == "auto" else self.seeds
+        number: Any = self._most_seeds if self._races else self.seeds
         return list(range(first, first + number) if isinstance(number, int) else number)
 
     @property
