@@ -105,3 +105,20 @@ def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str, str
             few = recorded(root / PENALTIES, sweep.monitor).summary.cells
             link = f"[ten epochs](../{PENALTIES}) ({few[0].repeated})"
             yield CLAIMS[sweep.name], drives_to_zero(few), link, f"../{PENALTIES}/figure.png"
+
+
+def block(text: str, name: str) -> str:
+    """The text between a block's marks, `<!-- name -->` and `<!-- end of name -->`."""
+    return _around(text, name)[1]
+
+
+def with_block(text: str, name: str, part: str) -> str:
+    """The text with another part between a block's marks."""
+    before, _, after = _around(text, name)
+    return before + part + after
+
+
+def _around(text: str, name: str) -> tuple[str, str, str]:
+    start = text.index(f"<!-- {name} -->\n") + len(f"<!-- {name} -->\n")
+    end = text.index(f"<!-- end of {name} -->\n", start)
+    return text[:start], text[start:end], text[end:]

@@ -28,7 +28,7 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.significance import LEVEL, equivalent, holm, paired_t_test
 from sweeps import _study
 from sweeps.__main__ import load
-from sweeps._article import EVIDENCE, SMALL, claims_table, sweeps_table
+from sweeps._article import EVIDENCE, SMALL, claims_table, sweeps_table, with_block
 from sweeps._base import CHAIN, OTHERS
 
 FOLDER = Path("lightning_logs") / "reference"
@@ -232,23 +232,6 @@ def write_pages(found: list[_study.Finding]) -> None:
         text = with_block(page.read_text(), name, part)
         with replacing(page) as written:
             written.write_text(text)
-
-
-def block(text: str, name: str) -> str:
-    """The text between a block's marks, `<!-- name -->` and `<!-- end of name -->`."""
-    return _around(text, name)[1]
-
-
-def with_block(text: str, name: str, part: str) -> str:
-    """The text with another part between a block's marks."""
-    before, _, after = _around(text, name)
-    return before + part + after
-
-
-def _around(text: str, name: str) -> tuple[str, str, str]:
-    start = text.index(f"<!-- {name} -->\n") + len(f"<!-- {name} -->\n")
-    end = text.index(f"<!-- end of {name} -->\n", start)
-    return text[:start], text[start:end], text[end:]
 
 
 if __name__ == "__main__":

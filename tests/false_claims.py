@@ -1,7 +1,11 @@
-"""How often the statistics err, and what they find: `python tests/false_claims.py 1000` prints their page's tables.
+"""How often the statistics err, and what they find, in simulated sweeps: the tables of their page.
 
-Of the test that the sweeps use, of the one that they used before, and of Holm's correction of the comparisons with the
-winner; in sweeps of equal cells, of poor cells beside good ones, and over folds.
+    python tests/false_claims.py 1000             prints all tables
+    python tests/false_claims.py 1000 power luck  two of them
+    python tests/false_claims.py 1000 --page      puts what it prints into nnhp_torch/core/stats/README.md
+
+Of the test that the sweeps use, of the one that they used until November 2026, and of Holm's correction of the
+comparisons with the winner.
 """
 
 from __future__ import annotations
@@ -9,18 +13,21 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from nnhp_torch.core.stats.interim import A_LOOK
 from nnhp_torch.core.stats.judge import AgainstBaseline
 from nnhp_torch.core.stats.luck import unlucky
 from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement, holm, paired_t_test
 from nnhp_torch.core.stats.units import Units
+from sweeps._article import with_block
 
 Values = np.ndarray  # a row a cell, a column a seed
 Test = Callable[[Values], list[float]]  # p-value of each row
-CELLS, SEEDS = (4, 9, 16, 37), (3, 5, 10)
+CELLS, SEEDS = (4, 9, 16), (3, 5)
 MATTERS = 0.001
 
 
@@ -88,7 +95,7 @@ def former(values: Values) -> list[float]:
     return former_judged(values)[0]
 
 
-def former_judged(values: Values, draws: int = 399) -> tuple[list[float], Values, Values]:
+def former_judged(values: Values, level: float = LEVEL, draws: int = 399) -> tuple[list[float], Values, Values]:
     """What was used before: pooled spreads alone, seeds' effects by the median over rows, intervals of the first step.
 
     The p-values, the gaps, and how far the intervals reach.
@@ -113,11 +120,11 @@ def former_judged(values: Values, draws: int = 399) -> tuple[list[float], Values
         gap, error = behind(values[alike])
         more = 1 + draws - np.searchsorted(largest(values[alike]), gap / error * (1 - 1e-9))
         p[alike] = np.maximum(least, np.where(gap > 1e-12, more / (1 + draws), 1.0))
-        worse = p[alike] < LEVEL
+        worse = p[alike] < level
         if not worse.any():
             break
         least, alike = p[alike][worse].max(), alike[~worse]
-    return p.tolist(), gaps, first[-math.ceil(LEVEL * (1 + draws)) + 1] * errors
+    return p.tolist(), gaps, first[-math.ceil(level * (1 + draws)) + 1] * errors
 
 
 def against_baseline(values: Values) -> list[float]:
@@ -220,7 +227,7 @@ def over_folds(share: float, cells: int, folds: int, *, seeds: int, random: np.r
 
 
 def claims_over_folds(share: float, cells: int, *, folds: int, seeds: int, sweeps: int) -> tuple[float, float]:
-    """False claims of what holds on other data: with folds as units, and if every trial counted as one."""
+    """False claims of what holds on other data: with folds as units, and with each trial as one, as before."""
     random, now, was = np.random.default_rng([cells, folds, seeds]), 0, 0
     for _ in range(sweeps):
         values = over_folds(share, cells, folds, seeds=seeds, random=random)
@@ -241,9 +248,7 @@ def luck_of(cells: int, seeds: int, between: float, sweeps: int) -> dict[str, fl
         order = np.argsort(-values.mean(axis=1))
         values, true = values[order], true[order]
         rivals = values[[row == 0 or p >= LEVEL for row, p in enumerate(judged(values).p)]]
-        value, chance, _ = (
-            unlucky(Units(rivals[:, :, None], "", 1), 0) if len(rivals) > 1 else (rivals.mean(), 1.0, 1.0)
-        )
+        value, chance, _ = _without(rivals)
         told.append((values[0].mean() - true[0], value - true[0], chance, true[0] == true.max()))
     return dict(zip(("mean", "without", "chance", "best"), np.mean(told, axis=0).tolist(), strict=True))
 
@@ -271,81 +276,90 @@ def held_out() -> tuple[float, float, int]:
 
 
 def ladder(cells: int, sweeps: int, rungs: Sequence[int] = (3, 5, 10, 20)) -> tuple[float, float]:
-    """False claims of whoever adds seeds until something is claimed, paying for the looks before or not."""
+    """False claims of whoever adds seeds until something is claimed, who pays for it, and who does not."""
     random, paid, free = np.random.default_rng([cells, 99]), 0, 0
     for _ in range(sweeps):
         values = normal(cells, rungs[-1], random)
-        least = [min(judged(values[:, :seeds], level=LEVEL / 2**look).p) for look, seeds in enumerate(rungs)]
-        paid += any(p < LEVEL / 2**look for look, p in enumerate(least))
-        free += min(least) < LEVEL
+        levels = [LEVEL / A_LOOK**look for look in range(len(rungs))]
+        paid += any(min(judged(values[:, :n], level=x).p) < x for n, x in zip(rungs, levels, strict=True))
+        free += any(min(former(values[:, :n])) < LEVEL for n in rungs)
     return paid / sweeps, free / sweeps
 
 
-def table(head: str, rows: Iterable[Sequence[object]]) -> None:
-    """Print a table while it is being computed."""
-    print(f"\n| {head} |\n|{' --- |' * (head.count('|') + 1)}")
+def table(head: str, rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The lines of a table while it is being computed."""
+    yield f"| {head} |"
+    yield f"|{' --- |' * (head.count('|') + 1)}"
     for row in rows:
-        print(f"| {' | '.join(f'{x:.1%}' if isinstance(x, float) else str(x) for x in row)} |", flush=True)
+        yield f"| {' | '.join(f'{x:.1%}' if isinstance(x, float) else str(x) for x in row)} |"
 
 
-def of_noise(sweeps: int) -> None:
-    print(f"False claims in {sweeps} sweeps of equal cells; at most {_limit(sweeps):.1%} is {LEVEL:.0%} and two errors")
-    tests = (now_used, former, holms)
-    table(
-        "cells are | cells | seeds | now | before | Holm",
+TESTS: tuple[Test, ...] = (now_used, former, holms)
+
+
+def of_noise(sweeps: int) -> Iterator[str]:
+    yield f"False claims in {sweeps} sweeps of equal cells, at most over {CELLS[0]}, {CELLS[1]} and {CELLS[2]} cells"
+    yield f"({LEVEL:.0%} and two of its errors are {LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / sweeps):.1%}):"
+    yield ""
+    yield from table(
+        "noise | 3 seeds: now | before | Holm | 5 seeds: now | before | Holm",
         (
-            (name, cells, seeds, *(false_claims(test, equal, cells, seeds, sweeps) for test in tests))
+            (
+                name,
+                *(
+                    max(false_claims(test, equal, cells, seeds, sweeps) for cells in CELLS)
+                    for seeds in SEEDS
+                    for test in TESTS
+                ),
+            )
             for name, equal in EQUAL.items()
-            for cells in CELLS
-            for seeds in SEEDS
         ),
     )
 
 
-def of_intervals(sweeps: int) -> None:
-    both = [(cells, seeds) for cells in CELLS for seeds in SEEDS]
-    table("cells in steps | seeds | an interval misses", ((c, s, missed(c, s, sweeps)) for c, s in both))
-
-
-def of_poor(sweeps: int) -> None:
-    table(
-        "beside two good cells | seeds | as good | before | told apart | an interval misses",
-        ((name, seeds, *beside_poor(name, seeds, sweeps).values()) for name in POOR for seeds in SEEDS),
+def of_poor(sweeps: int) -> Iterator[str]:
+    yield f"Two good cells, equal, and what stands beside them, in {sweeps} sweeps each:"
+    yield ""
+    yield from table(
+        "beside them | seeds | as good | before | told apart | an interval misses",
+        ((name, seeds, *beside_poor(name, seeds, sweeps).values()) for name in POOR for seeds in (*SEEDS, 10)),
     )
+    missing = max(missed(cells, seeds, sweeps) for cells in CELLS for seeds in SEEDS)
+    yield ""
+    yield f"Of cells in steps, with spreads from one to three, an interval misses in at most {missing:.1%}."
 
 
-def of_power(sweeps: int) -> None:
-    few, tests = max(1, sweeps // 3), (now_used, former, holms)
-    head = "worse cells found | seeds | now | before | Holm"
-    cases = {f"one of {n} better by {lead}": [float(lead)] + [0.0] * (n - 1) for n in (4, 16) for lead in (1, 2, 3)}
-    cases |= {f"{n} in steps of 1": [float(-cell) for cell in range(n)] for n in (4, 16)}
-    rows = ((name, seeds, means) for name, means in cases.items() for seeds in SEEDS)
-    table(head, ((name, seeds, *(power(test, means, seeds, few) for test in tests)) for name, seeds, means in rows))
-    wild = [(f"ten worse, beside {cells - 2} wild and poor ones", seeds, cells) for cells in (5, 9) for seeds in SEEDS]
-    table(head, ((n, seeds, *(far_beside_wild(test, cells, seeds, few) for test in tests)) for n, seeds, cells in wild))
-
-
-def of_baseline(sweeps: int) -> None:
-    """False claims with the first row as the baseline, and with the last; what is found, beside the other tests."""
+def of_baseline(sweeps: int) -> Iterator[str]:
     tests = (against_baseline, holms_against_baseline)
-    table(
-        "cells are | seeds | against a baseline, at most over 4, 9 and 16 cells | Holm",
+    yield f"Equal cells against a baseline that is the first of them, or the last: false claims in {sweeps} sweeps"
+    yield "each, at most over 4, 9 and 16 cells:"
+    yield ""
+    yield from table(
+        "noise | 3 seeds: now | Holm | 5 seeds: now | Holm",
         (
-            (name, seeds, *(max(_either_end(test, equal, seeds, sweeps)) for test in tests))
+            (name, *(max(_either_end(test, equal, seeds, sweeps)) for seeds in SEEDS for test in tests))
             for name, equal in EQUAL.items()
+        ),
+    )
+    yield ""
+    yield f"Of the cells that differ from the baseline so many are found, in {sweeps} sweeps each, beside Holm's"
+    yield "correction and what the comparison with the best says of them:"
+    yield ""
+    cases = {f"one of {n} better by {lead}": [0.0, float(lead)] + [0.0] * (n - 2) for n in (4, 9) for lead in (2, 3)}
+    cases |= {f"all but the baseline of {n} better by 2": [0.0] + [2.0] * (n - 1) for n in (4, 9)}
+    every = (*tests, told_by_the_best)
+    yield from table(
+        "cells | seeds | now | Holm | against the best",
+        (
+            (name, seeds, *(_apart(test, means, seeds, sweeps) for test in every))
+            for name, means in cases.items()
             for seeds in SEEDS
         ),
     )
-    few, every = max(1, sweeps // 2), (*tests, told_by_the_best)
-    cases = {f"one of {n} better by {lead}": [0.0, float(lead)] + [0.0] * (n - 2) for n in (4, 9) for lead in (2, 3)}
-    cases |= {f"{n} of {n} better by 2": [0.0] + [2.0] * (n - 1) for n in (4, 9)}
-    rows = ((name, seeds, means) for name, means in cases.items() for seeds in SEEDS)
-    head = "cells found that differ from the baseline | seeds | against it | Holm | against the best"
-    table(head, ((name, seeds, *(_apart(test, means, seeds, few) for test in every)) for name, seeds, means in rows))
 
 
 def _either_end(test: Test, equal: Callable[..., Values], seeds: int, sweeps: int) -> Iterator[float]:
-    for cells in CELLS[:3]:
+    for cells in CELLS:
         yield false_claims(test, equal, cells, seeds, sweeps)
         yield false_claims(test, lambda *of: equal(*of)[::-1], cells, seeds, sweeps)
 
@@ -357,49 +371,96 @@ def _apart(test: Test, means: Sequence[float], seeds: int, sweeps: int) -> float
     return sum(len(found(test, values) & other) for values in sets) / len(other) / sweeps
 
 
-def of_folds(sweeps: int) -> None:
-    cases = itertools.product((0.0, 0.5, 1.0), (2, 4, 9, 16), ((3, 5), (5, 3), (10, 1)))
-    table(
-        "cell × fold, of the seeds' variance | cells | folds × seeds | now | every trial a unit",
+def of_power(sweeps: int) -> Iterator[str]:
+    yield f"Of the cells that are worse so many are found, in {sweeps} sweeps each (by so many standard deviations):"
+    yield ""
+    cases = {f"all but one of {n}, by {lead}": [float(lead)] + [0.0] * (n - 1) for n, lead in ((4, 2), (4, 3), (16, 3))}
+    cases["four in steps of 1"] = [0.0, -1.0, -2.0, -3.0]
+    rows = [
+        (name, n, *(power(test, means, n, sweeps) for test in TESTS)) for name, means in cases.items() for n in SEEDS
+    ]
+    rows += [
         (
-            (f"{s:g}", c, f"{f} × {n}", *claims_over_folds(s, c, folds=f, seeds=n, sweeps=sweeps))
-            for s, c, (f, n) in cases
+            f"a steady one, by 10, beside {n - 2} wild and poor",
+            seeds,
+            *(far_beside_wild(t, n, seeds, sweeps) for t in TESTS),
+        )
+        for n in (5, 9)
+        for seeds in SEEDS
+    ]
+    yield from table("worse cells | seeds | now | before | Holm", rows)
+
+
+def of_folds(sweeps: int) -> Iterator[str]:
+    yield "Equal cells over folds × seeds of 3 × 5, 5 × 3 and 10 × 1: false claims of what holds on other data, at most"
+    yield f"over these, in {sweeps} sweeps each; *before* every trial counted as a unit:"
+    yield ""
+    yield from table(
+        "a cell's own variance of a fold, in the seeds' | 2 cells: now | before | 4: now | before | 9: now | before | "
+        "16: now | before",
+        (
+            (
+                f"{share:g}",
+                *(
+                    max(of)
+                    for cells in (2, 4, 9, 16)
+                    for of in zip(
+                        *(
+                            claims_over_folds(share, cells, folds=folds, seeds=seeds, sweeps=sweeps)
+                            for folds, seeds in ((3, 5), (5, 3), (10, 1))
+                        ),
+                        strict=True,
+                    )
+                ),
+            )
+            for share in (0.0, 0.5, 1.0)
         ),
     )
 
 
-def of_looks(sweeps: int) -> None:
-    head = "cells, seeds 3, 5, 10, 20 until something is claimed | paying for the looks before | not paying"
-    table(head, ((cells, *ladder(cells, sweeps)) for cells in (2, 4, 9)))
+def of_looks(sweeps: int) -> Iterator[str]:
+    yield f"Seeds added call by call, 3, 5, 10 and 20, until something is claimed of equal cells; {sweeps} sweeps each:"
+    yield ""
+    yield from table("cells | now | before", ((cells, *ladder(cells, sweeps)) for cells in (2, *CELLS)))
 
 
-def of_luck(sweeps: int) -> None:
-    cases = itertools.product((4, 9, 16), (3, 5), (0.0, 0.5, 1.0, 3.0))
-    table(
-        "cells | seeds | between them | too high by, in deviations | without luck | said to be best | is the best",
-        ((c, n, f"{b:g}", *(f"{x:+.2f}" for x in luck_of(c, n, b, sweeps=sweeps).values())) for c, n, b in cases),
+def of_luck(sweeps: int) -> Iterator[str]:
+    yield f"By how much the best mean is too high, in standard deviations of a seed, in {sweeps} sweeps each:"
+    yield ""
+    cases = itertools.product((4, 9, 16), SEEDS, (0.0, 1.0, 3.0))
+    yield from table(
+        "cells | seeds | deviation between cells | too high by | without its luck | said to be the best | is the best",
+        (
+            (cells, seeds, f"{between:g}", *_luck_in_words(**luck_of(cells, seeds, between, sweeps=sweeps)))
+            for cells, seeds, between in cases
+        ),
     )
-    mean, without, cases = held_out()
-    print(
-        f"\nOn seeds held out of {cases} sweeps: {100 * mean:+.3f} points too high, {100 * without:+.3f} without luck"
-    )
+    mean, without, many = held_out()
+    yield ""
+    yield f"On the reference's {many} sweeps, the winner of three seeds against its two others: too high by"
+    yield f"{100 * mean:.3f} points, by {100 * without:.3f} without its luck."
 
 
-SECTIONS = {
-    part.__name__[3:]: part
-    for part in (of_noise, of_intervals, of_poor, of_power, of_baseline, of_folds, of_looks, of_luck)
-}
+def _luck_in_words(mean: float, without: float, chance: float, best: float) -> tuple[str, ...]:
+    return f"{mean:+.2f}", f"{without:+.2f}", f"{chance:.0%}", f"{best:.0%}"
 
 
-def main() -> None:
-    sweeps = int(sys.argv[1]) if sys.argv[1:] else 1000
-    for name in sys.argv[2:] or SECTIONS:
-        SECTIONS[name](sweeps)
+SECTIONS = {part.__name__[3:]: part for part in (of_noise, of_poor, of_power, of_baseline, of_folds, of_looks, of_luck)}
+PAGE = Path(__file__).parents[1] / "nnhp_torch" / "core" / "stats" / "README.md"
 
 
-def _limit(sweeps: int) -> float:
-    return LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / sweeps)
+def main(sections: Mapping[str, Callable[[int], Iterator[str]]]) -> None:
+    """Print what was asked for, and put it into the page if that is."""
+    sweeps, *names = [word for word in sys.argv[1:] if word != "--page"] or ["1000"]
+    for name in names or sections:
+        lines = []
+        for line in sections[name](int(sweeps)):
+            print(line, flush=True)
+            lines.append(f"{line}\n")
+        print(flush=True)
+        if "--page" in sys.argv:
+            PAGE.write_text(with_block(PAGE.read_text(), name, "".join(lines)))
 
 
 if __name__ == "__main__":
-    main()
+    main(SECTIONS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +21,7 @@ from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
 from nnhp_torch.report.progress import count, up_to
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import answer, lead, of_jumps, spent, why_undrawn
+from nnhp_torch.report.words import answer, lead, of_jumps, sources, spent, why_undrawn
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
 
 MOST_ROWS = 24  # of a table; of more cells it has the
@@ -97,6 +97,11 @@ class TableReport(SweepCallback):
         if summary.leader is not None:
             for sentence in filter(None, (self.doubts(summary), summary.claim)):
                 self.out.print(Text(sentence))
+        if named := sources(summary):
+            made = Table(*named, box=None, header_style="bold", pad_edge=False)
+            for row in zip(*named.values(), strict=True):
+                made.add_row(*row)
+            self.out.print(made)
         if sentence := spent(summary):
             self.out.print(Text(sentence))
 
@@ -179,15 +184,16 @@ def in_markdown(summary: Summary) -> str:
     few = len(summary.cells) <= MOST_ROWS
     rows = summary.cells if few else summary.ranking[:MOST_ROWS]
     named = columns(summary, rows)
-    heads = (head(name, summary.sweep) for name in named)
-    lines = [heads, ("---" for _ in named), *zip(*named.values(), strict=True)]
     rest = [] if few else [f"The best {len(rows)} of {len(summary.cells)}; results.csv has all."]
     said = ["".join(lead(summary)), *answer(summary).splitlines(), *summary.claim.splitlines()]
-    return "\n\n".join([*map(_plain, filter(None, said)), "\n".join(map(_row, lines)), *rest])
+    tables = [_in_markdown({head(name, summary.sweep): of for name, of in named.items()}), *rest]
+    return "\n\n".join([*map(_plain, filter(None, said)), *tables, *filter(None, [_in_markdown(sources(summary))])])
 
 
-def _row(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_plain, texts))} |"
+def _in_markdown(named: Mapping[str, Sequence[str]]) -> str:
+    """A table of these columns; empty if there are none."""
+    rows = [named, ["---"] * len(named), *zip(*named.values(), strict=True)] if named else []
+    return "\n".join(f"| {' | '.join(map(_plain, row))} |" for row in rows)
 
 
 def _plain(text: str) -> str:

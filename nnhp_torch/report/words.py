@@ -10,13 +10,13 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.core.stats.interim import CHANCE, MOST
+from nnhp_torch.core.stats.interim import A_LOOK, CHANCE, MOST
 from nnhp_torch.core.stats.judge import judge_of
 from nnhp_torch.core.stats.proposal import HOPE, Proposal, left_after
 from nnhp_torch.core.stats.significance import FEWEST, LEVEL
 from nnhp_torch.core.stats.steadiness import Jumps, one_seed_moves
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.core.stats.units import Sources, Units
+from nnhp_torch.core.stats.units import Sources
 from nnhp_torch.core.stats.verdict import CONTROL, Kind, Verdict, looked, most_seeds, units_of
 
 Kinds = Mapping[str, Sequence[Verdict]]
@@ -99,12 +99,12 @@ def answer(summary: Summary) -> str:
         return _of_few(sweep, first, others, known=summary.known.values())
     kinds: Kinds = {kind: [v for v in others if v.kind == kind] for kind in get_args(Kind)}
     if first.kind == "baseline":
-        return "\n".join([*_against_baseline(sweep, first, kinds), _test(sweep, first, others)])
+        return "\n".join([*_against_baseline(sweep, first, kinds), f"({_how(sweep, first, others)})"])
     old = "By stale results. " * bool(summary.stale)
     lines = [f"Is it the best? {old}{_answer(sweep, first, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
         lines.append(f"Worse: {_named(kinds['worse'], sweep.objective)}.")
-    return "\n".join([*lines, *of_luck(summary), _test(sweep, first, others)])
+    return "\n".join([*lines, *of_luck(summary), f"({_how(sweep, first, others)})"])
 
 
 def _against_baseline(sweep: SweepBase, baseline: Verdict, kinds: Kinds) -> list[str]:
@@ -233,35 +233,51 @@ def _percent(chance: float) -> str:
 def tested(summary: Summary) -> str:
     """How the best was tested, in a sentence; empty if too few seeds allow no test."""
     others = [verdict for verdict in summary.others if not math.isnan(verdict.p)]
-    return _how(summary.sweep, next(v for v in summary.verdicts if v.kind in CONTROL), others)[0] if others else ""
+    return _how(summary.sweep, next(v for v in summary.verdicts if v.kind in CONTROL), others) if others else ""
 
 
-def _test(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
-    how, units = _how(sweep, best, others)
-    lines = [f"({how})"]
-    if (sources := Sources.of(units)) is not None:
-        parts = {"cells": sources.cell, "folds": sources.fold, "cell × fold": sources.both, "seeds": sources.seed}
-        listed = ", ".join(f"{name} {amount(spread, sweep.objective)}" for name, spread in parts.items())
-        lines.insert(0, f"Sources of variance (standard deviations; folds: {units.names}): {listed}. {sources.advice}")
-    return "\n".join(lines)
-
-
-def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> tuple[str, Units]:
-    """Seeds, test, level, question and what counts as good; and the units of those that were compared."""
+def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
+    """Seeds, test, level, question and what counts as good."""
     matters = sweep.smallest_difference
     within = "no smallest difference that matters is given (--smallest_effect): no cell is called as good"
     if matters is not None:
         within = f"as good means within {amount(matters, sweep.objective)} (--smallest_effect {matters:g})"
     compared = [best.cell, *(verdict.cell for verdict in others)]
-    units, before = units_of(compared, sweep, best.cell), looked(compared)
+    question, before = units_of(compared, sweep, best.cell).question, looked(compared)
     picked = f"{judge_of(sweep).describe(len(compared))}, {LEVEL:.0%} level"
     seeds = best.cell.repeated
     if sweep.max_seeds is not None:
         seeds = f"up to {seeds} where they decide"
         picked += f" over {len(sweep.looks)} looks"
     elif before:
-        picked += f" lowered for the looks before, at {' and '.join(map(str, before))} seeds"
-    return "; ".join(filter(None, (f"{seeds}, {picked}", units.question, within))), units
+        picked += f" at the first look, {LEVEL / A_LOOK ** len(before):.2%} at this one (looked at before with "
+        picked += f"{' and '.join(map(str, before))} seeds)"
+    return "; ".join(filter(None, (f"{seeds}, {picked}", question, within)))
+
+
+def sources(summary: Summary) -> dict[str, list[str]]:
+    """Column → its values, of the table of the sources of variance; empty without several cells, folds and seeds."""
+    ranked = [verdict for verdict in summary.verdicts if verdict.kind != "unranked"]
+    best = next((verdict for verdict in ranked if verdict.kind in CONTROL), None)
+    units = best and units_of([verdict.cell for verdict in ranked], summary.sweep, best.cell)
+    found = units and Sources.of(units)
+    if not units or not found:
+        return {}
+
+    def said(difference: float) -> str:
+        return amount(difference, summary.sweep.objective)
+
+    known = f"a difference is known to {said(found.error())}, with one more to"
+    return {
+        f"source of variance ({units.names})": ["cells", "folds", "cell × fold", "seeds"],
+        "standard deviation": [*map(said, (found.cell, found.fold, found.both, found.seed))],
+        "what to add next": [
+            "nothing: it is what is asked about",
+            "nothing: it is the same for all cells, which are paired",
+            f"folds: {known} {said(found.error(more_folds=1))}",
+            f"seeds: {known} {said(found.error(more_seeds=1))}. {found.advice}",
+        ],
+    }
 
 
 def spent(summary: Summary) -> str:

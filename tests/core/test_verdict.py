@@ -86,8 +86,8 @@ def _over(sweep, store, values, folds, seeds=3):
 
 
 def test_seeds_that_are_added_call_by_call_pay_for_the_looks_at_those_before(sweep, store):
-    """Three seeds, then five: half of the level, as the ledger knows; five at once have all of it."""
-    by_lr = {0.1: BEST, 0.2: [0.9490, 0.9498, 0.9495, 0.9499, 0.9488], 0.3: [0.9] * 5}
+    """Three seeds, then five: a quarter of the level, as the ledger knows; five at once have all of it."""
+    by_lr = {0.1: BEST, 0.2: [0.9490, 0.9504, 0.9495, 0.9502, 0.9488], 0.3: [0.9] * 5}
     swept = dataclasses.replace(sweep, axes={"lr": list(by_lr)})
 
     def found(name, *calls):
@@ -100,8 +100,8 @@ def test_seeds_that_are_added_call_by_call_pay_for_the_looks_at_those_before(swe
 
     once, again, known = found("once", 5), found("again", 3, 5), found("known", 3, 3, 4, 5)
     assert [looked(gathered) for gathered, _ in (once, again, known)] == [[], [3], [3, 4]]
-    assert again[1].p == pytest.approx(2 * once[1].p)
-    assert known[1].p == pytest.approx(4 * once[1].p)
+    assert again[1].p == pytest.approx(4 * once[1].p)
+    assert known[1].p == pytest.approx(min(1, 16 * once[1].p))
 
 
 class Given(FakeLaunch):

@@ -9,7 +9,8 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import Verdict
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.words import answer, interval
+from nnhp_torch.report.table import in_markdown
+from nnhp_torch.report.words import answer, interval, sources
 
 
 def _found(sweep, store, accuracies, *, more=None, **changes):
@@ -66,10 +67,14 @@ def test_over_folds_it_says_of_which_data_the_question_is_where_the_spread_comes
         fold, seed, other = trial.config.width, trial.config.seed, trial.cell["lr"] == 0.2
         store.append(completed(trial, 0.9 + fold / 100 - other * (0.02, 0.03, -0.01)[fold - 1] + seed * fold / 10_000))
     found = Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(3))).summary
-    said, _, _, sources, test = answer(found).splitlines()
+    said, *_, test = answer(found).splitlines()
     assert said.endswith("More seeds would hardly decide that (chance 0%): what is missing is other data.")
-    assert sources.startswith("Sources of variance (standard deviations; folds: 3 values of width): cells ")
-    assert sources.endswith("What is missing for other data is folds, not seeds.")
+    names, deviations, advice = sources(found).values()
+    assert names == ["cells", "folds", "cell × fold", "seeds"]
+    assert deviations[3] == "0.02 points", "of 1, 2 and 3 ten-thousandths, by fold"
+    assert advice[2].startswith("folds: a difference is known to ")
+    assert advice[3].endswith("What is missing for other data is folds, not seeds.")
+    assert "| cell × fold | " in in_markdown(found)
     assert "of other data: the unit is one of 3 values of width, a mean over its seeds" in test
 
 
@@ -77,7 +82,7 @@ def test_as_good_a_cell_as_the_winner_is_named_and_the_answer_is_no(sweep, store
     values = [0.95, 0.951, 0.949, 0.9505]
     said = _answer(sweep, store, {0.1: values, 0.2: values, 0.3: [value - 0.0003 for value in values], 0.4: [0.5] * 4})
     assert said[0] == (
-        "Is it the best? No. As good: lr=0.2, the same to the last digit; lr=0.3 by 0.03 points (0.01 to 0.05)."
+        "Is it the best? No. As good: lr=0.2, the same to the last digit; lr=0.3 by 0.03 points (0.02 to 0.04)."
     )
 
 

@@ -11,7 +11,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.from_ledger import recorded
 from sweeps import reference
-from sweeps._article import CLAIMS, FIRST_PAGE, PRINTED, claims_table, sweeps_table
+from sweeps._article import CLAIMS, FIRST_PAGE, PRINTED, block, claims_table, sweeps_table
 from sweeps._base import CHAIN, OTHERS
 from sweeps.reference import (
     CLAIMS_PAGE,
@@ -20,7 +20,6 @@ from sweeps.reference import (
     FOLDER,
     PAGE,
     SEEDS,
-    block,
     comparisons,
     findings,
     folder_of,

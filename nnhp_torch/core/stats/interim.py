@@ -7,6 +7,7 @@ import math
 FIRST = 3  # seeds that every cell of a race gets: with two, too little is known of a spread
 CHANCE = 0.25  # of a decision by the last look, below which a cell gets no more seeds
 MOST = 20  # seeds of a cell in a race that is not told how many it may have
+A_LOOK = 4  # what each look before divides the level by if seeds are added call by call: all looks have at most 6.7%
 GROWTH = 1.45  # about so many times as many seeds from one look to the next
 
 

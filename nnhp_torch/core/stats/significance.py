@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,20 +49,23 @@ class AgainstBest:
     """The usual Judge: paired t against the winner, held against the largest t of drawn sweeps of equal rows.
 
     The winner was picked by the same means that it is tested with, so each t is held against the largest t against
-    the winner, whoever wins, of sweeps drawn in which all rows are alike. There are two such t, and the rarer one
-    counts, held against the rarer one of each sweep drawn. One pools: no pair is taken to be steadier than the median
-    row, and drawn rows have the spreads seen (a parametric bootstrap). It finds most where all rows vary alike, and
-    with many rows and few units it is not misled by those that look steady by luck. The other takes each pair's own
-    spread alone: wild rows do not hide what is between steady ones, and its level is the same whatever the spreads
-    are. Rows found to be worse are left out and the rest is drawn anew (step-down).
+    the winner, whoever wins, of sweeps drawn in which all rows are alike (a parametric bootstrap). Rows found to be
+    worse are left out and the rest is drawn anew (step-down).
+
+    A few units tell little of a spread, so that each pair counts as no steadier than the pairs of its kind: the mean
+    variance of those that an F-test does not tell from it. Where all rows vary alike that is the mean of all; a wild
+    row is measured by the wild ones alone, and what lies between steady ones by those. Nor is it known how much the
+    rows' spreads differ, and whether the wild ones are far behind: sweeps are drawn with the spreads seen, with each
+    row's that of its kind, and so without those that are wilder than the winner's kind. The largest of three p counts.
 
     Intervals of rows that are not found worse are those of the last step, without the noise of rows that were left
     out. Of a row found worse no more is said than that it is worse; if all are, the first step's intervals stand.
 
     Sources: P. H. Westfall and S. S. Young, Resampling-Based Multiple Testing (1993); J. P. Romano and M. Wolf, Exact
-    and approximate stepdown methods for multiple hypothesis testing, JASA 100 (2005); for the floor V. G. Tusher,
-    R. Tibshirani and G. Chu, Significance analysis of microarrays, PNAS 98 (2001); for the intervals K. Strassburger
-    and F. Bretz, Compatible simultaneous lower confidence bounds for the Holm procedure, Statist. Med. 27 (2008).
+    and approximate stepdown methods for multiple hypothesis testing, JASA 100 (2005); for a floor under the spread
+    V. G. Tusher, R. Tibshirani and G. Chu, Significance analysis of microarrays, PNAS 98 (2001); for the intervals
+    K. Strassburger and F. Bretz, Compatible simultaneous lower confidence bounds for the Holm procedure, Statist. Med.
+    27 (2008).
 
     Args:
         draws: sweeps drawn. seed: of the draws; always the same, so that the same values have the same p.
@@ -93,7 +96,7 @@ class AgainstBest:
         step = _step([value for row in rows for value in row])
         wider = math.sqrt(1 + shared * values.shape[1])
         others = [float(_own(np.asarray(row)[None])[0].var(ddof=1)) for row in left]
-        gap, error = _behind(values, step, self.control(values), pooled=False)
+        gap, error = _behind(values, step, self.control(values), of_kind=False)
         # The first step has all rows; `alike` are those not found to be worse.
         p, reach, alike = np.ones(len(values)), np.full(len(values), math.inf), np.arange(len(values))
         first, least = reach, 0.0
@@ -128,26 +131,17 @@ class AgainstBest:
         """The adjusted p-value of each row if all are still there, and how far its interval reaches."""
         import numpy as np
 
-        behind = [_behind(rows, step, self.control(rows), pooled=pooled) for pooled in (True, False)]
-        largest = self._largest(rows, step, others=others)
-        drawn = [np.sort(t) for t in largest]
+        gap, error = _behind(rows, step, self.control(rows))
+        p, bound = np.zeros(len(rows)), 0.0
+        rank = max(1, math.ceil(level * (1 + self.draws) - 1e-9) - 1)  # by its size, of the largest t that is no claim
+        for largest in map(np.sort, self._largest(rows, step, others=others)):
+            as_large = self.draws - np.searchsorted(largest, abs(gap) / error / wider * (1 - 1e-9))
+            p = np.maximum(p, (1 + as_large) / (1 + self.draws))  # the one seen is one more draw
+            bound = max(bound, largest[-rank])
+        return np.where(abs(gap) > 1e-12, p, 1.0), bound * error * wider
 
-        def rarer(of_both: Sequence[Array]) -> Array:
-            """How much of what is drawn is as large as each t, of the t that is rarer."""
-            pairs = zip(drawn, of_both, strict=True)
-            least: Array = np.minimum(*(1 - np.searchsorted(d, t * (1 - 1e-9)) / self.draws for d, t in pairs))
-            return least
-
-        rarest = np.sort(rarer(largest))
-        rare = rarer([abs(gap) / error / wider for gap, error in behind])
-        p = (1 + np.searchsorted(rarest, rare * (1 + 1e-9))) / (1 + self.draws)  # the one seen is one more draw
-        bound = rarest[max(0, math.ceil(level * (1 + self.draws) - 1e-9) - 2)]
-        rank = max(1, round(bound * self.draws))
-        reach = [d[-rank] * error * wider for d, (_, error) in zip(drawn, behind, strict=True)]
-        return np.where(abs(behind[0][0]) > 1e-12, p, 1.0), np.minimum(*reach)
-
-    def _largest(self, rows: Array, step: float, *, others: Sequence[float]) -> list[Array]:
-        """Both largest t of each sweep that is drawn with rows alike.
+    def _largest(self, rows: Array, step: float, *, others: Sequence[float]) -> Iterator[Array]:
+        """The largest t against the winner of each sweep that is drawn with rows alike, by what their spreads may be.
 
         Args:
             others: variances of further rows that are drawn.
@@ -157,13 +151,13 @@ class AgainstBest:
         # Bit for bit the same numbers with every NumPy: this generator is frozen.
         generator = np.random.RandomState(self.seed)
         noise = generator.standard_normal((self.draws, len(rows) + len(others), rows.shape[1]))
-        variances = np.append(_own(rows).var(axis=1, ddof=1), others)
-        spreads = np.sqrt(np.maximum(np.maximum(variances, np.median(variances)), max(step**2 / 12, 1e-30)))
-        pooled, alone = (  # what is drawn has no steps
-            _behind(values, 0.0, self.control(values), pooled=is_pooled)
-            for values, is_pooled in ((noise * spreads[:, None], True), (noise, False))
-        )
-        return [abs(gap / error).max(axis=-1) for gap, error in (pooled, alone)]
+        seen = np.maximum(np.append(_own(rows).var(axis=1, ddof=1), others), max(step**2 / 12, 1e-30))
+        kind = _of_kind(seen, rows.shape[1])
+        calm = kind <= kind[self.control(rows)] * _alike(rows.shape[1])
+        drawn = [noise * np.sqrt(variances)[:, None] for variances in (seen, kind)]
+        for values in (*drawn, drawn[1][:, calm]) if 1 < calm.sum() < len(calm) else drawn:
+            gap, error = _behind(values, 0.0, self.control(values))  # what is drawn has no steps
+            yield abs(gap / error).max(axis=-1)
 
 
 def _own(rows: Array) -> Array:
@@ -175,15 +169,43 @@ def _own(rows: Array) -> Array:
     return own
 
 
-def _behind(rows: Array, step: float, control: Array, *, pooled: bool) -> tuple[Array, Array]:
+def _behind(rows: Array, step: float, control: Array, *, of_kind: bool = True) -> tuple[Array, Array]:
     """How far each row's mean is behind the control's, and the standard error of that, for every sweep of a stack."""
     import numpy as np
 
-    differences = np.take_along_axis(rows, control[..., None, None], -2) - rows
+    control = control[..., None]
+    differences = np.take_along_axis(rows, control[..., None], -2) - rows
     variances = np.maximum(differences.var(axis=-1, ddof=1), max(step**2 / 6, 1e-30))
-    if pooled:
-        variances = np.maximum(variances, 2 * np.median(_own(rows).var(axis=-1, ddof=1), axis=-1, keepdims=True))
+    if of_kind:
+        apart = variances.copy()
+        np.put_along_axis(apart, control, 1e-60, axis=-1)  # it makes no pair with itself
+        variances = np.maximum(variances, _of_kind(apart, rows.shape[-1]))
     return differences.mean(axis=-1), np.sqrt(variances / rows.shape[-1])
+
+
+def _alike(units: int) -> float:
+    """By what factor two variances of so many units may differ if they are the same, with 99% confidence."""
+    from scipy.special import fdtri  # the F distribution's inverse
+
+    return float(fdtri(units - 1, units - 1, 0.99))
+
+
+def _of_kind(variances: Array, units: int) -> Array:
+    """For each variance the mean of those that cannot be told from it, in every list of a stack."""
+    import numpy as np
+
+    lists = variances.reshape(-1, variances.shape[-1])
+    ordered, number = np.sort(lists, axis=1), np.arange(len(lists))[:, None]
+    # One search for all lists: the logarithms of each lie 1000 above those of the one before.
+    logs, near = np.log(ordered) + 1000 * number, math.log(_alike(units)) + 1e-9
+    first, last = (
+        np.searchsorted(logs.ravel(), (np.log(lists) + 1000 * number + distance).ravel()).reshape(lists.shape)
+        - lists.shape[1] * number
+        for distance in (-near, near)
+    )
+    sums = np.pad(np.cumsum(ordered, axis=1), ((0, 0), (1, 0)))
+    means: Array = (np.take_along_axis(sums, last, 1) - np.take_along_axis(sums, first, 1)) / (last - first)
+    return means.reshape(variances.shape)
 
 
 def paired_t_test(first: Sequence[float], second: Sequence[float], *, shared: float = 0.0) -> float:

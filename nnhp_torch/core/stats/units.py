@@ -110,13 +110,14 @@ class Sources:
 
     Args:
         cell, fold: of cells and of folds, alike for all others. both: of folds in one cell. seed: of seeds in a fold.
-        seeds: how many each cell has.
+        folds, seeds: how many each cell has.
     """
 
     cell: float
     fold: float
     both: float
     seed: float
+    folds: int
     seeds: int
 
     @classmethod
@@ -132,20 +133,26 @@ class Sources:
         row, column, mean = grid.mean(axis=1, keepdims=True), grid.mean(axis=0, keepdims=True), grid.mean()
         within = float(((y - grid[:, None]) ** 2).sum() / (cells * folds * (seeds - 1)))
         both = seeds * float(((grid - row - column + mean) ** 2).sum() / ((cells - 1) * (folds - 1)))
-        of_fold = seeds * cells * float(np.var(column, ddof=1))
-        of_cell = seeds * folds * float(np.var(row, ddof=1))
         found = (
-            (of_cell - both) / (seeds * folds),
-            (of_fold - both) / (seeds * cells),
+            float(np.var(row, ddof=1)) - both / (seeds * folds),
+            float(np.var(column, ddof=1)) - both / (seeds * cells),
             (both - within) / seeds,
             within,
         )
         cell, fold, both, seed = (math.sqrt(max(0.0, variance)) for variance in found)
-        return cls(cell, fold, both, seed, seeds)
+        return cls(cell, fold, both, seed, folds, seeds)
+
+    def error(self, more_folds: int = 0, more_seeds: int = 0) -> float:
+        """The standard error of a difference of two cells on other data, with so many more of each.
+
+        What folds share of their training data is not in it.
+        """
+        folds, seeds = self.folds + more_folds, self.seeds + more_seeds
+        return math.sqrt(2 * (self.both**2 + self.seed**2 / seeds) / folds)
 
     @property
     def advice(self) -> str:
-        """What makes a comparison of cells more certain on other data."""
+        """What to add next, to be more certain of other data."""
         if self.both**2 > self.seed**2 / self.seeds:
             return "What is missing for other data is folds, not seeds."
         return "More seeds tell as much as more folds."

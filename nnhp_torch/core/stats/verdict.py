@@ -11,7 +11,7 @@ from nnhp_torch.core.ledger.result import ASKED
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.stats.cell import Cell, ranked
-from nnhp_torch.core.stats.interim import CHANCE, MOST, looks
+from nnhp_torch.core.stats.interim import A_LOOK, CHANCE, MOST, looks
 from nnhp_torch.core.stats.judge import judge_of
 from nnhp_torch.core.stats.significance import FEWEST, Judgement
 from nnhp_torch.core.stats.units import Units
@@ -63,7 +63,7 @@ def verdicts(cells: Sequence[Cell], sweep: SweepBase) -> list[Verdict]:
     cells' differences from the best, or the baseline, hold together, and exclude 0 for those that are told apart. What
     lies within `smallest_effect` either way is as good, also if it is told apart. In a race each cell is judged at
     every look that it was there at, on the seeds that all had then, and keeps the last of these verdicts. A sweep that
-    was looked at before with fewer seeds has half of the level for each of these looks.
+    was looked at before with fewer seeds has a quarter of the level for each of these looks.
 
     Args:
         cells: as `outcome.summary` has them, which has their verdicts too.
@@ -140,7 +140,7 @@ def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -
 def _share(sweep: SweepBase, order: Sequence[Cell]) -> float:
     """Among how many looks the level is divided, of one at these cells; infinite if that one decides nothing."""
     if sweep.max_seeds is None:
-        return float(2 ** len(looked(order)))
+        return float(A_LOOK ** len(looked(order)))
     seeds = order[0].trials // order[0].trials_per_seed
     return len(sweep.looks) if sweep.proposal is None else sweep.proposal.share(seeds, sweep.max_seeds)
 

@@ -45,6 +45,11 @@ def cards(part: Part) -> Html:
         made.append(tag("div", tag("h3", f"{part.chooses} {part.chosen.label}."), tag("p", reached), class_="card"))
     made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", part.command)), class_="card")] * bool(part.command)
     tested = [tag("p", prose(line)) for line in answer if line]
+    if named := words.sources(summary):
+        rows = [
+            tag("tr", *(tag("td", text, class_="wrap") for text in row)) for row in zip(*named.values(), strict=True)
+        ]
+        tested.append(scroll(table_of([tag("th", name, scope="col") for name in named], rows), "Sources of variance"))
     return tag("div", tag("div", *made, class_="cards"), tag("div", *tested, class_="tested") if tested else "")
 
 
