@@ -52,7 +52,8 @@ def after(sweep: str) -> str:
     if sweep == names[-1]:
         return "This is the article's last grid. `python -m sweeps` also has what it only describes."
     following = names[names.index(sweep) + 1]
-    return f"Next: the article chooses {chosen} and goes on with python -m sweeps.{following}"
+    carried = f"--base.{next(iter(CHAIN[sweep]))} takes another value there"
+    return f"The article, whatever wins here, goes on from {chosen}: python -m sweeps.{following} ({carried})"
 
 
 # The base of the hyperparameters that the article describes without a grid: its choices, but with Adam's own beta1. The

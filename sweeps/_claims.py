@@ -156,7 +156,7 @@ def _points(before: Sequence[float], after: Sequence[float]) -> str:
 
 def overfits(cells: Sequence[Cell]) -> str:
     """Whether validation falls while training rises, over the last quarter of the epochs, in any cell."""
-    cells = [cell for cell in cells if cell.ranked]
+    cells = [cell for cell in cells if cell.ranked and cell.mean_epochs > SETTLED]
     if not cells:
         return ""
     falls = {id(cell): [_late_change(result, "val_accuracy") for result in cell.completed] for cell in cells}
@@ -231,6 +231,8 @@ def fastest(cells: Sequence[Cell]) -> str:
     cells = [cell for cell in cells if cell.ranked]
     if len(cells) < 2:
         return ""
+    if unreached := _unreached(cells):
+        return f"Which is the fastest? {unreached}"
     first, *others = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
     number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
     before, *after = (list(map(_epochs, cell.completed)) for cell in (first, *others))
@@ -250,6 +252,8 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
         metric: the accuracy.
     """
     others = [cell for cell in others if cell.ranked and slow.ranked]
+    if unreached := _unreached([slow, *others], metric):
+        return f"Is training faster with {what}? {unreached}" if others else ""
     lines, before = [], [_epochs(result, metric) for result in slow.completed]
     after = [[_epochs(result, metric) for result in cell.completed] for cell in others]
     p_values = holm([chance(before, epochs, cell) for epochs, cell in zip(after, others, strict=True)])
@@ -263,6 +267,15 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
         question = f"Is training faster with {what} ({cell.label})?"
         lines.append(judged(question, number, before, before=epochs, cell=cell, p=p, corrected=_holms(others)))
     return "\n".join(lines)
+
+
+def _unreached(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:
+    """Say that no cell has come to the accuracy that speed is told by; empty if one has."""
+    results = [result for cell in cells for result in cell.completed]
+    if any(_epochs(result, metric) <= result.epochs for result in results):
+        return ""
+    epochs = max((result.epochs for result in results), default=0)
+    return f"Cannot be told: none reaches {metric} {REACHED} within {epochs} epochs."
 
 
 def _epochs(result: TrialResult, metric: str = "val_accuracy") -> float:

@@ -30,15 +30,18 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.provenance import maker, name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.race import Race
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import holds
 from nnhp_torch.core.sweeper import Sweeper, stale
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure.callback import FigureReport
+from nnhp_torch.report.headline import few_steps
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.verdicts_json import VerdictsJson, lacking
+from nnhp_torch.report.words import same_in_words
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
@@ -113,6 +116,10 @@ class Command:
         old = f", {len(former)} are stale (their source has changed since)" if former else ""
         self.out.print(f"{missing} of {len(trials)} trials would run{then}{old}; results go to {self.store.folder}")
         self.list_jobs(missing)
+        summary = Summary(self.sweep, trials, {})
+        same = same_in_words(summary)
+        for line in filter(None, (same and f"The same in all: {same}", few_steps(summary))):
+            self.out.print(Text(line), soft_wrap=True)
         return 0
 
     def list_jobs(self, trials: int) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.progress import count
 from nnhp_torch.report.style import WIDE
 from nnhp_torch.report.words import amount
 
+FEW = 50  # optimizer steps of a trial, below which its end is still its beginning
 LEVELS = (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent of error by which trainings are called fast or slow
 
 
@@ -127,8 +130,22 @@ def standing(summary: Summary, cell: Cell, axis: Axis) -> str:
 
 def steps(summary: Summary, cell: Cell) -> int | None:
     """How many optimizer steps an epoch of a cell has, if the configuration says how many examples it trains on."""
+    return _steps(summary, next((result.config.get("batch_size") for result in cell.results), None))
+
+
+def few_steps(summary: Summary) -> str:
+    """Say that trials are too short for a ranking to mean much; empty if they are not, or nobody knows."""
+    settings = [vars(trial.config) for trial in summary.trials]
+    known = [(n, of.get("max_epochs", 1)) for of in settings if (n := _steps(summary, of.get("batch_size")))]
+    each, epochs = min(known, key=math.prod, default=(FEW, 1))
+    if each * epochs >= FEW:
+        return ""
+    few = f"A trial has {each * epochs} optimizer steps in all ({count(epochs, 'epoch')} of {each})"
+    return f"{few}: so few rank how cells begin, not how they end. --max_epochs or a smaller batch gives more."
+
+
+def _steps(summary: Summary, size: Any) -> int | None:
     examples = getattr(summary.sweep.base, "examples", None)
-    size = next((result.config.get("batch_size") for result in cell.results), None)
     return math.ceil(examples / size) if isinstance(examples, int) and isinstance(size, int) and size > 0 else None
 
 

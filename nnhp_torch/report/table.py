@@ -18,6 +18,7 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.steadiness import jumping
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
+from nnhp_torch.report.headline import few_steps
 from nnhp_torch.report.progress import count, up_to
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
@@ -69,7 +70,7 @@ class TableReport(SweepCallback):
     def doubts(self, summary: Summary) -> str:
         """The caveat printed under the winner."""
         jumps = [of_jumps(jumps, summary.sweep.objective) for jumps in jumping(summary.cells, summary.sweep.objective)]
-        return "\n".join(filter(None, [answer(summary), *jumps]))
+        return "\n".join(filter(None, [answer(summary), few_steps(summary), *jumps]))
 
     def _say_troubles(self, outcome: Outcome) -> None:
         for result in outcome.ordered:

@@ -107,7 +107,7 @@ class Search(SweepBase):
         unless: field → (other field, value): if the other one has that value, the field is left at the base's.
         name, base, build, about, monitor, mode, claim, smallest_effect, max_seeds, extra_metrics, environment,
             next_steps, judge: as of a Sweep.
-        baseline: a search has none.
+        baseline, proposal: a search has none.
 
     Raises:
         ValueError: an axis is unknown, empty, or holds a value that the configuration or the ledger refuses; or

@@ -387,6 +387,20 @@ def test_a_race_has_its_cells_seeds_in_table_csv_page_and_figure_and_goes_on_whe
     assert {key: r.history for key, r in alone.items()} == {key: r.history for key, r in beside.items()}
 
 
+def test_a_dry_run_says_what_is_the_same_in_all_and_that_so_few_steps_rank_little(capsys, tmp_path):
+    from sweeps.learning_rate import SWEEP
+
+    def said(*options):
+        with pytest.raises(SystemExit, match="0"):
+            nnhp_torch.main(SWEEP, argv=["--dry_run", "--log_dir", str(tmp_path), *options])
+        return capsys.readouterr().out
+
+    assert "The same in all: 3 hidden layers × 128 units, Adam, batch_size=30000, 80 epochs of MNIST\n" in said()
+    assert "steps" not in said()
+    assert "A trial has 6 optimizer steps in all (3 epochs of 2)" in said("--max_epochs", "3")
+    assert "steps" not in said("--max_epochs", "3", "--base.batch_size", "100")
+
+
 def test_a_dry_run_of_a_race_lists_what_is_chosen_and_how_many_more_there_may_be(command):
     _, out, _ = command("--seeds", "auto", "--dry_run", expect=0)
     assert "6 of 6 trials would run, and then up to 34 more" in out

@@ -94,13 +94,8 @@ def test_help_of_a_command_begins_with_the_network_and_ends_with_the_trainer(com
     ids=" ".join,
 )
 def test_values_of_a_grid_are_given_with_brackets_and_without(given, shown):
-    assert [
-        line.split()[0] for line in shown(_sweep("dropout"), "--grid.dropout", *given, "--dry_run").splitlines()
-    ] == [
-        "dropout=0.5",
-        "dropout=0.25",
-        "2",
-    ]
+    lines = shown(_sweep("dropout"), "--grid.dropout", *given, "--dry_run").splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["dropout=0.5", "dropout=0.25", "2"]
 
 
 def test_a_single_value_is_a_list_of_one_and_one_more_stands_beside_the_others(shown, tmp_path):

@@ -18,6 +18,7 @@ from sweeps import (
     dropout,
     early_stopping,
     gradient_clipping,
+    learning_rate,
     momentum,
     weight_regularization,
 )
@@ -86,6 +87,18 @@ def test_a_regularizer_is_judged_by_its_best_cell_against_the_least_of_it(store)
         "+5.00 points of val_accuracy from dropout=0.1 to dropout=0.5, the best of 3 ("
     )
     assert "Holm's correction of 3" in said
+
+
+def test_speed_that_no_training_had_the_epochs_for_is_not_told(store):
+    poor = [[0.80 + seed / 1000 for seed in range(3)] for _ in range(4)]
+    said = _verdict(learning_rate.SWEEP, store, poor)
+    assert said == "Which is the fastest? Cannot be told: none reaches val_accuracy 0.9 within 3 epochs."
+
+
+def test_nor_is_that_of_momentum(store):
+    poor = [[0.80 + seed / 1000 for seed in range(3)] for _ in range(4)]
+    said = _verdict(momentum.SWEEP, store, poor)
+    assert said.startswith("Is training faster with more momentum than 0.1? Cannot be told: none reaches")
 
 
 def test_of_one_seed_no_regularizer_is_said_to_help(store):
