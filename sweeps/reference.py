@@ -200,12 +200,22 @@ def markdown(found: list[_study.Finding], compared: list[Comparison]) -> str:
 
 
 def tidy(folder: Path) -> None:
-    """Leaves the first seed's curves, and no checkpoints."""
+    """Leave the first seed's curves, which say so in their names, and no checkpoints."""
     for path in list(folder.rglob("checkpoints")):
         shutil.rmtree(path)
     for seed in SEEDS[1:]:
         for path in list(folder.rglob(f"*{label({'seed': seed})}*")):
             shutil.rmtree(path)
+    for ledger in list(folder.rglob("results.jsonl")):
+        for result in ResultStore(ledger.parent).results().values():
+            run = ledger.parent / result.name
+            if result.config["seed"] == SEEDS[0] and run.is_dir():
+                run.rename(run.with_name(one_seed(result.name)))
+
+
+def one_seed(name: str) -> str:
+    """The name of the run that has the first seed's curves of a cell."""
+    return f"{name},{label({'seed': SEEDS[0]})}"
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -19,7 +20,9 @@ from nnhp_torch.core.ledger.store import ResultStore
 
 RUNS = ["lr=0.1,width=4", "lr=0.1,width=8", "lr=0.01,width=4", "lr=0.01,width=8"]
 OTHERS = ["max_epochs=1", "max_epochs=1,seed=124", "max_epochs=2", "max_epochs=2,seed=124"]
-CURVES = {f"{metric}/{data}" for metric in ("accuracy", "loss") for data in ("train", "validation")}
+CURVES = {f"{metric}/{data}" for metric in ("accuracy", "loss") for data in ("train", "validation", "test")}
+MEANS = ["mean of 2,max_epochs=1", "mean of 2,max_epochs=2"]
+BANDED = {f"accuracy/{data}{side}" for data in ("train", "validation") for side in ("", "/low", "/high")}
 STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
 
 
@@ -47,7 +50,7 @@ def board(logs):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         try:
             address = next(found[0] for line in process.stderr if (found := re.search(r"http://\S+/", line)))
-            _until(lambda: len(_get(f"{address}data/runs")) == len(RUNS) + len(OTHERS) + 2)
+            _until(lambda: len(_get(f"{address}data/runs")) == len(RUNS) + len(OTHERS) + len(MEANS) + 2)
             yield address
         finally:
             process.terminate()
@@ -75,12 +78,26 @@ def _until(true):
 
 def test_every_trial_has_its_curves_over_epochs(board, logs):
     runs = [*(f"tiny/{run}" for run in RUNS), *(f"other/{run}" for run in OTHERS)]
-    tags = _until(lambda: (t := _get(f"{board}data/plugin/scalars/tags")) and len(t) == len(runs) and t)
-    assert {run: set(names) for run, names in tags.items()} == dict.fromkeys(runs, CURVES)
+    means = [f"other/{run}" for run in MEANS]
+    tags = _until(lambda: (t := _get(f"{board}data/plugin/scalars/tags")) and len(t) == len(runs + means) and t)
+    expected = dict.fromkeys(runs, CURVES) | dict.fromkeys(means, BANDED)
+    assert {run: set(names) for run, names in tags.items()} == expected
     for result in ResultStore(logs / "tiny").results().values():
         points = _get(f"{board}data/plugin/scalars/scalars?run=tiny/{result.name}&tag=accuracy/validation")
         assert [step for _, step, _ in points] == [1, 2, 3]
         assert [value for _, _, value in points] == pytest.approx(result.history["val_accuracy"])
+
+
+def test_the_mean_of_a_cells_seeds_is_a_run_of_its_own_with_a_standard_deviation_to_either_side(board, logs):
+    results = [r for r in ResultStore(logs / "other").results().values() if r.cell == {"max_epochs": 2}]
+    ends = [r.history["val_accuracy"][1] for r in results]
+    shown = {}
+    for side in ("", "/low", "/high"):
+        at = f"run=other/mean of 2,max_epochs=2&tag=accuracy/validation{side}".replace(" ", "%20")
+        *_, (_, step, shown[side]) = _get(f"{board}data/plugin/scalars/scalars?{at}")
+        assert step == 2
+    mean, spread = statistics.fmean(ends), statistics.stdev(ends)
+    assert [shown[""], shown["/low"], shown["/high"]] == pytest.approx([mean, mean - spread, mean + spread])
 
 
 def _rows(board, metric, order):
@@ -91,23 +108,28 @@ def _rows(board, metric, order):
 
 def test_the_hparams_tab_has_the_swept_values_of_all_sweeps_and_sorts_by_the_metrics(board, logs):
     columns = _get(f"{board}data/plugin/hparams/experiment", {"experimentName": ""})
-    of_both = {"lr", "width", "max_epochs", "seed", "test/accuracy", "test/loss"}
+    of_both = {"lr", "width", "max_epochs", "seed"}
     assert {info["name"] for info in columns["hparamInfos"]} == of_both
-    assert {info["name"]["tag"] for info in columns["metricInfos"]} == CURVES
+    assert {info["name"]["tag"] for info in columns["metricInfos"]} >= CURVES
     for order, names in (("ORDER_DESC", _by_loss(logs)[::-1]), ("ORDER_ASC", _by_loss(logs))):
         rows = _rows(board, "loss/validation", order)
         assert [row["name"] for row in rows if row["name"].startswith("tiny/")] == names
     found = {row["name"]: row["hparams"] for row in rows}
+    measured = {row["name"]: {m["name"]["tag"]: m["value"] for m in row["metricValues"]} for row in rows}
     for name, result in ((f"tiny/{r.name}", r) for r in ResultStore(logs / "tiny").results().values()):
         assert {axis: found[name][axis] for axis in result.cell} == result.cell
-        assert found[name]["test/accuracy"] == result.test["test_accuracy"]
+        assert measured[name]["accuracy/test"] == pytest.approx(result.test["test_accuracy"])
         assert "seed" not in found[name], "there is one"
     assert sorted(found[f"other/{run}"]["seed"] for run in OTHERS) == [123, 123, 124, 124]
 
 
 def test_training_and_validation_share_a_chart(board):
     layout = _get(f"{board}data/plugin/custom_scalars/layout")
-    charts = {chart["title"]: chart["multiline"]["tag"] for part in layout["category"] for chart in part["chart"]}
+    charts = [chart for part in layout["category"] for chart in part["chart"]]
+    assert {chart["title"] for chart in charts if "margin" in chart} == {
+        f"accuracy/{data}: mean ± standard deviation" for data in ("train", "validation")
+    }
+    charts = {chart["title"]: chart["multiline"]["tag"] for chart in charts if "multiline" in chart}
     assert charts == {name: [f"^{name}/(train|validation)$"] for name in ("accuracy", "loss")}
 
 
@@ -162,7 +184,7 @@ def test_a_browser_sorts_the_hparams_tab(browser, board, logs):
     elements = _show(browser, board, "hparams")
     _until(lambda: len(elements("vaadin-grid-cell-content", "tiny/")) == len(RUNS))
     headers = {found.text for found in elements(".table-header")}
-    assert {"lr", "test/accuracy", "accuracy/validation", "loss/validation"} <= headers
+    assert {"lr", "accuracy/test", "accuracy/validation"} <= headers
     for direction, names in (("Ascending", _by_loss(logs)), ("Descending", _by_loss(logs)[::-1])):
         for choice in ("loss/validation", direction):
             items = elements(".sorting paper-item", choice)

@@ -24,6 +24,7 @@ from sweeps.reference import (
     findings,
     folder_of,
     markdown,
+    one_seed,
     outcome,
     precision_table,
     precisions,
@@ -55,7 +56,7 @@ def test_figure_table_and_one_seeds_curves_are_there_and_no_checkpoints(variant,
     for trial in outcome(name, variant, ROOT).trials:
         if trial.config.seed != SEEDS[0]:
             continue
-        assert list((folder / trial.name).glob("events.out.tfevents*")), trial.name
+        assert list((folder / one_seed(trial.name)).glob("events.out.tfevents*")), trial.name
     assert not list(folder.rglob("*.ckpt"))
 
 

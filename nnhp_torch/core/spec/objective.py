@@ -117,6 +117,15 @@ class Objective:
         spelled = SPELLINGS[split][0]
         return _SPLIT.sub(lambda found: spelled.capitalize() if found[0][0].isupper() else spelled, self.metric, 1)
 
+    @property
+    def tag(self) -> str:
+        """TensorBoard's name of it, so that the same metric over several data lies side by side.
+
+        >>> Objective("val_accuracy", "max").tag, Objective("lr", "max").tag
+        ('accuracy/validation', 'lr')
+        """
+        return f"{self.name}/{'validation' if self.split == 'val' else self.split}" if self.split else self.metric
+
     def twin(self, split: Split, logged: Collection[str]) -> str:
         """The name among those logged of the same metric over other data; empty if there is none."""
         found = _SPLIT.search(self.metric)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.names import file_name
+from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure import tensorboard
 from nnhp_torch.report.figure.drawing import plain_text, png
 from nnhp_torch.report.table import in_markdown
@@ -40,6 +44,25 @@ class FigureReport(SweepCallback):
 
             name, step, words = outcome.sweep.name, last_epoch(outcome), in_markdown(summary)
             publish(lambda: whole.draw(summary), self.path, name, step=step, words=words)
+            _write_means(self.path.parent, summary)
+
+
+def _write_means(folder: Path, summary: Summary) -> None:
+    """For each cell with several trials a run of TensorBoard: their mean, and a standard deviation to either side."""
+    from nnhp_torch.report.figure import panels
+
+    several = [cell for cell in summary.cells if len(cell.completed) > 1]
+    shown = list(panels.metrics(summary).values())
+    for cell in several:
+        curves: dict[str, Sequence[float]] = {}
+        bands: dict[str, str] = {}
+        for metric in shown:
+            tag, of = Objective(metric, "max").tag, panels.series(cell, metric)
+            curves |= {tag: of.mean, f"{tag}/low": of.low, f"{tag}/high": of.high}
+            bands[tag] = f"{tag}: mean ± standard deviation"
+        made = max(datetime.fromisoformat(result.started).timestamp() for result in cell.completed)
+        run = f"mean of {len(cell.completed)},{file_name(cell.values, cell.defaults, cell.completed[0].key)}"
+        tensorboard.write_curves(folder / run, curves, bands, made)
 
 
 def last_epoch(outcome: Outcome) -> int:

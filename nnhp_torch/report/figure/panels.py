@@ -56,7 +56,7 @@ def series(cell: Cell, metric: str) -> Series:
 
 def panels(summary: Summary) -> list[Panel]:
     """A panel per cell; the title is the article's: the swept values, and the accuracy of the final weights."""
-    monitor, shown = summary.sweep.monitor, _metrics(summary)
+    monitor, shown = summary.sweep.monitor, metrics(summary)
     short = monitor.replace("accuracy", "acc")
     made = []
     for cell in summary.cells:
@@ -68,7 +68,7 @@ def panels(summary: Summary) -> list[Panel]:
     return made
 
 
-def _metrics(summary: Summary) -> dict[str, str]:
+def metrics(summary: Summary) -> dict[str, str]:
     """Name in the legend → metric: the monitored one, and before it the same over the training data, if logged.
 
     Training is logged while it goes on: as a mean over the epoch's batches, each with other weights.
@@ -117,7 +117,7 @@ def _in_lines(title: str, letters: int) -> str:
 def _limits(shown: Sequence[Panel], summary: Summary) -> tuple[float, float] | None:
     """Limits shared by all panels: every seed's final value is within, and nothing that the metric cannot be."""
     curves = [curve.mean for panel in shown for curve in panel.curves.values()]
-    finals = [v for metric in _metrics(summary).values() for cell in summary.cells for v in cell.values_of(metric)]
+    finals = [v for metric in metrics(summary).values() for cell in summary.cells for v in cell.values_of(metric)]
     framed = frame(curves, finals, summary.sweep.objective)
     if framed is None:
         return None

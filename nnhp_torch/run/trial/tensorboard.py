@@ -14,9 +14,6 @@ from torch.utils.tensorboard.summary import hparams
 from nnhp_torch.core.ledger.fields import is_number
 from nnhp_torch.core.spec.objective import Objective
 
-WORDS = {"train": "train", "val": "validation", "test": "test", "trained": "trained"}
-ONCE = ("test", "trained")  # one number, not a curve: it stands in the HParams tab
-
 
 class TrialLogger(TensorBoardLogger):
     """TensorBoard with the epoch (from 1) as the x axis, so that runs of any batch size overlay.
@@ -40,8 +37,7 @@ class TrialLogger(TensorBoardLogger):
             step = self.epoch or int(epoch) + 1
         tags: dict[str, float] = {}
         for name, value in metrics.items():
-            if Objective(name, "max").split not in ONCE:
-                tags[name if tag(name) in tags else tag(name)] = value
+            tags[name if tag(name) in tags else tag(name)] = value
         super().log_metrics(tags, step)
 
     @rank_zero_only
@@ -62,7 +58,7 @@ class TrialLogger(TensorBoardLogger):
         """Skip this at the start of a fit: log_outcome fills the HParams tab when the metrics are known."""
 
     @rank_zero_only
-    def log_outcome(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    def log_outcome(self, values: Mapping[str, Any], metrics: Iterable[str]) -> None:
         """A row of the HParams tab, and for each metric a chart with its training and its validation.
 
         TensorBoard takes the columns of the first experiment's summary that it finds for those of all runs, of other
@@ -70,15 +66,12 @@ class TrialLogger(TensorBoardLogger):
 
         Args:
             values: what tells the trial from others.
-            metrics: its final ones; those of the test images stand beside the values, as do those that the training
-                images have at the end.
+            metrics: the names of its final ones.
         """
-        objectives = [Objective(name, "max") for name in metrics]
-        once = {f"{o.split}/{o.name}": metrics[o.metric] for o in objectives if o.split in ONCE}
-        row = {k: v if isinstance(v, (str, bool)) or is_number(v) else str(v) for k, v in {**values, **once}.items()}
+        row = {k: v if isinstance(v, (str, bool)) or is_number(v) else str(v) for k, v in values.items()}
         _, start, end = hparams(row, {})  # type: ignore[no-untyped-call]
         # SummaryWriter.add_hparams would open a run of its own, so its writer is taken. The first test to break is
-        # test_the_hparams_tab_has_the_swept_values_and_the_test_and_a_seed_if_there_are_several.
+        # test_the_hparams_tab_has_the_swept_values_and_a_seed_if_there_are_several.
         for summary in (start, end):
             self.experiment._get_file_writer().add_summary(summary)
         if charts := pairs(map(tag, metrics)):
@@ -100,13 +93,8 @@ class TrialLogger(TensorBoardLogger):
 
 
 def tag(metric: str) -> str:
-    """TensorBoard's name of a metric, so that the same metric over several data lies side by side.
-
-    >>> tag("val_accuracy"), tag("train/loss"), tag("lr")
-    ('accuracy/validation', 'loss/train', 'lr')
-    """
-    objective = Objective(metric, "max")
-    return f"{objective.name}/{WORDS[objective.split]}" if objective.split else metric
+    """TensorBoard's name of a metric."""
+    return Objective(metric, "max").tag
 
 
 def pairs(tags: Iterable[str]) -> dict[str, str]:
