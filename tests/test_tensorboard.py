@@ -215,7 +215,7 @@ def test_a_browser_shows_the_figures(browser, board, logs):
 def test_a_browser_shows_the_two_curves_of_each_trial_in_one_chart_per_metric(browser, board):
     elements = _show(browser, board, "custom_scalars")
     _until(lambda: len(elements("#matches-list", f"(tiny/{RUNS[0]})")) == 2)
-    for metric, chart in zip(("accuracy", "loss"), elements("#matches-list"), strict=True):
+    for metric, chart in zip(("accuracy", "loss"), elements("#matches-list", f"(tiny/{RUNS[0]})"), strict=True):
         named = chart.get_attribute("textContent")
         for run in RUNS:
             assert f"{metric}/train (tiny/{run})" in named
