@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.significance import FEWEST, LEVEL, holm, paired_t_test
+from nnhp_torch.core.stats.significance import LEVEL, holm
+from nnhp_torch.core.stats.units import by_unit, chance
 
 POOR = 0.6  # a val_accuracy at which a network has learned little
 REACHED = 0.9  # the val_accuracy by which training is called faster or slower
@@ -38,7 +39,7 @@ def judged(
         p: of the difference, as it is corrected for other comparisons; default: of this one alone.
         corrected: how that was done.
     """
-    if len(_units(after, cell)) == 1:
+    if len(by_unit(after, cell)) == 1:
         return f"{question} Cannot be told from one seed: {number}."
     p = chance(after, before, cell) if math.isnan(p) else p
     test = f"({cell.repeated}, paired t-test, p={p:.2g}{corrected and f', {corrected}'})"
@@ -46,21 +47,6 @@ def judged(
         more = statistics.fmean(after) > statistics.fmean(before)
         return f"{question} {'Yes' if more else 'No, the opposite'}: {number}.\n{test}"
     return f"{question} Cannot be told: {number}.\n{test}"
-
-
-def chance(after: Sequence[float], before: Sequence[float], cell: Cell) -> float:
-    """The p-value of a difference; folds, if there are three or more, are the units, and share training images."""
-    first, second = _units(after, cell), _units(before, cell)
-    if len(first) < 2:
-        return math.nan
-    return paired_t_test(first, second, shared=1 / (len(first) - 1) if cell.trials_per_seed >= FEWEST else 0.0)
-
-
-def _units(values: Sequence[float], cell: Cell) -> list[float]:
-    """The means over what repeats a cell independently: over its folds if there are three or more, else its seeds."""
-    folds = cell.trials_per_seed
-    by_seed = [values[start : start + folds] for start in range(0, len(values), folds)]
-    return [statistics.fmean(unit) for unit in (zip(*by_seed, strict=True) if folds >= FEWEST else by_seed)]
 
 
 def regularizes(what: str, cells: Sequence[Cell]) -> str:
@@ -187,20 +173,33 @@ def _late_change(result: TrialResult, metric: str) -> float:
 
 
 def smoothest(cells: Sequence[Cell]) -> str:
-    """Which cells' validation falls least often from one epoch to the next, and how far they get."""
+    """Whether those cells whose validation falls least often from one epoch to the next are the smoothest, and how far.
+
+    Cells that fall as seldom are smoothest together.
+    """
     cells = [cell for cell in cells if cell.ranked and cell.mean_epochs > SETTLED]
     if len(cells) < 2:
         return ""
-    falls = {id(cell): statistics.fmean(map(_falls, cell.completed)) for cell in cells}
-    ordered = sorted(cells, key=lambda cell: falls[id(cell)])
-    best = " and ".join(cell.label for cell in ordered if falls[id(cell)] == falls[id(ordered[0])])
+    falls = {id(cell): list(map(_falls, cell.completed)) for cell in cells}
+    ordered = sorted(cells, key=lambda cell: statistics.fmean(falls[id(cell)]))
+    best = [cell for cell in ordered if falls[id(cell)] == falls[id(ordered[0])]]
+    others = [falls[id(cell)] for cell in ordered[len(best) :]]
+    if not others:
+        return ""
     listed = "; ".join(
-        f"{cell.label} {falls[id(cell)]:.1f}, ends at {cell.mean('val_accuracy'):.3f}" for cell in ordered
+        f"{cell.label} {statistics.fmean(falls[id(cell)]):.1f}, ends at {cell.mean('val_accuracy'):.3f}"
+        for cell in ordered
     )
-    return (
-        f"Which is smoothest? {best}. Epochs after epoch {SETTLED} in which val_accuracy falls by more than "
-        f"{100 * FALL:.1f} points, per run: {listed}.\n({cells[0].repeated})"
-    )
+    question = f"{'Is' if len(best) == 1 else 'Are'} {' and '.join(cell.label for cell in best)} the smoothest?"
+    fell = f"epochs after epoch {SETTLED} in which val_accuracy falls by more than {100 * FALL:.1f} points"
+    return _first(question, f"{fell}, per run: {listed}", best[0], falls[id(best[0])], others)
+
+
+def _first(question: str, number: str, cell: Cell, least: Sequence[float], others: Sequence[Sequence[float]]) -> str:
+    """Whether a cell has less of something than each other one: no correction, because it must be so of all."""
+    p = max(chance(other, least, cell) for other in others)
+    corrected = "the largest against each other one" if len(others) > 1 else ""
+    return judged(question, number, others[0], before=least, cell=cell, p=p, corrected=corrected)
 
 
 def _falls(result: TrialResult) -> int:
@@ -236,11 +235,7 @@ def fastest(cells: Sequence[Cell]) -> str:
     first, *others = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
     number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
     before, *after = (list(map(_epochs, cell.completed)) for cell in (first, *others))
-    p = max(chance(other, before, first) for other in after)  # it must be faster than each: no correction
-    corrected = "the largest against each other one"
-    return judged(
-        f"Is {first.label} the fastest?", number, after[0], before=before, cell=first, p=p, corrected=corrected
-    )
+    return _first(f"Is {first.label} the fastest?", number, first, before, after)
 
 
 def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
+from nnhp_torch.core.stats.significance import holm
+from nnhp_torch.core.stats.units import chance
 from sweeps._base import DATA, FINAL
 from sweeps._claims import judged
 
@@ -30,14 +32,22 @@ def claim(cells: Sequence[Cell]) -> str:
         after, before = kept.values_of("val_accuracy"), whole.values_of("val_accuracy")
         pays = judged(question, number, after, before=before, cell=kept) + "\n"
 
+    stopped = [cell for cell in found.values() if cell is not whole]
+    p_values = holm([chance(cell.values_of("val_accuracy"), whole.values_of("val_accuracy"), cell) for cell in stopped])
+    tested = {id(cell): f" (p={p:.2g})" for cell, p in zip(stopped, p_values, strict=True) if whole.trials > 1}
     lines = []
     for (patience, restored), cell in found.items():
         if not restored:
-            back = f"{points(best, whole)} with the best weights" if (best := found.get((patience, True))) else ""
-            last = "" if cell is whole else f"{points(cell, whole)} of val_accuracy with the last weights"
-            what = "no patience" if patience is None else f"patience {patience}"
-            lines.append(f"{what}: " + ", ".join(filter(None, [f"{cell.mean_epochs:.0f} epochs", last, back])))
-    head = f"{pays}Early stopping, all held against {whole.mean_epochs:.0f} epochs and their last weights ({seeds}):"
+            parts = [f"{cell.mean_epochs:.0f} epochs"]
+            if cell is not whole:
+                parts.append(f"{points(cell, whole)} of val_accuracy with the last weights{tested.get(id(cell), '')}")
+            if (best := found.get((patience, True))) is not None:
+                parts.append(f"{points(best, whole)} with the best weights{tested.get(id(best), '')}")
+            lines.append(f"{'no patience' if patience is None else f'patience {patience}'}: {', '.join(parts)}")
+    how = f"; p of paired t-tests, Holm's correction of {len(stopped)}" if tested else ""
+    head = (
+        f"{pays}Early stopping, all held against {whole.mean_epochs:.0f} epochs and their last weights ({seeds}{how}):"
+    )
     return "\n".join([head, *lines])
 
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.significance import LEVEL
 from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.core.stats.units import chance
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.progress import count
@@ -157,15 +159,18 @@ def level(summary: Summary) -> tuple[float, dict[int, int]] | None:
     medians = [median_curve([r.curve(monitor) for r in cell.results if r.curve(monitor)]) for cell in cells]
     reached = None
     for error in LEVELS:
-        epochs = [next((n for n, v in enumerate(curve, 1) if v >= 1 - error / 100), 0) for curve in medians]
-        if not all(epochs):
+        epochs = [_epochs(curve, error) for curve in medians]
+        if any(many > len(curve) for many, curve in zip(epochs, medians, strict=True)):
             break
         reached = error, {id(cell): epoch for cell, epoch in zip(cells, epochs, strict=True)}
     return reached
 
 
 def _speed(summary: Summary) -> str:
-    """Whether the values of a single axis, in their order, order the epochs and the steps that a training needs."""
+    """Whether the values of a single axis, in their order, order the epochs and the steps that a training needs.
+
+    Between its two ends the seeds must tell the epochs apart.
+    """
     found, axes = level(summary), list(summary.sweep.axes)
     values = [cell.values[axes[0]] for cell in summary.cells]
     if found is None or len(axes) > 1 or len(values) < 3 or not all(type(v) in (int, float) for v in values):
@@ -174,14 +179,25 @@ def _speed(summary: Summary) -> str:
     needed = [found[1][id(cell)] for cell in cells]
     if not (_rising(needed) or _rising(needed[::-1])) or max(needed) < 2 * min(needed):
         return ""
+    least, most = (cells[0], cells[-1]) if needed[0] < needed[-1] else (cells[-1], cells[0])
+    if not (least.ranked and most.ranked and least.trials == most.trials):
+        return ""
+    fewer, more = ([_epochs(r.curve(summary.sweep.monitor), found[0]) for r in c.completed] for c in (least, most))
+    if not chance(more, fewer, least) < LEVEL:  # NaN of one seed
+        return ""
     which = "Small" if _rising(needed) else "Large"
     said = f"{which} {_plural(axes[0].replace('_', ' '))} need fewer epochs"
     each = [steps(summary, cell) for cell in cells]
     if None in each or len(set(each)) == 1:
         return f"{said}."
     taken = [epochs * (count or 0) for epochs, count in zip(needed, each, strict=True)]
-    fewer = taken[0] < taken[-1] if which == "Small" else taken[-1] < taken[0]
-    return f"{said}{' and fewer steps' if fewer else ', not fewer steps'}."
+    also = taken[0] < taken[-1] if which == "Small" else taken[-1] < taken[0]
+    return f"{said}{' and fewer steps' if also else ', not fewer steps'}."
+
+
+def _epochs(curve: Sequence[float], error: float) -> int:
+    """Epochs until an error, in percent, is reached; one more than there were if it never is."""
+    return next((epoch for epoch, value in enumerate(curve, 1) if value >= 1 - error / 100), len(curve) + 1)
 
 
 def _rising(numbers: Sequence[int]) -> bool:

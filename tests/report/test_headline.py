@@ -50,10 +50,16 @@ def test_a_setting_that_changes_nothing_and_a_sweep_that_learned_nothing_say_so(
     assert headline(_summary(sweep, [0.2], [0.21], [0.2], curves=[[0.2]] * 3)) == "Even the best has learned nothing."
 
 
-def test_small_batches_need_fewer_epochs_and_not_fewer_steps_where_the_curves_say_so(sweep):
+def test_small_batches_need_fewer_epochs_and_not_fewer_steps_where_the_curves_of_several_seeds_say_so(sweep):
     """Below 50% of error after 1, 2 and 4 epochs: of 100 examples that is 10, 4 and 4 steps."""
     curves = [[0.6, 0.6, 0.6, 0.6], [0.3, 0.6, 0.6, 0.6], [0.3, 0.3, 0.3, 0.6]]
-    summary = _summary(sweep, [0.6], [0.61], [0.62], name="width", values=(4, 8, 16), curves=curves)
+
+    def summary_with(seeds):
+        of_seeds = ([0.6] * seeds, [0.61] * seeds, [0.62] * seeds)
+        return _summary(sweep, *of_seeds, name="width", values=(4, 8, 16), curves=curves)
+
+    assert "need" not in headline(summary_with(1)), "one seed tells nothing"
+    summary = summary_with(5)
     assert headline(summary).startswith("Small widths need fewer epochs. ")
     base = type("Base", (type(sweep.base),), {"examples": 100})()
     batches = [

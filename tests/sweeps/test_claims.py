@@ -163,13 +163,21 @@ def test_a_network_overfits_if_validation_falls_late_while_training_rises(sweep,
     assert "in n_nodes=128" in answer
 
 
-def test_the_smoothest_optimizer_is_the_one_whose_validation_falls_least_often_after_epoch_10(sweep):
+def test_the_smoothest_optimizers_are_those_whose_validation_falls_less_often_than_that_of_each_other(sweep):
+    """After epoch 10, and by more than 0.001."""
     early = {"val_accuracy": [0.9, 0.1] * 5 + [0.9] * 10}  # what falls before does not count
     rough = {"val_accuracy": [0.9, 0.898] * 10}  # falls of 0.002 at the epochs 12, 14, 16, 18 and 20
+    rougher = {"val_accuracy": [*([0.9, 0.898] * 8), 0.897, 0.89, 0.88, 0.87]}
     flat = {"val_accuracy": [0.9, 0.8995] * 10}  # none of them is of more than 0.001
-    said = _claims.smoothest(_cells(sweep, "optimizer", {"a": [rough, rough], "b": [early, early], "c": [flat, flat]}))
-    assert said.startswith("Which is smoothest? optimizer=b and optimizer=c. Epochs after epoch 10 in which")
-    assert "optimizer=a 5.0, ends at 0.898" in said
+    of_seeds = {"a": [rough, rougher, rough], "b": [early] * 3, "c": [flat] * 3}
+    said = _claims.smoothest(_cells(sweep, "optimizer", of_seeds))
+    assert said.startswith("Are optimizer=b and optimizer=c the smoothest? Yes: epochs after epoch 10 in which val_acc")
+    assert "optimizer=a 5.7, ends at 0.889" in said
+    assert "(3 seeds, paired t-test, p=0.014)" in said, "falls of 5, 7 and 5: t = 8.5 and p = 1 - 8.5 / √(2 + 8.5²)"
+    said = _claims.smoothest(_cells(sweep, "optimizer", {"a": [rough, flat, flat], "b": [early] * 3}))
+    assert said.startswith("Is optimizer=b the smoothest? Cannot be told: epochs after")
+    one = _claims.smoothest(_cells(sweep, "optimizer", {"a": [rough], "b": [early]}))
+    assert one.startswith("Is optimizer=b the smoothest? Cannot be told from one seed: ")
 
 
 def test_a_small_batch_regularizes_if_training_is_less_far_above_validation(sweep):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import chance_of_deciding, chance_of_moving
-from nnhp_torch.core.stats.significance import FEWEST, Judgement
+from nnhp_torch.core.stats.significance import FEWEST, Judgement, paired_t_test
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,3 +157,22 @@ class Sources:
         if self.both**2 > self.seed**2 / self.seeds:
             return "What is missing for other data is folds, not seeds."
         return "More seeds tell as much as more folds."
+
+
+def by_unit(values: Sequence[float], cell: Cell) -> list[float]:
+    """The means of a cell's values, one a trial, over each fold if there are three or more, else over each seed."""
+    folds = cell.trials_per_seed
+    by_seed = [values[start : start + folds] for start in range(0, len(values), folds)]
+    return [statistics.fmean(unit) for unit in (zip(*by_seed, strict=True) if folds >= FEWEST else by_seed)]
+
+
+def chance(after: Sequence[float], before: Sequence[float], cell: Cell) -> float:
+    """The p-value of a difference between two lists of values, one a trial; NaN of one seed.
+
+    Args:
+        cell: one of those that are compared; it says how the trials repeat it.
+    """
+    first, second = by_unit(after, cell), by_unit(before, cell)
+    if len(first) < 2:
+        return math.nan
+    return paired_t_test(first, second, shared=1 / (len(first) - 1) if cell.trials_per_seed >= FEWEST else 0.0)
