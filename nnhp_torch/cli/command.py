@@ -149,7 +149,7 @@ class Command:
             self._put_back(aside)
             raise
         finally:
-            if isinstance(launch, SlurmJobs) and launch.submissions:
+            if isinstance(launch, SlurmJobs) and launch.jobs:
                 self._leave(launch)
         if self.proposals and proposal and not self.outcome.left:
             self.proposals.close(proposal, [row.cell for row in self.outcome.verdicts if row.verdict == "better"])
@@ -171,7 +171,7 @@ class Command:
                 stays = input("Jobs are left in SLURM's queue. End them? [y/N] ")[:1].lower() != "y"
         if not stays:
             launch.cancel()
-        ids = " ".join(submission.id for submission in launch.submissions)
+        ids = " ".join(launch.ids)
         said = "run on; the same command takes what they have done" if stays else "were ended"
         self.out.print(f"SLURM's jobs {ids} {said}", soft_wrap=True)
 

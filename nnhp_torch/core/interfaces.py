@@ -152,7 +152,7 @@ class SweepCallback:
         """
 
     def on_wait(self, words: str) -> None:
-        """Called with what trials wait for, as `2 jobs run, 10 wait (Resources)`, when a cluster has been asked."""
+        """Called with what trials wait for elsewhere, such as `SLURM: 2 running, 10 waiting (Resources)`."""
 
     def on_trial_end(self, trial: Trial, result: TrialResult) -> None:
         """Called when a trial has ended, in whatever way."""

@@ -19,18 +19,17 @@ from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.run.launch import slurm_files
 from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.slurm import Slurm
-from nnhp_torch.run.launch.slurm_files import NAME, Submission, refuse_jobs
+from nnhp_torch.run.launch.slurm_files import NAME, recorded, refuse_jobs
 from nnhp_torch.run.runtime import Runtime
 
 NEEDED = pytest.mark.needs("slurm")
 
 SCRIPT = """
-import sys
 from conftest import TinyConfig
-from nnhp_torch.cli.main import main
-from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch import Range, Search, Sweep, main
 from nnhp_torch.run.launch import on_slurm
 
 on_slurm.ASK = 1.0
@@ -43,9 +42,9 @@ if __name__ == "__main__":
 class Drive:
     """The command of a sweep in a folder, as often as it is started."""
 
-    def __init__(self, folder, script=SCRIPT):
+    def __init__(self, folder):
         self.folder, self.store = folder, ResultStore(folder / "tiny")
-        (folder / "sweep.py").write_text(script)
+        (folder / "sweep.py").write_text(SCRIPT)
         self.seconds = 0.0  # that an epoch takes
         self.stops = 0
 
@@ -130,7 +129,7 @@ def test_a_grid_over_an_array_of_two_gives_the_local_ledger(drive, tmp_path, mon
     code, out, err = drive.run("--slurm.array", "2", "--slurm.partition", "low", "--slurm.time", "10")
     assert code == 0, out + err
     assert "4/4" in out
-    assert "jobs run" in out
+    assert "SLURM: " in out
     assert equals_the_local_ledger(drive, tmp_path, monkeypatch) == 0
     assert not list((drive.store.folder / ".slurm").iterdir()), "what is done leaves nothing"
 
@@ -145,7 +144,7 @@ def test_what_slurm_refuses_is_one_line_in_its_words(drive):
 
 @NEEDED
 def test_a_job_that_cannot_begin_is_said_once_with_its_last_lines(drive):
-    script = SCRIPT.replace("on_slurm.ASK", "sys.executable = '/no/python'; on_slurm.ASK")
+    script = SCRIPT.replace("on_slurm.ASK", "import sys; sys.executable = '/no/python'; on_slurm.ASK")
     (drive.folder / "sweep.py").write_text(script)
     code, _, err = drive.run()
     assert code == 1
@@ -159,12 +158,12 @@ def test_a_job_that_cannot_begin_is_said_once_with_its_last_lines(drive):
 @pytest.mark.timeout(1500)
 def test_a_trial_that_is_longer_than_its_jobs_goes_on_in_others(drive, tmp_path, monkeypatch):
     drive.seconds = 3
-    flags = ["--slurm.time", "1", "--slurm.signal", "15", "--max_epochs", "25", "--grid.lr", "0.1"]
+    flags = ["--slurm.time", "2", "--slurm.signal", "30", "--max_epochs", "40", "--grid.lr", "0.1"]
     code, out, err = drive.run(*flags)
     assert code == 0, out + err
     jobs = [len(list(path.glob("events*"))) for path in drive.store.folder.glob("lr=*")]
     assert min(jobs) > 1, "none was stopped"
-    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=25, lr=[0.1], width=[4, 8]) <= sum(jobs) - 2
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=40, lr=[0.1], width=[4, 8]) <= sum(jobs) - 2
 
 
 @NEEDED
@@ -232,6 +231,31 @@ def test_half_a_minute_without_a_controller_changes_nothing(drive, tmp_path, mon
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_trial_that_kills_its_process_has_failed_alone_and_is_tried_again_if_asked(drive):
+    (drive.folder / "sweep.py").write_text(SCRIPT.replace("build_slow", "build_killed_once"))
+    code, out, err = drive.run()
+    assert code == 1, out + err
+    assert [r.status for r in drive.store.results().values()].count("failed") == 2
+    assert all("exit status 137" in r.reason for r in drive.store.results().values() if r.status == "failed")
+    assert drive.run()[0] == 0
+
+
+@NEEDED
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_search_that_is_pruned_draws_and_ends_what_it_does_locally(drive):
+    search = SCRIPT.replace("Sweep(", "Search(").replace("[0.1, 0.01]", "Range(0.001, 1.0, log=True)")
+    (drive.folder / "sweep.py").write_text(search)
+    flags = ["--trials", "5", "--pruner", "median", "--max_epochs", "3"]
+    assert drive.run(*flags, "--slurm.array", "1")[0] == 0
+    there = digits(drive.store)
+    assert drive.run(*flags, "--fresh", "--jobs", "0", launcher=())[0] == 0
+    assert there == digits(drive.store)
+
+
+@NEEDED
+@pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_forty_trials_whose_jobs_end_at_random_are_forty_records(drive, tmp_path, monkeypatch):
     drive.seconds = 0.3
@@ -252,7 +276,7 @@ def test_forty_trials_whose_jobs_end_at_random_are_forty_records(drive, tmp_path
     assert len(drive.store.results()) == 40
 
 
-def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_path):
+def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_path, monkeypatch):
     class Hostile:
         def __reduce__(self):
             return Path.touch, (tmp_path / "executed",)
@@ -261,10 +285,14 @@ def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_pat
     left.mkdir(parents=True)
     (left / "trials").write_bytes(pickle.dumps(Hostile()))
     (left / "keys").write_text('[["0123456789abcdef"]]')
+    monkeypatch.setattr(slurm_files, "queue", lambda: {(f"{tmp_path.name}-0001-abcdef", 0): ("1", "")})
     with pytest.raises(LedgerError, match="has jobs in SLURM"):
         refuse_jobs(tmp_path)
-    assert [job.open for found in Submission.recorded(tmp_path / NAME) for job in found.jobs] == [["0123456789abcdef"]]
+    assert [job.open for job in recorded(tmp_path / NAME)] == [["0123456789abcdef"]]
     assert not (tmp_path / "executed").exists()
+    monkeypatch.setattr(slurm_files, "queue", dict)
+    refuse_jobs(tmp_path)  # they have ended, and nothing is left to take
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -22,7 +23,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.beside import beside
 from nnhp_torch.run.launch.slurm import LIMIT, Refused, Slurm, Unreachable, cancel, name_of, queue, submit
-from nnhp_torch.run.launch.slurm_files import NAME, Job, Submission, write
+from nnhp_torch.run.launch.slurm_files import NAME, Build, Job, read, record, recorded, void, write
 from nnhp_torch.run.launch.worker import UNGUARDED
 from nnhp_torch.run.runtime import Runtime
 
@@ -31,7 +32,6 @@ BEAT = 5.0  # and between two signs of life to the jobs
 AHEAD = 1000  # trials in the queue at most: SLURM's arrays have no more by default
 CHOSEN = 8  # trials of a search or a race at a time, unless --slurm.array says otherwise
 RETRIES = 10  # jobs in which a trial comes no epoch further
-TRIES = 3  # jobs that cannot even begin with it, though others can
 BY_SIGNAL = ("", "0", "129", "130", "138", "140", "143")  # exit statuses of a job that was told to end
 
 
@@ -45,13 +45,11 @@ class SlurmJobs:
         chosen: whether the next trials depend on results, so that few should wait in the queue.
     """
 
-    def __init__(
-        self, build: str | Callable[..., Any], runtime: Runtime, slurm: Slurm, *, chosen: bool = False
-    ) -> None:
+    def __init__(self, build: Build, runtime: Runtime, slurm: Slurm, *, chosen: bool = False) -> None:
         self.build, self.runtime, self.slurm = build, runtime, slurm
         self.folder = Path(runtime.folder) / NAME
         self.most = (slurm.array or CHOSEN) * slurm.trials_per_job if chosen else AHEAD
-        self.submissions: list[Submission] = []
+        self.jobs: list[Job] = []
         self.waiting: dict[str, Trial] = {}  # key → what is to be submitted
         self.flight: dict[str, Trial] = {}  # key → what has been
         self.begun: set[str] = set()  # of these, what the listener has heard of
@@ -62,10 +60,9 @@ class SlurmJobs:
 
     def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         self.listener = listener
-        self.submissions = Submission.recorded(self.folder)
+        self.jobs = recorded(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        name, alive = uuid.uuid4().hex, self.folder / "driver"
-        more = True
+        name, alive, more = uuid.uuid4().hex, self.folder / "driver", True
         try:
             while not listener.stopping() and (more or self.flight or self.waiting):
                 if time.monotonic() > self.beat + BEAT:
@@ -79,21 +76,26 @@ class SlurmJobs:
             if not self.heard:  # nothing has been done that could be lost
                 self.cancel()
                 shutil.rmtree(self.folder)
-                self.submissions.clear()
+                self.jobs.clear()
             raise
         finally:
             alive.unlink(missing_ok=True)  # from now on jobs wait for no answer
             with suppress(OSError):
                 self.folder.rmdir()
 
+    @property
+    def ids(self) -> list[str]:
+        """The arrays whose jobs have not ended."""
+        return sorted(read(folder / "id") or folder.name for folder in {job.folder for job in self.jobs})
+
     def cancel(self) -> None:
         """End the jobs; the same command goes on with their trials."""
         with suppress(Refused, Unreachable):
-            cancel([name_of(submission.folder) for submission in self.submissions])
+            cancel([name_of(folder) for folder in {job.folder for job in self.jobs}])
 
     def _take(self, trials: Iterator[Trial | None]) -> bool:
         """Take as many trials as there is room for in the queue; whether there may be more."""
-        recorded = {key for submission in self.submissions for job in submission.jobs for key in job.open}
+        known = {key for job in self.jobs for key in job.open}
         while len(self.flight) + len(self.waiting) < self.most:
             try:
                 trial = next(trials)
@@ -102,23 +104,22 @@ class SlurmJobs:
             if trial is None:
                 return True
             if trial.key not in self.flight:
-                (self.flight if trial.key in recorded else self.waiting)[trial.key] = trial
+                (self.flight if trial.key in known else self.waiting)[trial.key] = trial
         return True
 
     def _read(self) -> None:
         """Read what jobs have left since the last time, and answer."""
-        for submission in list(self.submissions):
-            names = set(os.listdir(submission.folder))  # of a result that is among them all epochs have been told
+        for folder, jobs in itertools.groupby(list(self.jobs), key=lambda job: job.folder):
+            names = set(os.listdir(folder))  # of a result that is among them all epochs have been told
             found = (re.fullmatch(r"(\d+)\.(\d+)\.told", name) for name in names)
             starts = dict(sorted((int(match[1]), int(match[2])) for match in found if match))
-            for job in list(submission.jobs):
+            for job in jobs:
                 if job.index in starts:
                     self._hear(job, job.lines(starts[job.index]))
                 for key in [key for key in job.open if f"{key}.result" in names and key in self.flight]:
-                    result = submission.folder / f"{key}.result"
-                    self._end(key, TrialResult.from_json(result.read_text()))
+                    self._end(key, TrialResult.from_json((result := folder / f"{key}.result").read_text()))
                     result.unlink()
-                    self._close(submission, job, key)
+                    self._close(job, key)
 
     def _hear(self, job: Job, lines: list[dict[str, Any]]) -> None:
         reason = None
@@ -152,19 +153,18 @@ class SlurmJobs:
         del self.epochs[key], self.vain[key]
         self.heard = time.monotonic()
 
-    def _close(self, submission: Submission, job: Job, key: str) -> None:
-        """Leave a trial out of a submission; of a job that has none left, the sweep's log keeps what it has printed."""
+    def _close(self, job: Job, key: str) -> None:
+        """Leave a trial out of a job; of one that has none left, the sweep's log keeps what it has printed."""
         job.open.remove(key)
         if not job.open:
             if printed := job.left("log"):
                 with open(ResultStore(self.runtime.folder).log, "a") as log:
                     log.write(f"{printed}\n")
-            for path in submission.folder.glob(f"{job.index}.*"):
+            for path in job.folder.glob(f"{job.index}.*"):
                 path.unlink(missing_ok=True)
-            submission.jobs.remove(job)
-        if not submission.jobs:
-            self.submissions.remove(submission)
-            submission.void()
+            self.jobs.remove(job)
+            if all(other.folder != job.folder for other in self.jobs):
+                void(job.folder)
 
     def _speak(self) -> None:
         """Have SLURM do what is to be done, one thing at a time and beside all else: it may take long to answer."""
@@ -172,90 +172,78 @@ class SlurmJobs:
             if self.call[0].done():
                 (answer, hear), self.call = self.call, None
                 hear(answer)
-        elif jobs := self._jobs():
-            submission = Submission.record(self.folder, jobs, self.build, self.runtime)
-            command, script = self._command(submission.folder, jobs[0][0].threads, len(jobs))
-            (submission.folder / "script.sh").write_text(script)
-            self.submissions.append(submission)
-            self.flight |= {trial.key: self.waiting.pop(trial.key) for job in jobs for trial in job}
+        elif trials := self._due():
+            made = record(self.folder, trials, self.build, self.runtime)
+            command, script = self.slurm.command(made[0].folder, len(made), trials[0][0].threads, self.runtime)
+            (made[0].folder / "script.sh").write_text(script)
+            self.jobs += made
+            self.flight |= {trial.key: self.waiting.pop(trial.key) for job in trials for trial in job}
             self.call = beside(submit, command), self._submitted
         elif self.flight and time.monotonic() > self.asked + ASK:
             self.asked = time.monotonic()
             self.call = beside(queue), self._listed
 
-    def _jobs(self) -> list[list[Trial]]:
+    def _due(self) -> list[list[Trial]]:
         """Return the trials of each job to submit now: all, but never more at a time than are asked for."""
-        jobs = [job for submission in self.submissions for job in submission.jobs]
-        running = sum(any(key in self.flight for key in job.open) for job in jobs)
+        running = sum(any(key in self.flight for key in job.open) for job in self.jobs)
         room = (self.slurm.array if self.slurm.array and running else self.most) - running
         each, trials = self.slurm.trials_per_job, list(self.waiting.values())
         return [trials[at : at + each] for at in range(0, len(trials), each)][: max(room, 0)]
 
-    def _command(self, folder: Path, threads: int, jobs: int) -> tuple[list[str], str]:
-        """Return what submits jobs, and what each runs."""
-        needs = {"cpus": threads * self.runtime.world_size}
-        if self.runtime.accelerator in ("gpu", "cuda") and not self.slurm.names_gpus:
-            needs["gpus"] = self.runtime.world_size
-        return self.slurm.command(folder, jobs, needs), self.slurm.script(folder, threads, needs)
-
     def described(self, threads: int, trials: int) -> str:
         """Return the command and the script that would be submitted for so many trials."""
-        jobs = max(1, -(-min(trials, self.most) // self.slurm.trials_per_job))
-        command, script = self._command(self.folder / "0001", threads, jobs)
+        jobs = -(-min(trials, self.most) // self.slurm.trials_per_job)
+        command, script = self.slurm.command(self.folder / "0001", jobs, threads, self.runtime)
         return f"{shlex.join(command)}\n{script}"
 
     def _submitted(self, answer: Future[str]) -> None:
-        submission = self.submissions[-1]
+        folder = self.jobs[-1].folder
         try:
-            submission.id = answer.result()
-            write(submission.folder / "id", submission.id)
+            write(folder / "id", answer.result())
         except Unreachable:
             pass  # it may have been submitted all the same: the queue will tell
         except Refused as error:
-            jobs = len(submission.jobs)
-            self._take_back(submission)
+            jobs = self._take_back(folder)
             if not LIMIT.search(str(error)) or (jobs == 1 and not self.flight):
                 raise WrongUsage(str(error)) from error
             self.most = jobs // 2 if jobs > 1 else len(self.flight)
 
-    def _take_back(self, submission: Submission) -> None:
-        """Have the trials of what was not submitted submitted anew."""
-        self.submissions.remove(submission)
-        submission.void()
-        keys = [key for job in submission.jobs for key in job.open if key in self.flight]
-        self.waiting |= {key: self.flight.pop(key) for key in keys}
+    def _take_back(self, folder: Path) -> int:
+        """Have the trials of what was not submitted submitted anew; return how many jobs they were."""
+        jobs = [job for job in self.jobs if job.folder == folder]
+        self.jobs = [job for job in self.jobs if job.folder != folder]
+        self.waiting |= {key: self.flight.pop(key) for job in jobs for key in job.open if key in self.flight}
+        void(folder)
+        return len(jobs)
 
-    def _listed(self, answer: Future[dict[str, dict[str, tuple[str, str]]]]) -> None:
+    def _listed(self, answer: Future[dict[tuple[str, int], tuple[str, str]]]) -> None:
         """Find out which jobs have gone, and what the others wait for."""
         try:
-            jobs = answer.result()
+            listed = answer.result()
         except (Unreachable, Refused) as error:
             self.listener.waiting(f"SLURM does not answer ({error}); what runs there runs on")
             return
-        for submission in self.submissions:
-            write(submission.folder / "seen", "")  # a network file system looks anew where it has written
+        for folder in {job.folder for job in self.jobs}:
+            write(folder / "seen", "")  # a network file system looks anew where it has written
         self._read()
         states: Counter[str] = Counter()
-        for submission in list(self.submissions):
-            listed = jobs.get(name_of(submission.folder), {})
-            if not submission.id and listed:
-                submission.id = next(iter(listed.values()))[0]
-                write(submission.folder / "id", submission.id)
-            if not submission.id and not any(job.left("log") or job.start >= 0 for job in submission.jobs):
-                self._take_back(submission)
+        for job in list(self.jobs):
+            if found := listed.get((name_of(job.folder), job.index)):
+                states[found[1]] += 1
+                job.missed = 0
+                if not read(job.folder / "id"):
+                    write(job.folder / "id", found[0])
                 continue
-            for job in list(submission.jobs):
-                if found := listed.get(str(job.index)):
-                    states[found[1]] += 1
-                    job.missed = 0
-                    continue
-                job.missed += 1
-                if job.left("exit") or job.missed > 1:  # else its last words may still be on their way
-                    self._lost(submission, job)
+            job.missed += 1
+            if job.left("exit") or job.missed > 1:  # else its last words may still be on their way
+                self._lost(job)
+        for folder in {job.folder for job in self.jobs if not read(job.folder / "id")}:
+            if not any(folder.glob("*.log")):  # no id, none in the queue, and none that has run
+                self._take_back(folder)
         running, waiting, why = states.pop("", 0), states.total(), ", ".join(states)
-        self.listener.waiting(f"{running} jobs run" + f", {waiting} wait ({why})" * bool(waiting))
+        self.listener.waiting(f"SLURM: {running} running" + f", {waiting} waiting ({why})" * bool(waiting))
 
-    def _lost(self, submission: Submission, job: Job) -> None:
+    def _lost(self, job: Job) -> None:
         """Have the trials of a job that has ended submitted again, but for one that has ended it."""
         if not (lost := [key for key in job.open if key in self.flight]):
             return
@@ -266,13 +254,14 @@ class SlurmJobs:
         if own and not job.at and not self.heard:
             raise PreparationError(f"no trial can run there: a job has ended with exit status {status}:\n{last}")
         for key in lost:
-            self._close(submission, job, key)
+            self._close(job, key)
             self.vain[key] += 1
-            why = f"{RETRIES} jobs have ended before an epoch of it was over: more --slurm.time?"
-            if own and (key == job.at or (not job.at and self.vain[key] >= TRIES)):
+            if own and key == job.at:
                 hint = " (the system kills so when memory runs out)" * (status == "137")
                 why = f"its job has ended with exit status {status}{hint}"
             elif self.vain[key] < RETRIES:
                 self.waiting[key] = self.flight.pop(key)
                 continue
+            else:
+                why = f"{RETRIES} jobs have ended before an epoch of it was over: more --slurm.time?"
             self._end(key, TrialResult.of(self.flight[key], "failed", f"{last}\n{why}".strip()))

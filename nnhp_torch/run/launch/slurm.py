@@ -11,15 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ONE = "a trial is one task on one node: --devices gives it more devices there"
+from nnhp_torch.run.runtime import Runtime
+
 OURS = {  # what is not the user's to say, and why
-    "nodes": ONE,
-    "ntasks": ONE,
-    "output": "a job's log is in the sweep's folder",
-    "job_name": "jobs are called after the sweep",
-    "chdir": "jobs run in the folder that the command is given in",
+    **dict.fromkeys(("nodes", "ntasks"), "a trial is one task on one node: --devices gives it more devices there"),
+    **dict.fromkeys(("output", "job_name", "chdir"), "jobs run here, and belong to the sweep's folder"),
 }
-CALLED = {"cpus_per_task": "cpus", "gpus_per_node": "gpus"}  # by sbatch
+SHORT = {"cpus_per_task": "cpus", "gpus_per_node": "gpus"}  # what sbatch calls it, and what it is called here
 UNREACHABLE = re.compile(r"contact|timed out|Zero Bytes|refused|temporarily|connect failure", re.IGNORECASE)
 LIMIT = re.compile(r"limit|Invalid job array", re.IGNORECASE)  # of how many jobs somebody may have in the queue
 
@@ -53,53 +51,47 @@ class Slurm:
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Slurm:
         """Read settings; ValueError if one makes no sense."""
-        rest = {CALLED.get(name.replace("-", "_"), name.replace("-", "_")): value for name, value in given.items()}
+        rest = {name.replace("-", "_"): value for name, value in given.items()}
         for name in OURS.keys() & {name for name, value in rest.items() if str(value) != "1"}:
             raise ValueError(f"slurm.{name} cannot be {rest[name]}: {OURS[name]}")
         own = {name: _whole(name, rest.pop(name)) for name in ("array", "trials_per_job", "signal") if name in rest}
         setup = str(rest.pop("setup", ""))
         if isinstance(rest.get("time"), int):  # as a YAML without quotes has it
             raise ValueError(f"slurm.time needs quotes, as in '1:30:00': YAML has read it as {rest['time']}")
-        words = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in rest.items()}
-        sbatch = {name: "" if word == "true" else word for name, word in words.items() if word != "false"}
-        return cls(setup=setup, sbatch=sbatch, **own)
+        words = {SHORT.get(name, name): str(value) for name, value in rest.items() if str(value).lower() != "false"}
+        return cls(setup=setup, sbatch={k: "" if v.lower() == "true" else v for k, v in words.items()}, **own)
 
-    @property
-    def names_gpus(self) -> bool:
-        """Whether it is said which GPUs a job needs."""
-        return any(name.startswith(("gpus", "gres", "tres")) for name in self.sbatch)
-
-    def command(self, folder: Path, jobs: int, needs: Mapping[str, int]) -> list[str]:
-        """Return what submits a folder's script as an array; `needs`: CPUs and GPUs, if nobody says otherwise."""
-        names = {ours: sbatch for sbatch, ours in CALLED.items()}
-        said = {names.get(name, name): value for name, value in {**needs, **self.sbatch}.items()}
-        ours = {
+    def command(self, folder: Path, jobs: int, threads: int, runtime: Runtime) -> tuple[list[str], str]:
+        """Return what submits a folder's jobs as an array, and the script that each of them runs."""
+        asks_for_gpus = any(name.startswith(("gpus", "gres", "tres")) for name in self.sbatch)
+        said = {"export": "ALL", "cpus": str(threads * runtime.world_size), **self.sbatch}
+        if runtime.accelerator in ("gpu", "cuda") and not asks_for_gpus:
+            said["gpus"] = str(runtime.world_size)
+        long = {short: name for name, short in SHORT.items()}
+        options = {long.get(name, name): value for name, value in said.items()} | {
             "job-name": name_of(folder),
             "array": f"0-{jobs - 1}" + (f"%{self.array}" if self.array else ""),
-            "nodes": 1,
-            "ntasks": 1,
+            "nodes": "1",
+            "ntasks": "1",
             "signal": f"USR1@{self.signal}",
             "output": str(folder).replace("%", "%%") + "/%a.log",
             "open-mode": "append",
         }
-        options = {"export": "ALL", **said, **ours}
-        flags = [f"--{name.replace('_', '-')}" + f"={value}" * (value != "") for name, value in options.items()]
-        return ["sbatch", "--parsable", *flags, str(folder / "script.sh")]
-
-    def script(self, folder: Path, threads: int, needs: Mapping[str, int]) -> str:
-        """Return what a job runs. A step of srun's hears of every signal, however a site sends it; the shell waits."""
+        flags = [f"--{name.replace('_', '-')}" + f"={value}" * bool(value) for name, value in options.items()]
         there, python = shlex.quote(str(folder)), shlex.quote(sys.executable)
-        return f"""#!/bin/bash
+        # A step of srun's hears of every signal, however a site sends it, and the shell waits for it.
+        script = f"""#!/bin/bash
 trap : TERM USR1 USR2
 cd {there} 2>/dev/null || exit 0  # its trials have been submitted anew
 rm -f $SLURM_ARRAY_TASK_ID.exit
 cd "$SLURM_SUBMIT_DIR"
 export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
 {self.setup}
-srun --ntasks=1 --cpus-per-task={ {**needs, **self.sbatch}["cpus"] } {python} -m nnhp_torch.run.launch.slurm_job \\
+srun --ntasks=1 --cpus-per-task={said["cpus"]} {python} -m nnhp_torch.run.launch.slurm_job \\
     {there} $SLURM_ARRAY_TASK_ID {max(self.signal - 5, 1)}
 echo $? >{there}/$SLURM_ARRAY_TASK_ID.exit
 """
+        return ["sbatch", "--parsable", *flags, str(folder / "script.sh")], script
 
 
 def name_of(folder: Path) -> str:
@@ -114,13 +106,11 @@ def submit(command: Sequence[str]) -> str:
     return _call(*command, env={name: os.environ[name] for name in os.environ.keys() - theirs}).split(";")[0].strip()
 
 
-def queue() -> dict[str, dict[str, tuple[str, str]]]:
-    """Return name → job of the array → its array's id and why it waits (empty if it runs), of all of the user's."""
-    found: dict[str, dict[str, tuple[str, str]]] = {}
-    said = _call("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%F|%K|%T|%r|%j")
-    for number, index, state, reason, name in (line.split("|", 4) for line in said.splitlines()):
-        found.setdefault(name, {})[index] = number, "" if state == "RUNNING" else reason
-    return found
+def queue() -> dict[tuple[str, int], tuple[str, str]]:
+    """Return (name, job of the array) → (the array's id, why it waits or empty if it runs), of all of the user's."""
+    said = _call("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%K|%F|%T|%r|%j")
+    lines = (line.split("|", 4) for line in said.splitlines() if line[:1].isdecimal())
+    return {(name, int(index)): (id, "" if state == "RUNNING" else why) for index, id, state, why, name in lines}
 
 
 def cancel(names: Sequence[str]) -> None:
@@ -138,6 +128,6 @@ def _call(*command: str, env: Mapping[str, str] | None = None) -> str:
 
 
 def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not str(value).isdecimal() or int(str(value)) < 1:
+    if not str(value).isdecimal() or int(str(value)) < 1:
         raise ValueError(f"slurm.{name} must be a number of at least 1, not {value}")
     return int(str(value))

@@ -2,8 +2,8 @@
 
     .slurm/driver               the driver's: other content every few seconds while it lives
     .slurm/0001-1f3a9c/         a submission: there before sbatch is asked
-        trials, keys, id        the driver's: what to train, for the jobs; which trials each job has, for the next
-                                driver, which executes nothing that lies here; the array's id, once SLURM has said it
+        trials                  the driver's: what to train, for the jobs; no driver executes what lies here
+        keys, id                the driver's: which trials each job has; the array's id, once SLURM has said it
         N.R.told                job N's, started again R times: a line for each trial, epoch and signal
         N.R.answer              the driver's: to the last of these lines
         KEY.result              a job's: a trial's result
@@ -20,6 +20,7 @@ import pickle
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import spawn
 from pathlib import Path
@@ -28,6 +29,7 @@ from typing import Any
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.slurm import Refused, Unreachable, name_of, queue
 from nnhp_torch.run.runtime import Runtime
 
 NAME = ".slurm"
@@ -69,47 +71,38 @@ class Job:
         return read(self.folder / f"{self.index}.{name}").strip()
 
 
-@dataclass
-class Submission:
-    """An array of jobs, as the driver knows it; `id` is empty as long as SLURM has not said it."""
+def record(parent: Path, jobs: Sequence[Sequence[Trial]], build: Build, runtime: Runtime) -> list[Job]:
+    """Write down what is to be submitted, before it is."""
+    number = max((int(path.name[:4]) for path in parent.glob("[0-9]*-*")), default=0) + 1
+    folder = parent / f"{number:04}-{uuid.uuid4().hex[:6]}"
+    folder.mkdir(parents=True)
+    keys = [[trial.key for trial in job] for job in jobs]
+    # As multiprocessing does for the processes that it starts, but for what no file should hold.
+    context = spawn.get_preparation_data("SLURM")
+    with replacing(folder / "trials") as path, open(path, "wb") as file:
+        pickle.dump({k: v for k, v in context.items() if k not in ("authkey", "start_method")}, file)
+        pickle.dump((build, runtime, [list(job) for job in jobs]), file)
+    with replacing(folder / "keys") as path:
+        path.write_text(json.dumps(keys))
+    return [Job(folder, index, list(of)) for index, of in enumerate(keys)]
 
-    folder: Path
-    jobs: list[Job]
-    id: str = ""
 
-    @classmethod
-    def record(cls, parent: Path, jobs: Sequence[Sequence[Trial]], build: Build, runtime: Runtime) -> Submission:
-        """Write down what is to be submitted, before it is."""
-        number = max((int(path.name[:4]) for path in parent.glob("[0-9]*-*")), default=0) + 1
-        folder = parent / f"{number:04}-{uuid.uuid4().hex[:6]}"
-        folder.mkdir(parents=True)
-        keys = [[trial.key for trial in job] for job in jobs]
-        # As multiprocessing does for the processes that it starts, but for what no file should hold.
-        context = spawn.get_preparation_data("SLURM")
-        with replacing(folder / "trials") as path, open(path, "wb") as file:
-            pickle.dump({k: v for k, v in context.items() if k not in ("authkey", "start_method")}, file)
-            pickle.dump((build, runtime, [list(job) for job in jobs]), file)
-        with replacing(folder / "keys") as path:
-            path.write_text(json.dumps(keys))
-        return cls(folder, [Job(folder, index, list(of)) for index, of in enumerate(keys)])
+def recorded(parent: Path) -> list[Job]:
+    """Return the jobs of earlier drivers; a trial is of the last submission that it was in."""
+    found: list[Job] = []
+    for folder in sorted(parent.glob("[0-9]*-*"), reverse=True):
+        known = {key for job in found for key in job.open}
+        keys = json.loads(read(folder / "keys") or "[]")
+        jobs = [Job(folder, index, [key for key in of if key not in known]) for index, of in enumerate(keys)]
+        found += [job for job in jobs if job.open]
+    return found
 
-    @classmethod
-    def recorded(cls, parent: Path) -> list[Submission]:
-        """Return those of earlier drivers, in their order; a trial belongs to the last that it was submitted with."""
-        found: list[Submission] = []
-        for folder in sorted(parent.glob("[0-9]*-*"), reverse=True):
-            known = {key for later in found for job in later.jobs for key in job.open}
-            keys = json.loads(read(folder / "keys") or "[]")
-            jobs = [Job(folder, index, [key for key in of if key not in known]) for index, of in enumerate(keys)]
-            made = cls(folder, [job for job in jobs if job.open], read(folder / "id"))
-            found.append(made) if made.jobs else made.void()
-        return found[::-1]
 
-    def void(self) -> None:
-        """Take it back: whoever still submits it submits nothing."""
-        aside = self.folder.with_name(f".{self.folder.name}")
-        self.folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+def void(folder: Path) -> None:
+    """Take a submission back: whoever still submits it submits nothing."""
+    aside = folder.with_name(f".{folder.name}")
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[Build, Runtime, list[list[Trial]]]:
@@ -125,10 +118,16 @@ def load(folder: Path) -> tuple[Build, Runtime, list[list[Trial]]]:
 
 def refuse_jobs(folder: Path) -> None:
     """Raise LedgerError if jobs have been left to SLURM, which write to a sweep's folder as another launcher would."""
-    if left := Submission.recorded(folder / NAME):
+    if folders := {job.folder for job in recorded(folder / NAME)}:
+        with suppress(Refused, Unreachable, OSError):
+            listed = {name for name, _ in queue()}
+            if not listed & set(map(name_of, folders)) and not [*(folder / NAME).glob("*/*.result")]:
+                shutil.rmtree(folder / NAME)  # they were ended
+                return
+        ids = " ".join(sorted(read(of / "id") for of in folders))
         raise LedgerError(
-            f"{folder} has jobs in SLURM: --launcher slurm, without --fresh, takes what they have done. To be rid of "
-            f"them: scancel {' '.join(submission.id for submission in left)}; rm -r {folder / NAME}"
+            f"{folder} has jobs in SLURM: --launcher slurm, without --fresh, takes what they have done. "
+            f"To be rid of them: scancel {ids}; rm -r {folder / NAME}"
         )
 
 

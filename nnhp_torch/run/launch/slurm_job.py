@@ -26,20 +26,6 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2}  # any
 ALONE = 30.0  # seconds without a sign of life of the driver's, after which a job does not wait for its answers
 
 
-class Driver:
-    """The driver, as a job sees it: alive while its file changes, by the job's own clock."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.seen, self.since = "", time.monotonic()
-
-    def listens(self) -> bool:
-        """Whether it is worth while to wait for its answer."""
-        if (now := read(self.path)) != self.seen:
-            self.seen, self.since = now, time.monotonic()
-        return bool(now) and time.monotonic() - self.since < ALONE
-
-
 class Mail:
     """The Listener of the job's trials: it writes to files what the driver reads, and waits for its answers."""
 
@@ -49,7 +35,7 @@ class Mail:
         self.told_to.unlink(missing_ok=True)
         self.lines = 0
         self.patience = patience
-        self.driver = Driver(folder.parent / "driver")
+        self.driver, self.seen, self.since = folder.parent / "driver", "", time.monotonic()
         self.asked = threading.Event()  # by a signal, to end
         self.ending = False  # after the epoch that was running then
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # also in threads and processes to come: no loader dies of it
@@ -76,9 +62,14 @@ class Mail:
 
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         self.tell(epoch=epoch, metrics=dict(metrics))
+        reason = self._answer()
         self.ending = self.asked.is_set()
+        return reason
+
+    def _answer(self) -> str | None:
+        """Wait for the answer to the last line, as long as a driver lives and no signal comes."""
         pause = 0.01
-        while self.driver.listens() and not self.asked.is_set():
+        while self._heard() and not self.asked.is_set():
             answer = json.loads(read(self.answered_in) or "[0, null]")
             if answer[0] >= self.lines:
                 reason: str | None = answer[1]
@@ -86,6 +77,12 @@ class Mail:
             time.sleep(pause)
             pause = min(pause * 1.2, 1.0)
         return None
+
+    def _heard(self) -> bool:
+        """Whether a driver lives: its file changes, by the job's own clock."""
+        if (now := read(self.driver)) != self.seen:
+            self.seen, self.since = now, time.monotonic()
+        return bool(now) and time.monotonic() - self.since < ALONE
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         self.ending = self.asked.is_set()
