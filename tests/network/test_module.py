@@ -79,6 +79,15 @@ def test_label_smoothing():
     torch.testing.assert_close(mse(logits, y, 0.3), ((t - p) ** 2).mean(1))
 
 
+def test_smoothed_cross_entropy_is_what_keras_gives():
+    """Keras 3.15.1: CategoricalCrossentropy(label_smoothing=…, dtype="float64") of the softmax."""
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.5, -2.0]], dtype=torch.float64)
+    kerass = {0.0: [0.169846020, 3.835097596], 0.05: [0.253179353, 3.735097596], 0.2: [0.503179353, 3.435097596]}
+    for share, losses in kerass.items():
+        expected = torch.tensor(losses, dtype=torch.float64)
+        torch.testing.assert_close(cross_entropy(logits, torch.tensor([0, 2]), share), expected, rtol=0, atol=1e-8)
+
+
 # --- what is trained and logged ---
 
 

@@ -234,6 +234,14 @@ def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):
     assert said[5] == f"patience 10: 3 epochs, +1.00 {last}, +2.00 {best}"
 
 
+def test_what_each_patience_costs_is_tested_and_pays_for_the_others(store):
+    """Behind by 4, 5 and 6 points: t = 5 / (1 / √3) = 8.66, p = 1 - t / √(2 + t²) = 0.0131, times 9."""
+    rows = [[0.95, 0.95, 0.95], [0.91, 0.90, 0.89], *([[0.95, 0.951, 0.949]] * 8)]
+    said = _verdict(early_stopping.SWEEP, store, [rows[0], rows[2], rows[1], *rows[2:9]])
+    assert "last weights (3 seeds; p of paired t-tests, Holm's correction of 9):" in said
+    assert "patience 1: 3 epochs, -5.00 points of val_accuracy with the last weights (p=0.12), " in said
+
+
 def test_a_price_on_activity_is_said_to_make_it_sparse_if_the_highest_adds_zeros_in_several_seeds(store):
     labels = [trial.label for trial in activity_regularization.SWEEP.trials()]
     shares = dict(zip(labels, [0.3, 0.4, 0.5, 0.6, 0.3, 0.3, 0.3, 0.3], strict=True))
