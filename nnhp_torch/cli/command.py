@@ -256,7 +256,7 @@ class Command:
         folder = self.store.folder
         return [
             CheckpointPruning(folder, self.request.keep_checkpoints),
-            TableReport(self.out, self.store, self.command),
+            TableReport(self.out, self.store, self.command, keep=self.request.keep_checkpoints),
             CsvReport(folder),
             VerdictsJson(folder, self.again),
             FigureReport(folder),

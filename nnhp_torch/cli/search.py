@@ -81,7 +81,9 @@ class SearchCommand(Command):
         importances = self.chooser.importances if isinstance(self.chooser, OptunaChooser) else dict
         return [
             CheckpointPruning(folder, self.request.keep_checkpoints),
-            SearchTable(self.out, self.store, self.command, confirmed=self.request.confirm),
+            SearchTable(
+                self.out, self.store, self.command, confirmed=self.request.confirm, keep=self.request.keep_checkpoints
+            ),
             CsvReport(folder),
             VerdictsJson(folder, self.again),
             SearchFigures(folder, importances),

@@ -24,6 +24,7 @@ from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.words import answer, lead, of_jumps, sources, spent, why_undrawn
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
+from nnhp_torch.run.runtime import Keep
 
 MOST_ROWS = 24  # of a table; of more cells it has the
 ENDS = 10  # best and as many of the worst
@@ -41,12 +42,14 @@ class TableReport(SweepCallback):
         out: where to print.
         store: the ledger, to name its folder.
         command: how this sweep is run, `python -m sweeps.batch_size`.
+        keep: whose checkpoints are kept.
     """
 
-    def __init__(self, out: Console, store: ResultStore, command: str) -> None:
+    def __init__(self, out: Console, store: ResultStore, command: str, *, keep: Keep = "winner") -> None:
         self.out = out
         self.store = store
         self.command = command
+        self.keep = keep
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if not outcome.results:
@@ -130,7 +133,8 @@ class TableReport(SweepCallback):
         path = winner_checkpoint(outcome, folder)
         if path is not None and path.exists():
             lines["Weights"] = str(path)
-            lines |= {"": whose} if (whose := _whose(outcome)) else {}
+            until = "kept until another trial wins" if self.keep == "winner" else ""
+            lines |= {"": "; ".join(said)} if (said := [*filter(None, (_whose(outcome), until))]) else {}
         lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nnhp_torch.core.ledger.store import ResultStore
+    from nnhp_torch.run.runtime import Keep
 
 SHOWN = 10
 
@@ -35,8 +36,10 @@ class SearchTable(TableReport):
         confirmed: how many of the best run on other seeds next.
     """
 
-    def __init__(self, out: Console, store: ResultStore, command: str, *, confirmed: int = 0) -> None:
-        super().__init__(out, store, command)
+    def __init__(
+        self, out: Console, store: ResultStore, command: str, *, confirmed: int = 0, keep: Keep = "winner"
+    ) -> None:
+        super().__init__(out, store, command, keep=keep)
         self.confirmed = confirmed
 
     def shown(self, summary: Summary) -> list[Cell]:

@@ -264,14 +264,18 @@ def test_a_terminal_breaks_no_word_and_a_file_no_line(sweep, store):
     assert "on a CPU with torch 2.0. --fresh runs them anew and keeps the old folder." in " ".join(again)
 
 
-def test_the_weights_say_whose_seed_they_are_if_there_are_several(sweep, store):
+def test_the_weights_say_whose_seed_they_are_if_there_are_several_and_until_when_they_are_kept(sweep, store):
     small = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
     out = _console(200)
     callbacks = [TableReport(out, store, "x")]
     Sweeper(_with_checkpoints(store, FakeLaunch()), store, callbacks).run(small, small.trials(seeds=[123, 2]))
-    assert f"{store.folder / 'lr=0.1' / 'checkpoints' / 'last.ckpt'}\n         of seed=123, the best of its cell" in (
-        out.file.getvalue()
-    )
+    weights = store.folder / "lr=0.1" / "checkpoints" / "last.ckpt"
+    said = f"{weights}\n         of seed=123, the best of its cell; kept until another trial wins"
+    assert said in out.file.getvalue()
+    out = _console(200)
+    callbacks = [TableReport(out, store, "x", keep="best")]
+    Sweeper(_with_checkpoints(store, FakeLaunch()), store, callbacks).run(small, small.trials(seeds=[123]))
+    assert "kept until" not in out.file.getvalue()
 
 
 def test_the_bar_says_what_is_left_and_what_it_waits_for(sweep, store):
