@@ -150,11 +150,13 @@ class Cell:
         return ", ".join(f"{n} {what}" if several else what for what, n in self.troubles.items())
 
 
-def ranked(cells: Iterable[Cell], objective: Objective) -> list[Cell]:
+def ranked(cells: Iterable[Cell], objective: Objective, *, left_behind: bool = True) -> list[Cell]:
     """The cells that can be ranked, from the best mean to the worst, equals in their order.
 
-    Those that left a race before its end were behind others then: they stand behind those that stayed.
+    Args:
+        left_behind: whether those that left a race before its end were behind others then, and stand behind those that
+            stayed; of a race against a baseline they are not.
     """
     found = [cell for cell in cells if cell.ranked and math.isfinite(cell.mean(objective.metric))]
-    most = max((cell.trials for cell in found), default=0)
+    most = max((cell.trials for cell in found), default=0) if left_behind else 0
     return sorted(found, key=lambda cell: (cell.trials < most, -objective.sign * cell.mean(objective.metric)))

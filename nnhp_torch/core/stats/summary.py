@@ -95,18 +95,21 @@ class Summary:
         return [cell.only(common) for cell in self.cells]
 
     @cached_property
+    def _ranked(self) -> list[Cell]:
+        return ranked(self.compared, self.sweep.objective, left_behind=self.sweep.baseline is None)
+
+    @cached_property
     def ranking(self) -> list[Cell]:
         """The cells from the best to the worst, equals in their order, and behind them those that cannot be ranked."""
         of = {id(compared): cell for compared, cell in zip(self.compared, self.cells, strict=True)}
-        order = [of[id(cell)] for cell in ranked(self.compared, self.sweep.objective)]
+        order = [of[id(cell)] for cell in self._ranked]
         placed = set(map(id, order))
         return [*order, *(cell for cell in self.cells if id(cell) not in placed)]
 
     @cached_property
     def leader(self) -> Cell | None:
         """The cell with the best mean of the monitored metric so far, the first of equals; None if none is ranked."""
-        best = next(iter(ranked(self.compared, self.sweep.objective)), None)
-        return None if best is None else self.ranking[0]
+        return self.ranking[0] if self._ranked else None
 
     @cached_property
     def control(self) -> Cell | None:
