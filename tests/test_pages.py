@@ -14,6 +14,7 @@ from conftest import environment
 from PIL import Image, ImageOps
 
 import nnhp_torch.__main__
+from nnhp_torch.core.ledger.fields import FIELDS
 from nnhp_torch.mnist import files as mnist
 
 pytestmark = pytest.mark.filterwarnings("default")  # as in a user's process
@@ -21,7 +22,15 @@ pytestmark = pytest.mark.filterwarnings("default")  # as in a user's process
 ROOT = Path(__file__).parent.parent
 PAGES = {
     name: (ROOT / name / "README.md").read_text()
-    for name in ("", "sweeps", "nnhp_torch", "nnhp_torch/run", "tests/benchmarks", "lightning_logs/reference")
+    for name in (
+        "",
+        "sweeps",
+        "nnhp_torch",
+        "nnhp_torch/run",
+        "nnhp_torch/core/ledger",
+        "tests/benchmarks",
+        "lightning_logs/reference",
+    )
 }
 PAGES["nnhp_torch/run/"] = (ROOT / "nnhp_torch/run/clusters.md").read_text()
 PYTHON = [script for text in PAGES.values() for script in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
@@ -139,6 +148,36 @@ def test_a_sweep_runs_from_python_and_gives_its_table_its_figure_and_its_winner(
     assert int(out.split()[-1]) in (1, 3, 5)
     assert (tmp_path / "all.png").exists()
     assert "degree:" in (tmp_path / "winner.yaml").read_text()
+
+
+def test_a_metric_of_ones_own_stands_in_the_table_of_the_articles_sweep(here):
+    flags = [
+        "--max_epochs",
+        "1",
+        "--jobs",
+        "0",
+        "--accelerator",
+        "cpu",
+        "--grid.lr",
+        "0.01",
+        "--base.batch_size",
+        "5000",
+    ]
+    out = here(_script("class Top3"), *flags)
+    heads, row = (next(line for line in out.splitlines() if word in line) for word in ("val_top3", "← winner"))
+    assert 0.5 < float(row.split()[heads.split().index("val_top3") - 1]) <= 1, "the arrow behind val_acc is a word too"
+
+
+def test_the_page_of_the_ledger_names_each_field_and_its_script_reads_one(tmp_path, capsys, monkeypatch):
+    page = PAGES["nnhp_torch/core/ledger"]
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {"schema", *FIELDS}
+    (script,) = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lightning_logs").mkdir()
+    (tmp_path / "lightning_logs" / "rates").symlink_to(ROOT / "lightning_logs" / "reference" / "batch_size")
+    exec(script, {})
+    assert len(capsys.readouterr().out.splitlines()) == 20, "four cells with five seeds"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -94,7 +94,7 @@ def answer(summary: Summary) -> str:
     few = all(math.isnan(verdict.p) for verdict in others)
     if few and first.kind == "baseline":
         few_seeds = f"{first.cell.repeated} {'is' if first.seeds == 1 else 'are'} too few for any test"
-        return f"{_any_better(first)} Cannot be told: {few_seeds}.\n--seeds 5 decides more."
+        return f"{_any_better(first)} Cannot be told: {few_seeds}.\n{_five(sweep)}"
     if few:
         return _of_few(sweep, first, others, known=summary.known.values())
     kinds: Kinds = {kind: [v for v in others if v.kind == kind] for kind in get_args(Kind)}
@@ -152,12 +152,12 @@ def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known
         every = "both" if best.seeds == 2 else f"all {best.seeds} trials"
         agree = "agree" if nearest.behind == nearest.seeds else "do not agree"
         few = f"{best.cell.repeated} are too few for any test: {lead}; {every} {agree}"
-        return f"Is it the best? Cannot be told, {few}.\n--seeds 5 decides more."
+        return f"Is it the best? Cannot be told, {few}.\n{_five(sweep)}"
     moves = math.sqrt(2) * one_seed_moves([verdict.cell for verdict in (best, *others)], known, sweep.monitor)
     noise = "How far another seed moves that, one seed cannot tell."
     if math.isfinite(moves):
         noise = f"One seed moves such a lead by {amount(moves, sweep.objective)} (standard deviation, from the ledger)."
-    more = "--seeds 5 decides more."
+    more = _five(sweep)
     if sweep.sampled:
         more = "Part of its lead is luck: --confirm 5 runs the best five on other seeds."
     return f"Is it the best? Cannot be told from one seed: {lead}.\n{noise} {more}"
@@ -180,6 +180,10 @@ def _answer(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, kinds
     return f"{equals}Cannot be told from {what}. {_more(sweep, undecided)}"
 
 
+def _five(sweep: SweepBase) -> str:
+    return "Five seeds of each would decide more." if sweep.elsewhere else "--seeds 5 decides more."
+
+
 def _more(sweep: SweepBase, undecided: Sequence[Verdict]) -> str:
     """The chance that more seeds decide, and the command that gives them where they may."""
     cell, chances = undecided[0].cell, sorted(round(100 * verdict.chance) for verdict in undecided)
@@ -189,9 +193,10 @@ def _more(sweep: SweepBase, undecided: Sequence[Verdict]) -> str:
     if cell.trials_per_seed >= FEWEST and chances[-1] < 100 * CHANCE:
         return f"More seeds would hardly decide that (chance {chances[-1]}%): what is missing is other data."
     most = most_seeds(seeds)
-    flag = "--seeds auto" if most == MOST else f"--seeds auto --max_seeds {most}"
+    flag = "" if most == MOST else f" --max_seeds {most}"
+    gives = "" if sweep.elsewhere else f" (--seeds auto{flag} gives them where they may)"
     chance = f"{chances[0]} to {chances[-1]}%" if chances[0] < chances[-1] else f"{chances[0]}%"
-    return f"The chance that up to {most} seeds decide is {chance} ({flag} gives them where they may)."
+    return f"The chance that up to {most} seeds decide is {chance}{gives}."
 
 
 def _named(found: Sequence[Verdict], objective: Objective, *, ahead: bool = False) -> str:

@@ -10,6 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 from nnhp_torch import judge
 from nnhp_torch.__main__ import COMMANDS
 from nnhp_torch.cli.judge import main
+from nnhp_torch.report.words import answer
 
 RUNS = [  # lr, seed, the accuracy after each of three epochs
     (lr, seed, [0.5, level - 0.01, round(level + 0.002 * seed - wobble * (seed == 2), 6)])
@@ -200,6 +201,22 @@ def test_against_a_baseline_they_are_better_or_worse_and_a_command_may_require_t
 
 def plain_rows():
     return [{"lr": lr, "seed": seed, "val_acc": end} for (lr, seed), end in ENDS.items()]
+
+
+def test_what_more_seeds_would_do_is_said_without_a_command_that_there_is_not():
+    rows = [
+        {"lr": lr, "seed": s, "val_acc": 0.9 + lr / 100 + s / 100 * (-1) ** (s + lr)}
+        for lr in (1, 2)
+        for s in (1, 2, 3)
+    ]
+    for some, said in (
+        (rows, "The chance that up to 20 seeds decide is"),
+        (rows[:2] + rows[3:5], "Five seeds of each"),
+    ):
+        outcome = judge(some, "lr", "val_acc")
+        assert said in answer(outcome.summary)
+        assert "--seeds" not in answer(outcome.summary)
+        assert {row.more for row in outcome.verdicts} == {None}
 
 
 def test_a_run_that_has_failed_or_is_not_finite_ranks_nowhere():

@@ -40,6 +40,7 @@ class SweepBase(metaclass=Renaming):
     """A base, the axes that vary over it, and the metric that ranks the cells; Sweep says what its fields are."""
 
     sampled: ClassVar[bool] = False  # whether cells are sampled while it runs, each with one seed
+    elsewhere: ClassVar[bool] = False  # whether its trials ran elsewhere, so that no command here adds seeds
 
     name: str
     base: Any

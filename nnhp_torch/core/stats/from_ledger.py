@@ -56,6 +56,13 @@ class RecordedSearch(RecordedSweep):
     sampled: ClassVar[bool] = True
 
 
+@dataclass(frozen=True)
+class RunsElsewhere(RecordedSweep):
+    """The same of runs that nobody here has trained."""
+
+    elsewhere: ClassVar[bool] = True
+
+
 def recorded(
     folder: Path,
     monitor: str,
@@ -109,11 +116,13 @@ def outcome_of(
     told: Mapping[str, Any] | None = None,
     max_seeds: int | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
+    kind: type[RecordedSweep] | None = None,
 ) -> Outcome:
     """The outcome of some results; see recorded.
 
     Args:
         told: what the configuration knows beside its settings: `guessing`, `examples`.
+        kind: of the sweep; default: a search if the results are called as those of one are.
     """
     base, axes = _configuration(results, told or {}), _axes(results, replicates)
     met = _in_order(once(_some(result, axes) for result in results), order or {})
@@ -121,8 +130,7 @@ def outcome_of(
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
         repeats.sort(key=lambda repeat: repeat["seed"])
     sampled = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
-    kind = RecordedSearch if sampled else RecordedSweep
-    sweep = kind(
+    sweep = (kind or (RecordedSearch if sampled else RecordedSweep))(
         name=results[0].sweep,
         base=base(),
         axes={axis: once(cell[axis] for cell in met) for axis in axes},

@@ -16,7 +16,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import distinct, label, once, typed
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.status import Status
-from nnhp_torch.core.stats.from_ledger import outcome_of
+from nnhp_torch.core.stats.from_ledger import RunsElsewhere, outcome_of
 
 Row = Mapping[str, Any]
 
@@ -56,7 +56,8 @@ def judged(
         run = [row.get(column) for column in columns.apart] or [place]
         runs.setdefault(distinct(run), []).append(place)
     results = [_result(name, places, rows, columns=columns) for places in runs.values()]
-    outcome = outcome_of(_seeded(results, seed), columns.value, mode, about="Runs that were made elsewhere")
+    results = _seeded(results, seed)
+    outcome = outcome_of(results, columns.value, mode, about="Runs that were made elsewhere", kind=RunsElsewhere)
     return replace(outcome, remarks=[*columns.remarks, *_unknown(outcome, seed)])
 
 

@@ -193,7 +193,7 @@ def most_seeds(seeds: int) -> int:
 
 def more_seeds(verdict: Verdict, sweep: SweepBase) -> str | None:
     """The options that give a cell the seeds that may decide on it; None if it is decided, or seeds would not do."""
-    if verdict.kind != "undecided" or sweep.sampled or sweep.proposal:
+    if verdict.kind != "undecided" or sweep.sampled or sweep.elsewhere or sweep.proposal:
         return None
     cell = verdict.cell
     if math.isnan(verdict.p):
