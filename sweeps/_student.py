@@ -13,6 +13,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.report.checks import checks
+from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.headline import headline
 from nnhp_torch.report.page.callback import write_page
 from nnhp_torch.report.page.markup import Html, prose, tag
@@ -139,7 +140,7 @@ def _lesson(number: int, part: Part, link: str, root: Path) -> Html:
     cells, verdicts = part.summary.cells, part.summary.verdicts
     right = [n for n, verdict in enumerate(verdicts) if verdict.kind in ALIKE]
     right += [len(cells)] if not any(verdict.kind == "worse" for verdict in verdicts) else []
-    names = [", ".join(cell.texts.values()) for cell in cells]
+    names = [values_of(cell) for cell in cells]
     buttons = [tag("button", text, type="button", value=n) for n, text in enumerate([*names, NO_GUESS])]
     guess = tag(
         "div", tag("p", f"Guess first: which {' and '.join(axes)} ends best?"), *buttons, class_="guess", hidden=""

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.figure.drawing import dress
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.several import KEYS, QUESTION, Effect, answer, axis_of, effects, values_of
+from nnhp_torch.report.page.several import KEYS, QUESTION, Effect, answer, axis_of, effects
 from nnhp_torch.report.style import BLUE, DPI, FAINT, GREY, LABEL, LIGHT_GREY, ORANGE, SMALL, WIDTH, tidy
 
 if TYPE_CHECKING:

@@ -58,9 +58,23 @@ def ends(summary: Summary, cells: Sequence[Cell]) -> tuple[Axis, list[End]]:
 def names(summary: Summary, cells: Sequence[Cell]) -> list[str]:
     """Return a short name for each cell: its values, or its rank if it has too many."""
     if len(summary.sweep.axes) <= WIDE:
-        return [", ".join(cell.texts.values()) for cell in cells]
+        return [values_of(cell) for cell in cells]
     rank = {id(cell): place for place, cell in enumerate(summary.ranking, 1)}
     return [f"#{rank[id(cell)]}" for cell in cells]
+
+
+def values_of(cell: Cell) -> str:
+    """A cell's values, one behind the other; what is on or off is called by its name.
+
+    >>> values_of(Cell({"lr": 0.1, "batch_norm": False}, [], 1))
+    '0.1, no batch norm'
+    """
+    names = {axis: axis.replace("_", " ") for axis in cell.values}
+    switched = {True: "{}", False: "no {}", None: "no {}"}
+    return ", ".join(
+        switched[value].format(names[axis]) if value is None or isinstance(value, bool) else cell.texts[axis]
+        for axis, value in cell.values.items()
+    )
 
 
 def looks(summary: Summary, cells: Sequence[Cell]) -> list[str]:

@@ -9,8 +9,9 @@ from conftest import TinyConfig, completed
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.several import answer, effects, overview, values_of
+from nnhp_torch.report.page.several import answer, effects, overview
 from sweeps import _study_figure
 
 RATES = Sweep("rates", TinyConfig(), {"lr": [0.1, 0.01]}, build="toy:build")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.headline import headline, standing
 from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.markup import Html, tag
@@ -137,17 +138,3 @@ def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
             marks.append(tag("span", values_of(worst), class_="worst-name", style=f"left:{high:.2%}"))
     name = tag("p", tag("a", effect.name, href=link), tag("small", effect.said))
     return tag("div", name, tag("div", *marks, class_="along-axis"), class_="row")
-
-
-def values_of(cell: Cell) -> str:
-    """A cell's values, one behind the other; what is on or off is called by its name.
-
-    >>> values_of(Cell({"lr": 0.1, "batch_norm": False}, [], 1))
-    '0.1, no batch norm'
-    """
-    names = {axis: axis.replace("_", " ") for axis in cell.values}
-    switched = {True: "{}", False: "no {}", None: "no {}"}
-    return ", ".join(
-        switched[value].format(names[axis]) if value is None or isinstance(value, bool) else cell.texts[axis]
-        for axis, value in cell.values.items()
-    )
