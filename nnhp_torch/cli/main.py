@@ -14,7 +14,6 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.judge import Judge
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.worker import end_if_imported
-from nnhp_torch.search.space import Search
 
 
 def main(
@@ -70,7 +69,7 @@ def main(
 
 def kind_of_run(sweep: SweepBase) -> Callable[..., Command]:
     """Import what runs a sweep, or a search, which needs NumPy."""
-    if not isinstance(sweep, Search):
+    if not sweep.sampled:
         return Command
     from nnhp_torch.cli.search import SearchCommand
 

@@ -12,10 +12,9 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ig
 
 from nnhp_torch.cli.parser import PAIRS, VALUES
 from nnhp_torch.core.spec.base import SweepBase, change
-from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.run.launch.request import RUNNING, TRAINING, Request
 from nnhp_torch.search.request import SearchRequest
-from nnhp_torch.search.space import Range, Search
+from nnhp_torch.search.space import Range
 
 Settings = dict[str, tuple[Any, Any, str]]  # name → type, default, help text
 P = TypeVar("P", bound=SweepBase)
@@ -23,7 +22,7 @@ P = TypeVar("P", bound=SweepBase)
 
 def kind(sweep: SweepBase) -> type[Request]:
     """The class of the request: a sweep's, or a search's."""
-    return SearchRequest if isinstance(sweep, Search) else Request
+    return SearchRequest if sweep.sampled else Request
 
 
 def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Request, *, config: bool = True) -> None:
@@ -66,7 +65,7 @@ def add_sweep_options(parser: ArgumentParser, sweep: SweepBase) -> None:
         "--grid.NAME VALUE … tries these values alone; --grid.NAME+ VALUE tries one more beside those that stand here, "
         "at its place in their order."
     )
-    if isinstance(sweep, Search):
+    if sweep.sampled:
         said = "--grid.NAME with two values gives the ends of a range; where words stand here, it gives the choices."
     grid = parser.add_argument_group("what varies", said)
     for name, axis in axes.items():
@@ -74,7 +73,7 @@ def add_sweep_options(parser: ArgumentParser, sweep: SweepBase) -> None:
         values = axis.ends if isinstance(axis, Range) else list(axis)
         add_list(grid, f"--grid.{name}", hint, default=values, help=help)
     add_options(parser, {name: settings[name] for name in own_flags(type(sweep.base))}, kind(sweep))
-    if isinstance(sweep, Sweep):
+    if not sweep.sampled:
         add_replicates(parser, settings, sweep.replicates)
     base = parser.add_argument_group("what stays the same in every trial")
     for name, (hint, default, help) in settings.items():
@@ -137,7 +136,7 @@ def changed(sweep: P, args: Namespace) -> P:
     top = {name: args[name] for name in own_flags(type(sweep.base)) if name in args}
     given = args.grid if "grid" in args else sweep.axes
     axes = {name: _axis(name, axis, given[name]) for name, axis in sweep.axes.items()}
-    over: dict[str, Any] = {"replicates": {**sweep.replicates, **replicates(args)}} if isinstance(sweep, Sweep) else {}
+    over: dict[str, Any] = {} if sweep.sampled else {"replicates": {**sweep.replicates, **replicates(args)}}
     return dataclasses.replace(sweep, base=change(sweep.base, {**base, **top}), axes=axes, **over)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,13 +13,12 @@ from typing import Any
 
 import lightning as L
 from jsonargparse import Namespace
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser
 
 from nnhp_torch.cli.parser import load_bounded
 from nnhp_torch.cli.refusal import refusal
 from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.keys import (
-    DESCRIBED,
     OURS,
     arguments,
     at,
@@ -32,9 +30,8 @@ from nnhp_torch.project.keys import (
     without_objects,
 )
 from nnhp_torch.project.loading import NoProject
+from nnhp_torch.project.plain import SUBCOMMAND, departures, fit_parser, plain_of, without_files
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
-
-SUBCOMMAND = "fit"
 
 # Of their keys, those that stand in no configuration: they change no result, or are fields and flags of the sweep's.
 _ELSEWHERE = {*OURS, *(f"trainer.{name}" for name in (*FLAGS, *UNUSED, "min_epochs")), "config", "weights_only"}
@@ -151,7 +148,7 @@ class Project:
     def settings(self, parsed: Namespace) -> Settings:
         """The configuration that the sweeper has of what their parser has made."""
         epochs, seed = (parsed.get(key) for key in OURS)
-        theirs = {key: value for key, value in self._departures(parsed).items() if key not in _ELSEWHERE}
+        theirs = {key: value for key, value in departures(self.parser, parsed).items() if key not in _ELSEWHERE}
         aside = {key: theirs.pop(key) for key in list(theirs) if f"{key}.".startswith("trainer.logger.")}
         return Settings(self.cli, seed if type(seed) is int else None, epochs, aside=aside, **theirs)
 
@@ -180,7 +177,7 @@ class Project:
             if not any(map(str.isdecimal, parts)) and len(parts) < 3:
                 whole[key] = value
                 continue
-            plain = plain or without_objects(self._plain(self.parsed(settings)))
+            plain = plain or without_objects(plain_of(self.parser, self.parsed(settings)))
             found = next((".".join(parts[:n]) for n in range(1, len(parts)) if is_list(plain, parts[:n])), "")
             if not found:
                 whole[key] = value
@@ -218,7 +215,9 @@ class Project:
         with suppress(ValueError):
             if self.changed(base, {key: read}).theirs == changed.theirs:
                 return read
-        return at(self._plain(self.parsed(changed)), key)  # read as YAML, a word in it would be something else
+        return at(
+            plain_of(self.parser, self.parsed(changed)), key
+        )  # read as YAML, a word in it would be something else
 
     def value(self, settings: Settings, key: str) -> Any:
         """The value of one of their keys; raises AttributeError if there is no such key."""
@@ -238,45 +237,6 @@ class Project:
         """The whole configuration as YAML, under the name that the project has for Lightning."""
         text: str = self.parser.dump(self.parsed(settings), skip_unset=False)
         return under_name(text, "pytorch_lightning") if "pytorch_lightning.cli" in sys.modules else text
-
-    def _departures(self, parsed: Namespace) -> dict[str, Any]:
-        """The settings that depart from the defaults of their code, by dotted key; all if those do not give it back."""
-        whole = self._plain(parsed)
-        for tree in (self._plain(parsed, skip_default=True), whole):
-            said = without_objects(tree)  # which are defaults of their code, or cannot be kept
-            with suppress(ArgumentError):
-                if self._plain(self.parser.parse_object(deepcopy(said), env=False)) == whole:
-                    return flat(said)
-        kept = flat(without_objects(whole))
-        key = next((key for key, value in flat(whole).items() if kept.get(key) != value), "")
-        raise NoProject(f"{key or 'the configuration'} holds an object that no ledger can hold, and is not its default")
-
-    def _plain(self, parsed: Namespace, skip_default: bool = False) -> dict[str, Any]:
-        with warnings.catch_warnings():  # of objects, which are looked for in it
-            warnings.simplefilter("ignore")
-            text = self.parser.dump(
-                parsed, format=DESCRIBED, skip_default=skip_default, skip_unset=False, skip_validation=True
-            )
-        plain: dict[str, Any] = json.loads(under_name(text, "lightning.pytorch"))  # the same, whichever name is at hand
-        return plain
-
-
-def fit_parser(cli: LightningCLI) -> LightningArgumentParser:
-    """The parser of what a fit needs: the whole one, or that of the subcommand."""
-    if not hasattr(cli, "_subcommand_parsers"):  # run=False
-        return cli.parser
-    if SUBCOMMAND not in cli._subcommand_parsers:
-        raise NoProject(f"there is no subcommand {SUBCOMMAND!r}, only {', '.join(cli._subcommand_parsers)}")
-    return cli._subcommand_parsers[SUBCOMMAND]
-
-
-def without_files(*parsers: LightningArgumentParser) -> None:
-    """Have parsers read their code's defaults alone: what `default_config_files` say is in the settings already.
-
-    It would come back wherever a setting stands at the code's default.
-    """
-    for parser in parsers:
-        parser.default_config_files = []
 
 
 def configuration(parser: LightningArgumentParser, settings: Settings) -> Namespace:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nnhp_torch.core.spec.objective import Mode, Objective
+from nnhp_torch.core.spec.objective import Objective
 
 Keep = Literal["winner", "best", "last", "all"]
+
+
+USUAL = Objective("val_accuracy", "max")
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Runtime:
         folder: the sweep's folder, absolute from here on: a module may change the working directory. Each trial
             writes to a folder of its own beneath.
         accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
-        monitor, mode: the validation metric that says which epoch was best.
+        objective: the validation metric that says which epoch was best, and its direction.
         test: whether the test images are scored when a trial has ended.
         repeated: fields that tell the trials of a cell apart, if it has several: columns of TensorBoard's HParams tab.
         environment: variable → what the trials find in it, also on another machine.
@@ -30,16 +33,10 @@ class Runtime:
     accelerator: str = "auto"
     devices: int | tuple[int, ...] = 1
     strategy: str = "auto"
-    monitor: str = "val_accuracy"
-    mode: Mode | None = None
+    objective: Objective = USUAL
     test: bool = True
     repeated: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def objective(self) -> Objective:
-        """The metric that an epoch is judged by, and its direction."""
-        return Objective.of(self.monitor, self.mode)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", os.path.abspath(self.folder))

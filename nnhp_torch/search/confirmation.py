@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.base import Primitive, SweepBase
-from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.grid import Listed
 from nnhp_torch.core.spec.names import once
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.search.space import Search
 
 
-@dataclass(frozen=True)
-class Confirmation(Sweep):
-    """A sweep over configurations that a search has chosen, instead of a grid.
-
-    Args:
-        chosen: the sampled values of each, from the best in the search.
-    """
-
-    chosen: Sequence[Mapping[str, Primitive]] = ()
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        return len(self.chosen)
-
-    def cells(self) -> Iterator[dict[str, Primitive]]:
-        """The values of each, in the order in which the search ranks them."""
-        yield from map(dict, self.chosen)
-
-
-def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | None:
-    """Makes the sweep over the best configurations of a search that has ended; None if no trial has completed.
+def confirmation(search: Search, outcome: Outcome, most: int) -> Listed | None:
+    """Make the sweep over the best configurations of a search that has ended; None if no trial has completed.
 
     Args:
         most: how many of them; fewer if fewer have completed.
@@ -51,7 +30,7 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Confirmation | 
         "claim": partial(_luck, search.monitor, best[0].text(search.monitor)),
         "next_steps": "",
     }
-    return Confirmation(**of_search | of_confirmation, chosen=[cell.values for cell in best])
+    return Listed(**of_search | of_confirmation, listed=[cell.values for cell in best])
 
 
 def _luck(monitor: str, promised: str, gathered: Sequence[Cell]) -> str:

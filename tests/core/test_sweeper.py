@@ -15,6 +15,7 @@ from nnhp_torch.core.interfaces import Chooser, SweepCallback
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.runtime import Runtime
@@ -279,7 +280,7 @@ def test_with_mode_min_less_is_better(sweep, store):
 
 def test_a_monitor_that_is_never_logged_ends_the_sweep_with_its_first_trial(sweep, store):
     lost = dataclasses.replace(sweep, monitor="val_f1")
-    launch = InProcess(sweep.build, Runtime(str(store.folder), accelerator="cpu", monitor="val_f1"))
+    launch = InProcess(sweep.build, Runtime(str(store.folder), accelerator="cpu", objective=Objective.of("val_f1")))
     outcome = Sweeper(launch, store).run(lost, lost.trials())
     (result,) = outcome.results.values()
     assert (result.status, result.epochs) == ("failed", 3)

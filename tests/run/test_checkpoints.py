@@ -17,6 +17,7 @@ from conftest import environment
 from nnhp_torch.callbacks import RestoreBestWeights
 from nnhp_torch.core.ledger.checkpoints import claim
 from nnhp_torch.core.spec import trial as identity
+from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial import recorder
 from nnhp_torch.run.trial.recorder import Recorder
@@ -327,7 +328,7 @@ def test_the_best_epoch_is_kept_although_a_kill_came_between_its_two_names(trial
             run_trial(trial, toy.build, runtime)
     folder = tmp_path / trial.name / "checkpoints"
     assert not (folder / "best.ckpt").exists()
-    result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_loss", mode="max"))
+    result = run_trial(trial, toy.build, dataclasses.replace(runtime, objective=Objective("val_loss", "max")))
     assert result.best("val_loss", "max")[1] == 1, "the first epoch, which the kill kept from being named"
     assert torch.load(folder / "best.ckpt", weights_only=True)["epoch"] == 0
 

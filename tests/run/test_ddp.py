@@ -27,9 +27,7 @@ def run(sweep, folder, devices, jobs=1, callbacks=()):
     store = ResultStore(folder)
     store.folder.mkdir(parents=True, exist_ok=True)
     strategy = "ddp" if devices > 1 else "auto"
-    runtime = Runtime(
-        str(store.folder), "cpu", devices=devices, strategy=strategy, monitor=sweep.monitor, mode=sweep.mode
-    )
+    runtime = Runtime(str(store.folder), "cpu", devices=devices, strategy=strategy, objective=sweep.objective)
     return Sweeper(Workers(sweep.build, runtime, jobs=jobs), store, callbacks).run(sweep, sweep.trials())
 
 

@@ -4,6 +4,7 @@ import pytest
 import toy
 from torch.utils.data import DataLoader, Dataset
 
+from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 
@@ -63,7 +64,7 @@ def test_whoever_asks_to_stop_or_to_skip_the_rest_of_an_epoch_is_heard(trial, ru
         module.on_train_batch_start = lambda batch, batch_idx: -1 if batch_idx == 1 else None
 
     for change, epochs in ((stops, 2), (skips, 3)):
-        of = Runtime(f"{runtime.folder}/{epochs}", accelerator="cpu", monitor="train_loss", mode="min")
+        of = Runtime(f"{runtime.folder}/{epochs}", accelerator="cpu", objective=Objective("train_loss", "min"))
         result = run(trial, of, change)
         assert (result.status, result.epochs, result.notes) == ("completed", epochs, [])
 
@@ -79,7 +80,7 @@ class Taking(toy.Toy):
 
 @pytest.mark.filterwarnings("ignore:.*dataloader_iter")
 def test_a_step_that_takes_batches_until_there_are_none_ends_its_epoch(trial, runtime):
-    of = Runtime(runtime.folder, accelerator="cpu", monitor="train_loss", mode="min")
+    of = Runtime(runtime.folder, accelerator="cpu", objective=Objective("train_loss", "min"))
     result = run(trial, of, lambda module, data: (Taking(0.1, 4), data, []))
     assert (result.status, result.epochs, result.notes) == ("completed", 3, [])
 

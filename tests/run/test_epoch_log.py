@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.data import DataLoader, TensorDataset
 
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.setup import Setup
@@ -23,7 +24,9 @@ def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None):
         change(module, data)
         return module, data, callbacks
 
-    result = run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor=monitor), on_epoch=on_epoch)
+    result = run_trial(
+        trial, build, Runtime(str(folder), accelerator="cpu", objective=Objective.of(monitor)), on_epoch=on_epoch
+    )
     assert result.status != "failed", result.reason
     return result
 

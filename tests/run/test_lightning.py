@@ -9,6 +9,7 @@ import toy
 from lightning.pytorch import callbacks as of
 from test_resumption import TRIAL, run_trial
 
+from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.setup import Setup, WrongAnswer, setup_of
 
@@ -115,7 +116,9 @@ def trial(folder, callbacks, stop=None):
             raise toy.Killed
 
     setup = lambda config: Setup(Net(), toy.ToyData(), callbacks())  # noqa: E731
-    return run_trial(TRIAL, setup, Runtime(str(folder), accelerator="cpu", monitor="val_loss"), on_epoch=on_epoch)
+    return run_trial(
+        TRIAL, setup, Runtime(str(folder), accelerator="cpu", objective=Objective.of("val_loss")), on_epoch=on_epoch
+    )
 
 
 def stopped(tmp_path, callbacks, last=3):

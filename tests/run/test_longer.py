@@ -93,7 +93,7 @@ def run(folder, build, max_epochs, keep="all", sweep=SWEEP, end=None, declared=S
     base = dataclasses.replace(sweep.base, max_epochs=max_epochs)
     sweep = dataclasses.replace(sweep, build=build, base=base, declared=declared)
     watch = Watch(folder, keep, end)
-    runtime = Runtime(str(folder), accelerator="cpu", monitor=sweep.monitor)
+    runtime = Runtime(str(folder), accelerator="cpu", objective=sweep.objective)
     Counted.trained.clear()
     outcome = Sweeper(InProcess(build, runtime), ResultStore(folder), [watch]).run(sweep, sweep.trials())
     assert all(result.status != "failed" for result in outcome.ordered), outcome.ordered[0].reason

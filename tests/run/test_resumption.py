@@ -186,7 +186,7 @@ def run(folder, train, val=loader, after=None, within=None, callbacks=lambda: ()
             raise toy.Killed
 
     trial = dataclasses.replace(TRIAL, config=TinyConfig(max_epochs=max_epochs), **fields)
-    return run_trial(trial, build, Runtime(str(folder), accelerator="cpu", monitor="val_accuracy"), on_epoch=on_epoch)
+    return run_trial(trial, build, Runtime(str(folder), accelerator="cpu"), on_epoch=on_epoch)
 
 
 TWICE_AND_BEFORE_THE_TEST = [{"within": 2}, {"after": 3}]
@@ -373,7 +373,7 @@ def test_hyperparameters_that_are_objects_keep_no_trial_from_going_on(tmp_path):
             raise toy.Killed
 
     trained = []
-    whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu", monitor="val_accuracy") for name in ("a", "b"))
+    whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu") for name in ("a", "b"))
     with pytest.raises(toy.Killed):
         run_trial(TRIAL, build, killed, on_epoch=stop)
     resumed = run_trial(TRIAL, build, killed)

@@ -283,7 +283,7 @@ def test_an_allocation_that_cannot_succeed_is_a_failed_trial(trial, runtime):
 
 
 def test_a_metric_that_is_not_logged_fails_and_lists_the_ones_there_are(trial, runtime):
-    result = run_trial(trial, toy.build, dataclasses.replace(runtime, monitor="val_f1"))
+    result = run_trial(trial, toy.build, dataclasses.replace(runtime, objective=Objective("val_f1", "max")))
     assert (result.status, result.epochs) == ("failed", 3), "a later epoch might have logged it"
     assert "'val_f1'; logged were train_accuracy, train_loss, val_accuracy, val_loss" in result.reason
 

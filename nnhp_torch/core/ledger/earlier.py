@@ -10,7 +10,6 @@ from typing import Any
 
 from nnhp_torch.core.ledger.known import Known, Mismatch
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial, defaults
 
@@ -25,7 +24,7 @@ def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> l
         trials: those that are asked for.
         known: key → result of all that the ledger has.
     """
-    if not isinstance(sweep, Sweep) or sweep.max_seeds is not None or not trials:
+    if sweep.sampled or sweep.max_seeds is not None or not trials:
         return []
     seeds = list(dict.fromkeys(trial.config.seed for trial in trials))
     asked = {trial.key for trial in trials}
@@ -41,7 +40,7 @@ def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> l
     return found
 
 
-def _cells(sweep: Sweep, trials: Sequence[Trial], known: Known) -> Iterator[dict[str, Any]]:
+def _cells(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> Iterator[dict[str, Any]]:
     """The swept values of records on the sweep's base that are in none of the trials, each combination once."""
     usual = {**vars(sweep.base), **defaults(sweep.base)}
     fixed = sorted({*usual} - {*sweep.axes, *sweep.replicates, "seed"})

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
@@ -101,6 +101,10 @@ class SweepBase(metaclass=Renaming):
                 raise ValueError(f"no setting is called {name!r}; there are {', '.join(vars(self.base))}")
             if name == "seed":
                 raise ValueError(f"seed is no {kind}: give several with --seeds (or trials(seeds=...))")
+
+    def trials(self, seeds: Iterable[int] | None = None, precision: str = "32-true", threads: int = 1) -> list[Any]:
+        """Return the trials that are known before the first one runs; of a search, none."""
+        return []
 
     def trial(
         self, number: int, values: Mapping[str, Primitive], *, precision: str = "32-true", threads: int = 1

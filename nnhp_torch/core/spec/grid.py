@@ -164,6 +164,26 @@ class Sweep(SweepBase):
         return {axis: Counter(map(folded, of)) for axis, of in values.items()}
 
 
+@dataclass(frozen=True)
+class Listed(Sweep):
+    """A sweep over cells that are listed, instead of a grid.
+
+    Args:
+        listed: the swept values of each, in their order.
+    """
+
+    listed: Sequence[Mapping[str, Primitive]] = ()
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return len(self.listed)
+
+    def cells(self) -> Iterator[dict[str, Primitive]]:
+        """Yield the swept values of each cell, in their order."""
+        yield from map(dict, self.listed)
+
+
 def _product(values: Mapping[str, Sequence[Primitive]]) -> Iterator[dict[str, Primitive]]:
     """Every combination of the fields' values, the last field varying fastest."""
     for combined in itertools.product(*values.values()):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,8 +13,7 @@ from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.base import Primitive
-from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.grid import Listed
 from nnhp_torch.core.spec.names import distinct, once
 from nnhp_torch.core.spec.objective import Mode, logged_name, unlogged
 from nnhp_torch.core.spec.trial import Trial
@@ -34,24 +33,8 @@ class RecordedTrial(Trial):
 
 
 @dataclass(frozen=True)
-class RecordedSweep(Sweep):
-    """A sweep whose cells are those that its ledger knows."""
-
-    met: Sequence[Mapping[str, Primitive]] = field(default_factory=tuple)
-
-    @property
-    def size(self) -> int:
-        """How many cells there are."""
-        return len(self.met)
-
-    def cells(self) -> Iterator[dict[str, Primitive]]:
-        """The swept values of each cell, in the order in which they were first met."""
-        yield from map(dict, self.met)
-
-
-@dataclass(frozen=True)
-class RecordedSearch(RecordedSweep):
-    """The same of a search, whose trials are called by their number and their key."""
+class RecordedSearch(Listed):
+    """A search as its ledger tells it: its trials are called by their number and their key."""
 
     sampled: ClassVar[bool] = True
 
@@ -130,7 +113,7 @@ def outcome_of(
     if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
         repeats.sort(key=lambda repeat: repeat["seed"])
     sampled = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
-    sweep = (kind or (RecordedSearch if sampled else RecordedSweep))(
+    sweep = (kind or (RecordedSearch if sampled else Listed))(
         name=results[0].sweep,
         base=base(),
         axes={axis: once(cell[axis] for cell in met) for axis in axes},
@@ -140,7 +123,7 @@ def outcome_of(
         mode=mode,
         replicates={name: once(repeat[name] for repeat in repeats) for name in replicates},
         max_seeds=max_seeds,
-        met=met,
+        listed=met,
     )
     of = {distinct(_some(result, (*axes, *replicates, "seed"))): result for result in results}
     trials: list[Trial] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.cell import Cell
@@ -29,7 +29,7 @@ class Race(Chooser):
         trials: all that may be chosen: those of `max_seeds` seeds, in the order of `Sweep.trials`.
     """
 
-    def __init__(self, sweep: Sweep, trials: Sequence[Trial]) -> None:
+    def __init__(self, sweep: SweepBase, trials: Sequence[Trial]) -> None:
         self.sweep = sweep
         self.rounds: dict[int, list[Trial]] = {}  # seed → its trials
         for trial in trials:

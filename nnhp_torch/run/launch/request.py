@@ -306,8 +306,7 @@ class Request:
             accelerator=self.accelerator,
             devices=self.devices if isinstance(self.devices, int) else tuple(self.devices),
             strategy=self.strategy,
-            monitor=sweep.monitor,
-            mode=sweep.objective.mode,
+            objective=sweep.objective,
             repeated=tuple(name for name, values in repeated.items() if len(values) > 1),
             environment={**known, **self.environment},
         )

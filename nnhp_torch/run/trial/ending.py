@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import traceback
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -10,6 +12,9 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loops import fetchers
 from lightning.pytorch.profilers import PassThroughProfiler
+
+from nnhp_torch.core.spec.objective import Objective, logged_name
+from nnhp_torch.run.callbacks import StopWhenDiverged
 
 # Trainers are typed as Any, because Lightning declares few of their attributes.
 
@@ -38,6 +43,18 @@ def something_follows(trainer: Any) -> bool:
         for kind, parts in ((L.LightningModule, [trainer.lightning_module]), (L.Callback, callbacks))
         for part in parts
     )
+
+
+def divergence(trainer: Any, metrics: Mapping[str, float], objective: Objective) -> str:
+    """Say why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
+    stoppers = [callback for callback in trainer.callbacks if isinstance(callback, StopWhenDiverged)]
+    judged = [name for name in ("train_loss", logged_name(objective.metric, metrics)) if name in metrics]
+    bad = [*(stopper.found for stopper in stoppers), *(name for name in judged if not math.isfinite(metrics[name]))]
+    what = next(filter(None, bad), "")
+    # One process must not stop alone: the others would wait for it for ever.
+    if not trainer.strategy.reduce_boolean_decision(bool(what), all=False):
+        return ""
+    return f"not finite in epoch {trainer.current_epoch + 1}: {what or 'the loss of another process'}"
 
 
 class HookGuard(PassThroughProfiler):

@@ -46,7 +46,7 @@ class Trainer(L.Trainer):
     def checkpoint_callback(self) -> Checkpoint | None:
         """The project's own, or one like Lightning's default: the sweeper's has no `best_model_path`."""
         first = super().checkpoint_callback
-        return first.stand_in() if isinstance(first, Recorder) else first
+        return _stand_in(first) if isinstance(first, Recorder) else first
 
 
 def _asking(frame: FrameType | None) -> str:
@@ -58,6 +58,13 @@ def _asking(frame: FrameType | None) -> str:
         return ""
     owner = type(frame.f_locals["self"]).__name__ if "self" in frame.f_locals else module
     return getattr(frame.f_code, "co_qualname", f"{owner}.{frame.f_code.co_name}")  # there from Python 3.11 on
+
+
+def _stand_in(recorder: Recorder) -> ModelCheckpoint:
+    """What a project without a ModelCheckpoint finds: Lightning's default one, which has saved this."""
+    made = ModelCheckpoint(recorder.folder)
+    made.best_model_path = str(recorder.last) if recorder.last.exists() else ""
+    return made
 
 
 class Lengthening:

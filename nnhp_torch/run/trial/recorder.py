@@ -6,24 +6,32 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 
 from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
 from nnhp_torch.core.ledger.files import must_be_file, name_too, on_disk
 from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.trial import same
-from nnhp_torch.run.callbacks import StopWhenDiverged
 from nnhp_torch.run.resume.data_position import sums
-from nnhp_torch.run.trial.ending import is_last_epoch, is_stopped, short_of_data, something_follows, stop
+from nnhp_torch.run.trial.ending import divergence, is_last_epoch, is_stopped, short_of_data, something_follows, stop
 from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
 from nnhp_torch.run.trial.hardware import differences, hardware
+from nnhp_torch.run.trial.history import add, length, round_to_float32
 from nnhp_torch.run.trial.saving import RESUMABLE, read
 from nnhp_torch.run.trial.tensorboard import TrialLogger
+
+# What stands in a checkpoint: whose it is, by the attribute that it must agree with, and what goes on from there.
+ITS_OWN = {"trial": "identity", "trainer": "settings", "sources": "sources"}
+KEPT = (
+    *("hardware", "history", "unlogged", "asked", "notes"),
+    *("complete", "stopped", "outdated", "restored", "ended", "diverged", "pruned"),
+)
 
 # What earlier checkpoints do not say.
 UNSAID: dict[str, Any] = {
@@ -84,16 +92,10 @@ class Recorder(Checkpoint):
         self.told_to_end = ""  # likewise, by who heard the recorded epochs once more
         self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
 
-    def stand_in(self) -> ModelCheckpoint:
-        """Return what a project without a ModelCheckpoint finds: Lightning's default one, which has saved this."""
-        made = ModelCheckpoint(self.folder)
-        made.best_model_path = str(self.last) if self.last.exists() else ""
-        return made
-
     @property
     def epochs(self) -> int:
         """Epochs recorded so far."""
-        return max(map(len, self.history.values()), default=0)
+        return length(self.history)
 
     def note(self, text: str) -> None:
         """Keeps what a reader must know of the result, once."""
@@ -132,7 +134,7 @@ class Recorder(Checkpoint):
 
     def retell(self, history: Mapping[str, list[float]]) -> Iterator[tuple[int, str | None]]:
         """Tells recorded epochs to who listens; yields each with the answer."""
-        for epoch in range(1, max(map(len, history.values()), default=0) + 1):
+        for epoch in range(1, length(history) + 1):
             values = {name: curve[epoch - 1] for name, curve in history.items()}
             metrics = {name: value for name, value in values.items() if not math.isnan(value)}
             yield epoch, self.on_epoch(epoch, metrics) if self.on_epoch else None
@@ -167,7 +169,7 @@ class Recorder(Checkpoint):
             self.note(short)
         metrics = self._record(trainer)
         self.outdated = trainer.enable_validation and self.validated_at != trainer.global_step
-        self.diverged = self._judge(trainer, metrics)
+        self.diverged = divergence(trainer, metrics, self.objective)
         if self.diverged:
             stop(trainer)
         self.hardware = hardware(trainer.strategy.root_device.type, trainer.world_size)
@@ -224,37 +226,11 @@ class Recorder(Checkpoint):
             raise ValueError(unlogged(self.objective.metric, self.history))
 
     def _record(self, trainer: L.Trainer) -> dict[str, float]:
-        """Adds a place to the history; returns the metrics of this epoch, as far as they were logged in it."""
+        """Add an epoch to the history; return its metrics, as far as they were logged in it."""
         metrics = {name: round_to_float32(value) for name, value in on_host(self.epoch_log.take(trainer)).items()}
         metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
-        for name in (*self.history, *metrics):
-            curve = self.history.setdefault(name, [])
-            curve.extend([math.nan] * (trainer.current_epoch - len(curve)))
-        for name, curve in self.history.items():
-            curve.append(metrics.get(name, math.nan))
-        self.unlogged = [name for name in self.history if name not in metrics]
+        self.unlogged = add(self.history, metrics, trainer.current_epoch)
         return metrics
-
-    def latest(self) -> dict[str, int]:
-        """The last epoch that has a value of each metric that the very last one has not logged."""
-        latest = {}
-        for name in self.unlogged:
-            had = [epoch for epoch, value in enumerate(self.history[name], 1) if not math.isnan(value)]
-            if had and had[-1] < self.epochs:
-                latest[name] = had[-1]
-        return latest
-
-    def _judge(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> str:
-        """Why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
-        callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        stoppers = [callback for callback in callbacks if isinstance(callback, StopWhenDiverged)]
-        judged = [name for name in ("train_loss", logged_name(self.objective.metric, metrics)) if name in metrics]
-        bad = [*(stopper.found for stopper in stoppers), *(name for name in judged if not math.isfinite(metrics[name]))]
-        what = next(filter(None, bad), "")
-        # One process must not stop alone: the others would wait for it for ever.
-        if not trainer.strategy.reduce_boolean_decision(bool(what), all=False):
-            return ""
-        return f"not finite in epoch {trainer.current_epoch + 1}: {what or 'the loss of another process'}"
 
     def _keep_best(self) -> None:
         curve = self.history.get(logged_name(self.objective.metric, self.history), ())
@@ -266,40 +242,9 @@ class Recorder(Checkpoint):
         return "nnhp_torch.Recorder"
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "trial": self.identity,
-            "trainer": self.settings,
-            "sources": self.sources,
-            "hardware": self.hardware,
-            "history": self.history,
-            "unlogged": self.unlogged,
-            "asked": self.asked,
-            "complete": self.complete,
-            "stopped": self.stopped,
-            "outdated": self.outdated,
-            "restored": self.restored,
-            "ended": self.ended,
-            "diverged": self.diverged,
-            "pruned": self.pruned,
-            "notes": self.notes,
-        }
+        return {name: getattr(self, of) for name, of in (*ITS_OWN.items(), *zip(KEPT, KEPT, strict=True))}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        state_dict = UNSAID | state_dict
-        self.history = {name: list(values) for name, values in state_dict["history"].items()}
-        self.unlogged = list(state_dict["unlogged"])
-        self.hardware = dict(state_dict["hardware"])
-        self.asked = list(state_dict["asked"])
-        self.complete = state_dict["complete"]
-        self.stopped = state_dict["stopped"]
-        self.outdated = state_dict["outdated"]
-        self.restored = state_dict["restored"]
-        self.ended = state_dict["ended"]
-        self.diverged = state_dict["diverged"]
-        self.pruned = state_dict["pruned"]
-        self.notes = list(state_dict["notes"])
-
-
-def round_to_float32(value: float) -> float:
-    """Seven digits: all that a float32 holds."""
-    return float(f"{value:.7g}")
+        state = deepcopy(UNSAID | state_dict)
+        for name in KEPT:
+            setattr(self, name, state[name])

@@ -33,8 +33,9 @@ from nnhp_torch.run.trial.devices import share
 from nnhp_torch.run.trial.ending import HookGuard
 from nnhp_torch.run.trial.fit import Unloadable, fit
 from nnhp_torch.run.trial.hardware import hardware, versions
+from nnhp_torch.run.trial.history import last_logged, round_to_float32
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
-from nnhp_torch.run.trial.recorder import OnEpoch, Recorder, round_to_float32
+from nnhp_torch.run.trial.recorder import OnEpoch, Recorder
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO
 from nnhp_torch.run.trial.setup import Setup, setup_of
 from nnhp_torch.run.trial.tensorboard import TrialLogger
@@ -163,9 +164,9 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         test = _test(trainer, setup) if runtime.test else {}
         trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
         repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
-        for name, epoch in recorder.latest().items():
+        for name, epoch in last_logged(recorder.history, recorder.unlogged).items():
             restored.setdefault(name, recorder.history[name][epoch - 1])
-            if name == logged_name(runtime.monitor, recorder.history):
+            if name == logged_name(runtime.objective.metric, recorder.history):
                 recorder.note(f"{name} was last logged in epoch {epoch} of {recorder.epochs}: that value counts")
         final = {name: values[-1] for name, values in recorder.history.items()}
         logger.log_outcome({**trial.cell, **repeated}, final | restored | test | trained)
