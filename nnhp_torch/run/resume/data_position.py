@@ -91,6 +91,7 @@ class Places:
         for path, owner in around.owners().items():
             values = _values(owner)
             digests = kept["digests"][path] = {name: digest(value) for name, value in values.items()}
+            # What is as it was when training began, build makes again; what was put back counts as changed.
             begun = self.begun.setdefault(path, digests)
             for name, value in values.items():
                 if begun.get(name) == digests[name] and (path, name) not in self.put:
@@ -113,6 +114,7 @@ class Places:
                 value = unpack(packed)
                 _set(owners[path], name, _moved(value, around.trainer.strategy.root_device) if on_device else value)
                 self.put.add((path, name))
+        # Digests are compared around the loaders alone: elsewhere hooks that have run by now may have set things anew.
         around_loaders = tuple(around.loaders)
         doubts = [f"{name} {why}" for name, why in kept["lost"].items() if not name.startswith(around_loaders)]
         for path in {**kept["digests"], **around.owners()}:

@@ -47,14 +47,19 @@ def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
         return ["its checkpoint keeps no random state of the epoch's end"]
     ranks = kept["ranks"]
     mine = ranks[trainer.global_rank % len(ranks)]
+    # Loaders must be there before what is in them can be put back, and only those that the interrupted fit had: one
+    # that is made too early draws too early.
     _load_validation_data(trainer, mine["loaded"][1] >= 0)
     doubts = [*mine["doubts"], *unseen(trainer.train_dataloader), *unseen(trainer.val_dataloaders)]
     if len(ranks) != trainer.world_size:
         doubts.append(f"it ran on {len(ranks)} processes before, on {trainer.world_size} after")
+    # First generators and whatever has a state_dict, then plain attributes: a load_state_dict may reset those.
     others = _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks)
     doubts += put_back(mine["states"], _loaders(trainer), others)
     renewed = []
     for (loop, name), epoch, loader in zip(_loading(trainer), mine["loaded"], _loaders(trainer), strict=True):
+        # Lightning would count from the epoch that it goes on in. A loader that is due now has no place to be put back
+        # to; one that was made anew since the first epoch is not the one that build has made here.
         setattr(loop, name, epoch)
         since, every = trainer.current_epoch - epoch, trainer.reload_dataloaders_every_n_epochs
         if every and since >= every:
@@ -63,8 +68,11 @@ def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
     doubts += places.put_back(mine["places"], around(trainer), tuple(renewed))
     _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
+    # After all that could have mended them: weights that are still others come from no checkpoint.
     doubts = [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
     trainer.should_stop |= mine.get("should_stop", False)
+    # The generators last, since all of the above may have drawn; from here on it is what an epoch's beginning does:
+    # make a loader if one is due, tell its sampler the epoch, make the iterator, which draws the order.
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     trainer.fit_loop.setup_data()
     for loader in leaves(trainer.train_dataloader):
