@@ -26,6 +26,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.provenance import maker, name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.race import Race
@@ -75,7 +76,7 @@ class Command:
         self.store = ResultStore(request.folder(sweep))
         self.proposals: Proposals | None = None
         self.trials: list[Trial] = []  # a search and a race choose them while they run
-        if request.chooser is None:
+        if isinstance(sweep, Sweep) and request.chooser is None:
             self.trials = sweep.trials(request.each_seed(sweep), request.full_precision, request.threads)
             if request.proposal is not None:
                 self.proposals = Proposals(request.log_dir, request.proposal)

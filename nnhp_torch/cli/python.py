@@ -16,6 +16,7 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.members import CliConfig
 from nnhp_torch.core.spec.renamed import renamed
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.report.columns import columns, head
@@ -139,8 +140,8 @@ class Best:
         Example:
             >>> outcome.best.save_config("winner.yaml")  # then: python train.py fit --config winner.yaml
         """
-        of_project = getattr(type(self.trial.config), "cli_config", None)
-        text = of_project(self.trial.config) if callable(of_project) else self._options()
+        config = self.trial.config
+        text = config.cli_config() if isinstance(config, CliConfig) else self._options()
         with replacing(Path(path)) as written:
             written.write_text(text, encoding="utf-8")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.members import Guessing
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.style import WORDS
@@ -47,7 +48,7 @@ class Axis:
         objective = sweep.objective
         curves = [curve for cell in cells for r in cell.results if (curve := r.curve(objective.metric))]
         finals = [value for cell in cells for value in cell.values_of(objective.metric)]
-        known = getattr(sweep.base, "guessing", {}).get(objective.name)
+        known = sweep.base.guessing.get(objective.name) if isinstance(sweep.base, Guessing) else None
         if _is_error(objective, (value for values in (*curves, finals) for value in values)):
             low = 0.95 * min(1.0, 10.0 ** math.floor(math.log10(_least_error(finals)) + 1e-9))
             return cls(_name(objective), low, 105.0, True, True, None if known is None else 100 * (1 - known))

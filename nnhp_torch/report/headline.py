@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from nnhp_torch.core.spec.members import Examples
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.significance import LEVEL
 from nnhp_torch.core.stats.summary import Summary
@@ -147,7 +148,7 @@ def few_steps(summary: Summary) -> str:
 
 
 def _steps(summary: Summary, size: Any) -> int | None:
-    examples = getattr(summary.sweep.base, "examples", None)
+    examples = summary.sweep.base.examples if isinstance(summary.sweep.base, Examples) else None
     return math.ceil(examples / size) if isinstance(examples, int) and isinstance(size, int) and size > 0 else None
 
 

@@ -8,6 +8,7 @@ from typing import get_args
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.members import InWords
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import A_LOOK, CHANCE, MOST
@@ -306,8 +307,8 @@ def of_jumps(jumps: Jumps, objective: Objective) -> str:
 def same_in_words(summary: Summary) -> str:
     """The settings that are the same in all cells: as the configuration's `in_words` says them if it has that."""
     base, same = summary.sweep.base, summary.in_use
-    if (in_words := getattr(base, "in_words", None)) is not None:
-        return str(in_words(without=vars(base).keys() - same.keys()))
+    if isinstance(base, InWords):
+        return base.in_words(without=vars(base).keys() - same.keys())
     return ", ".join(f"{name}={value}" for name, value in same.items())
 
 

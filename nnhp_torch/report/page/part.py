@@ -10,6 +10,7 @@ from typing import Any
 
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.members import Examples, Guessing
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
@@ -134,7 +135,7 @@ class Part:
             "max_seeds": sweep.max_seeds,
             "order": {axis: values for axis, values in sweep.axes.items() if isinstance(values, (list, tuple))},
             "replicates": list(sweep.replicates),
-            "examples": getattr(sweep.base, "examples", None),
-            "guessing": dict(getattr(sweep.base, "guessing", {})),
+            "examples": sweep.base.examples if isinstance(sweep.base, Examples) else None,
+            "guessing": dict(sweep.base.guessing) if isinstance(sweep.base, Guessing) else {},
             "importances": dict(self.importances),
         }

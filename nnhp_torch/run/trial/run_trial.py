@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
 from nnhp_torch.core.ledger.files import disk_full
 from nnhp_torch.core.ledger.result import TrialResult, made_by
+from nnhp_torch.core.spec.members import Checksums
 from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
@@ -222,7 +223,8 @@ def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
 def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
     """Who made the result, under which settings of the Trainer, of which data."""
     trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
-    data = {"data": dict(found)} if (found := getattr(setup.datamodule, "checksums", None)) else {}
+    found: Mapping[str, str] = setup.datamodule.checksums if isinstance(setup.datamodule, Checksums) else {}
+    data = {"data": dict(found)} if found else {}
     made = sources(build, setup.module, trial.identity["config"])
     return {**made_by(trial), "sources": made, **trainer, **data}
 
