@@ -65,15 +65,16 @@ def lead(summary: Summary) -> tuple[str, str, str]:
     best, monitor = summary.leader, summary.sweep.monitor
     if best is None or (summary.finished and summary.why_no_winner):
         return f"No winner: {summary.why_no_winner}", "", ""
+    old = ", by stale results" * bool(summary.stale)
     if not summary.finished:
         compared = next(c for c in summary.compared if c.values == best.values)
-        return "So far ", best.label, f" leads, with {monitor}={compared.text(monitor)} {_in_common(summary, compared)}"
+        value = f" leads, with {monitor}={compared.text(monitor)} {_in_common(summary, compared)}"
+        return f"So far{old and f'{old},'} ", best.label, value
     of_best = summary.sweep.baseline is None
     equals = [v.cell.label for v in summary.verdicts if v.cell is best or (of_best and v.gap == 0)]
     test = best.text(summary.test)
     beside = f" (test {test})" if test and len(equals) == 1 else ""
     value = f" with {monitor}={best.text(monitor)}{beside}{', of an earlier call' * best.earlier}"
-    old = ", by stale results" * bool(summary.stale)
     return f"Winner{old}: " if of_best else f"The best mean{old}: ", " and ".join(equals), value
 
 
