@@ -93,7 +93,7 @@ class OneTrial(LightningCLI):
         )
 
     def _parse_ckpt_path(self) -> None:
-        """Takes the network from the checkpoint. Lightning would let it override the command line's in silence.
+        """Take the network from the checkpoint. Lightning would let it override the command line's in silence.
 
         No public hook stands there. The first test to break is
         test_a_checkpoint_brings_its_network_and_a_flag_against_it_is_refused.
@@ -221,7 +221,7 @@ class PrintPredictions(L.Callback):
 
 
 def _texts(name: str, told: tuple[str, str]) -> dict[str, str]:
-    """The usage and the text that --help begins with."""
+    """Return the usage and the text that --help begins with."""
     example, about = told
     return {"usage": f"{PROG} {name} [--option value …]", "description": f"{about}\n\nExample: {PROG} {name} {example}"}
 

@@ -207,7 +207,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _kernels(module: L.LightningModule) -> dict[str, Tensor]:
-    """The parameters by name, without biases and the factors of a normalization."""
+    """Return the parameters by name, without biases and the factors of a normalization."""
     return {name: w for name, w in module.named_parameters() if w.ndim >= 2}
 
 

@@ -59,5 +59,5 @@ def bounds(least: float = -float("inf"), above: float = -float("inf"), below: fl
 
 
 def not_negative(*values: float) -> bool:
-    """Whether all are finite and at least 0."""
+    """Return whether all are finite and at least 0."""
     return all(0 <= value < float("inf") for value in values)

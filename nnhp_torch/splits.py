@@ -14,7 +14,7 @@ from nnhp_torch import checks
 def folds(
     dataset: Dataset[Any], count: int, fold: int, *, seed: int = 0, labels: Sequence[Any] | None = None
 ) -> tuple[Subset[Any], Subset[Any]]:
-    """Splits a dataset into parts that share each class evenly, and holds one of them out.
+    """Split a dataset into parts that share each class evenly, and holds one of them out.
 
     Every example is held out in one of the folds. Their sizes differ by at most one, and so do those of each class.
     Values that fewer than `count` examples share, as a regression's targets, are no classes of their own.
@@ -63,7 +63,7 @@ def _labels(dataset: Any) -> Sequence[Any]:
 
 
 def _classes(labels: Sequence[Any], count: int) -> np.ndarray[Any, Any]:
-    """The class of each label by its number; rows, as of one-hot labels, count as a whole."""
+    """Return the class of each label by its number; rows, as of one-hot labels, count as a whole."""
     _, classes, sizes = np.unique(np.asarray(labels), axis=0, return_inverse=True, return_counts=True)
     classes = classes.reshape(-1)  # NumPy 2.0 keeps the shape of the rows
     return np.where(sizes[classes] < count, -1, classes)

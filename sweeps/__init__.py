@@ -8,14 +8,14 @@ from nnhp_torch.checks import nearest
 
 
 def unknown(name: str, names: Sequence[str]) -> str:
-    """Says that there is no such sweep, which there are, and which of them may be meant."""
+    """Say that there is no such sweep, which there are, and which of them may be meant."""
     near = nearest(name, names)
     hint = f"; did you mean {near}?" if near else "."
     return f"no sweep is called {name!r}{hint} There are {', '.join(names)}"
 
 
 def _check_command() -> None:
-    """Refuses `python -m sweeps.batchsize` with the nearest name, before Python says that there is no such module.
+    """Refuse `python -m sweeps.batchsize` with the nearest name, before Python says that there is no such module.
 
     While Python looks for the module of `-m`, the first argument is "-m" itself.
     """

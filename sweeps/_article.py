@@ -54,7 +54,7 @@ def sweeps_table(found: list[Finding]) -> str:
 
 
 def answers(claim: str) -> list[tuple[str, str, str]]:
-    """Each question of a claim, the first words of its answer, and the number behind them.
+    """Return each question of a claim, the first words of its answer, and the number behind them.
 
     >>> answers("Does noise help? Yes: +0.08 points.")
     [('Does noise help?', 'Yes', '+0.08 points.')]
@@ -69,7 +69,7 @@ def answers(claim: str) -> list[tuple[str, str, str]]:
 
 
 def claims_table(found: list[Finding], root: Path = Path()) -> str:
-    """A row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
+    """Return a row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
     lines = ["| said | here | picture | measured | evidence |", "| --- | --- | --- | --- | --- |"]
     for said, measured, link, picture in _rows(found, root):
         words = list(dict.fromkeys(word for _, word, _ in answers(measured))) or [measured.partition(",")[0]]
@@ -82,7 +82,7 @@ def claims_table(found: list[Finding], root: Path = Path()) -> str:
 
 
 def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str, str]]:
-    """What is said, what was measured, where the ledger lies, and its figure."""
+    """Yield what is said, what was measured, where the ledger lies, and its figure."""
     for f in found:
         sweep = f.outcome.sweep
         measured, cells, folder = (
@@ -108,12 +108,12 @@ def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str, str
 
 
 def block(text: str, name: str) -> str:
-    """The text between a block's marks, `<!-- name -->` and `<!-- end of name -->`."""
+    """Return the text between a block's marks, `<!-- name -->` and `<!-- end of name -->`."""
     return _around(text, name)[1]
 
 
 def with_block(text: str, name: str, part: str) -> str:
-    """The text with another part between a block's marks."""
+    """Return the text with another part between a block's marks."""
     before, _, after = _around(text, name)
     return before + part + after
 

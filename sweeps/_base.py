@@ -46,7 +46,7 @@ def before(sweep: str | None) -> TrialConfig:
 
 
 def after(sweep: str) -> str:
-    """The sentence about what the article does after one of its sweeps."""
+    """Return the sentence about what the article does after one of its sweeps."""
     names = list(CHAIN)
     chosen = ", ".join(f"{name}={value}" for name, value in CHAIN[sweep].items())
     if sweep == names[-1]:

@@ -29,7 +29,7 @@ def judged(
     p: float = math.nan,
     corrected: str = "",
 ) -> str:
-    """The answer to a question, the number behind it, and how that was tested, in lines.
+    """Return the answer to a question, the number behind it, and how that was tested, in lines.
 
     Args:
         question: answered with yes if `after` is more than `before` by more than chance, with no if it is less.
@@ -165,7 +165,7 @@ def overfits(cells: Sequence[Cell]) -> str:
 
 
 def _late_change(result: TrialResult, metric: str) -> float:
-    """How a metric changes over the last quarter of the epochs; each end is a mean over a twentieth of them."""
+    """Return how a metric changes over the last quarter of the epochs; each end is a mean over a twentieth of them."""
     curve = result.curve(metric)
     few = max(1, len(curve) // 20)
     start = 3 * len(curve) // 4
@@ -226,7 +226,7 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
 
 
 def fastest(cells: Sequence[Cell]) -> str:
-    """Which cell is the first to reach an accuracy, and whether it is faster than each other one."""
+    """Say which cell is the first to reach an accuracy, and whether it is faster than each other one."""
     cells = [cell for cell in cells if cell.ranked]
     if len(cells) < 2:
         return ""

@@ -88,7 +88,7 @@ def weights(root: Path) -> Html:
 
 
 def _histogram(folder: Path | None) -> list[float]:
-    """The share of the weights in each bin, from a trial's TensorBoard; empty if there is none."""
+    """Return the share of the weights in each bin, from a trial's TensorBoard; empty if there is none."""
     try:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     except ImportError:

@@ -84,7 +84,7 @@ def _sentence(said: str) -> str:
 
 
 def _headline(parts: Sequence[Part], root: Path) -> str:
-    """How many of the article's claims hold here, how many do not, and how many cannot be told."""
+    """Say how many of the article's claims hold here, how many do not, and how many cannot be told."""
     given = [
         word
         for part in parts
@@ -110,7 +110,7 @@ def _lead(parts: Sequence[Part]) -> str:
 
 
 def _tile(number: int, part: Part, root: Path) -> Html:
-    """A section's name with its answer, which leads there."""
+    """Return a section's name with its answer, which leads there."""
     words = list(dict.fromkeys(word for _, word, _ in _answers(part, root)))
     kind = {"Yes": "yes", "Cannot be told": "open"}.get(words[0] if len(words) == 1 else "", "")
     kind = "no" if words and words[0].startswith("No") else kind or ("mixed" if words else "none")
@@ -120,14 +120,14 @@ def _tile(number: int, part: Part, root: Path) -> Html:
 
 
 def _title(part: Part) -> tuple[str, str]:
-    """A section's name, and what its hyperparameter is."""
+    """Return a section's name, and what its hyperparameter is."""
     first = " ".join(part.sweep.about.strip().partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
     name, _, what = first.partition(": ")
     return name, what
 
 
 def _lesson(number: int, part: Part, link: str, root: Path) -> Html:
-    """A section: the claim, the guess, and behind it one picture, one line, what stays open, the command."""
+    """Return a section: the claim, the guess, and behind it one picture, one line, what stays open, the command."""
     name, what = _title(part)
     claim = CLAIMS.get(part.sweep.name, "")
     said = claim.removeprefix("(Not the article's.) ")
@@ -160,7 +160,7 @@ def _lesson(number: int, part: Part, link: str, root: Path) -> Html:
 
 
 def _answer(part: Part, link: str, root: Path) -> list[Html]:
-    """What the guess opens."""
+    """Return what the guess opens."""
     of_each = json.dumps(_of_one_seed(part))
     lines = [tag("p", tag("strong", f"{q} {word}. "), prose(rest)) for q, word, rest in _answers(part, root)]
     leaves = [check.leaves for check in checks(part.summary) if check.leaves]
@@ -182,7 +182,7 @@ def _answer(part: Part, link: str, root: Path) -> list[Html]:
 
 
 def _pictures(part: Part, root: Path) -> list[Html]:
-    """The one picture of a section, and of some the one that its claim is about."""
+    """Return the one picture of a section, and of some the one that its claim is about."""
     if part.sweep.name == "layers_nodes":
         return [space(part)]
     if part.sweep.name == "early_stopping":
@@ -213,7 +213,7 @@ def _of(cell: Cell, repeat: str, monitor: str) -> float:
 
 
 def with_nought(part: Part, known: Sequence[Part]) -> Part:
-    """The sweep of dropout with a network that has none, if another sweep's ledger has it."""
+    """Return the sweep of dropout with a network that has none, if another sweep's ledger has it."""
     sweep = part.sweep
     if not isinstance(sweep, Sweep):
         return part

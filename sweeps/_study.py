@@ -54,7 +54,7 @@ HEADER = ("sweep", "chosen", "chosen accuracy", "winner", "winner accuracy", "te
 
 
 def rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
-    """A row a sweep, in the order of HEADER."""
+    """Return a row a sweep, in the order of HEADER."""
     made: list[tuple[str, ...]] = []
     for f in findings:
         chosen, best, monitor = f.chosen, f.summary.leader, f.outcome.sweep.monitor
@@ -73,12 +73,12 @@ def rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
 
 
 def _short(cell: Cell) -> str:
-    """A cell's label, or its value alone if there is one: the sweep's name says of what."""
+    """Return a cell's label, or its value alone if there is one: the sweep's name says of what."""
     return cell.label if len(cell.values) > 1 else cell.label.partition("=")[2]
 
 
 def table(findings: Sequence[Finding]) -> Table:
-    """The rows for the console."""
+    """Return the rows for the console."""
     made = Table(box=None, header_style="bold", pad_edge=False)
     for name in HEADER:
         made.add_column(name, overflow="fold", no_wrap=name == "sweep")
@@ -88,5 +88,5 @@ def table(findings: Sequence[Finding]) -> Table:
 
 
 def write_csv(path: Path, findings: Sequence[Finding]) -> None:
-    """Writes the rows for a spreadsheet."""
+    """Write the rows for a spreadsheet."""
     write_rows(path, [name.replace(" ", "_") for name in HEADER], rows(findings))

@@ -53,7 +53,7 @@ def draw(parts: Sequence[Part]) -> Figure:
 
 
 def _mark(tone: str) -> dict[str, Any]:
-    """How a dot of a tone looks."""
+    """Return how a dot of a tone looks."""
     edge = {"worse": LIGHT_GREY, "choice": ORANGE}.get(tone, BLUE)
     face = {"best": BLUE, "alike": PALE}.get(tone, "none" if tone == "choice" else "white")
     size = 14 if tone == "choice" else 7.5

@@ -49,7 +49,7 @@ VARIANTS: dict[str, tuple[Collection[str], dict[str, str]]] = {
 
 
 def commands() -> Iterator[list[str]]:
-    """The arguments of python for every part of the study."""
+    """Yield the arguments of python for every part of the study."""
     yield ["-m", "sweeps", "--seeds", str(len(SEEDS)), "--log_dir", str(FOLDER)]
     for variant, (names, flags) in VARIANTS.items():
         for name in names:
@@ -60,12 +60,12 @@ def commands() -> Iterator[list[str]]:
 
 
 def folder_of(name: str, variant: str = "") -> Path:
-    """Where a sweep's ledger lies, from the project's folder."""
+    """Return where a sweep's ledger lies, from the project's folder."""
     return (EVIDENCE / variant if variant else FOLDER) / name
 
 
 def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
-    """The outcome of a sweep, from its ledgers; `root` is the project's folder."""
+    """Return the outcome of a sweep, from its ledgers; `root` is the project's folder."""
     flags = VARIANTS[variant][1] if variant else {}
     results = ResultStore(root / folder_of(name, variant)).results()
     sweep = load(name, {}, {"protocol": flags.get("protocol", "holdout")})
@@ -74,7 +74,7 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
 
 
 def findings(root: Path = Path()) -> list[_study.Finding]:
-    """Every sweep's that has been run for it, in the order of the study."""
+    """Return every sweep's that has been run for it, in the order of the study."""
     run = [name for name in (*CHAIN, *OTHERS) if (root / FOLDER / name).is_dir()]
     return [_study.Finding(outcome(name, root=root), CHAIN.get(name)) for name in run]
 
@@ -109,7 +109,7 @@ class Comparison:
 
 
 def comparisons(root: Path = Path()) -> list[Comparison]:
-    """Every cell of keras.csv beside ours, as far as it has been run here with all seeds."""
+    """Return every cell of keras.csv beside ours, as far as it has been run here with all seeds."""
     keras = defaultdict(list)
     with open(root / EVIDENCE / "keras.csv", newline="") as file:
         for row in csv.DictReader(file):
@@ -128,7 +128,7 @@ def comparisons(root: Path = Path()) -> list[Comparison]:
 
 
 def precisions(root: Path = Path()) -> list[tuple[str, Cell, Cell, float]]:
-    """Every cell of the seven: sweep, the cell in 32-true and in bf16-mixed, adjusted p-value of the difference.
+    """Return every cell of the seven: sweep, the cell in 32-true and in bf16-mixed, adjusted p-value of the difference.
 
     Paired t-tests over the seeds; Holm's correction goes over all cells of all sweeps.
     """
@@ -143,7 +143,7 @@ def precisions(root: Path = Path()) -> list[tuple[str, Cell, Cell, float]]:
 
 
 def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
-    """The page's part about bf16-mixed."""
+    """Return the page's part about bf16-mixed."""
     changed = [f"{full.label} of `{name}`" for name, full, _, p in compared if p < LEVEL]
     pairs = {tuple(map(tuple, (full.values_of(MONITOR), mixed.values_of(MONITOR)))) for _, full, mixed, _ in compared}
     same = sum(equivalent(full, mixed, MATTERS) < LEVEL for full, mixed in pairs)
@@ -168,7 +168,7 @@ def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
 
 
 def markdown(found: list[_study.Finding], compared: list[Comparison]) -> str:
-    """The page's part about the study."""
+    """Return the page's part about the study."""
     lines = [
         "| sweep | the article chose | val_accuracy | best here | val_accuracy | test_accuracy | not told from it |",
         f"|{' --- |' * 7}",
@@ -214,7 +214,7 @@ def tidy(folder: Path) -> None:
 
 
 def one_seed(name: str) -> str:
-    """The name of the run that has the first seed's curves of a cell."""
+    """Return the name of the run that has the first seed's curves of a cell."""
     return f"{name},{label({'seed': SEEDS[0]})}"
 
 
@@ -231,7 +231,7 @@ def main() -> None:
 
 
 def write_pages(found: list[_study.Finding]) -> None:
-    """Puts what was found into the pages."""
+    """Put what was found into the pages."""
     parts = {
         "findings": (PAGE, markdown(found, comparisons())),
         "precisions": (PAGE, precision_table(precisions())),

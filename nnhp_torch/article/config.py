@@ -23,7 +23,7 @@ TRAINING_IMAGES = {"holdout": 50_000, "article": 60_000, "printed": 60_000}
 
 
 def _setting(default: Any, help: str, check: Callable[[str, Any], None], *, flag: bool = False) -> Any:
-    """A field with its help text and its check (name, value); None needs none if it is the default.
+    """Return a field with its help text and its check (name, value); None needs none if it is the default.
 
     Args:
         flag: whether the command line has it as a flag of its own, `--dataset` instead of `--base.dataset`.
@@ -44,7 +44,7 @@ def _choice(default: Any, help: str, choices: tuple[Any, ...], *, flag: bool = F
 
 
 def _named(default: str, help: str) -> Any:
-    """A name in the catalog."""
+    """Return a name in the catalog."""
     return _setting(default, help, catalog.check)
 
 
@@ -140,7 +140,7 @@ class TrialConfig:
         return TRAINING_IMAGES[self.protocol]
 
     def in_words(self, without: Collection[str] = ()) -> str:
-        """Says what is trained, for titles: the network, the optimizer, and whatever else is not as usual.
+        """Say what is trained, for titles: the network, the optimizer, and whatever else is not as usual.
 
         Args:
             without: settings that are not to be named, such as the swept ones.

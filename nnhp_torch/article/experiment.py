@@ -59,5 +59,5 @@ def build(config: TrialConfig) -> Setup:
 
 
 def arguments_of(made: type, config: Any) -> dict[str, Any]:
-    """The settings of a configuration that a class takes under the same names."""
+    """Return the settings of a configuration that a class takes under the same names."""
     return {name: getattr(config, name) for name in inspect.signature(made).parameters if hasattr(config, name)}

@@ -28,7 +28,7 @@ PIXELS, CLASSES = 28 * 28, 10
 
 
 def build(config: TrialConfig) -> tuple[Classifier, list[L.Callback]]:
-    """The printed network and the callback that trains the stages before its last.
+    """Return the printed network and the callback that trains the stages before its last.
 
     What the printed code has no place for, a TrialConfig of this protocol refuses. Momentum has no effect in it.
     """
@@ -81,7 +81,7 @@ class PrintedNet(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def kernels(self) -> list[Tensor]:
-        """The kernels on which the penalty lies, each (784, width before)."""
+        """Return the kernels on which the penalty lies, each (784, width before)."""
         return [layer.weight for layer in list(self.hidden)[: self.depth]]  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ EPOCHS = 3  # at least; else as many as the trial has, because it may change in 
 
 
 def check(kind: Callable[..., Command], sweep: SweepBase, request: Request, *, command: str) -> int:
-    """Trains the first cell twice, once stopped and resumed, and says whether the digits are the same.
+    """Train the first cell twice, once stopped and resumed, and say whether the digits are the same.
 
     Nothing is written into the sweep's folder.
 
@@ -62,7 +62,7 @@ def check(kind: Callable[..., Command], sweep: SweepBase, request: Request, *, c
 
 
 def _first(run: Command) -> Trial:
-    """The sweep's first trial, or a search's base."""
+    """Return the sweep's first trial, or a search's base."""
     request, sweep = run.request, run.sweep
     seeded = change(sweep.base, {"seed": request.each_seed(sweep)[0]})
     base = Trial(
@@ -114,12 +114,12 @@ def departure(uninterrupted: TrialResult, resumed: TrialResult) -> str:
 
 
 def _is_measured_later(name: str) -> bool:
-    """Puts the metrics of training first: they are measured before an epoch's validation."""
+    """Put the metrics of training first: they are measured before an epoch's validation."""
     return Objective(name, "max").split != "train"
 
 
 def _places(*results: TrialResult) -> Iterator[tuple[str, Mapping[str, float], Mapping[str, float]]]:
-    """The metrics of both, epoch by epoch and of the test."""
+    """Yield the metrics of both, epoch by epoch and of the test."""
     for epoch in range(max(result.epochs for result in results)):
         one, other = ({n: curve[epoch] for n, curve in r.history.items() if epoch < len(curve)} for r in results)
         yield f"in epoch {epoch + 1}", one, other
@@ -127,13 +127,13 @@ def _places(*results: TrialResult) -> Iterator[tuple[str, Mapping[str, float], M
 
 
 def _digits(a: float, b: float) -> int:
-    """How many significant digits of two numbers agree."""
+    """Return how many significant digits of two numbers agree."""
     largest = max(abs(a), abs(b))
     return max(0, math.floor(-math.log10(abs(a - b) / largest))) if math.isfinite(a - b) else 0
 
 
 def _different_weights(*checkpoints: Path) -> str:
-    """The first of the weights that are not the same in two checkpoints; empty if there is none."""
+    """Return the first of the weights that are not the same in two checkpoints; empty if there is none."""
     import torch
 
     one, other = (torch.load(path, map_location="cpu", weights_only=True)["state_dict"] for path in checkpoints)

@@ -92,7 +92,7 @@ class Command:
         self.interrupt = _Interrupt()
 
     def list_trials(self) -> int:
-        """Prints what would run, and writes nothing."""
+        """Print what would run, and write nothing."""
         try:
             ledger = self.store.results(maker(self.sweep.build, self.sweep.base))
 
@@ -128,7 +128,7 @@ class Command:
             self.out.print(self._slurm().described(self.request.threads, trials), markup=False, soft_wrap=True)
 
     def perform(self) -> Outcome:
-        """Runs the sweep; returns the outcome and keeps it.
+        """Run the sweep; return the outcome and keep it.
 
         Raises:
             SweepError, OSError, KeyboardInterrupt: as the command line says them in words (see execute).
@@ -199,7 +199,7 @@ class Command:
                 aside.rename(folder)
 
     def execute(self) -> int:
-        """Runs the sweep as the command line does: what goes wrong is said in a line; returns the exit status."""
+        """Run the sweep as the command line does: what goes wrong is said in a line; return the exit status."""
         folder = self.store.folder
         self.interrupt.leaves = True
         try:
@@ -225,7 +225,7 @@ class Command:
         return status or unmet(self.out, outcome, self.request.require)
 
     def launch(self) -> Launch:
-        """Where the trials run."""
+        """Return where the trials run."""
         build, request = self.sweep.build, self.request
         if request.launch is not None:
             return request.launch(build, self.runtime)
@@ -247,12 +247,12 @@ class Command:
         return SlurmJobs(self.sweep.build, self.runtime, Slurm.of(self.request.slurm), chosen=self.chooser is not None)
 
     def _not_importable(self) -> str:
-        """The name of what keeps the trials in this process, if there is any."""
+        """Return the name of what keeps the trials in this process, if there is any."""
         parts = (self.sweep.build, self.sweep.base)
         return next((name_of(part) for part in parts if not is_importable(part)), "")
 
     def callbacks(self) -> list[SweepCallback]:
-        """The callbacks that write and show the sweep's results."""
+        """Return the callbacks that write and show the sweep's results."""
         folder = self.store.folder
         return [
             CheckpointPruning(folder, self.request.keep_checkpoints),
@@ -277,7 +277,7 @@ def unmet(out: Console, outcome: Outcome, require: str | None) -> int:
 
 
 def undrawn(out: Console) -> int:
-    """Says what Ctrl-C has ended once the results and the table were there; returns the exit status."""
+    """Say what Ctrl-C has ended once the results and the table were there; returns the exit status."""
     out.print("Interrupted while a picture was drawn: all results are in the ledger, and the same command draws it.")
     return 128 + signal.SIGINT
 
@@ -326,7 +326,7 @@ class _Interrupt:
 
 
 def whole_command(command: str = "", without: Collection[str] = ()) -> str:
-    """How this process was started, with all its options, to be typed once more.
+    """Say how this process was started, with all its options, to be typed once more.
 
     Args:
         command: another one, with the same options. without: those that it lacks.
@@ -336,7 +336,7 @@ def whole_command(command: str = "", without: Collection[str] = ()) -> str:
 
 
 def command_line() -> str:
-    """How this process was started, as a person would type it."""
+    """Say how this process was started, as a person would type it."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name:
         return f"python -m {spec.name.removesuffix('.__main__')}"

@@ -94,7 +94,7 @@ def _judge(
 
 
 def _rows(frame: Any) -> Iterable[Mapping[str, Any]]:
-    """The rows of whatever holds a table; what pandas has for missing is None."""
+    """Return the rows of whatever holds a table; what pandas has for missing is None."""
     if isinstance(frame, (str, Path)):
         return read([Path(frame)])
     to_rows = {"to_dicts": (), "to_dict": ("records",)}  # polars, pandas
@@ -125,7 +125,7 @@ class _Table(TableReport):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Judges the runs in some files; returns the exit status."""
+    """Judge the runs in some files; return the exit status."""
     open_standard_streams()
     parser = Parser(prog=PROG, description=ABOUT)
     add = parser.add_argument

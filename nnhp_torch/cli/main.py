@@ -25,7 +25,7 @@ def main(
     judge: Judge | None = None,
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Runs a sweep or a search from the command line and leaves with its exit status.
+    """Run a sweep or a search from the command line and leave with its exit status.
 
     That is 0, or 1 if a trial failed, 2 for wrong usage, 3 for stale results, 4 if no cell is what `--require`
     asks for, 130 after Ctrl-C, 143 after SIGTERM.

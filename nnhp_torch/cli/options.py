@@ -21,7 +21,7 @@ P = TypeVar("P", bound=SweepBase)
 
 
 def kind(sweep: SweepBase) -> type[Request]:
-    """The class of the request: a sweep's, or a search's."""
+    """Return the class of the request: a sweep's, or a search's."""
     return SearchRequest if sweep.sampled else Request
 
 
@@ -88,7 +88,7 @@ def add_list(group: Any, option: str, of: Any, **settings: Any) -> None:
 
 
 def own_flags(config: type) -> list[str]:
-    """The settings of a configuration that have a flag of their own, as their fields' metadata say (`flag`)."""
+    """Return the settings of a configuration that have a flag of their own, as their fields' metadata say (`flag`)."""
     fields = dataclasses.fields(config) if dataclasses.is_dataclass(config) else ()
     return ["max_epochs", *(field.name for field in fields if field.metadata.get("flag"))]
 
@@ -128,7 +128,7 @@ def _settings(sweep: SweepBase) -> Settings:
 
 
 def changed(sweep: P, args: Namespace) -> P:
-    """The sweep with what the command line says of its base and its axes."""
+    """Return the sweep with what the command line says of its base and its axes."""
     for group in ("base", "grid", "over"):
         if group in args and args[group] is None:  # in a file: a head with nothing below it
             raise ValueError(f"{group} needs settings below it, such as {next(iter(sweep.axes))}")
@@ -157,7 +157,7 @@ def _axis(name: str, axis: Any, given: list[Any]) -> Any:
 
 
 def read(sweep: SweepBase, args: Namespace, **own: Any) -> Request:
-    """How the command line asks for a sweep to be run.
+    """Return how the command line asks for a sweep to be run.
 
     Args:
         own: what a script gives beside it: callbacks, launch, chooser.
@@ -168,5 +168,5 @@ def read(sweep: SweepBase, args: Namespace, **own: Any) -> Request:
 
 
 def _flags(of: type[Request]) -> list[dataclasses.Field[Any]]:
-    """The fields of a request that are flags; what the trials read in their environment has flags of its own."""
+    """Return the fields of a request that are flags; what the trials read in their environment has flags of its own."""
     return [field for field in dataclasses.fields(of) if field.metadata]

@@ -46,13 +46,13 @@ class HelpFormatter(DefaultHelpFormatter):
         return said if default in said else f"{said} {default}"
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        """Leaves `--grid.lr+` to the group's text: it stands beside each `--grid.lr`."""
+        """Leave `--grid.lr+` to the group's text: it stands beside each `--grid.lr`."""
         shown = super()._format_action_invocation(action)
         return re.sub(r", --\S+\+ .*", "", shown)
 
 
 def _typed(value: Any) -> str:
-    """A value as one would type it: `true`, `null`, `0.1 0.01`."""
+    """Return a value as one would type it: `true`, `null`, `0.1 0.01`."""
     if isinstance(value, (list, tuple)):
         return " ".join(map(_typed, value))
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
@@ -116,7 +116,7 @@ class Parser(Spoken):
 
 
 def _mapping(words: Sequence[str]) -> str:
-    """Names with values as a mapping of YAML."""
+    """Name with values as a mapping of YAML."""
     if words[0].startswith("{"):
         return " ".join(words)
     pairs = (word.strip(", ").partition("=") for word in words)
@@ -133,7 +133,7 @@ def _list(values: Sequence[str]) -> str:
 def listed(
     words: Iterable[str], takes_list: Callable[[str], bool], join: Callable[[Sequence[str]], str] = _list
 ) -> list[str]:
-    """A command line on which an option that takes a list has all its values in one word, in the form of YAML.
+    """Return a command line on which an option that takes a list has all its values in one word, in the form of YAML.
 
     >>> listed(["--grid.lr", "0.1", "0.01", "--seeds", "5"], lambda option: option.startswith("--grid."))
     ['--grid.lr', '[0.1, 0.01]', '--seeds', '5']
@@ -154,12 +154,12 @@ def listed(
 
 
 def _is_value(word: str) -> bool:
-    """Whether a word is no option; a number may be below 0."""
+    """Return whether a word is no option; a number may be below 0."""
     return not re.match(r"-[^\d.]", word)
 
 
 def load_bounded(text: str) -> Any:
-    """Loads YAML as jsonargparse does, unless a few lines of it stand for too many values.
+    """Load YAML as jsonargparse does, unless a few lines of it stand for too many values.
 
     Raises:
         YAMLError: an alias stands for itself, or the values are more than MOST_VALUES once its aliases are written out.
@@ -171,7 +171,7 @@ def load_bounded(text: str) -> Any:
 
 
 def _size(node: yaml.Node | None, sizes: dict[int, int]) -> int:
-    """Counts the values that a node stands for; `sizes` keeps each node's, so that none is walked twice."""
+    """Count the values that a node stands for; `sizes` keeps each node's, so that none is walked twice."""
     if node is None or isinstance(node, yaml.ScalarNode):
         return 1
     if id(node) not in sizes:

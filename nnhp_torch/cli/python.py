@@ -35,7 +35,7 @@ OWN = ("callbacks", "launch", "chooser", "judge")  # objects that a command line
 
 
 def run(sweep: SweepBase, asked: Mapping[str, Any]) -> Outcome:
-    """Runs a sweep or a search; see SweepBase.run."""
+    """Run a sweep or a search; see SweepBase.run."""
     end_if_imported()
     asked, request = renamed(asked), kind(sweep)
     known = [field.name for field in fields(request) if field.name not in ("confirm", "require")]
@@ -49,7 +49,7 @@ def run(sweep: SweepBase, asked: Mapping[str, Any]) -> Outcome:
 
 
 def table(outcome: Outcome) -> Table:
-    """The table that a sweep ends with."""
+    """Return the table that a sweep ends with."""
     summary = outcome.summary
     out = Terminal(io.StringIO(), width=WIDTH)
     out.print(in_text(summary, summary.cells, width=WIDTH))
@@ -59,7 +59,7 @@ def table(outcome: Outcome) -> Table:
 
 
 def figure(outcome: Outcome) -> Figure:
-    """The picture of all cells."""
+    """Return the picture of all cells."""
     from nnhp_torch.report.figure import whole
 
     with plain_text():
@@ -67,7 +67,7 @@ def figure(outcome: Outcome) -> Figure:
 
 
 def frame(outcome: Outcome, history: bool) -> Any:
-    """A row per trial, or per trial and epoch."""
+    """Return a row per trial, or per trial and epoch."""
     try:
         import pandas
     except ImportError:
@@ -81,7 +81,7 @@ def frame(outcome: Outcome, history: bool) -> Any:
 
 
 def best(outcome: Outcome) -> Best:
-    """The leading cell's best trial."""
+    """Return the leading cell's best trial."""
     trial = winning_trial(outcome)
     if trial is None:
         raise LookupError("no cell has completed with all its seeds, so that none is the best")
@@ -116,7 +116,7 @@ class Best:
         return {**self.result.config, **self.trial.cell}  # a project leaves out what its code has as default
 
     def load(self) -> Any:
-        """The winner's LightningModule with its final weights, in evaluation mode.
+        """Return the winner's LightningModule with its final weights, in evaluation mode.
 
         Raises:
             FileNotFoundError: its checkpoint was not kept, or is gone.
@@ -132,7 +132,7 @@ class Best:
         return load(self.build, self.trial.config, self.checkpoint)
 
     def save_config(self, path: str | Path) -> None:
-        """Writes its settings as YAML, to run it again.
+        """Write its settings as YAML, to run it again.
 
         A project with a LightningCLI takes the file as `fit --config`; a sweep's own command line, as `--config`: this
         cell alone.

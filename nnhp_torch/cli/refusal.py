@@ -58,7 +58,7 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _kind(of: str) -> str:
-    """A type as people call it."""
+    """Return a type as people call it."""
     if of.startswith("typing.Literal"):
         words = re.findall(r"'([\w-]+)'", of)
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
@@ -67,7 +67,7 @@ def _kind(of: str) -> str:
 
 
 def meant(given: str, known: Mapping[str, str]) -> str:
-    """Says that there is no such option, and which one it may stand for: by its name, else by its help text.
+    """Say that there is no such option, and which one it may stand for: by its name, else by its help text.
 
     Args:
         given: as it was typed, `--base.lr`.
@@ -121,7 +121,7 @@ def refusal(parser: LightningArgumentParser, error: ArgumentError, args: Iterabl
 
 
 def _unknown(message: str, given: dict[str, str]) -> str:
-    """The key that the parser does not know; empty if it refuses something else."""
+    """Return the key that the parser does not know; empty if it refuses something else."""
     if found := re.search(r"unrecognized arguments: --([^=\s]+)", message):
         return found[1]
     if found := re.search(r"Option '(\S+)' is not accepted", message):
@@ -130,7 +130,7 @@ def _unknown(message: str, given: dict[str, str]) -> str:
 
 
 def _refused(message: str, given: dict[str, str]) -> str:
-    """The key whose value the parser refuses, as it was given."""
+    """Return the key whose value the parser refuses, as it was given."""
     found = re.search(r'Parser key "(\S+)"', message)
     inner = re.search(r"NestedArg\(key='([^']+)'", message)
     names = [found[1], f"{found[1]}.{inner[1]}" if inner else ""] if found else []
@@ -138,7 +138,7 @@ def _refused(message: str, given: dict[str, str]) -> str:
 
 
 def _known(parser: LightningArgumentParser, args: list[str]) -> list[str]:
-    """All keys there are, also without `init_args`, which may be left out."""
+    """Return all keys there are, also without `init_args`, which may be left out."""
     try:
         parsed = parser.parse_args(args)
     except ArgumentError:

@@ -26,7 +26,7 @@ TOLD = ("about", "order", "replicates", "guessing", "examples", "max_seeds")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Makes each folder's report.html anew, and of several folders one page over all; returns the exit status."""
+    """Make each folder's report.html anew, and of several folders one page over all; return the exit status."""
     open_standard_streams()
     about = "Makes each folder's report.html anew, and of several folders one page over all, from their ledgers alone."
     parser = Parser(prog="python -m nnhp_torch report", description=about)
@@ -61,12 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sweeps(folder: Path) -> list[Path]:
-    """The folder itself if it has a ledger, else those right in it that have one."""
+    """Return the folder itself if it has a ledger, else those right in it that have one."""
     return [folder] if (folder / LEDGER).exists() else sorted(path.parent for path in folder.glob(f"*/{LEDGER}"))
 
 
 def _part(folder: Path, monitor: str | None, mode: Mode | None) -> Part:
-    """A folder's part, with what only its earlier page knows."""
+    """Return a folder's part, with what only its earlier page knows."""
     page = folder / NAME
     known = known_of(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else {}
     if monitor is not None:  # the page's direction and importances are of its own metric

@@ -46,7 +46,7 @@ class SearchCommand(Command):
         self.search = search
 
     def execute(self) -> int:
-        """Runs the search, and once it has ended its best trials on other seeds; returns the exit status."""
+        """Run the search, and once it has ended its best trials on other seeds; return the exit status."""
         status = super().execute()
         if not self.request.confirm or self.outcome is None or self.outcome.unchosen or self.outcome.interrupted:
             return status
@@ -76,7 +76,7 @@ class SearchCommand(Command):
         return 0
 
     def callbacks(self) -> list[SweepCallback]:
-        """The callbacks that write and show the search's results."""
+        """Return the callbacks that write and show the search's results."""
         folder = self.store.folder
         importances = self.chooser.importances if isinstance(self.chooser, OptunaChooser) else dict
         return [

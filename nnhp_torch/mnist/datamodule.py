@@ -88,11 +88,11 @@ class MNISTDataModule(L.LightningDataModule):
         }
 
     def prepare_data(self) -> None:
-        """Fetches what is missing; raises mnist.DatasetUnavailable if that cannot be."""
+        """Fetch what is missing; raise mnist.DatasetUnavailable if that cannot be."""
         _fetched(self.dataset, self.data_dir)
 
     def setup(self, stage: str | None = None) -> None:
-        """Loads the images, once per process and device.
+        """Load the images, once per process and device.
 
         Raises:
             ValueError: batch_size is above the number of training images.
@@ -200,7 +200,7 @@ def _loader(images: Images, batch_size: int, seed: int | None = None) -> DataLoa
 
 
 def _without(rows: Tensor, part: slice) -> Tensor:
-    """The rows before and after a part; copied only if there are some behind it."""
+    """Return the rows before and after a part; copied only if there are some behind it."""
     return rows[: part.start] if part.stop == len(rows) else torch.cat([rows[: part.start], rows[part.stop :]])
 
 

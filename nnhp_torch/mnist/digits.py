@@ -65,7 +65,7 @@ class DigitImages(L.LightningDataModule):
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """The picture files of a folder, by name; a file alone is itself."""
+    """Return the picture files of a folder, by name; a file alone is itself."""
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
@@ -127,7 +127,7 @@ def read_digit(path: Path) -> Tensor:
 
 
 def _grey(picture: Image.Image) -> Grey:
-    """Its grey values, of whatever depth they are; what is transparent shows white paper."""
+    """Return its grey values, of whatever depth they are; what is transparent shows white paper."""
     if picture.mode[0] in "IF":  # 16 bits and more, which Pillow would cut off at 255
         return np.asarray(picture, dtype=np.float64)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:

@@ -65,7 +65,7 @@ def load(dataset: str, data_dir: Path) -> tuple[Array, Array, Array, Array]:
 
 
 def fetch(dataset: str, data_dir: Path) -> None:
-    """Makes sure that the four files are there; two processes that ask at once fetch once.
+    """Make sure that the four files are there; two processes that ask at once fetch once.
 
     Raises:
         DatasetUnavailable: no source is in reach, or data_dir cannot be written.
@@ -171,7 +171,7 @@ def _parse(content: bytes) -> Array:
 
 
 def _store(dataset: str, index: int, data: bytes, *, folder: Path) -> None:
-    """Writes a file that has passed its check; under its name it is whole or not there.
+    """Write a file that has passed its check; under its name it is whole or not there.
 
     Stays gzipped if only the gzipped file's MD5 is known, so that it can be checked again.
     """

@@ -56,7 +56,7 @@ _TORCH = "torch.optim."
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """The names of one kind, which is called as the setting that takes them: activation, loss, optimizer, ….
+    """Return the names of one kind, which is called as the setting that takes them: activation, loss, optimizer, ….
 
     Every optimizer of torch.optim has a name beside these: its full one.
     """
@@ -64,7 +64,7 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def check(kind: str, name: str) -> None:
-    """Raises ValueError, with the names there are and the nearest of them, unless the name is one of its kind.
+    """Raise ValueError, with the names there are and the nearest of them, unless the name is one of its kind.
 
     Only a name such as `torch.optim.AdamW` makes this import torch.
     """

@@ -15,7 +15,7 @@ CHUNK = 2_500  # examples whose activations a core's cache can hold, forward and
 
 
 def step_loss(module: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The module's loss_and_logits of a batch, for one step under a Trainer: in chunks if nothing can tell.
+    """Return the module's loss_and_logits of a batch, for one step under a Trainer: in chunks if nothing can tell.
 
     Args:
         module: a Classifier.
@@ -29,7 +29,7 @@ def step_loss(module: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _nothing_can_tell(module: Any, x: Tensor) -> bool:
-    """Whether the loss is used by its Trainer's backward alone, and its network looks at each example alone."""
+    """Return whether the loss is used by its Trainer's backward alone, and its network looks at each example alone."""
     trainer = module._trainer
     return (
         _takes_chunks(module)
@@ -46,7 +46,7 @@ def _nothing_can_tell(module: Any, x: Tensor) -> bool:
 
 
 def _takes_chunks(part: nn.Module) -> bool:
-    """Whether its very class says so: a subclass may compare examples, or go backward more than once."""
+    """Return whether its very class says so: a subclass may compare examples, or go backward more than once."""
     return bool(vars(type(part)).get("takes_chunks", False))
 
 

@@ -132,7 +132,7 @@ class Classifier(L.LightningModule):
         return logits
 
     def loss_and_logits(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch's mean loss with its penalties, a scalar, and the logits (batch, num_classes).
+        """Return the batch's mean loss with its penalties, a scalar, and the logits (batch, num_classes).
 
         Raises:
             ValueError: y is not a vector of whole numbers, or the network gives no logits of that shape.
@@ -189,7 +189,7 @@ class Classifier(L.LightningModule):
         return [optimizer], [make_schedule(chosen.lr_decay, optimizer, self.trainer.max_epochs)]
 
     def _penalized(self) -> list[tuple[float, Tensor]]:
-        """The strength above 0 of each kernel that has one, and the kernel."""
+        """Return the strength above 0 of each kernel that has one, and the kernel."""
         if self.reg == 0 or self.reg == []:
             return []
         kernels = _kernels(self.net)

@@ -69,7 +69,7 @@ class MLP(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def kernels(self) -> list[Tensor]:
-        """The hidden layers' kernels, each (width, width before)."""
+        """Return the hidden layers' kernels, each (width, width before)."""
         return [layer.linear.weight for layer in self.hidden]  # type: ignore[union-attr,misc]
 
     @overload

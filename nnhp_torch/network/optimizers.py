@@ -162,7 +162,7 @@ class SGD(KerasOptimizer):
 
 
 def make_optimizer(name: str, params: Iterable[Tensor], lr: float, *, momentum: float | None = None) -> Optimizer:
-    """An optimizer by its name in the catalog.
+    """Return an optimizer by its name in the catalog.
 
     Args:
         name: Adam, Adagrad, RMSprop or SGD (Keras's rules), or `torch.optim.<Name>`.

@@ -31,7 +31,7 @@ def cosine(t: float) -> float:
 
 
 def make_schedule(name: str, optimizer: Optimizer, max_epochs: int | None) -> LambdaLR:
-    """The schedule of that name, to be stepped once an epoch.
+    """Return the schedule of that name, to be stepped once an epoch.
 
     Args:
         name: constant, step, exponential or cosine.

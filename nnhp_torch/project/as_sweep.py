@@ -103,7 +103,7 @@ def question_of(sweep: Sweep, request: Request, only_listed: bool = False) -> st
 
 
 def _metrics_of(sweep: Sweep, request: Request) -> set[str]:
-    """The metrics that the ledger has, or else those of the first trial, trained until it has been validated.
+    """Return the metrics that the ledger has, or else those of the first trial, trained until it has been validated.
 
     Its checkpoint stays: once it is known what ranks the cells, the trial goes on from there.
 

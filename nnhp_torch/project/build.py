@@ -81,7 +81,7 @@ class _Trainer:
 
 
 def _keep_apart(trainer: Namespace) -> None:
-    """Has loggers write to the trial's folder, or trials side by side would share theirs."""
+    """Have loggers write to the trial's folder, or trials side by side would share theirs."""
     loggers = trainer.get("logger")
     for logger in loggers if isinstance(loggers, list) else [loggers]:
         if isinstance(logger, Namespace) and "save_dir" in logger.get("init_args", ()):

@@ -44,7 +44,7 @@ class Fit:
 
 
 def command_line_of(source: str) -> tuple[LightningCLI, Any]:
-    """A project's LightningCLI as it is before it reads any argument, and the arguments that its code gives it.
+    """Return a project's LightningCLI as it is before it reads any argument, and the arguments that its code gives it.
 
     Raises:
         NoProject: it cannot be found or imported, trains without a LightningCLI, or makes none.
@@ -143,7 +143,7 @@ def _run(source: str) -> None:
 
 
 def _fit_classes(source: str) -> None:
-    """Fits what `--model package.Net --data package.Data` names, on arguments from its own LightningCLI.
+    """Fit what `--model package.Net --data package.Data` names, on arguments from its own LightningCLI.
 
     Raises:
         NoProject: there is no such class, or nothing to train on.
@@ -159,7 +159,7 @@ def _fit_classes(source: str) -> None:
 
 
 def _find(name: str) -> type:
-    """The class behind `package.Net` or `file.py:Net`."""
+    """Return the class behind `package.Net` or `file.py:Net`."""
     where, _, attribute = name.rpartition(":" if ":" in name else ".")
     found = getattr(load(where), attribute, None) if where else None
     if not isinstance(found, type):
@@ -168,7 +168,7 @@ def _find(name: str) -> type:
 
 
 def _expect_factories(model: Any) -> None:
-    """Reads `optimizer: Optimizer` as what it can only mean before there are parameters: a class with arguments.
+    """Read `optimizer: Optimizer` as what it can only mean before there are parameters: a class with arguments.
 
     The same holds of a scheduler. Such modules are usually given partials, as Hydra makes them.
     """

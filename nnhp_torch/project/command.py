@@ -20,7 +20,7 @@ PROG = "python -m nnhp_torch sweep"
 
 
 def main(argv: Sequence[str]) -> NoReturn:
-    """Runs a sweep over a project, and leaves with its exit status; the arguments are those after `sweep`."""
+    """Run a sweep over a project, and leave with its exit status; the arguments are those after `sweep`."""
     parser = _parser()
     if {"-h", "--help"} & set(argv):
         parser.print_help()
@@ -87,7 +87,7 @@ def add_own_options(parser: Any) -> None:
 
 
 def _parser() -> Parser:
-    """Says what there is; what is read of it, is read in two steps."""
+    """Say what there is; what is read of it, is read in two steps."""
     usage = f"{PROG} --cli train.py [-c train.yaml] --grid.KEY '[value, value]' [--base.KEY value] --monitor METRIC"
     about = "Tries settings of a project of yours; none of its files is changed."
     parser = Parser(prog=PROG, usage=usage, description=about)

@@ -33,7 +33,7 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The dotted keys of mappings in mappings; a mapping whose keys are not words stays whole.
+    """Return the dotted keys of mappings in mappings; a mapping whose keys are not words stays whole.
 
     >>> flat({"model": {"lr": 0.1, "sizes": {"1.5": 2}}})
     {'model.lr': 0.1, 'model.sizes': {'1.5': 2}}
@@ -55,12 +55,12 @@ def arguments(values: Mapping[str, Any]) -> list[str]:
 
 
 def under_name(text: str, package: str) -> str:
-    """A configuration with Lightning's classes under this name of the package."""
+    """Return a configuration with Lightning's classes under this name of the package."""
     return re.sub(r"(\bclass_path\W+)(?:lightning\.pytorch|pytorch_lightning)\b", rf"\1{package}", text)
 
 
 def at(tree: Any, key: str) -> Any:
-    """The value of a dotted key, in which `init_args` may be left out; raises KeyError if there is none."""
+    """Return the value of a dotted key, in which `init_args` may be left out; raise KeyError if there is none."""
     for part in key.split("."):
         if isinstance(tree, list) and part.isdecimal():
             tree = dict(enumerate(tree))[int(part)]
@@ -92,7 +92,7 @@ def _described(data: Any) -> str:
 
 
 def without_objects(tree: Any) -> Any:
-    """A configuration without what its dump can only describe, such as a function."""
+    """Return a configuration without what its dump can only describe, such as a function."""
     if isinstance(tree, dict):
         return {key: without_objects(value) for key, value in tree.items() if not _is_object(value)}
     return [without_objects(value) for value in tree] if isinstance(tree, list) else tree

@@ -33,7 +33,7 @@ class Left(BaseException):
 
 
 def load(where: str) -> ModuleType:
-    """A module (`package.module`) or a script (`file.py`), imported once.
+    """Return a module (`package.module`) or a script (`file.py`), imported once.
 
     Raises:
         NoProject: there is no such thing.
@@ -102,7 +102,7 @@ def _text(file: str | None) -> str:
 
 
 def main_block(module: ModuleType) -> CodeType:
-    """The block below `if __name__ == "__main__":`, which runs only if the module is run."""
+    """Return the block below `if __name__ == "__main__":`, which runs only if the module is run."""
     file = module.__file__ or ""
     tree = ast.parse(Path(file).read_bytes())
     blocks = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
@@ -128,7 +128,7 @@ def _script(where: str) -> ModuleSpec | None:
 
 
 def _module(where: str) -> ModuleSpec | None:
-    """A package's `__main__`, as `python -m` has it, or the module itself."""
+    """Return a package's `__main__`, as `python -m` has it, or the module itself."""
     _look_in(os.getcwd())
     try:
         found = importlib.util.find_spec(where)
@@ -142,6 +142,6 @@ def _module(where: str) -> ModuleSpec | None:
 
 
 def _look_in(folder: str) -> None:
-    """Finds modules where `python script` and `python -m module` find them."""
+    """Find modules where `python script` and `python -m module` find them."""
     if folder not in sys.path:
         sys.path.insert(0, folder)

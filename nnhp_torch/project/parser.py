@@ -73,7 +73,7 @@ class Settings:
         return {name: value for name, value in vars(self).items() if name not in ("cli", *OURS.values())}
 
     def cli_config(self) -> str:
-        """All of it as YAML, for `--config` of the project's own `fit`."""
+        """Return all of it as YAML, for `--config` of the project's own `fit`."""
         return project(self.cli).written(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -93,7 +93,7 @@ class Settings:
 
 @cache
 def project(cli: str) -> Project:
-    """The project that a name stands for, opened once in a process."""
+    """Return the project that a name stands for, opened once in a process."""
     return Project(cli)
 
 
@@ -146,14 +146,14 @@ class Project:
         return whole
 
     def settings(self, parsed: Namespace) -> Settings:
-        """The configuration that the sweeper has of what their parser has made."""
+        """Return the configuration that the sweeper has of what their parser has made."""
         epochs, seed = (parsed.get(key) for key in OURS)
         theirs = {key: value for key, value in departures(self.parser, parsed).items() if key not in _ELSEWHERE}
         aside = {key: theirs.pop(key) for key in list(theirs) if f"{key}.".startswith("trainer.logger.")}
         return Settings(self.cli, seed if type(seed) is int else None, epochs, aside=aside, **theirs)
 
     def changed(self, settings: Settings, changes: Mapping[str, Any]) -> Settings:
-        """A configuration with other values, which their parser checks as it would on the command line.
+        """Return a configuration with other values, which their parser checks as it would on the command line.
 
         Raises:
             ValueError: there is no such key, its type refuses the value, or the sweep does.
@@ -169,7 +169,7 @@ class Project:
         return Settings(self.cli, settings.seed, settings.max_epochs, aside=settings.aside, **self._changed[text])
 
     def _whole_lists(self, settings: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """The changes, with the whole list in place of a key below it: `trainer.callbacks.0.patience`."""
+        """Return the changes, with the whole list in place of a key below it: `trainer.callbacks.0.patience`."""
         whole: dict[str, Any] = {}
         plain: dict[str, Any] = {}
         for key, value in changes.items():
@@ -199,7 +199,7 @@ class Project:
         return self.settings(parsed)
 
     def typed(self, base: Settings, key: str, values: Sequence[Any]) -> list[Any]:
-        """The values of an axis as their parser understands them: each is checked.
+        """Return the values of an axis as their parser understands them: each is checked.
 
         Raises:
             ValueError: as `changed`.
@@ -220,27 +220,27 @@ class Project:
         )  # read as YAML, a word in it would be something else
 
     def value(self, settings: Settings, key: str) -> Any:
-        """The value of one of their keys; raises AttributeError if there is no such key."""
+        """Return the value of one of their keys; raise AttributeError if there is no such key."""
         try:
             return at(self.parsed(settings), key)
         except KeyError:
             raise AttributeError(f"{self.cli} has no key {key!r}") from None
 
     def parsed(self, settings: Settings) -> Namespace:
-        """The whole configuration; a copy."""
+        """Return the whole configuration; a copy."""
         text = repr(settings)
         if text not in self._known:
             self._known = {text: configuration(self.parser, settings)}  # most often it is the sweep's base
         return self._known[text].clone()
 
     def written(self, settings: Settings) -> str:
-        """The whole configuration as YAML, under the name that the project has for Lightning."""
+        """Return the whole configuration as YAML, under the name that the project has for Lightning."""
         text: str = self.parser.dump(self.parsed(settings), skip_unset=False)
         return under_name(text, "pytorch_lightning") if "pytorch_lightning.cli" in sys.modules else text
 
 
 def configuration(parser: LightningArgumentParser, settings: Settings) -> Namespace:
-    """The whole configuration that a trial's settings stand for."""
+    """Return the whole configuration that a trial's settings stand for."""
     ours = {key: value for key, name in OURS.items() if (value := vars(settings)[name]) is not None}
     whole = deepcopy(nested({**settings.theirs, **settings.aside, **ours}))  # the parser changes lists in place
     parsed: Namespace = parser.parse_object(whole, env=False)

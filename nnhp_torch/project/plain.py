@@ -19,7 +19,7 @@ SUBCOMMAND = "fit"
 
 
 def fit_parser(cli: LightningCLI) -> LightningArgumentParser:
-    """The parser of what a fit needs: the whole one, or that of the subcommand."""
+    """Return the parser of what a fit needs: the whole one, or that of the subcommand."""
     if not hasattr(cli, "_subcommand_parsers"):  # run=False
         return cli.parser
     if SUBCOMMAND not in cli._subcommand_parsers:

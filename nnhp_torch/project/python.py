@@ -26,7 +26,7 @@ def sweep(
     callbacks: Sequence[SweepCallback] = (),
     **asked: Any,
 ) -> Outcome:
-    """Runs a sweep over a project from Python or a notebook, as `python -m nnhp_torch sweep` does.
+    """Run a sweep over a project from Python or a notebook, as `python -m nnhp_torch sweep` does.
 
     Args:
         cli: module, script or function that makes a LightningCLI.

@@ -22,7 +22,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 def later_fit(frame: FrameType | None) -> str:
-    """Where the code that has come to a fit will come to another one: `train.py, line 12`; empty if nowhere.
+    """Say where the code that has come to a fit will come to another one: `train.py, line 12`; empty if nowhere.
 
     Each function that is under way is looked at from the line that it has come to, and so is what it calls from there.
     """
@@ -43,7 +43,7 @@ def later_fit(frame: FrameType | None) -> str:
 
 
 def _left(frame: FrameType) -> list[ast.AST]:
-    """The statements that a function, or a module, may still run."""
+    """Return the statements that a function, or a module, may still run."""
     tree = _source(frame.f_code)
     functions = [node for node in ast.walk(tree) if isinstance(node, _SCOPES[:2]) and node.name == frame.f_code.co_name]
     body = next((node.body for node in functions if _holds(node, frame.f_lineno)), getattr(tree, "body", []))
@@ -51,7 +51,7 @@ def _left(frame: FrameType) -> list[ast.AST]:
 
 
 def _after(body: list[Any], line: int) -> Iterator[ast.AST]:
-    """What comes behind the statement at a line; a loop around it comes again."""
+    """Yield what comes behind the statement at a line; a loop around it comes again."""
     here = next((i for i, statement in enumerate(body) if _holds(statement, line)), None)
     if here is None:
         return
@@ -75,7 +75,7 @@ def _holds(node: Any, line: int) -> bool:
 
 
 def _source(code: CodeType) -> ast.Module:
-    """The file of a function, or a notebook's cell; an empty one if there is none."""
+    """Return the file of a function, or a notebook's cell; an empty one if there is none."""
     try:
         return ast.parse("".join(linecache.getlines(code.co_filename)))
     except SyntaxError:
@@ -95,7 +95,7 @@ class _Reader:
         self.trainers: set[str] = set()
 
     def first_fit(self, statements: Iterable[ast.AST]) -> int:
-        """The line of the first call that fits; 0 if there is none."""
+        """Return the line of the first call that fits; 0 if there is none."""
         nodes = [node for statement in statements for node in _walk(statement)]
         made = [node for node in nodes if isinstance(node, ast.Assign) and "Trainer(" in ast.unparse(node.value)]
         self.trainers.update(ast.unparse(target) for node in made for target in node.targets)
@@ -103,7 +103,7 @@ class _Reader:
         return next((call.lineno for call in calls if self._fits(call)), 0)
 
     def in_function(self, function: Any) -> int:
-        """The same of a function's whole body, by the names of its own module."""
+        """Return the same of a function's whole body, by the names of its own module."""
         function = getattr(function, "__func__", function)
         code = getattr(function, "__code__", None)
         if code is None or code in self.seen or code.co_filename.startswith(_OURS):
@@ -128,7 +128,7 @@ class _Reader:
         return isinstance(found, (FunctionType, MethodType)) and bool(self.in_function(found))
 
     def _find(self, node: ast.AST) -> Any:
-        """What a name stands for by now, or a dotted one; None if that is not known."""
+        """Return what a name stands for by now, or a dotted one; None if that is not known."""
         if isinstance(node, ast.Attribute):
             return getattr(self._find(node.value), node.attr, None)
         if isinstance(node, ast.Name):

@@ -27,13 +27,13 @@ _KEPT = {*SETTINGS, *FLAGS, *UNUSED, "callbacks", "logger", "max_epochs"}
 
 
 def departures(settings: Mapping[str, Any] | Namespace) -> dict[str, Any]:
-    """Those of the Trainer's arguments that are not Lightning's defaults."""
+    """Return those of the Trainer's arguments that are not Lightning's defaults."""
     given = vars(settings) if isinstance(settings, Namespace) else settings  # whose items() go into what is in it
     return {name: value for name, value in given.items() if name not in _USUAL or value != _USUAL[name]}
 
 
 def refuse(trainer: Mapping[str, Any] | Namespace, ckpt_path: Any = None) -> None:
-    """Raises NoProject if a promise of the sweep would not hold under these settings."""
+    """Raise NoProject if a promise of the sweep would not hold under these settings."""
     if ckpt_path is not None:
         raise NoProject("ckpt_path cannot be set: each trial begins anew, and goes on from its own checkpoints")
     for name, value in departures(trainer).items():
@@ -44,7 +44,7 @@ def refuse(trainer: Mapping[str, Any] | Namespace, ckpt_path: Any = None) -> Non
 
 
 def refuse_axis(key: str) -> None:
-    """Raises ValueError if a key makes no difference to a trial, or is for the sweep to say."""
+    """Raise ValueError if a key makes no difference to a trial, or is for the sweep to say."""
     name = key.removeprefix("trainer.")
     if key == "seed_everything":
         raise ValueError("seed_everything is not an axis: give several seeds with --seeds")
@@ -53,5 +53,5 @@ def refuse_axis(key: str) -> None:
 
 
 def requested(trainer: Mapping[str, Any] | Namespace) -> dict[str, Any]:
-    """The sweep's own options that their configuration sets."""
+    """Return the sweep's own options that their configuration sets."""
     return {name: value for name, value in departures(trainer).items() if name in FLAGS}

@@ -74,7 +74,7 @@ class CheckpointPruning(SweepCallback):
 
 
 def winning_trial(outcome: Outcome) -> Trial | None:
-    """The leading cell's best seed; None if no cell leads."""
+    """Return the leading cell's best seed; None if no cell leads."""
     best = outcome.summary.leader
     if best is None:
         return None
@@ -94,5 +94,5 @@ def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
 
 
 def _better(result: TrialResult, other: TrialResult, sweep: SweepBase) -> bool:
-    """Whether a result beats another; of equals the one that came first."""
+    """Return whether a result beats another; of equals the one that came first."""
     return sweep.objective.better(result.final(sweep.monitor), other.final(sweep.monitor))

@@ -17,7 +17,7 @@ from nnhp_torch.run.trial.setup import Setup, setup_of
 
 
 def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.LightningModule:
-    """The module that `build` makes of a configuration, with a checkpoint's weights, in evaluation mode.
+    """Return the module that `build` makes of a configuration, with a checkpoint's weights, in evaluation mode.
 
     It is loaded as Lightning loads one, by the module's hooks. One that makes layers in its `setup` is set up by a
     Trainer, with the trial's data, as before a fit.

@@ -126,7 +126,7 @@ class OptunaChooser(Chooser):
         return self._cell(asked)
 
     def remaining(self) -> int:
-        """How many trials may still be chosen."""
+        """Return how many trials may still be chosen."""
         if self.study is None:
             return self.trials
         if self.budget is not None and sum(self._spent.values()) + self.search.base.max_epochs > self.budget:
@@ -143,7 +143,7 @@ class OptunaChooser(Chooser):
         return None
 
     def _answer(self, values: Mapping[str, Any], asked: Any, *, epoch: int, value: float) -> str | None:
-        """The reason to end a trial at an epoch, if the pruner has one; the same one whenever it is asked again.
+        """Return the reason to end a trial at an epoch, if the pruner has one; the same one whenever it is asked again.
 
         A pruner answers otherwise when it is asked twice, because it notes in the study what it has seen. So its answer
         is noted beside that; if a kill came before, a copy of the study, as it was then, hears the epochs anew.
@@ -179,7 +179,7 @@ class OptunaChooser(Chooser):
         return self.study.get_trials(deepcopy=False)[number]
 
     def settle(self, values: Mapping[str, Any], result: TrialResult) -> None:
-        """Tells the study how a trial ended; one that failed or was interrupted stays open there, and runs again.
+        """Tell the study how a trial ended; one that failed or was interrupted stays open there, and runs again.
 
         A trial that diverged counts as pruned, so that the sampler learns to stay away.
         """
@@ -261,7 +261,7 @@ class OptunaChooser(Chooser):
             return optuna.samplers.PartialFixedSampler(asked.params, self._sampler(number))
 
     def _copy(self, number: int) -> optuna.Study:
-        """A copy of the study as it was when a trial was chosen."""
+        """Return a copy of the study as it was when a trial was chosen."""
         assert self.study is not None
         copy = self._study(self._sampler(number))
         copy.add_trials(self.study.get_trials(deepcopy=False)[:number])

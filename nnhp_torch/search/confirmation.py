@@ -34,7 +34,7 @@ def confirmation(search: Search, outcome: Outcome, most: int) -> Listed | None:
 
 
 def _luck(monitor: str, promised: str, gathered: Sequence[Cell]) -> str:
-    """The fate of the search's winner, the first of the cells."""
+    """Return the fate of the search's winner, the first of the cells."""
     first = gathered[0]
     return (
         f"The search's winner had {monitor}={promised} with the seed that chose it, "

@@ -69,7 +69,7 @@ def _check(path: Path) -> None:
 
 
 def _copied(path: Path) -> Path:
-    """A copy, for as long as this process lives."""
+    """Return a copy, for as long as this process lives."""
     folder = tempfile.mkdtemp(prefix="nnhp-journal-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     copy = Path(folder) / path.name

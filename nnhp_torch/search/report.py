@@ -91,7 +91,7 @@ class SearchFigures(SweepCallback):
 
 
 def overview(outcome: Outcome) -> Figure:
-    """A line per completed trial through its settings to what it reached, and below every trial's curve."""
+    """Return a line per completed trial through its settings to what it reached, and below every trial's curve."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, 8.2), dpi=DPI, layout="constrained")
@@ -150,7 +150,7 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
 
 
 def history(outcome: Outcome) -> Figure:
-    """The value that each trial ended with, in the order in which they were chosen, and the best so far."""
+    """Return the value that each trial ended with, in the order in which they were chosen, and the best so far."""
     sweep = outcome.sweep
     figure, axes = _figure(7.5, 4.2)
     points: dict[str, list[tuple[int, float]]] = {"completed": [], "pruned": []}
@@ -179,7 +179,7 @@ def history(outcome: Outcome) -> Figure:
 
 
 def importance(shares: Mapping[str, float], monitor: str, completed: int) -> Figure:
-    """A bar per setting, the most important one at the top."""
+    """Return a bar per setting, the most important one at the top."""
     figure, axes = _figure(7.0, 1.5 + 0.34 * len(shares))
     names = list(shares)[::-1]
     bars = axes.barh(names, [shares[name] for name in names], color=BLUE, height=0.65)
@@ -201,7 +201,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _limit(axes: Axes, curves: Sequence[Sequence[float]], objective: Objective) -> None:
-    """Frames the better three quarters of the values: near the top is where trials differ by little."""
+    """Frame the better three quarters of the values: near the top is where trials differ by little."""
     scores = sorted(objective.sign * value for curve in curves for value in curve if math.isfinite(value))
     if len(scores) < 4:
         return

@@ -60,17 +60,17 @@ class SearchRequest(Request):
             raise ValueError(f"confirm_seeds must be at least 2, because one seed is luck, not {self.confirm_seeds}")
 
     def other_seeds(self, search: Search) -> list[int]:
-        """The seeds that the best trials are confirmed with."""
+        """Return the seeds that the best trials are confirmed with."""
         (seed,) = self.each_seed(search)
         return list(range(seed + 1, seed + 1 + self.confirm_seeds))
 
     def confirming(self, search: Search) -> Request:
-        """How the best trials are to be run once more: as the search's, on the other seeds."""
+        """Return how the best trials are to be run once more: as the search's, on the other seeds."""
         same = {part.name: getattr(self, part.name) for part in dataclasses.fields(Request)}
         return Request(**(same | {"seeds": self.other_seeds(search), "chooser": None}))
 
     def named(self, search: Search) -> Search:
-        """The search under the name of its folder: samplers and pruners that are not the default have their own.
+        """Return the search under the name of its folder: samplers and pruners that are not the default have their own.
 
         Raises:
             ValueError: the budget of epochs ends before one of its trials does.

@@ -138,7 +138,7 @@ class Search(SweepBase):
 
     @takes(lambda: SearchRequest)
     def run(self, **asked: Any) -> Outcome:
-        """Runs it as Sweep.run does; it also takes `trials=50`, `sampler`, `pruner`, `budget` and `confirm_seeds`."""
+        """Run it as Sweep.run does; it also takes `trials=50`, `sampler`, `pruner`, `budget` and `confirm_seeds`."""
         return super().run(**asked)
 
     def sample(self, suggest: Suggest) -> dict[str, Primitive]:

@@ -20,7 +20,7 @@ Identity = Mapping[str, str]
 
 
 def checkpoint_folder(folder: str | os.PathLike[str], trial: str) -> Path:
-    """The folder of a trial's checkpoints.
+    """Return the folder of a trial's checkpoints.
 
     Args:
         folder: the sweep's.
@@ -30,7 +30,7 @@ def checkpoint_folder(folder: str | os.PathLike[str], trial: str) -> Path:
 
 
 def owner(folder: Path) -> dict[str, str]:
-    """The identity of the trial whose checkpoints these are; empty if nothing says so."""
+    """Return the identity of the trial whose checkpoints these are; empty if nothing says so."""
     try:
         found = json.loads((folder / OWNER).read_text())
     except (OSError, ValueError, RecursionError):
@@ -39,7 +39,7 @@ def owner(folder: Path) -> dict[str, str]:
 
 
 def kept(folder: Path, identity: Identity) -> Path | None:
-    """Where a trial's last checkpoint is: in its folder, or in the one that another trial has set aside since.
+    """Return where a trial's last checkpoint is: in its folder, or in the one that another trial has set aside since.
 
     Returns:
         The folder; None if it was not kept.
@@ -50,7 +50,7 @@ def kept(folder: Path, identity: Identity) -> Path | None:
 
 
 def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
-    """Makes a folder of checkpoints this trial's own. What another trial has left there is renamed, never overwritten.
+    """Make a folder of checkpoints this trial's own. What another trial has left there is renamed, never overwritten.
 
     Args:
         foreign: whether the checkpoints are known to be another's, whatever the folder says.
@@ -77,7 +77,7 @@ def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
 
 
 def remove(folder: Path, checkpoints: Path, identity: Identity, *, names: tuple[str, ...] = (LAST, BEST)) -> None:
-    """Removes a trial's own checkpoints; another trial's stay, and so does whatever else lies beside them.
+    """Remove a trial's own checkpoints; another trial's stay, and so does whatever else lies beside them.
 
     Args:
         folder: the sweep's; what a symbolic link has put outside of it is left alone.

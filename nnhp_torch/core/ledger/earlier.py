@@ -15,7 +15,7 @@ from nnhp_torch.core.spec.trial import Trial, defaults
 
 
 def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> list[Trial]:
-    """The trials of other cells of which the ledger has a result with each seed and replicate that is asked for.
+    """Return the trials of other cells of which the ledger has a result with each seed and replicate that is asked for.
 
     They differ from the trials that are asked for in the swept values alone. A race has none: its cells have the seeds
     that it chooses.
@@ -41,7 +41,7 @@ def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> l
 
 
 def _cells(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> Iterator[dict[str, Any]]:
-    """The swept values of records on the sweep's base that are in none of the trials, each combination once."""
+    """Yield the swept values of records on the sweep's base that are in none of the trials, each combination once."""
     usual = {**vars(sweep.base), **defaults(sweep.base)}
     fixed = sorted({*usual} - {*sweep.axes, *sweep.replicates, "seed"})
 

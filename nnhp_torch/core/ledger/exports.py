@@ -49,7 +49,7 @@ def _rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _nested(column: str, text: str) -> Any:
-    """A field's value; a mapping if W&B's API has written one there."""
+    """Return a field's value; a mapping if W&B's API has written one there."""
     if column in NESTED and text.startswith("{") and len(text) < LONGEST:
         try:
             return ast.literal_eval(re.sub(r"(?<=: )(nan|-?inf)\b", "None", text))
@@ -59,7 +59,7 @@ def _nested(column: str, text: str) -> Any:
 
 
 def _of_exports(path: Path, row: Row) -> Iterator[Row]:
-    """The rows that a row of an export stands for."""
+    """Yield the rows that a row of an export stands for."""
     of_file = re.fullmatch(r"run-(.+)-tag-(.+)", path.stem)
     if list(row) == SCALARS and of_file:
         yield {"run": of_file[1], "step": row["Step"], of_file[2]: row["Value"]}

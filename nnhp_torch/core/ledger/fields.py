@@ -15,7 +15,7 @@ LARGEST = 1e100  # of a metric: a training's are float32, and whoever adds squar
 
 
 def check(record: Mapping[str, Any], types: Types | None = None) -> None:
-    """Raises ValueError, naming the first field that is of another type than it should be.
+    """Raise ValueError, naming the first field that is of another type than it should be.
 
     Args:
         types: of every field there is; default: those of a ledger's line.
@@ -28,7 +28,7 @@ def check(record: Mapping[str, Any], types: Types | None = None) -> None:
 
 
 def check_epochs(history: Mapping[str, list[float]], epochs: int, max_epochs: int) -> None:
-    """Raises ValueError if a history is not one of the first `epochs` epochs of a trial of `max_epochs`."""
+    """Raise ValueError if a history is not one of the first `epochs` epochs of a trial of `max_epochs`."""
     if epochs > max_epochs:
         raise ValueError(f"it is of epoch {epochs}, and the trial has {max_epochs}")
     for name, values in history.items():
@@ -45,7 +45,7 @@ def _folder(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, and can be a float."""
+    """Return whether it is a number, and can be a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return isinstance(value, float) or abs(value) < 1 << 1000  # a larger one is no float

@@ -52,7 +52,7 @@ def name_too(path: Path, name: Path, *, wait: bool = True) -> None:
 
 
 def cut_torn_line(file: Any) -> int:
-    """Cuts off what a crash has left behind the last whole line of an open file; returns where that ends."""
+    """Cut off what a crash has left behind the last whole line of an open file; return where that ends."""
     end = _end_of_last_line(file)
     file.truncate(end)
     return end
@@ -72,7 +72,7 @@ def _end_of_last_line(file: Any) -> int:
 
 
 def must_be_file(*paths: Path) -> None:
-    """Raises NotAFile if anything else is there under one of the names, which must not be replaced."""
+    """Raise NotAFile if anything else is there under one of the names, which must not be replaced."""
     for path in paths:
         if path.exists() and not path.is_file():
             kind = "a directory" if path.is_dir() else "a FIFO or a device"
@@ -85,5 +85,5 @@ def disk_full(error: BaseException | None) -> bool:
 
 
 def read_only(error: BaseException | None) -> bool:
-    """Whether the system says that nothing may be written there."""
+    """Return whether the system says that nothing may be written there."""
     return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)

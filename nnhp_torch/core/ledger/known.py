@@ -59,7 +59,7 @@ class Known(dict[str, TrialResult]):
         return next((others[key] for key in former if key in others and others[key].sweep == trial.sweep), None)
 
     def _agrees(self, key: str, trial: Trial) -> bool:
-        """Whether the record of a trial's key is its own; if not, a default was edited since."""
+        """Return whether the record of a trial's key is its own; if not, a default was edited since."""
         result = self[key]
         if result.sweep != trial.sweep:
             raise Mismatch(key, f"it is of the sweep {result.sweep!r}, not of {trial.sweep!r}")
@@ -74,7 +74,7 @@ class Known(dict[str, TrialResult]):
         return not others
 
     def _with_settings_of(self, trial: Trial) -> list[str]:
-        """The keys of records with a trial's settings, whatever their own key."""
+        """Return the keys of records with a trial's settings, whatever their own key."""
         usual = plain(defaults(trial.config))
         if usual != self._usual:
             self._usual, self._settings = usual, {}
@@ -88,7 +88,7 @@ def _text(settings: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
 
 
 def _former_keys(trial: Trial) -> Iterator[str]:
-    """The keys that a trial has had if up to two of its defaults were edited since."""
+    """Yield the keys that a trial has had if up to two of its defaults were edited since."""
     departing, settings = departures(trial.config, type(trial.config)()), vars(trial.config)
     for edited in (names for number in (1, 2) for names in itertools.combinations(settings, number)):
         former = dict(departing)

@@ -17,7 +17,7 @@ from nnhp_torch.core.ledger.files import must_be_file, read_only
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Keeps other sweeps out of a folder, which is made; the lock dies with its process, however that ends.
+    """Keep other sweeps out of a folder, which is made; the lock dies with its process, however that ends.
 
     Yields:
         Whether nothing can be written there: nobody needs to be kept out of a folder in which nothing changes.

@@ -41,7 +41,7 @@ class Proposals:
         self.name, self.path = name, Path(log_dir) / f"{name}.proposals.jsonl"
 
     def entries(self) -> list[dict[str, Any]]:
-        """The proposals in their order, each with what was kept of it if it has ended.
+        """Return the proposals in their order, each with what was kept of it if it has ended.
 
         Raises:
             ValueError: the ledger is damaged.
@@ -63,7 +63,7 @@ class Proposals:
         return found
 
     def of(self, sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResult]) -> Proposal:
-        """The proposal that a sweep is: as it was entered before, or as it will be."""
+        """Return the proposal that a sweep is: as it was entered before, or as it will be."""
         entries, key = self.entries(), _key(sweep, trials)
         for number, entry in enumerate(entries, 1):
             if entry["key"] == key:
@@ -102,7 +102,7 @@ class Proposals:
 
 
 def _key(sweep: Sweep, trials: Sequence[Trial]) -> str:
-    """What makes it this proposal: its trials, how they are judged, and which of them are the baseline's."""
+    """Return what makes it this proposal: its trials, how they are judged, and which of them are the baseline's."""
     keys = sorted(trial.key for trial in trials)
     judged = [sweep.baseline, sweep.monitor, sweep.objective.mode, sweep.smallest_difference, sweep.max_seeds]
     return hashlib.sha256(json.dumps([keys, judged], sort_keys=True).encode()).hexdigest()[:16]

@@ -81,7 +81,7 @@ class TrialResult:
 
     @classmethod
     def of(cls, trial: Trial, status: Status, reason: str = "", **rest: Any) -> TrialResult:
-        """The record of a trial, with `rest` of the fields if there is more to tell than how it ended."""
+        """Return the record of a trial, with `rest` of the fields if there is more to tell than how it ended."""
         return cls(
             key=trial.key,
             sweep=trial.sweep,
@@ -111,7 +111,7 @@ class TrialResult:
         return max((len(values) for values in self.history.values()), default=0)
 
     def curve(self, metric: str) -> Sequence[float]:
-        """The metric after each epoch, of the first loader if there are several; empty if there is none.
+        """Return the metric after each epoch, of the first loader if there are several; empty if there is none.
 
         Example:
             >>> outcome.ordered[0].curve("val_accuracy")
@@ -120,7 +120,7 @@ class TrialResult:
         return self.history.get(logged_name(metric, self.history), ())
 
     def final(self, metric: str) -> float:
-        """The metric with the final weights, NaN if there is none."""
+        """Return the metric with the final weights, NaN if there is none."""
         if name := logged_name(metric, self.restored):
             return self.restored[name]
         once = {**self.test, **self.trained}
@@ -154,7 +154,7 @@ class TrialResult:
 
     @classmethod
     def from_json(cls, line: str) -> TrialResult:
-        """Raises ValueError if the line is no record that this version can read."""
+        """Raise ValueError if the line is no record that this version can read."""
         record = json.loads(line)
         if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
             raise ValueError("not a trial's record")
@@ -182,12 +182,12 @@ def _none_to_nan(value: Any) -> Any:
 
 
 def made_by(trial: Trial) -> dict[str, Any]:
-    """The maker in a record before the source is known; empty if the trial does not name it."""
+    """Return the maker in a record before the source is known; empty if the trial does not name it."""
     return {"name": trial.build, "config": trial.identity["config"], "sources": {}} if trial.build else {}
 
 
 def logged(results: Iterable[TrialResult]) -> set[str]:
-    """The metrics that some result has."""
+    """Return the metrics that some result has."""
     return {name for result in results for part in METRICS for name in getattr(result, part)}
 
 

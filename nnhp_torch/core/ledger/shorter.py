@@ -33,7 +33,7 @@ class Shorter:
         self.lost: Counter[str] = Counter()  # why trials start over → how many
 
     def __call__(self, trial: Trial) -> Trial:
-        """The trial, with the longest one that it may go on from."""
+        """Return the trial, with the longest one that it may go on from."""
         reasons = []
         for epochs in self.lengths:
             if epochs < trial.config.max_epochs and (shorter := self._shorter(trial, epochs)):
@@ -45,14 +45,14 @@ class Shorter:
         return trial
 
     def remarks(self) -> list[str]:
-        """Why trials have started over, in a sentence for each reason."""
+        """Return why trials have started over, in a sentence for each reason."""
         return [
             f"Started over, although the ledger has fewer epochs of them: {count} of these trials, because {why}."
             for why, count in self.lost.items()
         ]
 
     def _shorter(self, trial: Trial, epochs: int) -> Trial | None:
-        """The same trial with fewer epochs, if it has completed."""
+        """Return the same trial with fewer epochs, if it has completed."""
         with suppress(ValueError):  # a configuration may refuse so few, and a record be none of this trial's
             shorter = replace(trial, config=change(trial.config, {"max_epochs": epochs}))
             result = self.known.of(shorter)
@@ -61,7 +61,7 @@ class Shorter:
         return None
 
     def _lost(self, shorter: Trial) -> str:
-        """Why nothing can go on from there; empty if it may."""
+        """Say why nothing can go on from there; empty if it may."""
         if kept(checkpoint_folder(self.folder, shorter.name), shorter.identity) is None:
             return "their checkpoints were not kept (--keep_checkpoints last keeps them)"
         result = self.known.of(shorter)

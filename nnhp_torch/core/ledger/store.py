@@ -75,7 +75,7 @@ class ResultStore:
         return results
 
     def refuse(self, key: str, why: str) -> LedgerError:
-        """The error that names the line of a key's latest record, as results() has read it."""
+        """Return the error that names the line of a key's latest record, as results() has read it."""
         return self._damage(self.lines[key], why)
 
     def _damage(self, number: int, why: object) -> LedgerError:
@@ -85,7 +85,7 @@ class ResultStore:
         )
 
     def append(self, result: TrialResult) -> None:
-        """Adds a record and waits until it is on the disk; a write that fails leaves the ledger as it was."""
+        """Add a record and wait until it is on the disk; a write that fails leaves the ledger as it was."""
         self.folder.mkdir(parents=True, exist_ok=True)
         line = result.to_json().encode() + b"\n"
         with open(self.path, "ab+", buffering=0) as file:  # a buffer would be written again when it closes
@@ -100,7 +100,7 @@ class ResultStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps other sweeps out of the folder.
+        """Keep other sweeps out of the folder.
 
         Raises:
             LedgerError: another process has it, or what is no file lies there under the name of one.
@@ -110,7 +110,7 @@ class ResultStore:
             yield
 
     def set_aside(self) -> Path | None:
-        """Renames the folder, whatever it holds, so that a sweep starts anew and nothing is lost.
+        """Rename the folder, whatever it holds, so that a sweep starts anew and nothing is lost.
 
         Returns:
             The new name; None if there was nothing in the folder.
@@ -134,7 +134,7 @@ class ResultStore:
 
 
 def known_results(store: ResultStore, known: Known, trials: Iterable[Trial]) -> dict[str, TrialResult]:
-    """Those results that are these trials'. What they are called is the trials' to say, never the ledger's.
+    """Return those results that are these trials'. What they are called is the trials' to say, never the ledger's.
 
     Raises:
         LedgerError: a record does not agree with the trial of its key.

@@ -84,7 +84,7 @@ class SweepBase(metaclass=Renaming):
             object.__setattr__(self, "baseline", self._whole_baseline(self.baseline))
 
     def _whole_baseline(self, given: Any) -> dict[str, Primitive]:
-        """The baseline with a value for each axis, each as the axis has it if it does."""
+        """Return the baseline with a value for each axis, each as the axis has it if it does."""
         if self.sampled or not isinstance(given, Mapping) or not given:
             what = "a search samples its cells" if self.sampled else f"not {given!r}"
             raise ValueError(f"baseline names a cell of a grid, such as {{{next(iter(self.axes))!r}: …}}: {what}")
@@ -95,7 +95,7 @@ class SweepBase(metaclass=Renaming):
         return {axis: _as_there(axis, value, list(self.axes[axis])) for axis, value in whole.items()}
 
     def check_names(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Raises ValueError if one of these axes or replicates is no field of the base that could be one."""
+        """Raise ValueError if one of these axes or replicates is no field of the base that could be one."""
         for name in values:
             if not hasattr(self.base, name):
                 raise ValueError(f"no setting is called {name!r}; there are {', '.join(vars(self.base))}")
@@ -114,7 +114,7 @@ class SweepBase(metaclass=Renaming):
 
     @takes(lambda: Request)
     def run(self, **asked: Any) -> Outcome:
-        """Runs it from Python or a notebook, as the command line would; what the ledger has is not run again.
+        """Run it from Python or a notebook, as the command line would; what the ledger has is not run again.
 
         Progress is printed. Ctrl-C, or the notebook's stop button, leaves what is finished. Functions and classes of a
         notebook run in this process, because workers cannot import them, and that is said.
@@ -162,7 +162,7 @@ class SweepBase(metaclass=Renaming):
 
 
 def _as_there(axis: str, value: Primitive, there: Sequence[Primitive]) -> Primitive:
-    """The baseline's value as it stands among those of its axis: 1 is 1.0 among such numbers."""
+    """Return the baseline's value as it stands among those of its axis: 1 is 1.0 among such numbers."""
     kinds = set(map(type, there))
     if kinds <= {int, float} and type(value) not in (int, float):
         raise ValueError(f"baseline: {axis} needs a number, such as {there[0]}, not {value!r}")
@@ -173,19 +173,19 @@ def _as_there(axis: str, value: Primitive, there: Sequence[Primitive]) -> Primit
 
 
 def check_effect(smallest: float | None) -> None:
-    """Raises ValueError if that is no difference that could matter."""
+    """Raise ValueError if that is no difference that could matter."""
     if smallest is not None and not 0 < smallest < math.inf:
         raise ValueError(f"smallest_effect must be a difference above 0, such as 0.002, not {smallest}")
 
 
 def check_max_seeds(most: Any) -> None:
-    """Raises ValueError if a race with so many seeds at most would be none."""
+    """Raise ValueError if a race with so many seeds at most would be none."""
     if most is not None and (type(most) is not int or most <= FIRST):
         raise ValueError(f"max_seeds must be more than the {FIRST} seeds that every cell gets, not {most}")
 
 
 def check_values(kind: str, name: str, values: Any) -> None:
-    """Raises ValueError if an axis or a replicate is no list of different values."""
+    """Raise ValueError if an axis or a replicate is no list of different values."""
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise ValueError(f"{kind} {name} needs a list with at least one value, not {values!r}")
     repeated = [value for i, value in enumerate(values) if value in values[:i]]
@@ -194,7 +194,7 @@ def check_values(kind: str, name: str, values: Any) -> None:
 
 
 def check_config(config: Any) -> None:
-    """Raises ValueError if a value of a configuration cannot be written to the ledger, or no epoch can be trained."""
+    """Raise ValueError if a value of a configuration cannot be written to the ledger, or no epoch can be trained."""
     for name, value in vars(config).items():
         try:
             json.dumps(value, allow_nan=False)
@@ -208,7 +208,7 @@ def check_config(config: Any) -> None:
 
 
 def change(config: Any, values: Mapping[str, Any]) -> Any:
-    """A copy with other values: a dataclass's, or what a configuration that is none makes of them."""
+    """Return a copy with other values: a dataclass's, or what a configuration that is none makes of them."""
     replace: Callable[..., Any] = getattr(config, "__replace__", None) or partial(dataclasses.replace, config)
     return replace(**values)
 

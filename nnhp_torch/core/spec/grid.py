@@ -91,7 +91,7 @@ class Sweep(SweepBase):
         return math.prod(map(len, self.axes.values())) + len(self._beside)
 
     def cells(self) -> Iterator[dict[str, Primitive]]:
-        """The swept values of each cell, in order.
+        """Yield the swept values of each cell, in order.
 
         Example:
             >>> list(SWEEP.cells())
@@ -148,7 +148,7 @@ class Sweep(SweepBase):
         return dataclasses.replace(trial, name=self._name(trial))
 
     def _name(self, trial: Trial) -> str:
-        """The cell, and what departs from the sweep as it was declared; a function of the trial alone."""
+        """Return the cell, and what departs from the sweep as it was declared; a function of the trial alone."""
         changed = departures(trial.config, change(self.declared, trial.cell))
         for name, value, usual in (("precision", trial.precision, "32-true"), ("threads", trial.threads, 1)):
             if value != usual:  # the configuration may have a field of the same name
@@ -185,12 +185,12 @@ class Listed(Sweep):
 
 
 def _product(values: Mapping[str, Sequence[Primitive]]) -> Iterator[dict[str, Primitive]]:
-    """Every combination of the fields' values, the last field varying fastest."""
+    """Yield every combination of the fields' values, the last field varying fastest."""
     for combined in itertools.product(*values.values()):
         yield dict(zip(values, combined, strict=True))
 
 
 def check_count(trials: int) -> None:
-    """Raises ValueError if there are more trials than a sweep can hold in memory."""
+    """Raise ValueError if there are more trials than a sweep can hold in memory."""
     if trials > MOST_TRIALS:
         raise ValueError(f"that would be {trials} trials, and a sweep has at most {MOST_TRIALS}")

@@ -25,7 +25,7 @@ def label(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) 
 
 
 def text(value: Any, default: Any = None) -> str:
-    """A value as people read it; its type stands behind it if a value of another type reads alike.
+    """Return a value as people read it; its type stands behind it if a value of another type reads alike.
 
     >>> text(0.1), text(0.001234561), text(None), text(1.0), text("1"), text("1", default="adam")
     ('0.1', '0.001234561', 'none', '1.0', '1 (str)', '1')
@@ -45,7 +45,7 @@ def distinct(value: Any) -> str:
 
 
 def once(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in the order in which they come."""
+    """Return each value once, in the order in which they come."""
     return list({distinct(value): value for value in values}.values())
 
 
@@ -55,7 +55,7 @@ def visible(text: str) -> str:
 
 
 def file_name(values: Mapping[str, Any], defaults: Mapping[str, Any], key: str) -> str:
-    """A label that is safe as a folder's name; one that is too long ends in a hash of the rest.
+    """Return a label that is safe as a folder's name; one that is too long ends in a hash of the rest.
 
     Args:
         defaults: the fields' defaults, which say of what type a value is usually.
@@ -77,7 +77,7 @@ def file_name(values: Mapping[str, Any], defaults: Mapping[str, Any], key: str) 
 
 
 def folded(value: Any) -> str:
-    """A value's letters as a file system has them that does not tell their case; of any other type, its own."""
+    """Return a value's letters as a file system has them that does not tell their case; of any other type, its own."""
     return unicodedata.normalize("NFKC", value).casefold() if isinstance(value, str) else distinct(value)
 
 
@@ -89,7 +89,7 @@ def _short(value: Any) -> str:
 
 
 def is_plain(value: Any, default: Any) -> bool:
-    """Whether no value of another type has the same letters, in a field with this default."""
+    """Return whether no value of another type has the same letters, in a field with this default."""
     if isinstance(default, str):  # whatever is written there is a string
         return isinstance(value, str)
     if isinstance(value, str):
@@ -100,7 +100,7 @@ def is_plain(value: Any, default: Any) -> bool:
 
 
 def is_number(letters: str) -> bool:
-    """Whether letters are read as a number."""
+    """Return whether letters are read as a number."""
     try:
         float(letters)
     except ValueError:
@@ -109,7 +109,7 @@ def is_number(letters: str) -> bool:
 
 
 def typed(text: str) -> Any:
-    """A text as the value that it spells.
+    """Return a text as the value that it spells.
 
     >>> [typed(text) for text in ("3", "0.1", "True", "none", "adam", "")]
     [3, 0.1, True, None, 'adam', None]

@@ -74,11 +74,11 @@ class Objective:
         return bool({"accuracy", "acc"} & set(_words(self.metric))) and direction(self.metric) == self.mode == "max"
 
     def better(self, value: float, other: float) -> bool:
-        """Whether one value beats another; any number beats NaN."""
+        """Return whether one value beats another; any number beats NaN."""
         return self.sign * value > self.sign * other or (math.isnan(other) and not math.isnan(value))
 
     def best(self, values: Iterable[float]) -> tuple[float, int]:
-        """The best finite value and its place (from 1), the first of equals; (NaN, 0) if there is none."""
+        """Return the best finite value and its place (from 1), the first of equals; (NaN, 0) if there is none."""
         found = math.nan, 0
         for place, value in enumerate(values, 1):
             if math.isfinite(value) and self.better(value, found[0]):
@@ -98,7 +98,7 @@ class Objective:
         return f"{before}{after.lstrip('_-./ ')}".rstrip("_-./ ") or self.metric
 
     def bounds(self, values: Iterable[float]) -> tuple[float, float]:
-        """The metric's bounds, as far as its name tells: 0 to 1, from 0, or none.
+        """Return the metric's bounds, as far as its name tells: 0 to 1, from 0, or none.
 
         Args:
             values: that it has been; a bound which one of them oversteps is none.
@@ -127,7 +127,7 @@ class Objective:
         return f"{self.name}/{'validation' if self.split == 'val' else self.split}" if self.split else self.metric
 
     def twin(self, split: Split, logged: Collection[str]) -> str:
-        """The name among those logged of the same metric over other data; empty if there is none."""
+        """Return the name among those logged of the same metric over other data; empty if there is none."""
         found = _SPLIT.search(self.metric)
         if not found or self.split == split:
             return ""
@@ -141,7 +141,7 @@ class Objective:
 
 
 def logged_name(metric: str, logged: Collection[str]) -> str:
-    """The name under which a metric was logged: its own, or the first loader's; empty if it was not.
+    """Return the name under which a metric was logged: its own, or the first loader's; empty if it was not.
 
     >>> logged_name("val_loss_epoch", {"val_loss"})  # Lightning's name of the epoch's mean
     'val_loss'
@@ -151,7 +151,7 @@ def logged_name(metric: str, logged: Collection[str]) -> str:
 
 
 def unlogged(metric: str, logged: Collection[str]) -> str:
-    """The error's text if a metric is none of those that were logged."""
+    """Return the error's text if a metric is none of those that were logged."""
     return f"no metric is called {metric!r}; logged were {', '.join(sorted(logged)) or 'none'}"
 
 
@@ -167,6 +167,6 @@ def direction(metric: str) -> Mode | None:
 
 
 def _words(metric: str) -> list[str]:
-    """The words of a name in lower case, each with its digits and without: `binary`, `f1`, `f`, `score`."""
+    """Return the words of a name in lower case, each with its digits and without: `binary`, `f1`, `f`, `score`."""
     words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*", metric)
     return [form.lower() for word in words for form in (word, word.rstrip("0123456789"))]

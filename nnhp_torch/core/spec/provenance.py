@@ -44,7 +44,7 @@ def maker(build: Any, config: Any) -> tuple[str, str]:
 
 
 def is_same(recorded: str, today: str) -> bool:
-    """Whether a recorded name and today's are of one function or class.
+    """Return whether a recorded name and today's are of one function or class.
 
     Its module may have moved since, was `__main__` in a script's earlier records, and lacks its package if
     `python package/script.py` has made it.
@@ -138,7 +138,7 @@ def _digest(path: str, changed: int, size: int, config: str | None) -> str:
 
 
 def _is_sweep(node: ast.stmt) -> bool:
-    """Whether a statement names a sweep or a search: `SWEEP = Sweep(…)`."""
+    """Return whether a statement names a sweep or a search: `SWEEP = Sweep(…)`."""
     call = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
     return isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in ("Sweep", "Search")
 
@@ -152,14 +152,14 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 def _module(made: Any) -> str:
-    """The module of a function or a class, as who imports it knows it."""
+    """Return the module of a function or a class, as who imports it knows it."""
     if made.__module__ not in MAIN:
         return str(made.__module__)
     return _imported_as(made.__module__) if _file(made) else "__main__"  # on a Ray cluster another script is that
 
 
 def _imported_as(main: str) -> str:
-    """The name by which a script that is run would be imported."""
+    """Return the name by which a script that is run would be imported."""
     script = sys.modules[main]
     name = getattr(getattr(script, "__spec__", None), "name", "__main__")  # of `python -m`
     file = getattr(script, "__file__", None)
@@ -167,7 +167,7 @@ def _imported_as(main: str) -> str:
 
 
 def _file(made: Any) -> str | None:
-    """The file of a function or a class; None if it came by value, as on a Ray cluster, or has none."""
+    """Return the file of a function or a class; None if it came by value, as on a Ray cluster, or has none."""
     module = sys.modules.get(made.__module__)
     if not hasattr(module, made.__qualname__.split(".")[0]):
         return None
@@ -175,7 +175,7 @@ def _file(made: Any) -> str | None:
 
 
 def _find(module: str) -> str | None:
-    """The file of a module, found step by step, for importing its package may cost seconds."""
+    """Return the file of a module, found step by step, for importing its package may cost seconds."""
     scripts = [main for main in MAIN if main in sys.modules and _imported_as(main) == module]
     if here := next((name for name in (*scripts, module) if name in sys.modules), ""):
         return getattr(sys.modules[here], "__file__", None)
@@ -195,13 +195,13 @@ def _find(module: str) -> str | None:
 
 
 def is_own(made: type) -> bool:
-    """Whether a class is the user's: neither of this package nor of one that is installed."""
+    """Return whether a class is the user's: neither of this package nor of one that is installed."""
     return made.__module__.partition(".")[0] != "nnhp_torch" and not is_installed(_file(made))
 
 
 @functools.cache
 def is_installed(path: str | None) -> bool:
-    """Whether a file is of an installed package or of Python's own."""
+    """Return whether a file is of an installed package or of Python's own."""
     if path is None:
         return True
     folder = Path(path)

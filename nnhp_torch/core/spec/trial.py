@@ -64,7 +64,7 @@ class Trial:
         return self.key_of(departures(self.config, type(self.config)()))
 
     def key_of(self, departing: Mapping[str, Any]) -> str:
-        """The key if these settings depart from their defaults."""
+        """Return the key if these settings depart from their defaults."""
         identity = {"semantics": SEMANTICS, "config": departing, "precision": self.precision, "threads": self.threads}
         text = json.dumps(identity, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -95,16 +95,16 @@ def same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether the settings that both have are the same."""
+    """Return whether the settings that both have are the same."""
     return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
 def defaults(config: Any) -> dict[str, Any]:
-    """The defaults of a configuration's fields."""
+    """Return the defaults of a configuration's fields."""
     return dict(vars(type(config)()))
 
 
 def departures(config: Any, reference: Any) -> dict[str, Any]:
-    """The fields in which a configuration differs from another of its kind."""
+    """Return the fields in which a configuration differs from another of its kind."""
     others = vars(reference)
     return {name: value for name, value in vars(config).items() if name not in others or value != others[name]}

@@ -40,8 +40,8 @@ class RecordedSearch(Listed):
 
 
 @dataclass(frozen=True)
-class RunsElsewhere(RecordedSweep):
-    """The same of runs that nobody here has trained."""
+class RunsElsewhere(Listed):
+    """A sweep of runs that nobody here has trained."""
 
     elsewhere: ClassVar[bool] = True
 
@@ -99,7 +99,7 @@ def outcome_of(
     told: Mapping[str, Any] | None = None,
     max_seeds: int | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
-    kind: type[RecordedSweep] | None = None,
+    kind: type[Listed] | None = None,
 ) -> Outcome:
     """The outcome of some results; see recorded.
 

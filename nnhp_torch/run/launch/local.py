@@ -126,7 +126,7 @@ class Workers:
         self._alone: Trial | None = None  # the one of them that is running
 
     def close(self) -> None:
-        """Ends the workers at once; a trial in one of them goes on from its last checkpoint when run again."""
+        """End the workers at once; a trial in one of them goes on from its last checkpoint when run again."""
         for slot in self._slots:
             slot.kill()
         self._slots.clear()
@@ -152,7 +152,7 @@ class Workers:
             self.close()
 
     def _prepared(self, first: Trial, listener: Listener) -> bool:
-        """Whether a worker has found that trials can run, the data at hand; False if the sweep is to stop.
+        """Return whether a worker has found that trials can run, the data at hand; False if the sweep is to stop.
 
         Raises:
             PreparationError: they cannot.
@@ -171,7 +171,7 @@ class Workers:
         return False
 
     def _run(self, trials: Iterator[Trial | None], listener: Listener) -> None:
-        """Keeps every worker busy until the trials have run out and each has ended."""
+        """Keep every worker busy until the trials have run out and each has ended."""
         exhausted = False
         while not (exhausted and self._idle() and not self._waiting):
             if listener.stopping():
@@ -193,7 +193,7 @@ class Workers:
         return all(slot.trial is None for slot in self._slots)
 
     def _fill(self, trials: Iterator[Trial | None], listener: Listener) -> bool:
-        """Gives each idle worker a trial, as far as there is one now; whether there may be more."""
+        """Give each idle worker a trial, as far as there is one now; whether there may be more."""
         for slot in self._slots:
             if slot.trial is None:
                 try:
@@ -207,7 +207,7 @@ class Workers:
         return True
 
     def _heard(self, slot: Slot, trial: Trial, message: Any, *, listener: Listener) -> None:
-        """Passes on what a worker has said of its trial, or that it has died over it."""
+        """Pass on what a worker has said of its trial, or that it has died over it."""
         several = self.runtime.world_size > 1
         match message:
             case Epoch():
@@ -235,7 +235,7 @@ class Workers:
         listener.ended(trial, result)
 
     def _is_shared(self, slot: Slot) -> bool:
-        """Whether another trial is running where a slot's does."""
+        """Return whether another trial is running where a slot's does."""
         busy = (other for other in self._slots if other.trial is not None)
         return any(not self.places or (other.index - slot.index) % self.places == 0 for other in busy)
 
@@ -247,7 +247,7 @@ class Workers:
         return (self.pool or Pool()).slot(self.build, self.runtime, self.threads, index=index)
 
     def _messages(self) -> Iterator[tuple[Slot, Any]]:
-        """The workers' messages, after at most a fifth of a second; of a dead one, how it ended.
+        """Yield the workers' messages, after at most a fifth of a second; of a dead one, how it ended.
 
         All are looked at, because one that has died is not heard of while a process that it forked lives.
         """

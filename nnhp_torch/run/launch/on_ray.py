@@ -59,7 +59,7 @@ class RayTasks:
                 self._run(itertools.chain([first], trials), listener)
 
     def _prepared(self, first: Trial, listener: Listener) -> bool:
-        """Whether the data is at hand on the node that has tried; False if the sweep is to stop."""
+        """Return whether the data is at hand on the node that has tried; False if the sweep is to stop."""
         task = ray.remote(_prepare).options(**self.needs).remote(self.build, first, self.runtime)
         while not self.ask(ray.wait, [task], timeout=0.2)[0]:
             if listener.stopping():
@@ -137,21 +137,21 @@ class Board:
         self.open: dict[int, asyncio.Future[str | None]] = {}
 
     async def ask(self, key: str, epoch: int, metrics: dict[str, float]) -> str | None:
-        """A trial's epoch; answered with the reason to end it there, if there is one."""
+        """Return a trial's epoch; answered with the reason to end it there, if there is one."""
         number = next(self.numbers)
         self.open[number] = asyncio.get_running_loop().create_future()
         await self.asked.put((number, key, epoch, metrics))
         return await self.open[number]
 
     async def questions(self) -> list[Question]:
-        """The questions since the last call, at least one."""
+        """Return the questions since the last call, at least one."""
         asked = [await self.asked.get()]
         while not self.asked.empty():
             asked.append(self.asked.get_nowait())
         return asked
 
     async def answer(self, answers: Mapping[int, str | None]) -> None:
-        """Lets those trials go on."""
+        """Let those trials go on."""
         for number, reason in answers.items():
             self.open.pop(number).set_result(reason)
 
@@ -170,7 +170,7 @@ class NodeLeaves(RuntimeError):
 
 
 def _train(trial: Trial, build: str | Callable[..., Any], runtime: Runtime, *, board: Any) -> TrialResult | OSError:
-    """A trial, on whatever node."""
+    """Return a trial, on whatever node."""
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
         reason: str | None = ray.get(board.ask.remote(trial.key, epoch, dict(metrics)))

@@ -68,13 +68,13 @@ def attempt(
 
 
 def note(text: str) -> None:
-    """Writes to the workers' log, if there is still room for it."""
+    """Write to the workers' log, if there is still room for it."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
 def quiet_lightning() -> None:
-    """Silences what Lightning says of every fit and what is on purpose here; other warnings go their way."""
+    """Silence what Lightning says of every fit and what is on purpose here; other warnings go their way."""
     for package in (*PAIRS, *PAIRS.values()):
         logging.getLogger(package).setLevel(logging.ERROR)
     for known in (
@@ -89,7 +89,7 @@ def quiet_lightning() -> None:
 
 
 def prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> None:
-    """Tries the Trainer's settings and what build answers, and has the data fetched once, before any trial.
+    """Try the Trainer's settings and what build answers, and have the data fetched once, before any trial.
 
     Raises:
         WrongUsage: no Trainer can be made, or build's answer is nothing that can be trained.
@@ -131,7 +131,7 @@ def _wrong_usage() -> Iterator[None]:
 
 
 def import_by_name(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """The function behind "package.module:function"; a function stands for itself."""
+    """Return the function behind "package.module:function"; a function stands for itself."""
     if not isinstance(function, str):
         return function
     module, _, name = function.partition(":")

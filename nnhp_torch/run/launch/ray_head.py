@@ -49,7 +49,7 @@ def _connect(address: str) -> None:
 
 
 def _awaited(connection: Future[None], stopping: Callable[[], bool]) -> bool:
-    """Whether there is a connection; Ray itself would try for minutes, and hear no Ctrl-C."""
+    """Return whether there is a connection; Ray itself would try for minutes, and hear no Ctrl-C."""
     end = time.monotonic() + LONGEST
     while not wait([connection], timeout=0.2).done:
         if stopping():
@@ -71,7 +71,7 @@ class Head:
         self.answered = time.monotonic()
 
     def ask(self, call: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Returns what `call` returns.
+        """Return what `call` returns.
 
         Raises:
             ClusterLost: the head has not answered for `PATIENCE` seconds.
@@ -91,13 +91,13 @@ class Head:
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of an error: what is wrong."""
+    """Return the last line of an error: what is wrong."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip().rstrip(".") if lines else type(error).__name__
 
 
 def answers_at(address: str) -> bool:
-    """Whether anything listens there."""
+    """Return whether anything listens there."""
     try:
         _knock(address)
     except OSError:

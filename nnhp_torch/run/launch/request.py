@@ -41,7 +41,7 @@ RUNNING = "the sweep"
 
 
 def said(help: str, group: str = RUNNING) -> dict[str, str]:
-    """The help text of a Request's field, and the group that it stands in."""
+    """Return the help text of a Request's field, and the group that it stands in."""
     return {"help": help, "group": group}
 
 
@@ -151,7 +151,7 @@ class Request:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def judged(self, sweep: P) -> P:
-        """The sweep with what is asked for of how its cells are judged."""
+        """Return the sweep with what is asked for of how its cells are judged."""
         most = self._most_seeds if self._races else None
         judged = replace(
             sweep,
@@ -266,7 +266,7 @@ class Request:
         return self.seeds == "auto" or self.proposal is not None
 
     def each_seed(self, sweep: SweepBase) -> list[int]:
-        """The seeds of each cell, the sweep's own first; with auto those that it may get."""
+        """Return the seeds of each cell, the sweep's own first; with auto those that it may get."""
         first = FIRST_SEED if sweep.base.seed is None else sweep.base.seed
         number: Any = self._most_seeds if self._races else self.seeds
         return list(range(first, first + number) if isinstance(number, int) else number)
@@ -294,11 +294,11 @@ class Request:
         return self.ray_address or os.environ.get("RAY_ADDRESS", "") if self.launcher == "ray" else ""
 
     def folder(self, sweep: SweepBase) -> Path:
-        """The sweep's folder, as it is printed."""
+        """Return the sweep's folder, as it is printed."""
         return Path(self.log_dir) / sweep.name
 
     def runtime(self, sweep: SweepBase) -> Runtime:
-        """The runtime that the trials share."""
+        """Return the runtime that the trials share."""
         repeated = {**sweep.replicates, "seed": self.each_seed(sweep)}
         known = {name: os.environ[name] for name in sweep.environment.values() if name in os.environ}
         return Runtime(
@@ -313,7 +313,7 @@ class Request:
 
 
 def _not_told(callback: object) -> str:
-    """Why something is no callback of a sweep, and what would be one."""
+    """Say why something is no callback of a sweep, and what would be one."""
     kind = callback if isinstance(callback, type) else type(callback)
     if issubclass(kind, SweepCallback):
         return f"callbacks should be made: {kind.__name__}(…), not the class itself"
@@ -325,5 +325,5 @@ def _is_whole(value: Any, least: int) -> bool:
 
 
 def _are_whole(values: Any) -> bool:
-    """Whether it is a list of whole numbers from 0, with at least one."""
+    """Return whether it is a list of whole numbers from 0, with at least one."""
     return isinstance(values, Sequence) and len(values) > 0 and all(_is_whole(value, 0) for value in values)

@@ -79,7 +79,7 @@ class Mail:
         return None
 
     def _heard(self) -> bool:
-        """Whether a driver lives: its file changes, by the job's own clock."""
+        """Return whether a driver lives: its file changes, by the job's own clock."""
         if (now := read(self.driver)) != self.seen:
             self.seen, self.since = now, time.monotonic()
         return bool(now) and time.monotonic() - self.since < ALONE

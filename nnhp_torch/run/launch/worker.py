@@ -28,7 +28,7 @@ UNGUARDED = 79  # exit status of a worker whose script, being imported, would st
 
 
 def end_if_imported() -> None:
-    """Ends a worker process that imports a script without `if __name__ == "__main__":` before it starts workers too."""
+    """End a worker process that imports a script without `if __name__ == "__main__":` before it starts workers too."""
     # As multiprocessing itself asks; no public name says it.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(UNGUARDED)

@@ -75,7 +75,7 @@ class Slot:
         return [*self.connections, *(process.sentinel for process in self.processes)]
 
     def speaking(self) -> Connection | None:
-        """The connection to a rank that has something to say; to one that has failed before the others mind."""
+        """Return the connection to a rank that has something to say; to one that has failed before the others mind."""
         return next((connection for connection in reversed(self.connections) if connection.poll()), None)
 
     def send(self, message: Any) -> None:
@@ -95,7 +95,7 @@ class Slot:
                 connection.send(RunTrial(trial))
 
     def ending(self) -> str | None:
-        """How the first of its processes to end has ended, None while all live."""
+        """Return how the first of its processes to end has ended, None while all live."""
         codes = [p.exitcode for p in self.processes if not p.is_alive()]
         if not codes:
             return None
@@ -111,7 +111,7 @@ class Slot:
         return f"the worker process {how}{printed}"
 
     def refusal(self, how: str) -> PreparationError:
-        """Why no trial can run, of how its process has ended at its start."""
+        """Return why no trial can run, of how its process has ended at its start."""
         if any(process.exitcode == UNGUARDED for process in self.processes):
             return WrongUsage(
                 "the script runs again in each worker process, which imports it: put what it runs, such as main(…), "
@@ -120,7 +120,7 @@ class Slot:
         return PreparationError(how)
 
     def asked_to_end(self) -> bool:
-        """Whether one of its processes was ended by SIGTERM."""
+        """Return whether one of its processes was ended by SIGTERM."""
         return any(process.exitcode == -signal.SIGTERM for process in self.processes)
 
     def kill(self) -> None:
@@ -146,7 +146,7 @@ def _environment(threads: int, rank: int, world_size: int, *, port: int) -> dict
 
 
 def _shown(path: Path) -> str:
-    """A path as people like to read it: from the working directory if it lies below."""
+    """Return a path as people like to read it: from the working directory if it lies below."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -80,7 +80,7 @@ class Places:
     put: set[tuple[str, str]] = field(default_factory=set)
 
     def look(self, around: Around) -> None:
-        """Takes what was not there before for what it is at the beginning."""
+        """Take what was not there before for what it is at the beginning."""
         for path, owner in around.owners().items():
             if path not in self.begun:
                 self.begun[path] = _digests(owner)
@@ -103,7 +103,7 @@ class Places:
         return kept
 
     def put_back(self, kept: Mapping[str, Any], around: Around, renewed: tuple[str, ...] = ()) -> list[str]:
-        """Gives each place the value that was kept of it; in words, what is not what it was all the same.
+        """Give each place the value that was kept of it; in words, what is not what it was all the same.
 
         Args:
             renewed: the loaders that are about to be made anew.
@@ -139,7 +139,7 @@ def _keeps_itself(callback: L.Callback) -> bool:
 
 
 def _values(owner: Any) -> dict[str, Any]:
-    """The values that an owner has, by name; of a list too long to be looked into, whatever it is."""
+    """Return the values that an owner has, by name; of a list too long to be looked into, whatever it is."""
     match owner:
         case L.Trainer():
             return {name: value for name, value in vars(owner).items() if name in TRAINER}
@@ -179,7 +179,7 @@ def sums(module: nn.Module) -> dict[str, int]:
 
 
 def _bits(tensor: Tensor) -> Tensor:
-    """The numbers that are stored in a tensor, or in this process's part of it, as whole ones."""
+    """Return the numbers that are stored in a tensor, or in this process's part of it, as whole ones."""
     tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
     if tensor.layout is not torch.strided:
         tensor = (tensor.coalesce() if tensor.is_sparse else tensor).values()
@@ -188,7 +188,7 @@ def _bits(tensor: Tensor) -> Tensor:
 
 
 def structure(module: nn.Module) -> str:
-    """A digest of which weights and buffers there are: the same one says that it is the same network."""
+    """Return a digest of which weights and buffers there are: the same one says that it is the same network."""
     named = chain(module.named_parameters(), module.named_buffers())
     return digest(sorted((name, () if is_lazy(w) else tuple(w.shape)) for name, w in named))
 
@@ -199,7 +199,7 @@ def _digests(owner: Any) -> dict[str, str]:
 
 @functools.cache
 def _internal() -> frozenset[str]:
-    """The attributes that torch and Lightning keep themselves."""
+    """Return the attributes that torch and Lightning keep themselves."""
     bare: tuple[Any, ...] = (DataLoader([0]), L.LightningModule(), L.LightningDataModule())  # type: ignore[arg-type]
     return frozenset(name for thing in bare for name in vars(thing) if name.startswith("_")) | {"_hparams"}
 
@@ -211,7 +211,7 @@ def _packed(value: Any) -> Any:
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
-    """Gives an owner a value: within what is there if it can be, because others may have it too."""
+    """Give an owner a value: within what is there if it can be, because others may have it too."""
     if isinstance(owner, nn.Module) and name == LEARNING:
         for of, weight in owner._parameters.items():
             if weight is not None and of in value:

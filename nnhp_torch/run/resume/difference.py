@@ -61,7 +61,7 @@ def _is_compared_as_it_is(thing: Any) -> bool:
 
 
 def _within(thing: Any) -> dict[Any, Any] | None:
-    """The parts of a thing, by name; None if nobody can see whether another one has the same."""
+    """Return the parts of a thing, by name; None if nobody can see whether another one has the same."""
     found = dict(inside(thing))
     match thing:
         case _ if isinstance(thing, _WHOLE):

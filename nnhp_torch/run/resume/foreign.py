@@ -47,7 +47,7 @@ def changed(checkpoint: Mapping[str, Any], trainer: Any) -> list[str]:
 
 
 def digest_of(thing: Any, module: nn.Module) -> str:
-    """A short hash of all that is in a thing, by what pickle takes for its state; empty if nobody can tell.
+    """Return a short hash of all that is in a thing, by what pickle takes for its state; empty if nobody can tell.
 
     What is a part of the trial's own module is looked after by other means.
     """
@@ -79,7 +79,7 @@ class _Pickler(pickle.Pickler):
 def _written(
     checkpoint: Mapping[str, Any], module: Any, callbacks: Iterable[L.Callback], trainer: Any
 ) -> dict[str, Any]:
-    """What hooks write into a checkpoint now; empty if they cannot.
+    """Return what hooks write into a checkpoint now; empty if they cannot.
 
     They may change what they are given, so it is a copy, and the module's own weights.
     """

@@ -41,7 +41,7 @@ def environment_of_one(values: Mapping[str, str] | None = None) -> Iterator[None
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Puts back at the end what the block has changed in this process.
+    """Put back at the end what the block has changed in this process.
 
     That is the random state of python, NumPy, torch and of the generators in global variables of the user's; torch's
     default type and device, threads, gradients, determinism and precision of products; the working directory, the
@@ -104,7 +104,7 @@ def _set_environment(values: dict[str, str]) -> None:
 
 
 def _folder() -> str | None:
-    """The working directory; None when it has been removed."""
+    """Return the working directory; None when it has been removed."""
     try:
         return os.getcwd()
     except FileNotFoundError:

@@ -14,19 +14,19 @@ from nnhp_torch.run.resume.randomness import GENERATORS, set_state, state_of
 
 
 def leaves(loaders: Any) -> list[Any]:
-    """The single loaders of a Trainer's `train_dataloader` or `val_dataloaders`, however they are combined."""
+    """Return the single loaders of a Trainer's `train_dataloader` or `val_dataloaders`, however they are combined."""
     return [] if loaders is None else CombinedLoader(loaders).flattened
 
 
 def stop_workers(loaders: Any) -> None:
-    """Ends worker processes that would outlive the epoch, with the random state that they have come to."""
+    """End worker processes that would outlive the epoch, with the random state that they have come to."""
     for loader in leaves(loaders):
         if getattr(loader, "persistent_workers", False):
             CombinedLoader(loader).reset()
 
 
 def keep(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The states around loaders, and of the generators in other things; and what cannot be kept, in words."""
+    """Return the states around loaders, and of the generators in other things; and what cannot be kept, in words."""
     states, doubts = {}, []
     for path, thing in _drawing(loaders, others):
         if isinstance(thing, Iterator):
@@ -40,7 +40,7 @@ def keep(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[dict[st
 
 
 def put_back(states: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
-    """Gives everything the state that was kept of it; in words, what was kept and is not there any more."""
+    """Give everything the state that was kept of it; in words, what was kept and is not there any more."""
     left = dict(states)
     for path, thing in _drawing(loaders, others):
         if path in left:
@@ -49,7 +49,7 @@ def put_back(states: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapp
 
 
 def unseen(loaders: Any) -> list[str]:
-    """The loaders whose place in their data nobody can see, in words."""
+    """Return the loaders whose place in their data nobody can see, in words."""
     return [reason for loader in leaves(loaders) if (reason := _unseen(loader))]
 
 

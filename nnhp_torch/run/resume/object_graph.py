@@ -52,7 +52,7 @@ _is_closed: Callable[[Any], bool] = functools.cache(lambda kind: issubclass(kind
 
 
 def inside(thing: Any) -> list[tuple[Any, Any]]:
-    """The parts directly in a thing, by name."""
+    """Return the parts directly in a thing, by name."""
     match thing:
         case list() | tuple() | deque():
             return list(enumerate(thing)) if len(thing) <= LONG else []
@@ -76,7 +76,7 @@ def has_state(thing: Any) -> bool:
 
 
 def own_generators() -> dict[str, Any]:
-    """The generators that stand in modules which are not installed, such as the user's script, by path.
+    """Return the generators that stand in modules which are not installed, such as the user's script, by path.
 
     They are global variables, or are held by one: a list, an object or a class of the user's, a function's closure or
     defaults, a partial.
@@ -114,7 +114,7 @@ def _is_own_file(path: str | None) -> bool:
 
 
 def _may_hold(thing: Any) -> bool:
-    """Whether it is a generator or may hold one; most things are functions that hold nothing."""
+    """Return whether it is a generator or may hold one; most things are functions that hold nothing."""
     kind: Any = type(thing)
     if not _of_its_kind_may_hold(kind):
         return False

@@ -23,7 +23,7 @@ _DEQUE = "collections.deque"  # likewise
 
 
 def is_plain(value: object) -> bool:
-    """Whether `weights_only` can load a value as it is."""
+    """Return whether `weights_only` can load a value as it is."""
     if type(value) in (dict, OrderedDict):
         return all(is_plain(key) and is_plain(inner) for key, inner in value.items())  # type: ignore[attr-defined]
     if type(value) in (list, tuple, set):
@@ -32,7 +32,7 @@ def is_plain(value: object) -> bool:
 
 
 def pack(value: Any) -> Any:
-    """A plain copy of a state: arrays become bytes, which `unpack` makes arrays again, and deques lists.
+    """Return a plain copy of a state: arrays become bytes, which `unpack` makes arrays again, and deques lists.
 
     Raises:
         TypeError: something in it is not plain; the message is its type's name.
@@ -70,7 +70,7 @@ def unpack(value: Any) -> Any:
 
 
 def is_value(value: object, depth: int = 20) -> bool:
-    """Whether there is nothing in it but numbers, text and arrays; a parameter is the module's."""
+    """Return whether there is nothing in it but numbers, text and arrays; a parameter is the module's."""
     if isinstance(value, dict):
         value = list(itertools.chain(*_spread(value.items(), _FEW)))
     if isinstance(value, (list, tuple, set, frozenset, deque)):

@@ -82,7 +82,7 @@ def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
 
 
 def _load_validation_data(trainer: Any, loaded: bool) -> None:
-    """Has validation loaders where the interrupted fit had them by now, and none where it would make them later."""
+    """Have validation loaders where the interrupted fit had them by now, and none where it would make them later."""
     val_loop = trainer.fit_loop.epoch_loop.val_loop
     if not loaded:
         val_loop._combined_loader = None
@@ -117,7 +117,7 @@ def _changed(then: dict[str, int] | None, now: dict[str, int]) -> list[str]:
 
 
 def _metrics(trainer: Any) -> dict[str, Any]:
-    """The states of the metrics that live on from epoch to epoch, such as the best accuracy so far.
+    """Return the states of the metrics that live on from epoch to epoch, such as the best accuracy so far.
 
     Those that are logged as they are Lightning resets with each epoch; no metric's state is in a module's state_dict.
     """
@@ -143,7 +143,7 @@ def _put_metrics_back(module: L.LightningModule, kept: dict[str, Any]) -> None:
 
 
 def _loading(trainer: Any) -> list[tuple[Any, str]]:
-    """Where Lightning notes the epoch in which loaders were made, for reload_dataloaders_every_n_epochs."""
+    """Return where Lightning notes the epoch in which loaders were made, for reload_dataloaders_every_n_epochs."""
     fit_loop = trainer.fit_loop
     return [
         (fit_loop, "_last_train_dl_reload_epoch"),
@@ -152,7 +152,7 @@ def _loading(trainer: Any) -> list[tuple[Any, str]]:
 
 
 def around(trainer: Any) -> Around:
-    """Where a trial may keep places in its data."""
+    """Return where a trial may keep places in its data."""
     return Around(_loaders(trainer), trainer)
 
 

@@ -15,7 +15,7 @@ GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.G
 
 
 def seed_all(seed: int, epoch: int, rank: int) -> None:
-    """Seeds python's, numpy's and torch's generators (those of all devices too)."""
+    """Seed python's, numpy's and torch's generators (those of all devices too)."""
     mixed = mix(seed, epoch, rank)
     random.seed(mixed)
     np.random.seed(mixed % 2**32)
@@ -23,7 +23,7 @@ def seed_all(seed: int, epoch: int, rank: int) -> None:
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """The state of python's, numpy's, torch's and the device's generators."""
+    """Return the state of python's, numpy's, torch's and the device's generators."""
     state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
     if device.type != "cpu":
         state["device"] = torch.get_device_module(device).get_rng_state()
@@ -31,7 +31,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Puts a state back that `random_state` gave."""
+    """Put a state back that `random_state` gave."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
@@ -40,7 +40,7 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
 
 
 def state_of(generator: Any) -> Any:
-    """The state of a generator of any kind."""
+    """Return the state of a generator of any kind."""
     match generator:
         case torch.Generator():
             return generator.get_state()
@@ -54,7 +54,7 @@ def state_of(generator: Any) -> Any:
 
 
 def set_state(generator: Any, state: Any) -> None:
-    """Puts a state back that `state_of` gave."""
+    """Put a state back that `state_of` gave."""
     match generator:
         case torch.Generator():
             generator.set_state(state)

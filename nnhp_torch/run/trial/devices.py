@@ -12,7 +12,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 
 def share(trainer: L.Trainer, module: L.LightningModule, note: Callable[[str], None]) -> None:
-    """Has a Trainer's devices share each batch of a plain DataLoader, and takes all logged means over all of them.
+    """Have a Trainer's devices share each batch of a plain DataLoader, and take all logged means over all of them.
 
     Lightning gives each device whole batches of its own, pads evaluation with examples that it doubles, and leaves
     a logged value as it is on the first device. A DistributedSampler, which knows of the devices, is left alone.

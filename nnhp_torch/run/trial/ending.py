@@ -20,23 +20,23 @@ from nnhp_torch.run.callbacks import StopWhenDiverged
 
 
 def is_last_epoch(trainer: Any) -> bool:
-    """Whether the fit ends with this epoch, as Lightning will find."""
+    """Return whether the fit ends with this epoch, as Lightning will find."""
     return is_stopped(trainer) or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
 
 
 def is_stopped(trainer: Any) -> bool:
-    """Whether something ends the fit with this epoch: a stop is heard once there were min_epochs."""
+    """Return whether something ends the fit with this epoch: a stop is heard once there were min_epochs."""
     return bool(trainer.should_stop and trainer.fit_loop._can_stop_early)
 
 
 def stop(trainer: Any) -> None:
-    """Ends the fit with this epoch, whatever min_epochs and min_steps say."""
+    """End the fit with this epoch, whatever min_epochs and min_steps say."""
     trainer.should_stop = True
     trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
 
 
 def something_follows(trainer: Any) -> bool:
-    """Whether the module or a callback acts at the training's end, as one that restores the best weights."""
+    """Return whether the module or a callback acts at the training's end, as one that restores the best weights."""
     callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, Checkpoint)]
     return any(
         type(part).on_train_end is not kind.on_train_end
@@ -83,7 +83,7 @@ class _Guarded:
 
 
 def _is_of_the_loader(trace: TracebackType | None) -> bool:
-    """Whether it is the end of the data, as a training_step that takes `dataloader_iter` comes to it."""
+    """Return whether it is the end of the data, as a training_step that takes `dataloader_iter` comes to it."""
     return any(frame.f_code.co_filename == fetchers.__file__ for frame, _ in traceback.walk_tb(trace))
 
 

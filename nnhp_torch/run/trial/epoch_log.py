@@ -48,7 +48,7 @@ class EpochLog:
             self.forks |= {f"{plain}_step{slash}{loader}": name, f"{plain}_epoch{slash}{loader}": name}
 
     def take(self, trainer: L.Trainer) -> dict[str, Any]:
-        """The metrics of the epoch that ends here, without those that are left from an earlier one."""
+        """Return the metrics of the epoch that ends here, without those that are left from an earlier one."""
         metrics = dict(trainer.callback_metrics)
         taken = {name: value for name, value in metrics.items() if name not in self.forks and self._is_new(name, value)}
         taken |= {name: mean for name, mean in self.means.items() if name in self._logged_now - self.whole}

@@ -16,7 +16,7 @@ from nnhp_torch.core.ledger.result import DIGITS
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
+    """Return the versions that a result depends on."""
     packages = ["nnhp_torch", "lightning", "torchmetrics", *(name for name in ("ray",) if name in sys.modules)]
     return {
         "python": platform.python_version(),
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: str, world_size: int) -> dict[str, Any]:
-    """The hardware of a trial: the device's kind and name, and how many of them.
+    """Return the hardware of a trial: the device's kind and name, and how many of them.
 
     Also what tells two of the same name apart: a CPU's instructions, and how exactly float32 matrices are multiplied.
     """

@@ -50,7 +50,7 @@ class Trainer(L.Trainer):
 
 
 def _asking(frame: FrameType | None) -> str:
-    """The function that asks; empty if that is part of the machinery."""
+    """Return the function that asks; empty if that is part of the machinery."""
     while frame is not None and frame.f_globals.get("__name__") == L.Trainer.__module__:
         frame = frame.f_back
     module = frame.f_globals.get("__name__", "") if frame else ""
@@ -61,7 +61,7 @@ def _asking(frame: FrameType | None) -> str:
 
 
 def _stand_in(recorder: Recorder) -> ModelCheckpoint:
-    """What a project without a ModelCheckpoint finds: Lightning's default one, which has saved this."""
+    """Return what a project without a ModelCheckpoint finds: Lightning's default one, which has saved this."""
     made = ModelCheckpoint(recorder.folder)
     made.best_model_path = str(recorder.last) if recorder.last.exists() else ""
     return made
@@ -89,7 +89,7 @@ class Lengthening:
                 self.made = setup_of(build(self.shorter.config))
 
     def go_on(self, setup: Setup, recorder: Recorder) -> bool:
-        """Makes of the shorter trial's checkpoint this one's, or notes why it cannot be.
+        """Make of the shorter trial's checkpoint this one's, or note why it cannot be.
 
         Args:
             setup: what build has made of the longer one.
@@ -124,13 +124,13 @@ class Lengthening:
         return True
 
     def _source(self) -> Path:
-        """Where the shorter trial's checkpoints are; if they are not here, no folder of that name is."""
+        """Return where the shorter trial's checkpoints are; if they are not here, no folder of that name is."""
         assert self.shorter is not None
         place = checkpoint_folder(self.runtime.folder, self.shorter.name)
         return kept(place, self.shorter.identity) or place / "none"
 
     def _why_not(self, setup: Setup, earlier: Recorder, checkpoint: dict[str, Any]) -> str:
-        """Why this is no way to the same digits; empty if it is one."""
+        """Say why this is no way to the same digits; empty if it is one."""
         if self.runtime.world_size > 1:
             return "a trial on several devices is not trained longer"
         if self.made is None:
@@ -154,7 +154,7 @@ class Lengthening:
         return ["trained on, may differ: its ModelCheckpoint knows the epochs since then alone"] if any(known) else []
 
     def _claim(self, epochs: int) -> list[str]:
-        """Makes the folder this trial's own; in words, what has come of it."""
+        """Make the folder this trial's own; in words, what has come of it."""
         elsewhere = self._source() != self.folder
         moved = claim(self.folder, self.trial.identity)
         note = f"its first {epochs} epochs were trained before, in a shorter trial; the seconds are those of the others"
@@ -162,7 +162,7 @@ class Lengthening:
 
 
 def _replay(earlier: Recorder, recorder: Recorder) -> str:
-    """Tells the shorter trial's epochs to whoever listens; a reason to end it at one leaves only those until then."""
+    """Tell the shorter trial's epochs to whoever listens; a reason to end it at one leaves only those until then."""
     last = earlier.epochs
     for epoch, reason in recorder.retell(earlier.history):
         if reason and not (earlier.stopped and epoch == last):

@@ -98,7 +98,7 @@ class Recorder(Checkpoint):
         return length(self.history)
 
     def note(self, text: str) -> None:
-        """Keeps what a reader must know of the result, once."""
+        """Keep what a reader must know of the result, once."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -133,14 +133,14 @@ class Recorder(Checkpoint):
         return checkpoint
 
     def retell(self, history: Mapping[str, list[float]]) -> Iterator[tuple[int, str | None]]:
-        """Tells recorded epochs to who listens; yields each with the answer."""
+        """Tell recorded epochs to who listens; yield each with the answer."""
         for epoch in range(1, length(history) + 1):
             values = {name: curve[epoch - 1] for name, curve in history.items()}
             metrics = {name: value for name, value in values.items() if not math.isnan(value)}
             yield epoch, self.on_epoch(epoch, metrics) if self.on_epoch else None
 
     def go_on(self) -> None:
-        """Tells the epochs of the checkpoint once more: who listens may keep account of them, and a stop may have come
+        """Tell the epochs of the checkpoint once more: who listens may keep account of them, and a stop may have come
         before the answer to the last one was heard. The others have had no reason to end the trial."""
         for epoch, reason in self.retell(self.history):
             self.told_to_end = (reason or "") if epoch == self.epochs else ""
@@ -221,7 +221,7 @@ class Recorder(Checkpoint):
         checkpoint["epoch"] = self.epochs - 1  # Lightning counts one more at the training's end
 
     def need_monitor(self) -> None:
-        """Raises ValueError if a metric is monitored and none of those that were logged."""
+        """Raise ValueError if a metric is monitored and none of those that were logged."""
         if self.objective.metric and not logged_name(self.objective.metric, self.history):
             raise ValueError(unlogged(self.objective.metric, self.history))
 

@@ -68,7 +68,7 @@ def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch
 def _attempt(
     trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch | None, unloadable: str = ""
 ) -> TrialResult:
-    """A trial's result; Unloadable if it must be made again, from the start."""
+    """Return a trial's result; Unloadable if it must be made again, from the start."""
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     clock = time.perf_counter()
     folder = checkpoint_folder(runtime.folder, trial.name)
@@ -97,7 +97,7 @@ def _attempt(
 
 
 def _hint(reason: str) -> str:
-    """A last line for an error that would come again at every run: the checkpoint is of another network."""
+    """Return a last line for an error that would come again at every run: the checkpoint is of another network."""
     if "loading state_dict" in reason or "loaded state dict" in reason:
         return (
             "its checkpoint is of another network than the module builds now: "
@@ -118,7 +118,7 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
 
 
 def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) -> dict[str, Any]:
-    """The fields of the trial's result, whatever it has come to."""
+    """Return the fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
@@ -177,7 +177,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
 
 
 def _verdict(recorder: Recorder, trainer: L.Trainer) -> dict[str, Any]:
-    """How the fit has ended if it did not end well; empty if there is a test to come.
+    """Return how the fit has ended if it did not end well; empty if there is a test to come.
 
     Raises:
         ValueError: nothing was logged under the monitor's name.
@@ -205,13 +205,13 @@ def _validate(trainer: L.Trainer, setup: Setup, recorder: Recorder) -> dict[str,
 
 
 def _test(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
-    """The final weights' scores of the test data, if there are any."""
+    """Return the final weights' scores of the test data, if there are any."""
     data = setup.test_data()
     return {} if data is None else _merged(trainer.test(setup.module, **data, verbose=False))
 
 
 def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
-    """The final weights' scores of the training data, taken as those of the validation data are."""
+    """Return the final weights' scores of the training data, taken as those of the validation data are."""
     loggers, trainer.loggers = trainer.loggers, []  # to them it would be one more validation
     try:
         scores = _merged(trainer.validate(setup.module, dataloaders=setup.train_loader(), verbose=False))
@@ -221,7 +221,7 @@ def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
 
 
 def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
-    """Who made the result, under which settings of the Trainer, of which data."""
+    """Return who made the result, under which settings of the Trainer, of which data."""
     trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
     found: Mapping[str, str] = setup.datamodule.checksums if isinstance(setup.datamodule, Checksums) else {}
     data = {"data": dict(found)} if found else {}
@@ -241,7 +241,7 @@ def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> list[str]:
 
 
 def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
-    """A Trainer without the chatter; whatever Lightning raises if the machine cannot do what is asked."""
+    """Return a Trainer without the chatter; whatever Lightning raises if the machine cannot do what is asked."""
     plugins = [LightningEnvironment(), *settings.pop("plugins", ())]  # not what a cluster's variables would have it be
     trainer = Trainer(
         plugins=plugins,
@@ -261,5 +261,5 @@ def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
 
 
 def _merged(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The metrics of all loaders; if there are several, Lightning has their numbers in the names."""
+    """Return the metrics of all loaders; if there are several, Lightning has their numbers in the names."""
     return {name: round_to_float32(value) for of_loader in scores for name, value in of_loader.items()}

@@ -63,7 +63,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
     def _without_objects(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """The checkpoint without what only trust could load."""
+        """Return the checkpoint without what only trust could load."""
         checkpoint = dict(checkpoint)
         for kind in (L.LightningModule, L.LightningDataModule):
             checkpoint.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None)  # a class
@@ -122,7 +122,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Why a checkpoint cannot be read, in a line."""
+    """Say why a checkpoint cannot be read, in a line."""
     if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
         return f"{found[1]} in it would have to be executed"
     if isinstance(error, pickle.UnpicklingError):  # torch advises to load it all the same

@@ -94,7 +94,7 @@ class Setup:
         return {"dataloaders": self.fit_data()["val_dataloaders"]}
 
     def train_loader(self) -> Any:
-        """The loader that trains, made anew."""
+        """Return the loader that trains, made anew."""
         if self.datamodule is not None:
             return self.datamodule.train_dataloader()
         return (self.data or {}).get("train") or self.module.train_dataloader()
@@ -110,14 +110,14 @@ class Setup:
         return {} if is_overridden("test_dataloader", self.module) else None
 
     def prepare_data(self) -> None:
-        """Has the data fetched, as a Trainer would."""
+        """Have the data fetched, as a Trainer would."""
         if self.datamodule is not None:
             self.datamodule.prepare_data()
         self.module.prepare_data()
 
 
 def setup_of(answer: Any) -> Setup:
-    """Brings what build answers into a Setup: one, a module, or up to three things: module, data, callbacks.
+    """Bring what build answers into a Setup: one, a module, or up to three things: module, data, callbacks.
 
     Raises:
         WrongAnswer: it is nothing that can be trained.
@@ -227,7 +227,7 @@ def _loggers(loggers: Any) -> list[Logger]:
 
 
 def _what(value: Any) -> str:
-    """A value in words: a class is not yet what it makes."""
+    """Return a value in words: a class is not yet what it makes."""
     if isinstance(value, type):
         return f"the class {value.__name__} itself: {value.__name__}(…) makes one"
     return "None" if value is None else f"{value!r}" if isinstance(value, (str, int, float)) else type(value).__name__

@@ -42,13 +42,13 @@ class TrialLogger(TensorBoardLogger):
 
     @rank_zero_only
     def write(self, metrics: Mapping[str, float]) -> None:
-        """Writes an epoch's points so that a checkpoint may follow; Lightning's come after it, and are left out."""
+        """Write an epoch's points so that a checkpoint may follow; Lightning's come after it, and are left out."""
         self.log_metrics(metrics)
         self.experiment.flush()
         self.ahead = metrics.keys() - {"epoch"}
 
     def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
-        """Writes the curves of epochs that were trained under another name."""
+        """Write the curves of epochs that were trained under another name."""
         for epoch in range(max(map(len, history.values()), default=0)):
             metrics = {name: curve[epoch] for name, curve in history.items() if not math.isnan(curve[epoch])}
             self.log_metrics({**metrics, "epoch": epoch})
@@ -83,11 +83,11 @@ class TrialLogger(TensorBoardLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Keeps the event file open: Lightning ends a logger after the fit, and the test is still to come."""
+        """Keep the event file open: Lightning ends a logger after the fit, and the test is still to come."""
 
     @rank_zero_only
     def close(self) -> None:
-        """Closes the event file, also when nothing or not everything was written."""
+        """Close the event file, also when nothing or not everything was written."""
         if self._experiment is not None:
             self._experiment.close()
 
