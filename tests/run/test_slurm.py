@@ -1,6 +1,7 @@
 """Trials as jobs of a SLURM of one node, which tests/slurm/start.sh starts: the local ledger, whatever ends them."""
 
 import contextlib
+import dataclasses
 import os
 import pickle
 import random
@@ -12,10 +13,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import toy
 from conftest import TinyConfig, environment
 from forked import LONG
 
 from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
@@ -24,6 +27,7 @@ from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.slurm import Slurm
 from nnhp_torch.run.launch.slurm_files import NAME, recorded, refuse_jobs
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.run_trial import run_trial
 
 NEEDED = pytest.mark.needs("slurm")
 
@@ -256,24 +260,62 @@ def test_a_search_that_is_pruned_draws_and_ends_what_it_does_locally(drive):
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_trial_on_two_devices_of_a_node_has_the_digits_of_two_here(drive):
+    flags = ["--devices", "2", "--strategy", "ddp", "--grid.lr", "0.1", "--grid.width", "8"]
+    code, out, err = drive.run(*flags)
+    assert code == 0, out + err
+    there = digits(drive.store)
+    assert drive.run(*flags, "--fresh", launcher=())[0] == 0
+    assert there == digits(drive.store)
+
+
+@NEEDED
+@pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_forty_trials_whose_jobs_end_at_random_are_forty_records(drive, tmp_path, monkeypatch):
     drive.seconds = 0.3
     lrs = [round(0.01 * n, 2) for n in range(1, 21)]
     drive.start("--max_epochs", "6", "--grid.lr", *map(str, lrs))
     chance = random.Random(0)
+    next_stop = 5
     while drive.process.poll() is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            drive.process.wait(chance.uniform(4, 16))
-        if running := drive.jobs("RUNNING"):
+            drive.process.wait(0.5)
+        if drive.trained() >= next_stop and (running := drive.jobs("RUNNING")):
             subprocess.run(["scancel", chance.choice(running)])
             drive.stops += 1
+            next_stop = drive.trained() + chance.randint(5, 20)
     code, out, err = drive.end()
     assert code == 0, out + err
     assert drive.stops > 5
     more = equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=6, lr=lrs, width=[4, 8])
     assert more <= drive.stops
     assert len(drive.store.results()) == 40
+
+
+def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driver(tmp_path, sweep, monkeypatch):
+    """What SLURM runs, without SLURM."""
+    trial = dataclasses.replace(sweep, base=TinyConfig(max_epochs=5)).trials()[0]
+    runtime = Runtime(str(tmp_path), accelerator="cpu")
+    (job,) = slurm_files.record(tmp_path / NAME, [[trial]], "toy:build_slow", runtime)
+    command = [sys.executable, "-m", "nnhp_torch.run.launch.slurm_job", str(job.folder), "0", str(LONG)]
+    env = {**environment(), "SECONDS_AN_EPOCH": "1"}
+    result, told = job.folder / f"{trial.key}.result", job.folder / "0.0.told"
+    process = subprocess.Popen(command, env=env)
+    wait_for(lambda: told.exists() and '"epoch": 1' in told.read_text())
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(LONG) == 0
+    assert '"signal"' in told.read_text()
+    assert not result.exists()
+    assert subprocess.run(command, env={**env, "SLURM_RESTART_COUNT": "1"}).returncode == 0
+    monkeypatch.setenv("SECONDS_AN_EPOCH", "0")
+    there, here = (
+        TrialResult.from_json(result.read_text()),
+        run_trial(trial, toy.build_slow, Runtime(str(tmp_path / "h"))),
+    )
+    assert (there.status, there.history, there.test) == (here.status, here.history, here.test)
+    assert len((tmp_path / trial.name / "trained").read_text().splitlines()) == 5, "no epoch was trained twice"
 
 
 def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_path, monkeypatch):

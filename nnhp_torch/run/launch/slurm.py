@@ -123,7 +123,7 @@ def _call(*command: str, env: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode == 0:
         return done.stdout
-    said = " ".join(line.split("error: ")[-1] for line in done.stderr.strip().splitlines())
+    said = "; ".join(re.sub(r"^\w+: (error: )?", "", line) for line in done.stderr.strip().splitlines())
     raise Unreachable(said) if UNREACHABLE.search(said) else Refused(f"{command[0]}: {said}")
 
 
