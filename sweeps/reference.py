@@ -36,6 +36,7 @@ PAGE = FOLDER / "README.md"
 CLAIMS_PAGE = Path("sweeps") / "README.md"
 MONITOR = "val_accuracy"
 CLOSE = 0.005  # half a point
+STABLE = 0.004  # a standard deviation over seeds below which training is called stable
 
 SEEDS = [123, 124, 125, 126, 127]
 COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
@@ -145,15 +146,21 @@ def precisions(root: Path = Path()) -> list[tuple[str, Cell, Cell, float]]:
 def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
     """Return the page's part about bf16-mixed."""
     changed = [f"{full.label} of `{name}`" for name, full, _, p in compared if p < LEVEL]
-    pairs = {tuple(map(tuple, (full.values_of(MONITOR), mixed.values_of(MONITOR)))) for _, full, mixed, _ in compared}
+    pairs = {tuple(tuple(cell.values_of(MONITOR)) for cell in row[1:3]): row[1:3] for row in compared}
     same = sum(equivalent(full, mixed, MATTERS) < LEVEL for full, mixed in pairs)
+    calm = [both for both in pairs.values() if max(cell.spread(MONITOR) for cell in both) < STABLE]
+    apart = max(abs(full.mean(MONITOR) - mixed.mean(MONITOR)) for full, mixed in calm)
+    spread = max(max(of) - min(of) for values in pairs for of in values)
     name, full, mixed, _ = max(compared, key=lambda row: abs(row[1].mean(MONITOR) - row[2].mean(MONITOR)))
     lines = [
         f"The {len(compared)} cells are {len(pairs)} different ones. bf16-mixed is shown to change {MONITOR} in "
         f"{'; '.join(changed) or 'none of them'} ({len(SEEDS)} seeds, paired t-tests, Holm's correction, "
         f"{LEVEL:.0%} level), and shown to leave it within {100 * MATTERS:.1f} points in {same} (two one-sided paired "
         f"t-tests, {LEVEL:.0%} level each); of the rest {len(SEEDS)} seeds cannot tell. The means differ most in "
-        f"{full.label} of `{name}`: {full.mean(MONITOR):.3f} and {mixed.mean(MONITOR):.3f}.",
+        f"{full.label} of `{name}`: {full.mean(MONITOR):.3f} and {mixed.mean(MONITOR):.3f}. In the {len(calm)} cells "
+        f"whose standard deviation over seeds is below {100 * STABLE:.1f} points in both, the means differ by at most "
+        f"{100 * apart:.2f} points; the other {len(pairs) - len(calm)} vary by up to {100 * spread:.0f} points from seed "
+        f"to seed, and {len(SEEDS)} seeds say little about them.",
         "",
         "<details><summary>Every cell in both precisions</summary>",
         "",
