@@ -159,8 +159,8 @@ def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
         f"t-tests, {LEVEL:.0%} level each); of the rest {len(SEEDS)} seeds cannot tell. The means differ most in "
         f"{full.label} of `{name}`: {full.mean(MONITOR):.3f} and {mixed.mean(MONITOR):.3f}. In the {len(calm)} cells "
         f"whose standard deviation over seeds is below {100 * STABLE:.1f} points in both, the means differ by at most "
-        f"{100 * apart:.2f} points; the other {len(pairs) - len(calm)} vary by up to {100 * spread:.0f} points from seed "
-        f"to seed, and {len(SEEDS)} seeds say little about them.",
+        f"{100 * apart:.2f} points; the other {len(pairs) - len(calm)} vary by up to {100 * spread:.0f} points from "
+        f"seed to seed, and {len(SEEDS)} seeds say little about them.",
         "",
         "<details><summary>Every cell in both precisions</summary>",
         "",
