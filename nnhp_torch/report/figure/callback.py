@@ -60,7 +60,8 @@ def _write_means(folder: Path, summary: Summary) -> None:
             tag, of = Objective(metric, "max").tag, panels.series(cell, metric)
             curves |= {tag: of.mean, f"{tag}/low": of.low, f"{tag}/high": of.high}
             bands[tag] = f"{tag}: mean ± standard deviation"
-        made = max(datetime.fromisoformat(result.started).timestamp() for result in cell.completed)
+        starts = [result.started for result in cell.completed if result.started]  # none of runs made elsewhere
+        made = max((datetime.fromisoformat(start).timestamp() for start in starts), default=0.0)
         run = f"mean of {len(cell.completed)},{file_name(cell.values, cell.defaults, cell.completed[0].key)}"
         tensorboard.write_curves(folder / run, curves, bands, made)
 
