@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ class SlurmJobs:
             (made[0].folder / "script.sh").write_text(script)
             self.jobs += made
             self.flight |= {trial.key: self.waiting.pop(trial.key) for job in trials for trial in job}
-            self.call = beside(submit, command), self._submitted
+            self.call = beside(submit, command), partial(self._submitted, made[0].folder)
         elif self.flight and time.monotonic() > self.asked + ASK:
             self.asked = time.monotonic()
             self.call = beside(queue), self._listed
@@ -196,10 +197,11 @@ class SlurmJobs:
         command, script = self.slurm.command(self.folder / "0001", jobs, threads, self.runtime)
         return f"{shlex.join(command)}\n{script}"
 
-    def _submitted(self, answer: Future[str]) -> None:
-        folder = self.jobs[-1].folder
+    def _submitted(self, folder: Path, answer: Future[str]) -> None:
         try:
-            write(folder / "id", answer.result())
+            number = answer.result()
+            if folder.exists():  # its jobs may all have ended by now
+                write(folder / "id", number)
         except Unreachable:
             pass  # it may have been submitted all the same: the queue will tell
         except Refused as error:
