@@ -1,4 +1,6 @@
-"""Simulate loops of proposals: what is kept, and at how many runs: `python tests/proposals.py 1000`.
+"""Simulate loops of proposals: what is kept, and at how many runs.
+
+    python tests/proposals.py 400            prints it; --page puts it into the statistics' page
 
 A loop tries one change after another against what it has, and keeps what looks better: by the gate of `--proposal`, by
 three or four seeds and a bootstrap at 95%, or by one seed. The baseline moves on to whatever is kept.
@@ -6,11 +8,11 @@ three or four seeds and a bootstrap at 95%, or by one seed. The baseline moves o
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+from false_claims import main, table
 
 from nnhp_torch.core.stats.proposal import HOPE, KNOWN, MOST, Proposal, level_of
 from nnhp_torch.core.stats.significance import LEVEL
@@ -126,22 +128,30 @@ LOOPS: dict[str, tuple[int, dict[str, float]]] = {
 }
 
 
-def table(head: Sequence[str], name: str, of: dict[str, Gate], count: int) -> None:
-    print(f"\n| {name} | {' | '.join(head)} |\n|{' --- |' * (len(head) + 1)}")
-    for said, (proposals, kind) in LOOPS.items():
-        cells = []
-        for keeps in of.values():
-            wrong, found, trials = loops(keeps, proposals, count, **kind)
-            cells.append(f"{wrong:.1%}{f', {found:.0%}' if 'helping' in kind else ''}, {trials:.1f}")
-        print(f"| {said} | {' | '.join(cells)} |", flush=True)
+def _rows(of: Mapping[str, Gate], kinds: Sequence[str], count: int) -> Iterator[tuple[str, ...]]:
+    for said in kinds:
+        proposals, kind = LOOPS[said]
+        found = [loops(keeps, proposals, count, **kind) for keeps in of.values()]
+        helps = "helping" in kind
+        yield said, *(f"{wrong:.1%}{f', {right:.0%}' * helps}, {trials:.1f}" for wrong, right, trials in found)
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if sys.argv[1:] else 1000
-    print(f"{count} loops each: how many keep anything useless, how many of the helping are kept, trials a proposal")
-    table(list(GATES), "proposals", GATES, count)
-    table(list(LEVELS), "proposals", {name: partial(gate, level=level) for name, level in LEVELS.items()}, count)
+def of_proposals(count: int) -> Iterator[str]:
+    yield "Loops that keep anything useless, of those that help the share that is kept, and trials a proposal, the"
+    yield f"baselines' among them; {count} loops each:"
+    yield ""
+    yield from table(f"proposals | {' | '.join(GATES)}", _rows(GATES, list(LOOPS), count))
+
+
+def of_shares(count: int) -> Iterator[str]:
+    yield f"The same by other shares of the 5% and without handing them on, {count} loops each:"
+    yield ""
+    of = {name: partial(gate, level=level) for name, level in LEVELS.items()}
+    kinds = ["5 of 30 help by 2", "5 of 100 help by 2"]
+    shown = [list(row) for row in _rows(of, kinds, count)]
+    rows = zip(of, *(row[1:] for row in shown), strict=True)
+    yield from table(f"shares | {' | '.join(kinds)}", rows)
 
 
 if __name__ == "__main__":
-    main()
+    main({"proposals": of_proposals, "shares": of_shares})
