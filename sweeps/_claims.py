@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.significance import LEVEL, holm
+from nnhp_torch.core.stats.pairs import holm
+from nnhp_torch.core.stats.significance import LEVEL
 from nnhp_torch.core.stats.units import by_unit, chance
 
 POOR = 0.6  # a val_accuracy at which a network has learned little
-REACHED = 0.9  # the val_accuracy by which training is called faster or slower
 FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next,
 SETTLED = 10  # after so many epochs
 
@@ -61,7 +61,7 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
     if not more or not least.ranked:
         return ""
     before = least.values_of("val_accuracy")
-    p_values = holm([chance(cell.values_of("val_accuracy"), before, cell) for cell in more])
+    p_values = p_against(least, more)
     gains = {cell.label: _points(before, cell.values_of("val_accuracy")) for cell in more}
     best = max(more, key=lambda cell: cell.mean("val_accuracy"))
     training = training_accuracy(cells)
@@ -85,11 +85,18 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
         before=before,
         cell=best,
         p=p_values[more.index(best)],
-        corrected=_holms(more),
+        corrected=corrected_for(more),
     )
 
 
-def _holms(compared: Sequence[Cell]) -> str:
+def p_against(base: Cell, cells: Sequence[Cell]) -> list[float]:
+    """The p-value of each cell's difference from another one in val_accuracy, with Holm's correction."""
+    before = base.values_of("val_accuracy")
+    return holm([chance(cell.values_of("val_accuracy"), before, cell) for cell in cells])
+
+
+def corrected_for(compared: Sequence[Cell]) -> str:
+    """Say how the p-values of several comparisons were corrected."""
     return f"Holm's correction of {len(compared)}" if len(compared) > 1 else ""
 
 
@@ -161,7 +168,7 @@ def overfits(cells: Sequence[Cell]) -> str:
         tested = f"({most.repeated}, paired t-tests, each p below {max(p_values):.2g})"
         return f"{question} No, it rises in each: {number}.\n{tested}"
     p = dict(zip(falls, holm(p_values), strict=True))[id(most)]
-    return judged(question, number, down, before=no_fall, cell=most, p=p, corrected=_holms(cells))
+    return judged(question, number, down, before=no_fall, cell=most, p=p, corrected=corrected_for(cells))
 
 
 def _late_change(result: TrialResult, metric: str) -> float:
@@ -180,7 +187,7 @@ def smoothest(cells: Sequence[Cell]) -> str:
     cells = [cell for cell in cells if cell.ranked and cell.mean_epochs > SETTLED]
     if len(cells) < 2:
         return ""
-    falls = {id(cell): list(map(_falls, cell.completed)) for cell in cells}
+    falls = {id(cell): [float(_falls(result)) for result in cell.completed] for cell in cells}
     ordered = sorted(cells, key=lambda cell: statistics.fmean(falls[id(cell)]))
     best = [cell for cell in ordered if falls[id(cell)] == falls[id(ordered[0])]]
     others = [falls[id(cell)] for cell in ordered[len(best) :]]
@@ -192,10 +199,12 @@ def smoothest(cells: Sequence[Cell]) -> str:
     )
     question = f"{'Is' if len(best) == 1 else 'Are'} {' and '.join(cell.label for cell in best)} the smoothest?"
     fell = f"epochs after epoch {SETTLED} in which val_accuracy falls by more than {100 * FALL:.1f} points"
-    return _first(question, f"{fell}, per run: {listed}", best[0], falls[id(best[0])], others)
+    return least_of_all(question, f"{fell}, per run: {listed}", best[0], falls[id(best[0])], others)
 
 
-def _first(question: str, number: str, cell: Cell, least: Sequence[float], others: Sequence[Sequence[float]]) -> str:
+def least_of_all(
+    question: str, number: str, cell: Cell, least: Sequence[float], others: Sequence[Sequence[float]]
+) -> str:
     """Whether a cell has less of something than each other one: no correction, because it must be so of all."""
     p = max(chance(other, least, cell) for other in others)
     corrected = "the largest against each other one" if len(others) > 1 else ""
@@ -223,76 +232,6 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
     running = "" if training == "trained_accuracy" else " (running mean)"
     number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {listed}"
     return judged("Does a small batch regularize?", number, gaps[-1], before=gaps[0], cell=cells[0])
-
-
-def fastest(cells: Sequence[Cell]) -> str:
-    """Say which cell is the first to reach an accuracy, and whether it is faster than each other one."""
-    cells = [cell for cell in cells if cell.ranked]
-    if len(cells) < 2:
-        return ""
-    if unreached := _unreached(cells):
-        return f"Which is the fastest? {unreached}"
-    first, *others = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
-    number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
-    before, *after = (list(map(_epochs, cell.completed)) for cell in (first, *others))
-    return _first(f"Is {first.label} the fastest?", number, first, before, after)
-
-
-def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:
-    """Whether each of some cells reaches an accuracy in fewer epochs than another one does.
-
-    Args:
-        what: what they have more of, or that the other is without.
-        slow: that one.
-        metric: the accuracy.
-    """
-    others = [cell for cell in others if cell.ranked and slow.ranked]
-    if unreached := _unreached([slow, *others], metric):
-        return f"Is training faster with {what}? {unreached}" if others else ""
-    lines, before = [], [_epochs(result, metric) for result in slow.completed]
-    after = [[_epochs(result, metric) for result in cell.completed] for cell in others]
-    p_values = holm([chance(before, epochs, cell) for epochs, cell in zip(after, others, strict=True)])
-    for cell, epochs, p in zip(others, after, p_values, strict=True):
-        number = f"epochs to {metric} {REACHED}: {_listed([slow, cell], metric)}"
-        if metric != "val_accuracy":
-            pairs = [(_epochs(a), _epochs(b)) for a, b in zip(slow.completed, cell.completed, strict=True)]
-            later = sum(with_it > without for without, with_it in pairs)
-            number = f"by {metric}; by val_accuracy it is slower in {later} of {len(pairs)} runs; {number}"
-            number += f"; to val_accuracy {REACHED}: {_listed([slow, cell])}"
-        question = f"Is training faster with {what} ({cell.label})?"
-        lines.append(judged(question, number, before, before=epochs, cell=cell, p=p, corrected=_holms(others)))
-    return "\n".join(lines)
-
-
-def _unreached(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:
-    """Say that no cell has come to the accuracy that speed is told by; empty if one has."""
-    results = [result for cell in cells for result in cell.completed]
-    if any(_epochs(result, metric) <= result.epochs for result in results):
-        return ""
-    epochs = max((result.epochs for result in results), default=0)
-    return f"Cannot be told: none reaches {metric} {REACHED} within {epochs} epochs."
-
-
-def _epochs(result: TrialResult, metric: str = "val_accuracy") -> float:
-    """Epochs until the accuracy is reached; one more than there were if it never is."""
-    curve = result.curve(metric)
-    return next((epoch for epoch, value in enumerate(curve, 1) if value >= REACHED), len(curve) + 1)
-
-
-def _listed(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:
-    return "; ".join(f"{cell.label} {_epochs_in_words(cell, metric)}" for cell in cells)
-
-
-def _epochs_in_words(cell: Cell, metric: str) -> str:
-    needed = [epochs for result in cell.completed if (epochs := _epochs(result, metric)) <= result.epochs]
-    if len(needed) == len(cell.completed):
-        return f"{statistics.fmean(needed):.1f}"
-    if not needed:
-        return "never"
-    missed = (
-        f"not within {cell.completed[0].epochs} in {len(cell.completed) - len(needed)} of {len(cell.completed)} runs"
-    )
-    return f"{statistics.fmean(needed):.1f}, {missed}"
 
 
 def drives_to_zero(cells: Sequence[Cell]) -> str:

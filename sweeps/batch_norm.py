@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._claims import allows_higher_rates, faster
+from sweeps._claims import allows_higher_rates
+from sweeps._speed import faster
 
 
 def claim(cells: Sequence[Cell]) -> str:

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
-from nnhp_torch.core.stats.significance import holm
-from nnhp_torch.core.stats.units import chance
 from sweeps._base import DATA, FINAL
-from sweeps._claims import judged
+from sweeps._claims import judged, p_against
 
 
 def claim(cells: Sequence[Cell]) -> str:
@@ -33,7 +31,7 @@ def claim(cells: Sequence[Cell]) -> str:
         pays = judged(question, number, after, before=before, cell=kept) + "\n"
 
     stopped = [cell for cell in found.values() if cell is not whole]
-    p_values = holm([chance(cell.values_of("val_accuracy"), whole.values_of("val_accuracy"), cell) for cell in stopped])
+    p_values = p_against(whole, stopped)
     tested = {id(cell): f" (p={p:.2g})" for cell, p in zip(stopped, p_values, strict=True) if whole.trials > 1}
     lines = []
     for (patience, restored), cell in found.items():

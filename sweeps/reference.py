@@ -25,7 +25,8 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import MATTERS
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.core.stats.significance import LEVEL, equivalent, holm, paired_t_test
+from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
+from nnhp_torch.core.stats.significance import LEVEL
 from sweeps import _study
 from sweeps.__main__ import load
 from sweeps._article import EVIDENCE, SMALL, claims_table, sweeps_table, with_block

@@ -23,6 +23,15 @@ def median_curve(curves: Sequence[Sequence[float]]) -> list[float]:
     return [statistics.median(values) if values else math.nan for values in epochs(curves)]
 
 
+def epochs_to(curve: Sequence[float], level: float) -> int:
+    """Epochs until a curve reaches a level; one more than there were if it never does.
+
+    >>> epochs_to([0.5, 0.8, 0.9], 0.8), epochs_to([0.5, 0.8], 0.9)
+    (2, 3)
+    """
+    return next((epoch for epoch, value in enumerate(curve, 1) if value >= level), len(curve) + 1)
+
+
 def apart(places: Sequence[float], least: float) -> list[float]:
     """Move places, which are in order, until each is at least so far from the next; none leaves 0 to 1 if they fit."""
     made = list(places)

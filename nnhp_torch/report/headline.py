@@ -13,7 +13,7 @@ from nnhp_torch.core.stats.significance import LEVEL
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.units import chance
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.curves import median_curve
+from nnhp_torch.report.curves import epochs_to, median_curve
 from nnhp_torch.report.progress import count
 from nnhp_torch.report.style import WIDE
 from nnhp_torch.report.words import amount
@@ -160,7 +160,7 @@ def level(summary: Summary) -> tuple[float, dict[int, int]] | None:
     medians = [median_curve([r.curve(monitor) for r in cell.results if r.curve(monitor)]) for cell in cells]
     reached = None
     for error in LEVELS:
-        epochs = [_epochs(curve, error) for curve in medians]
+        epochs = [epochs_to(curve, 1 - error / 100) for curve in medians]
         if any(many > len(curve) for many, curve in zip(epochs, medians, strict=True)):
             break
         reached = error, {id(cell): epoch for cell, epoch in zip(cells, epochs, strict=True)}
@@ -183,7 +183,8 @@ def _speed(summary: Summary) -> str:
     least, most = (cells[0], cells[-1]) if needed[0] < needed[-1] else (cells[-1], cells[0])
     if not (least.ranked and most.ranked and least.trials == most.trials):
         return ""
-    fewer, more = ([_epochs(r.curve(summary.sweep.monitor), found[0]) for r in c.completed] for c in (least, most))
+    monitor = summary.sweep.monitor
+    fewer, more = ([epochs_to(r.curve(monitor), 1 - found[0] / 100) for r in c.completed] for c in (least, most))
     if not chance(more, fewer, least) < LEVEL:  # NaN of one seed
         return ""
     which = "Small" if _rising(needed) else "Large"
@@ -194,11 +195,6 @@ def _speed(summary: Summary) -> str:
     taken = [epochs * (count or 0) for epochs, count in zip(needed, each, strict=True)]
     also = taken[0] < taken[-1] if which == "Small" else taken[-1] < taken[0]
     return f"{said}{' and fewer steps' if also else ', not fewer steps'}."
-
-
-def _epochs(curve: Sequence[float], error: float) -> int:
-    """Epochs until an error, in percent, is reached; one more than there were if it never is."""
-    return next((epoch for epoch, value in enumerate(curve, 1) if value >= 1 - error / 100), len(curve) + 1)
 
 
 def _rising(numbers: Sequence[int]) -> bool:

@@ -20,7 +20,8 @@ from false_claims import (
     power,
 )
 
-from nnhp_torch.core.stats.significance import AgainstBest, equivalent, holm, paired_t_test
+from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
+from nnhp_torch.core.stats.significance import AgainstBest
 
 
 def bound(level):

@@ -13,6 +13,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.table import TableReport
 from sweeps import (
     _claims,
+    _speed,
     activity_regularization,
     batch_norm,
     dropout,
@@ -200,7 +201,7 @@ def test_the_fastest_rate_is_the_first_at_90_percent_and_one_that_never_gets_the
         0.001: [at(7), at(9), at(8)],
         0.0001: [never, never, at(11)],
     }
-    said = _claims.fastest(_cells(sweep, "lr", cells))
+    said = _speed.fastest(_cells(sweep, "lr", cells))
     assert said.startswith("Is lr=0.01 the fastest? Yes: epochs to val_accuracy 0.9: lr=0.1 never; lr=0.01 2.3; ")
     assert "lr=0.001 8.0; lr=0.0001 11.0, not within 11 in 2 of 3 runs." in said
     assert said.endswith("the largest against each other one)")

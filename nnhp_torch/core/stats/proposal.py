@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnhp_torch.core.stats.interim import looks
-from nnhp_torch.core.stats.significance import LEVEL, Judgement, holm, paired
+from nnhp_torch.core.stats.pairs import holm, paired
+from nnhp_torch.core.stats.significance import LEVEL, Judgement
 
 RESERVE = 50  # after so many proposals half of the 5% is spent
 HOPE = 0.15  # the chance of being kept below which it is given up

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from nnhp_torch.core.stats.pairs import step_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +93,7 @@ class AgainstBest:
         import numpy as np
 
         values = np.asarray(rows, dtype=float)
-        step = _step([value for row in rows for value in row])
+        step = step_of([value for row in rows for value in row])
         wider = math.sqrt(1 + shared * values.shape[1])
         others = [float(_own(np.asarray(row)[None])[0].var(ddof=1)) for row in left]
         gap, error = _behind(values, step, self.control(values), of_kind=False)
@@ -206,65 +206,3 @@ def _of_kind(variances: Array, units: int) -> Array:
     sums = np.pad(np.cumsum(ordered, axis=1), ((0, 0), (1, 0)))
     means: Array = (np.take_along_axis(sums, last, 1) - np.take_along_axis(sums, first, 1)) / (last - first)
     return means.reshape(variances.shape)
-
-
-def paired_t_test(first: Sequence[float], second: Sequence[float], *, shared: float = 0.0) -> float:
-    """Return the two-sided p-value of the hypothesis that two methods do equally well, from runs that share seeds.
-
-    Differences that are all the same still vary by what the metric's steps round away, so that p is never 0.
-
-    Args:
-        shared: as in AgainstBest.judge.
-
-    Raises:
-        ValueError: fewer than two pairs, or lists of different lengths.
-    """
-    from scipy.special import stdtr  # Student's distribution
-
-    mean, error = paired(first, second)
-    error *= math.sqrt(1 + shared * len(first))
-    return 1.0 if abs(mean) < 1e-12 else float(2 * stdtr(len(first) - 1, -abs(mean / error)))
-
-
-def paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard error of the differences."""
-    differences = [a - b for a, b in zip(first, second, strict=True)]
-    if len(differences) < 2:
-        raise ValueError("a paired t-test needs at least two pairs")
-    spread = max(statistics.stdev(differences), _step([*first, *second]) / math.sqrt(6))
-    return statistics.fmean(differences), spread / math.sqrt(len(differences))
-
-
-def equivalent(first: Sequence[float], second: Sequence[float], within: float, *, shared: float = 0.0) -> float:
-    """Return the p-value of the hypothesis that two methods differ by `within` or more: two one-sided paired t-tests.
-
-    Source: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987).
-
-    Args:
-        shared: as in AgainstBest.judge; of a mean over m runs that is no pair's, 1 / m.
-    """
-    from scipy.special import stdtr
-
-    mean, error = paired(first, second)
-    error *= math.sqrt(1 + shared * len(first))
-    return float(stdtr(len(first) - 1, (abs(mean) - within) / error)) if error else float(abs(mean) >= within)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: each may be held against the level as if it stood alone.
-
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none may fall below the one before it.
-    Source: S. Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6 (1979).
-    """
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
-def _step(values: Sequence[float]) -> float:
-    """The smallest step between values: an accuracy over n images moves by 1 / n. 0 if all are the same."""
-    ordered = sorted(values)
-    return min((b - a for a, b in itertools.pairwise(ordered) if b - a > 1e-9), default=0.0)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.interim import chance_of_deciding, chance_of_moving
-from nnhp_torch.core.stats.significance import FEWEST, Judgement, paired_t_test
+from nnhp_torch.core.stats.pairs import paired_t_test
+from nnhp_torch.core.stats.significance import FEWEST, Judgement
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,81 @@
+"""Verdicts on how soon a training reaches an accuracy."""
+
+import statistics
+from collections.abc import Sequence
+
+from nnhp_torch import Cell
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.pairs import holm
+from nnhp_torch.core.stats.units import chance
+from nnhp_torch.report.curves import epochs_to
+from sweeps._claims import corrected_for, judged, least_of_all
+
+REACHED = 0.9  # the accuracy by which training is called faster or slower
+
+
+def fastest(cells: Sequence[Cell]) -> str:
+    """Say which cell is the first to reach an accuracy, and whether it is faster than each other one."""
+    cells = [cell for cell in cells if cell.ranked]
+    if len(cells) < 2:
+        return ""
+    if unreached := _unreached(cells):
+        return f"Which is the fastest? {unreached}"
+    first, *others = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
+    number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
+    before, *after = ([float(_epochs(result)) for result in cell.completed] for cell in (first, *others))
+    return least_of_all(f"Is {first.label} the fastest?", number, first, before, after)
+
+
+def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:
+    """Whether each of some cells reaches an accuracy in fewer epochs than another one does.
+
+    Args:
+        what: what they have more of, or that the other is without.
+        slow: that one.
+        metric: the accuracy.
+    """
+    others = [cell for cell in others if cell.ranked and slow.ranked]
+    if unreached := _unreached([slow, *others], metric):
+        return f"Is training faster with {what}? {unreached}" if others else ""
+    lines, before = [], [_epochs(result, metric) for result in slow.completed]
+    after = [[_epochs(result, metric) for result in cell.completed] for cell in others]
+    p_values = holm([chance(before, epochs, cell) for epochs, cell in zip(after, others, strict=True)])
+    for cell, epochs, p in zip(others, after, p_values, strict=True):
+        number = f"epochs to {metric} {REACHED}: {_listed([slow, cell], metric)}"
+        if metric != "val_accuracy":
+            pairs = [(_epochs(a), _epochs(b)) for a, b in zip(slow.completed, cell.completed, strict=True)]
+            later = sum(with_it > without for without, with_it in pairs)
+            number = f"by {metric}; by val_accuracy it is slower in {later} of {len(pairs)} runs; {number}"
+            number += f"; to val_accuracy {REACHED}: {_listed([slow, cell])}"
+        question = f"Is training faster with {what} ({cell.label})?"
+        lines.append(judged(question, number, before, before=epochs, cell=cell, p=p, corrected=corrected_for(others)))
+    return "\n".join(lines)
+
+
+def _unreached(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:
+    """Say that no cell has come to the accuracy that speed is told by; empty if one has."""
+    results = [result for cell in cells for result in cell.completed]
+    if any(_epochs(result, metric) <= result.epochs for result in results):
+        return ""
+    epochs = max((result.epochs for result in results), default=0)
+    return f"Cannot be told: none reaches {metric} {REACHED} within {epochs} epochs."
+
+
+def _epochs(result: TrialResult, metric: str = "val_accuracy") -> int:
+    return epochs_to(result.curve(metric), REACHED)
+
+
+def _listed(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:
+    return "; ".join(f"{cell.label} {_epochs_in_words(cell, metric)}" for cell in cells)
+
+
+def _epochs_in_words(cell: Cell, metric: str) -> str:
+    needed = [epochs for result in cell.completed if (epochs := _epochs(result, metric)) <= result.epochs]
+    if len(needed) == len(cell.completed):
+        return f"{statistics.fmean(needed):.1f}"
+    if not needed:
+        return "never"
+    missed = (
+        f"not within {cell.completed[0].epochs} in {len(cell.completed) - len(needed)} of {len(cell.completed)} runs"
+    )
+    return f"{statistics.fmean(needed):.1f}, {missed}"
