@@ -9,8 +9,8 @@ from pathlib import Path
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.core.stats.from_ledger import recorded
-from sweeps._claims import drives_to_zero
 from sweeps._study import Finding
+from sweeps.weight_regularization import drives_to_zero
 
 # Sweep → what is said of its hyperparameter; the last two are not the article's.
 CLAIMS = {

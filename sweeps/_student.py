@@ -23,8 +23,8 @@ from nnhp_torch.report.page.space import space
 from nnhp_torch.report.page.tables import checked, ends
 from nnhp_torch.report.words import same_in_words
 from sweeps._article import CLAIMS, PENALTIES, answers
-from sweeps._claims import drives_to_zero
 from sweeps._pictures import cost, weights
+from sweeps.weight_regularization import drives_to_zero
 
 NO_GUESS = "none can be told from the best"
 ALIKE = ("best", "as good", "undecided")
