@@ -7,7 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.page import svg
+from nnhp_torch.report.curves import apart
+from nnhp_torch.report.ends import End
+from nnhp_torch.report.page import charts, svg
 
 UNIT = Axis("loss", 0.0, 1.0, guessing=0.25)  # what is 0.25 stands at 0.25
 
@@ -49,6 +51,22 @@ def groups(part):
     return {g.get("data-cell"): g for g in part.iter("g")}
 
 
+def drawn_curves(cells, axis, names=(), *, paces=None, kept=()):
+    """Curves of cells that have these looks: c0, c1, …"""
+    made = []
+    for place, seeds in enumerate(cells):
+        name = names[place] if names else ""
+        each = {unit: of[place] for unit, of in (paces or {}).items()}
+        rings = kept[place] if kept else ()
+        made.append(charts.Curves([*enumerate(seeds)], f"c{place}", name, bool(name), rings, each))
+    return read(charts.curves(made, axis))
+
+
+def drawn_strip(values, axis=UNIT, **more):
+    end = End(None, "", "c0", [(str(n), value) for n, value in enumerate(values)], more.pop("interval", None), "")
+    return read(svg.strip(end, axis, best=more.pop("best", math.nan), **more))
+
+
 CELLS = [[[0.9, 0.5, 0.2], [0.7, 0.3, 0.2]], [[0.8, 0.4]], [[0.6, math.nan, 0.6]]]
 
 
@@ -56,8 +74,7 @@ CELLS = [[[0.9, 0.5, 0.2], [0.7, 0.3, 0.2]], [[0.8, 0.4]], [[0.6, math.nan, 0.6]
 def curves():
     paces = {"steps": [10.0, 20.0, 5.0]}
     kept = [[(2, 0.3)], [], []]
-    looks = ["hue0", "hue1", "hue2"]
-    return read(svg.curves(CELLS, UNIT, ["a", "b", ""], looks=looks, paces=paces, kept=kept))
+    return drawn_curves(CELLS, UNIT, ["a", "b", ""], paces=paces, kept=kept)
 
 
 def test_each_seed_has_its_line_and_their_median_a_thick_one(curves):
@@ -70,7 +87,7 @@ def test_each_seed_has_its_line_and_their_median_a_thick_one(curves):
     assert [points(d) for d in paths(a, "median")] == [near((1 / 3, 0.8), (2 / 3, 0.4), (1, 0.2))]
     assert (paths(b, "seed"), paths(b, "median")) == ([], ["M333 200l0 0 334 400"]), "one seed is its own median"
     assert [points(d) for d in paths(c, "median")] == [near((1 / 3, 0.6), (1, 0.6))], "an epoch without a value"
-    assert [g.get("class") for g in (a, b, c)] == ["curve hue0", "curve hue1", "curve hue2"]
+    assert [g.get("class") for g in (a, b, c)] == ["curve c0", "curve c1", "curve c2"]
 
 
 def test_a_square_is_where_a_run_stopped_early_and_a_ring_where_it_went_back_to(curves):
@@ -79,7 +96,7 @@ def test_a_square_is_where_a_run_stopped_early_and_a_ring_where_it_went_back_to(
     assert paths(a, "stop") == paths(c, "stop") == []
     assert [points(d) for kind in ("kept", "hole") for d in paths(a, kind)] == [near((2 / 3, 0.3))] * 2
     assert paths(b, "kept") == []
-    one = read(svg.curves([[[0.5]]], UNIT, [""], looks=["x"]))
+    one = drawn_curves([[[0.5]]], UNIT)
     assert len(paths(one, "stop")) == 1, "an only epoch would not be seen as a line"
     assert [g.get("style") for g in one.iter("g")] == [None]
 
@@ -88,15 +105,11 @@ def test_numbers_and_names_stand_beside_what_they_name(curves):
     assert labels(curves, "y") == [(text, pytest.approx(1 - float(text), abs=1e-4)) for text, _ in labels(curves, "y")]
     lines = [y for _, y in points(paths(curves, "grid")[0])]
     assert [1 - y for y in lines] == [pytest.approx(at, abs=0.001) for _, at in labels(curves, "y")]
-    assert [
-        len(labels(read(svg.curves([[]], Axis("loss", 0, most / 10), [""], looks=["x"])), "y")) for most in (9, 9.5)
-    ] == [
-        10,
-        5,
-    ]
-    assert labels(curves, "end hue0") == [("a", pytest.approx(0.8))]
-    assert labels(curves, "end hue1") == [("b", pytest.approx(0.6))]
-    assert labels(curves, "end hue2") == [], "it has no name"
+    counts = [len(labels(drawn_curves([[]], Axis("loss", 0, most / 10)), "y")) for most in (9, 9.5)]
+    assert counts == [10, 5]
+    assert labels(curves, "end c0") == [("a", pytest.approx(0.8))]
+    assert labels(curves, "end c1") == [("b", pytest.approx(0.6))]
+    assert labels(curves, "end c2") == [], "it has no name"
     assert [points(d)[0] for d in paths(curves, "guessing")] == near((0, 0.25))
     assert labels(curves, "guess") == [("guessing", 0.75)]
 
@@ -113,33 +126,35 @@ def test_another_unit_stretches_each_line_until_the_least_budget(curves):
 
 
 def test_a_cell_that_has_no_curve_yet_is_no_budget():
-    drawn = read(svg.curves([[], [[0.5, 0.4]]], UNIT, ["a", "b"], looks=["x", "y"], paces={"steps": [1.0, 10.0]}))
+    drawn = drawn_curves([[], [[0.5, 0.4]]], UNIT, ["a", "b"], paces={"steps": [1.0, 10.0]})
     assert labels(drawn, "x steps")[-1] == ("20", 1)
 
 
 @pytest.mark.parametrize(("count", "dense"), [(2, "0.65"), (100, "0.40"), (800, "0.15")])
 def test_the_more_lines_the_fainter_each(count, dense):
-    drawn = read(svg.curves([[[0.5, 0.4]]] * count, UNIT, [""] * count, looks=["x"] * count))
-    assert (drawn.get("class"), drawn.get("style")) == ("chart many", f"--dense:{dense}")
-    assert read(svg.curves([[[0.5]]], UNIT, ["a"], looks=["x"])).get("class") == "chart named"
+    drawn = drawn_curves([[[0.5, 0.4]]] * count, UNIT)
+    assert (drawn.get("class"), drawn.get("style")) == ("chart swaps many", f"--dense:{dense}")
+    assert drawn_curves([[[0.5]]], UNIT, ["a"]).get("class") == "chart swaps named"
 
 
 def test_a_long_curve_keeps_its_last_point_and_few_others():
-    drawn = read(svg.curves([[[n / 7000 for n in range(7000)]]] * 10, UNIT, [""] * 10, looks=["x"] * 10))
+    drawn = drawn_curves([[[n / 7000 for n in range(7000)]]] * 10, UNIT)
     found = points(paths(drawn, "median")[0])
     assert len(found) == len(range(0, 6999, 3)) + 1, "a twentieth of all, since each cell has its median too"
     assert found[-1] == pytest.approx((1, 1), abs=0.001)
 
 
 def test_a_strip_has_a_ring_for_each_value_and_lines_at_means():
-    drawn = read(svg.strip([0.2, math.nan, 0.4], UNIT, "hue0", interval=(0.5, 0.1), best=0.6))
-    assert [points(d) for kind in ("ring", "hole") for d in paths(drawn, kind)] == [near((0.2, 0.5), (0.4, 0.5))] * 2
+    drawn = drawn_strip([0.2, math.nan, 0.4], interval=(0.5, 0.1), best=0.6, repeats=["0", "1", "2"])
+    rings = [near((0.2, 0.5)), near((0.4, 0.5))]
+    assert [points(d) for kind in ("ring", "hole") for d in paths(drawn, kind)] == rings * 2
+    assert [path.get("data-seed") for path in drawn.iter("path") if path.get("class") == "ring"] == ["0", "2"]
     assert paths(drawn, "mean") == ["M300 180V820"]
     assert paths(drawn, "of-best") == ["M600 0v1000"]
     assert paths(drawn, "interval") == ["M100 500H500"]
     narrow = Axis("loss", 0.0, 0.65)  # more than six tenths
     at = [0.2 * n / 0.65 for n in range(4)]
-    assert [x for x, _ in points(paths(read(svg.strip([0.2], narrow, "x")), "grid")[0])] == [
+    assert [x for x, _ in points(paths(drawn_strip([0.2], narrow), "grid")[0])] == [
         pytest.approx(x, abs=0.001) for x in at
     ]
     assert labels(read(svg.strip_axis(narrow)), None) == [
@@ -148,18 +163,15 @@ def test_a_strip_has_a_ring_for_each_value_and_lines_at_means():
 
 
 def test_a_strip_of_one_value_has_a_dot_and_no_mean():
-    drawn = read(svg.strip([0.2], UNIT, "hue0"))
+    drawn = drawn_strip([0.2])
     assert {path.get("class") for path in drawn.iter("path")} == {"grid", "dot"}
     assert [points(d) for d in paths(drawn, "dot")] == [near((0.2, 0.5))]
-    assert not paths(read(svg.strip([0.2, 0.4], UNIT, "hue0", mean=False)), "mean")
-    assert {path.get("class") for path in read(svg.strip([], UNIT, "x", interval=(0.1, math.nan))).iter("path")} == {
-        "grid"
-    }
+    assert {path.get("class") for path in drawn_strip([], interval=(0.1, math.nan)).iter("path")} == {"grid"}
 
 
 def test_along_an_axis_each_trial_has_a_dot_and_a_line_goes_through_the_means():
     cells = [(7, 0.0, [0.2, 0.4]), (3, 0.5, [0.6]), (5, 1.0, [0.6])]
-    drawn = read(svg.response(cells, UNIT, [(0.5, "32")], name="width", looks=["hue0", "hue1", "hue2"]))
+    drawn = read(charts.response(cells, UNIT, [(0.5, "32")], name="width", looks=["hue0", "hue1", "hue2"]))
     assert [points(d) for d in paths(drawn, "through")] == [near((0, 0.3), (0.5, 0.6), (1, 0.6))]
     assert {number: [points(d) for d in paths(g, "spot")] for number, g in groups(drawn).items()} == {
         "5": [near((1, 0.6))],
@@ -168,7 +180,7 @@ def test_along_an_axis_each_trial_has_a_dot_and_a_line_goes_through_the_means():
     }
     assert (labels(drawn, "x"), labels(drawn, "unit")) == ([("32", 0.5)], [("width",)])
     assert labels(drawn, "y") == [(text, pytest.approx(1 - float(text), abs=1e-4)) for text, _ in labels(drawn, "y")]
-    narrow = [svg.response(cells[1:2], Axis("loss", 0, most / 10), [], name="", looks=["x"]) for most in (7, 7.5)]
+    narrow = [charts.response(cells[1:2], Axis("loss", 0, most / 10), [], name="", looks=["x"]) for most in (7, 7.5)]
     assert [len(labels(read(drawn), "y")) for drawn in narrow] == [8, 4]
     assert [y for _, y in points(paths(drawn, "grid")[0])] == [1 - at for _, at in labels(drawn, "y")]
 
@@ -176,7 +188,7 @@ def test_along_an_axis_each_trial_has_a_dot_and_a_line_goes_through_the_means():
 def test_between_parallel_axes_each_cells_line_meets_its_places():
     axes = [("lr", [(0.25, "0.1")]), ("width", []), ("loss", [(1.0, "2")])]
     rows = [[0.0, 0.5, 1.0], [1.0, 0.0, 0.25]]
-    drawn = read(svg.parallel(rows, axes, ["hue0", "hue1"], numbers=[4, 9]))
+    drawn = read(charts.parallel(rows, axes, ["hue0", "hue1"], numbers=[4, 9]))
     assert {number: [points(d) for d in paths(g, "median")] for number, g in groups(drawn).items()} == {
         "9": [near((0, 1), (0.5, 0), (1, 0.25))],
         "4": [near((0, 0), (0.5, 0.5), (1, 1))],
@@ -185,13 +197,13 @@ def test_between_parallel_axes_each_cells_line_meets_its_places():
     assert labels(drawn, "axis-name") == [("lr", 0), ("width", 0.5), ("loss", 1)]
     assert labels(drawn, "axis-number") == [("0.1", 0, 0.75), ("2", 1, 0)]
     for few in (1, 2):
-        drawn = read(svg.parallel([[0.5] * few], axes[:few], ["x"], numbers=[0]))
+        drawn = read(charts.parallel([[0.5] * few], axes[:few], ["x"], numbers=[0]))
         assert [x for x, _ in points(paths(drawn, "axis")[0])] == [0, 1][:few]
         assert [at for _, at in labels(drawn, "axis-name")] == [0, 1][:few]
 
 
 def test_screen_readers_and_the_keyboard_pass_a_drawing_over():
-    (drawn,) = read(svg.strip([0.2], UNIT, "x")).iter("svg")
+    (drawn,) = drawn_strip([0.2]).iter("svg")
     hidden = {"viewBox": "0 0 1000 1000", "preserveAspectRatio": "none", "aria-hidden": "true", "focusable": "false"}
     assert drawn.attrib == hidden
     assert read(svg.strip_axis(UNIT)).get("aria-hidden") == "true"
@@ -224,4 +236,4 @@ def test_whole_numbers_along_epochs_begin_with_the_first_while_all_have_room(mos
     ],
 )
 def test_names_are_moved_apart_and_stay_inside(places, made):
-    assert svg.apart(places, 0.05) == [pytest.approx(place) for place in made]
+    assert apart(places, 0.05) == [pytest.approx(place) for place in made]
