@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TOP, ROW, BELOW = 1.6, 0.38, 0.5  # the head, a row, and what is below them, in inches
 LEFT, RIGHT = 0.19, 0.9  # the axis, as shares of the figure's width
-ROOM = 2.2  # below the least error, for the name of the value that has it
+ROOM = 2.8  # below the least error, for the name of the value that has it
 PALE = "#7FB8D8"  # of cells that cannot be told from the best
 
 

@@ -38,6 +38,7 @@ TESTS = {
     "network/mean": ["network/test_module"],
     "network/optimizers": ["network/test_optimizers"],
     "report/page/svg": ["report/test_svg"],
+    "report/page/charts": ["report/test_svg"],
     "run/keep": ["report/test_reporting"],
     "run/resume/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
     "run/resume/random_state": ["run/test_resumption", "run/test_checkpoints", "run/test_longer"],
