@@ -8,7 +8,7 @@ from conftest import completed
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.report.figure import whole
+from nnhp_torch.report.figure import callback, whole
 
 
 def _outcome(sweep, seeds=(123,)):
@@ -75,3 +75,11 @@ def test_no_text_of_the_figure_lies_on_another(sweep):
 
 def test_a_sweep_in_which_nothing_ran_can_be_drawn(sweep):
     assert _draw(Outcome(sweep, sweep.trials())).axes
+
+
+def test_in_tensorboard_the_mean_of_more_seeds_takes_the_place_of_that_of_fewer(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr(callback, "publish", lambda *args, **options: None)
+    for seeds in ((1, 2), (1, 2, 3)):
+        callback.FigureReport(tmp_path).on_sweep_end(_outcome(sweep, seeds))
+    cells = [trial.name for trial in sweep.trials()]
+    assert {path.name for path in tmp_path.iterdir()} == {f"mean of 3,{cell}" for cell in cells}

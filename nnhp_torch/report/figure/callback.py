@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +63,13 @@ def _write_means(folder: Path, summary: Summary) -> None:
             bands[tag] = f"{tag}: mean ± standard deviation"
         starts = [result.started for result in cell.completed if result.started]  # none of runs made elsewhere
         made = max((datetime.fromisoformat(start).timestamp() for start in starts), default=0.0)
-        run = f"mean of {len(cell.completed)},{file_name(cell.values, cell.defaults, cell.completed[0].key)}"
-        tensorboard.write_curves(folder / run, curves, bands, made)
+        of_cell = file_name(cell.values, cell.defaults, cell.completed[0].key)
+        run = folder / f"mean of {len(cell.completed)},{of_cell}"
+        tensorboard.write_curves(run, curves, bands, made)
+        for fewer in set(folder.glob(f"mean of *,{glob.escape(of_cell)}")) - {run}:  # of an earlier state
+            tensorboard.clear(fewer)
+            with suppress(OSError):
+                fewer.rmdir()
 
 
 def last_epoch(outcome: Outcome) -> int:
