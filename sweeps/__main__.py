@@ -60,7 +60,7 @@ def study(args: Any, command: str, pool: Pool) -> int:
             return code
         status = max(status, code)
         # Of what was asked for: what is carried on depends on the command alone.
-        found = _study.Finding(dataclasses.replace(run.outcome, earlier=()), CHAIN.get(name))
+        found = Part(dataclasses.replace(run.outcome, earlier=()), choice=CHAIN.get(name))
         findings.append(found)
         if args.carry == "winner" and name in CHAIN and found.summary.leader is not None:
             carried |= found.summary.leader.values
@@ -88,7 +88,7 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
     return dataclasses.replace(sweep, base=dataclasses.replace(sweep.base, **changes, **flags), next_steps="")
 
 
-def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:
+def report(findings: list[Part], folder: Path, out: Any) -> None:
     """The study's table, CSV, page and figure (in TensorBoard too)."""
     from sweeps import _study_figure  # and NumPy with it, which --help need not wait for
 
@@ -97,14 +97,13 @@ def report(findings: list[_study.Finding], folder: Path, out: Any) -> None:
     out.rule(Text("the study", style="bold"))
     out.print(_study.table(findings))
     parts = [
-        Part(
-            f.outcome,
-            whole_command(f"python -m sweeps.{f.outcome.sweep.name}", OF_THE_STUDY),
-            choice=f.choice,
+        dataclasses.replace(
+            part,
+            command=whole_command(f"python -m sweeps.{part.sweep.name}", OF_THE_STUDY),
             chooses="The article chose",
             up=f"../{folder.name}/{NAME}",
         )
-        for f in findings
+        for part in findings
     ]
     pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
     for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to

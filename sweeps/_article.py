@@ -9,7 +9,7 @@ from pathlib import Path
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.core.stats.from_ledger import recorded
-from sweeps._study import Finding
+from nnhp_torch.report.page.part import Part
 from sweeps.weight_regularization import drives_to_zero
 
 # Sweep → what is said of its hyperparameter; the last two are not the article's.
@@ -42,7 +42,7 @@ SMALL = {
 }
 
 
-def sweeps_table(found: list[Finding]) -> str:
+def sweeps_table(found: list[Part]) -> str:
     """Return a row a sweep: the values that it tries."""
     lines = ["| sweep | what it tries |", "| --- | --- |"]
     for f in found:
@@ -68,7 +68,7 @@ def answers(claim: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def claims_table(found: list[Finding], root: Path = Path()) -> str:
+def claims_table(found: list[Part], root: Path = Path()) -> str:
     """Return a row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
     lines = ["| said | here | picture | measured | evidence |", "| --- | --- | --- | --- | --- |"]
     for said, measured, link, picture in _rows(found, root):
@@ -81,7 +81,7 @@ def claims_table(found: list[Finding], root: Path = Path()) -> str:
     return "\n".join([*lines, ""])
 
 
-def _rows(found: list[Finding], root: Path) -> Iterator[tuple[str, str, str, str]]:
+def _rows(found: list[Part], root: Path) -> Iterator[tuple[str, str, str, str]]:
     """Yield what is said, what was measured, where the ledger lies, and its figure."""
     for f in found:
         sweep = f.outcome.sweep

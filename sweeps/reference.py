@@ -27,7 +27,7 @@ from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
 from nnhp_torch.core.stats.significance import LEVEL
-from sweeps import _study
+from nnhp_torch.report.page.part import Part
 from sweeps.__main__ import load
 from sweeps._article import EVIDENCE, SMALL, claims_table, sweeps_table, with_block
 from sweeps._base import CHAIN, OTHERS
@@ -75,10 +75,10 @@ def outcome(name: str, variant: str = "", root: Path = Path()) -> Outcome:
     return Outcome(sweep, trials, {trial.key: results[trial.key] for trial in trials if trial.key in results})
 
 
-def findings(root: Path = Path()) -> list[_study.Finding]:
+def findings(root: Path = Path()) -> list[Part]:
     """Return every sweep's that has been run for it, in the order of the study."""
     run = [name for name in (*CHAIN, *OTHERS) if (root / FOLDER / name).is_dir()]
-    return [_study.Finding(outcome(name, root=root), CHAIN.get(name)) for name in run]
+    return [Part(outcome(name, root=root), choice=CHAIN.get(name)) for name in run]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +175,7 @@ def precision_table(compared: list[tuple[str, Cell, Cell, float]]) -> str:
     return "\n".join([*lines, "", "</details>", ""])
 
 
-def markdown(found: list[_study.Finding], compared: list[Comparison]) -> str:
+def markdown(found: list[Part], compared: list[Comparison]) -> str:
     """Return the page's part about the study."""
     lines = [
         "| sweep | the article chose | val_accuracy | best here | val_accuracy | test_accuracy | not told from it |",
@@ -240,7 +240,7 @@ def main() -> None:
     write_pages(found)
 
 
-def write_pages(found: list[_study.Finding]) -> None:
+def write_pages(found: list[Part]) -> None:
     """Put what was found into the pages."""
     parts = {
         "findings": (PAGE, markdown(found, comparisons())),

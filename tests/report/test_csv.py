@@ -9,6 +9,7 @@ from conftest import FakeLaunch, TinyConfig, completed, summary_of
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import CsvReport, results_table, write_rows
+from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.terminal import Terminal
 from sweeps import _study
 
@@ -64,7 +65,7 @@ def test_the_csv_is_utf_8_and_harmless_and_an_axis_called_like_a_fixed_column_ha
 def test_the_table_of_a_study_is_utf_8_and_harmless_too(sweep, store, tmp_path):
     spelled = dataclasses.replace(sweep, axes={"width": ["=1+1 [relu] é"]})
     outcome = Sweeper(FakeLaunch(), store).run(spelled, spelled.trials())
-    found = [_study.Finding(outcome)]
+    found = [Part(outcome)]
     _study.write_csv(tmp_path / "study.csv", found)
     (row,) = csv.DictReader((tmp_path / "study.csv").read_text(encoding="utf-8").splitlines())
     assert (row["sweep"], row["winner"]) == ("tiny", "'=1+1 [relu] é")

@@ -1,11 +1,11 @@
 """The student's page: what it says is what the ledgers say, and a guess opens it."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from nnhp_torch.report.page.part import Part
 from sweeps import reference
 from sweeps._pictures import BINS, _shares
 from sweeps._student import with_nought
@@ -75,8 +75,23 @@ def test_it_fits_a_phone_and_its_console_is_silent(page):
     assert (REFERENCE / "index.html").stat().st_size < 1_000_000
 
 
+def test_an_accessibility_checker_finds_nothing_and_a_key_opens_an_answer(page):
+    found = find_spec("axe_playwright_python")
+    if found is None:
+        pytest.skip("axe-playwright-python, which has axe-core in it, is not installed")
+    from selenium.webdriver.common.keys import Keys
+
+    button = page.find_element("css selector", "#loss .guess button")
+    button.send_keys(Keys.ENTER)
+    assert page.find_element("css selector", "#loss .answer").is_displayed()
+    page.execute_script("for (const part of document.querySelectorAll('details')) part.open = true")
+    page.execute_script((Path(found.origin).parent / "axe.min.js").read_text())
+    answer = page.execute_async_script("axe.run().then(arguments[0])")
+    assert {v["id"]: [node["html"] for node in v["nodes"]][:3] for v in answer["violations"]} == {}
+
+
 def test_dropout_has_its_nought_from_the_ledger_before_it():
-    parts = [Part(found.outcome) for found in reference.findings(ROOT)]
+    parts = reference.findings(ROOT)
     (dropout,) = [part for part in parts if part.sweep.name == "dropout"]
     nought, *others = with_nought(dropout, parts).summary.cells
     assert nought.values == {"dropout": 0.0}
