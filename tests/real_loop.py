@@ -1,4 +1,4 @@
-"""A real loop on the MLP: 30 changes of which five help, with the gate and without: `python tests/real_loop.py`.
+"""A real loop on the MLP: 30 changes of which five help, with the gate and without: `python tests/real_loop.py [gate]`.
 
 A thousand digits, three epochs, a few hundredths of a second each; what a change is worth is known from 25 seeds.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from proposals import bootstrap, one_seed
 from torch.nn import functional as F
 
 from nnhp_torch import MLP, MNISTDataModule, Sweep, TrialResult
+from nnhp_torch.cli.command import Command
 from nnhp_torch.core.spec.trial import Trial
 
 LONG = 25  # seeds from which it is known what a change is worth
@@ -150,22 +152,21 @@ def loop(decide: Callable[..., tuple[bool, int]], folder: str) -> None:
     print(f"  from {100 * values(Settings(), LONG).mean():.2f} to {100 * values(base, LONG).mean():.2f}%", flush=True)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
+def alone() -> None:
     base = values(Settings(), LONG)
     print(f"A seed moves the accuracy by {100 * statistics.stdev(base):.2f} points. Each change alone, {LONG} seeds:")
     told = [(worth(Settings(), dataclasses.replace(Settings(), **change)), change) for change in proposals()]
     print("; ".join(f"{change} {by:+.2f}" for by, change in sorted(told, key=lambda of: -of[0])), flush=True)
-    for name, keeps in (("three seeds and a bootstrap", ungated(bootstrap_3)), ("one seed", ungated(one_seed))):
-        print(f"\n{name}: ", end="")
-        loop(keeps, "")
-    with tempfile.TemporaryDirectory() as folder:
-        print("\n--proposal: ", end="")
-        loop(gated, folder)
 
 
-def bootstrap_3(*of: Any) -> tuple[bool, int]:
-    return bootstrap(*of, seeds=3)
+def main() -> None:
+    torch.set_num_threads(1)
+    Command.callbacks = lambda *_: []  # nothing is drawn
+    loops = {"bootstrap": ungated(partial(bootstrap, seeds=3)), "one": ungated(one_seed), "gate": gated}
+    for name in sys.argv[1:] or ("alone", *loops):
+        print(f"\n{name}: ", end="", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            alone() if name == "alone" else loop(loops[name], folder)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.members import CliConfig
+from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.renamed import renamed
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.report.columns import columns, head
@@ -30,6 +31,7 @@ from nnhp_torch.run.launch.worker import end_if_imported
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+VERDICT = ("estimate", "low", "high", "p", "chance")
 WIDTH = 120  # letters of a table as text
 OWN = ("callbacks", "launch", "chooser", "judge")  # objects that a command line cannot name
 
@@ -73,6 +75,13 @@ def frame(outcome: Outcome, history: bool) -> Any:
     except ImportError:
         raise ImportError("frame() needs pandas: pip install pandas; results.csv has the same rows") from None
     head, rows = (history_table if history else results_table)(outcome.summary)
+    if not history:  # what is said of its cell stands beside each trial
+        of_cell = {distinct(row.cell): row for row in outcome.verdicts}
+        said = [of_cell[distinct(result.cell)] for result in outcome.summary.shown]
+        head = [*head, "verdict", *(f"verdict_{name}" for name in VERDICT)]
+        rows = [
+            (*row, of.verdict, *(getattr(of, name) for name in VERDICT)) for row, of in zip(rows, said, strict=True)
+        ]
     written = io.StringIO()
     csv.writer(written).writerows([head, *rows])
     written.seek(0)

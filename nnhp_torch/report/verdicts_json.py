@@ -15,7 +15,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.stats.proposal import left_after
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import verdict_rows
-from nnhp_torch.report.words import tested
+from nnhp_torch.report.answer import tested
 
 VERSION = 1  # of the schema: another one once a field is renamed, goes, or means something else
 NAME = "verdicts.json"

@@ -12,13 +12,14 @@ from conftest import FakeLaunch, TinyConfig, completed
 
 import nnhp_torch
 from nnhp_torch.cli.command import UNMET
+from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats.judge import AgainstBaseline
 from nnhp_torch.core.stats.race import staying
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.answer import answer
 from nnhp_torch.report.headline import headline
-from nnhp_torch.report.words import answer
 from nnhp_torch.search.space import Range, Search
 
 PAGE = Path(nnhp_torch.__file__).parent / "plugins.md"
@@ -212,3 +213,20 @@ def test_the_pages_judge_is_used_in_every_report_and_in_a_race(tmp_path):
     told = json.loads((tmp_path / "tiny" / "verdicts.json").read_text())
     assert "bootstrap of the paired differences, uncorrected" in page
     assert "bootstrap of the paired differences, uncorrected" in told["test"]
+
+
+def test_a_page_that_is_made_again_from_its_ledger_has_the_same_baseline(typed, capsys):
+    typed("--seeds", "5", "--baseline", "lr=0.1")
+    before = Path("lightning_logs/tiny/report.html").read_text()
+    assert report(["lightning_logs/tiny"]) == 0
+    after = Path("lightning_logs/tiny/report.html").read_text()
+    for text in (before, after):
+        assert "<h1>" in text or "<h1 " in text
+        assert "lr=0.2 is better than lr=0.1." in text
+        assert "Is any better than the baseline, lr=0.1?" in text
+
+
+def test_a_data_frame_has_what_is_said_of_each_trials_cell(sweep, store):
+    frame = _ran(sweep, store, VALUES).frame()
+    assert frame.groupby("lr")["verdict"].first().tolist() == ["baseline", "better", "worse", "as good"]
+    assert frame["verdict_estimate"].iloc[1] == pytest.approx(0.02)

@@ -9,8 +9,9 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import Verdict
 from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.report.answer import answer
 from nnhp_torch.report.table import in_markdown
-from nnhp_torch.report.words import answer, interval, sources
+from nnhp_torch.report.words import interval, sources
 
 
 def _found(sweep, store, accuracies, *, more=None, **changes):

@@ -123,6 +123,7 @@ PAGE: Types = {  # what a page keeps of what its ledger does not hold
     **dict.fromkeys(("monitor", "about", "command"), FIELDS["reason"]),
     "mode": ("max or min", lambda value: _text(value) and value in ("max", "min")),
     "max_seeds": ("a number or null", lambda value: value is None or (type(value) is int and 3 < value < 100_000)),
+    "baseline": ("a mapping or null", lambda value: value is None or _mapping(lambda value: True)(value)),
     "order": ("a mapping of lists", _mapping(_list(lambda value: True))),
     "replicates": ("a list of texts", _list(_text)),
     "guessing": ("a mapping of numbers", _mapping(_finite)),

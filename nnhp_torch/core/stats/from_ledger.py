@@ -56,6 +56,7 @@ def recorded(
     guessing: Mapping[str, float] | None = None,
     examples: int | None = None,
     max_seeds: int | None = None,
+    baseline: Mapping[str, Any] | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
 ) -> Outcome:
     """The outcome that a folder's ledger holds, of all the trials in it.
@@ -69,6 +70,7 @@ def recorded(
         about: what the sweep is about. replicates: settings whose values repeat each cell. guessing: metric → what is
             reached without having learned. examples: how many an epoch trains on.
         max_seeds: of a race, as it was asked for: each cell has the seeds that the race chose for it.
+        baseline: the cell that all are held against, as it was asked for.
         order: axis → its values as the sweep had them; default: numbers by their size, others as they were met.
 
     Raises:
@@ -86,7 +88,8 @@ def recorded(
     outcome = outcome_of(
         results, monitor, mode, about=about, replicates=replicates, told=told, max_seeds=max_seeds, order=order
     )
-    return dataclasses.replace(outcome, folder=folder)
+    sweep = dataclasses.replace(outcome.sweep, baseline=baseline)
+    return dataclasses.replace(outcome, sweep=sweep, folder=folder)
 
 
 def outcome_of(

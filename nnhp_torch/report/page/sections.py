@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 from nnhp_torch.core.ledger.result import logged
 from nnhp_torch.report import words
+from nnhp_torch.report.answer import answer
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.curves import median_curve
@@ -37,14 +38,14 @@ def running(part: Part) -> Html:
 def cards(part: Part) -> Html:
     """The sweep's claim, what was chosen, and what to type; below them how the finding was tested."""
     summary = part.summary
-    claims, answer = summary.claim.split("\n"), [*words.answer(summary).split("\n"), words.spent(summary)]
+    claims, answered = summary.claim.split("\n"), [*answer(summary).split("\n"), words.spent(summary)]
     made = [_card(*filter(None, claims))] if claims[0] else []
     if part.chosen is not None:
         _, found = part.ends
         reached = found[part.numbers[id(part.chosen)]].said
         made.append(tag("div", tag("h3", f"{part.chooses} {part.chosen.label}."), tag("p", reached), class_="card"))
     made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", part.command)), class_="card")] * bool(part.command)
-    tested = [tag("p", prose(line)) for line in answer if line]
+    tested = [tag("p", prose(line)) for line in answered if line]
     if named := words.sources(summary):
         rows = [
             tag("tr", *(tag("td", text, class_="wrap") for text in row)) for row in zip(*named.values(), strict=True)
