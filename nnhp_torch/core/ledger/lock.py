@@ -35,6 +35,8 @@ def locked(folder: Path) -> Iterator[bool]:
         lock.acquire(timeout=0)
     except Timeout:
         raise LedgerError(f"{folder} is in use by {_who(holder)}; wait for it, or give another --log_dir") from None
+    except NotImplementedError as error:  # newer ones put a marker file in the lock's place
+        raise LedgerError(f"{folder} is on a file system without locks: pip install -U filelock") from error
     except OSError as error:
         if not read_only(error):
             raise
