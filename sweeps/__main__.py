@@ -108,7 +108,7 @@ def report(findings: list[Part], folder: Path, out: Any) -> None:
     pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
     for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to
         write(page, part)
-    write_several(folder / NAME, "The study", parts, pages)
+    write_several(folder / NAME, "The study", parts, pages, "../index.html")
     lessons = [_student.with_nought(part, parts) if part.sweep.name == "dropout" else part for part in parts]
     links = [f"{part.sweep.name}/{NAME}" for part in parts]
     _student.write(folder.parent / "index.html", lessons, links, Path())

@@ -6,16 +6,19 @@ import os
 import signal
 
 import pytest
-from conftest import FakeLaunch, completed
+from conftest import FakeLaunch, TinyConfig, completed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.figure import tensorboard, whole
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.search import report
+from nnhp_torch.search.space import Range, Search
 
 
 def test_an_image_replaces_the_one_before_it(tmp_path):
@@ -107,3 +110,17 @@ def test_ctrl_c_ends_the_drawing_at_once_and_says_that_the_results_are_there(swe
     assert signal.getsignal(signal.SIGINT) is before
     assert _pictures(store) == []
     assert not list(store.folder.rglob("*.tmp"))
+
+
+def test_a_searchs_figure_begins_with_a_line_for_each_trial_through_its_settings_to_what_it_reached(store):
+    search = Search("joint", TinyConfig(), {"lr": Range(0.01, 0.1), "width": Range(4, 8)}, build="toy:build")
+    trials = [search.trial(n, {"lr": lr, "width": w}) for n, (lr, w) in enumerate([(0.02, 4), (0.05, 8), (0.1, 6)])]
+    outcome = Outcome(search, trials, {t.key: completed(t, 0.9 + t.config.lr / 2) for t in trials})
+    above, below = report.overview(outcome).axes
+    assert [text.get_text() for text in above.get_xticklabels()] == ["lr", "width", "validation error"]
+    through = [line.get_ydata() for line in above.get_lines() if len(line.get_xdata()) == 3]
+    assert len(through) == 3
+    best = through[-1]
+    assert best[2] == min(line[2] for line in through), "the least error lies lowest on its own axis"
+    assert best[0] == max(line[0] for line in through), "at the highest rate"
+    assert below.get_ylabel() == "val_accuracy"

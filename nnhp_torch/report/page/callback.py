@@ -72,15 +72,17 @@ def write(path: Path, part: Part) -> None:
     write_page(path, _title(part), [tag("div", *first, data_part=part.sweep.name)], part.known())
 
 
-def write_several(path: Path, title: str, parts: Sequence[Part], pages: Sequence[Path]) -> None:
+def write_several(path: Path, title: str, parts: Sequence[Part], pages: Sequence[Path], lesson: str = "") -> None:
     """Write one page of several sweeps: which setting matters, then a small picture of each that leads to its page.
 
     Args:
         pages: each sweep's own.
+        lesson: where a page that teaches what they have found lies, from this one; empty: nowhere.
     """
     links = [os.path.relpath(page, path.parent) for page in pages]
     small = [multiple(part, link) for part, link in zip(parts, links, strict=True)]
-    write_page(path, title, [*overview(parts, links), tag("div", *small, class_="multiples")])
+    up = [tag("nav", tag("a", "Guess first: the same as a lesson", href=lesson))] if lesson else []
+    write_page(path, title, [*up, *overview(parts, links), tag("div", *small, class_="multiples")])
 
 
 def _title(part: Part) -> str:
