@@ -38,23 +38,14 @@ class VerdictsJson(SweepCallback):
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if outcome.results:
-            write_verdicts_json(self.path, outcome.summary, self.command)
-
-
-def write_verdicts_json(path: Path, summary: Summary, command: str = "") -> None:
-    """Write what may be said of a sweep, in one step.
-
-    Args:
-        command: how it is run; each cell's `next` is that with the seeds that may decide on it.
-    """
-    text = json.dumps(document(summary, command), indent=1, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as written:
-        written.write_text(f"{text}\n", encoding="utf-8")
+            text = json.dumps(document(outcome.summary, self.command), indent=1, ensure_ascii=False, allow_nan=False)
+            with replacing(self.path) as written:
+                written.write_text(f"{text}\n", encoding="utf-8")
 
 
 def document(summary: Summary, command: str = "") -> dict[str, Any]:
-    """The document as plain values."""
-    sweep = summary.sweep
+    """The document as plain values; a cell's `next` is the command with the seeds that may decide on it."""
+    sweep, proposal = summary.sweep, summary.sweep.proposal
     known = [asdict(row) for row in verdict_rows(summary)]
     again = {None: None, "": command}
     unseeded = lacking(command, SEEDS)
@@ -71,12 +62,12 @@ def document(summary: Summary, command: str = "") -> dict[str, Any]:
         "smallest_effect": sweep.smallest_difference,
         "finished": summary.finished,
         "winner": summary.winner and dict(summary.winner.values),
-        "proposal": sweep.proposal
+        "proposal": proposal
         and {
-            "ledger": sweep.proposal.ledger,
-            "number": sweep.proposal.number,
+            "ledger": proposal.ledger,
+            "number": proposal.number,
             "kept": [row["cell"] for row in rows if row["verdict"] == "better"],
-            "left": left_after(sweep.proposal.number),
+            "left": left_after(proposal.number),
         },
         "cells": rows,
     }

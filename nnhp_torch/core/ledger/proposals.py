@@ -26,14 +26,7 @@ from nnhp_torch.core.stats.proposal import KNOWN, Proposal, level_of
 
 
 class Proposals:
-    """`NAME.proposals.jsonl`: a line when a proposal is entered, before anything of it has run, and one when it ends.
-
-    Args:
-        log_dir: where the sweeps' folders are. name: of the ledger.
-
-    Raises:
-        ValueError: the name cannot be a file's.
-    """
+    """`NAME.proposals.jsonl`: a line for a proposal before anything of it has run, and one when it has ended."""
 
     def __init__(self, log_dir: str, name: str) -> None:
         if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
@@ -72,11 +65,7 @@ class Proposals:
         return Proposal(self.name, len(entries) + 1, level, _spread(sweep, trials, known), key)
 
     def enter(self, proposal: Proposal, sweep: Sweep) -> None:
-        """Spend its level, for good, unless that was done before.
-
-        Raises:
-            LedgerError: another proposal has been entered meanwhile.
-        """
+        """Spend its level, for good, unless that was done before."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_name(f".{self.path.name}.lock")):
             entries = self.entries()
