@@ -1,1 +1,1 @@
-"""Where trials run: in this process, in workers, on a Ray cluster."""
+"""Where trials run: in this process, in workers, on a cluster of SLURM or Ray."""

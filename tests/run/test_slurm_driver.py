@@ -1,0 +1,156 @@
+"""The driver of SLURM's jobs, with a SLURM that does what a test says: nothing is lost, nothing is submitted twice."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import completed
+
+from nnhp_torch.core.errors import PreparationError, WrongUsage
+from nnhp_torch.core.sweeper import Sweeper
+from nnhp_torch.run.launch import on_slurm
+from nnhp_torch.run.launch.slurm import Refused, Slurm, Unreachable, name_of
+from nnhp_torch.run.launch.slurm_files import record
+from nnhp_torch.run.runtime import Runtime
+
+
+class Cluster:
+    """Runs what is submitted at the next look at its queue, with an outcome for each array in turn; then all complete.
+
+    An outcome is `completed`; `killed` (no last words); or an exit status, after the trial has begun or before that.
+    """
+
+    def __init__(self, trials, outcomes=(), answers=()):
+        self.trials = {trial.key: trial for trial in trials}
+        self.outcomes = list(outcomes)
+        self.answers = list(answers)  # of sbatch: an error, and whether it has submitted all the same
+        self.arrays = []  # how many jobs each has
+        self.waiting = []
+
+    def submit(self, command):
+        folder = Path(command[-1]).parent
+        keys = json.loads((folder / "keys").read_text())
+        error, done = self.answers.pop(0) if self.answers else (None, True)
+        if done:
+            self.arrays.append(len(keys))
+            self.waiting.append((folder, keys))
+        if error:
+            raise error
+        return str(len(self.arrays))
+
+    def queue(self):
+        listed = {(name_of(f), i): ("7", "Resources") for f, keys in self.waiting for i in range(len(keys))}
+        waiting, self.waiting = self.waiting, []
+        for folder, keys in waiting:
+            outcome = self.outcomes.pop(0) if self.outcomes else "completed"
+            for index, (key,) in enumerate(keys):
+                self.run(folder, index, key, outcome)
+        return listed
+
+    def run(self, folder, index, key, outcome):
+        (folder / f"{index}.log").write_text("slurmstepd: error: something\n")
+        if outcome == "completed":
+            lines = [{"trial": key}, {"epoch": 1, "metrics": {"val_accuracy": 0.5}}]
+            (folder / f"{index}.0.told").write_text("".join(json.dumps(line) + "\n" for line in lines))
+            (folder / f"{key}.result").write_text(completed(self.trials[key]).to_json())
+        elif outcome != "killed":
+            (folder / f"{index}.0.told").write_text(json.dumps({"trial": key}) + "\n" if outcome == 137 else "")
+            (folder / f"{index}.exit").write_text(str(outcome))
+
+    def cancel(self, names):
+        self.waiting = []
+
+
+@pytest.fixture
+def run(sweep, store, monkeypatch):
+    """Runs the sweep's four trials on a cluster; returns the outcome and the cluster."""
+
+    def run(slurm=None, **settings):
+        cluster = Cluster(sweep.trials(), **settings)
+        for name in ("submit", "queue", "cancel"):
+            monkeypatch.setattr(on_slurm, name, getattr(cluster, name))
+        monkeypatch.setattr(on_slurm, "ASK", 0.01)
+        quick = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: time.sleep(0.002))
+        monkeypatch.setattr(on_slurm, "time", quick)
+        store.folder.mkdir(parents=True, exist_ok=True)
+        launch = on_slurm.SlurmJobs("toy:build", Runtime(str(store.folder)), slurm or Slurm())
+        outcome = Sweeper(launch, store).run(sweep, sweep.trials())
+        assert len(store.path.read_text().splitlines()) == 4, "each trial has one record"
+        return outcome, cluster
+
+    return run
+
+
+def test_a_grid_is_one_array_and_leaves_nothing(run, store):
+    outcome, cluster = run()
+    assert outcome.successful
+    assert cluster.arrays == [4]
+    assert not (store.folder / ".slurm").exists()
+
+
+def test_what_was_submitted_though_no_id_came_is_found_and_not_submitted_twice(run):
+    outcome, cluster = run(answers=[(Unreachable("Socket timed out"), True)])
+    assert outcome.successful
+    assert cluster.arrays == [4]
+
+
+def test_what_was_not_submitted_is_submitted_anew(run):
+    outcome, cluster = run(answers=[(Unreachable("Unable to contact slurm controller"), False)])
+    assert outcome.successful
+    assert cluster.arrays == [4]
+
+
+def test_jobs_that_have_gone_without_a_word_are_submitted_again(run):
+    outcome, cluster = run(outcomes=["killed", "killed"])
+    assert outcome.successful
+    assert cluster.arrays == [4, 4, 4]
+
+
+def test_a_trial_that_comes_no_epoch_further_fails_after_so_many_jobs(run, monkeypatch):
+    monkeypatch.setattr(on_slurm, "RETRIES", 3)
+    outcome, cluster = run(outcomes=["killed"] * 3)
+    assert {result.status for result in outcome.ordered} == {"failed"}
+    assert outcome.ordered[0].reason.endswith("3 jobs have ended before an epoch of it was over: more --slurm.time?")
+    assert len(cluster.arrays) == 3
+
+
+def test_a_trial_whose_job_dies_of_it_fails_at_once_with_the_last_lines(run):
+    outcome, cluster = run(outcomes=[137])
+    assert {result.status for result in outcome.ordered} == {"failed"}
+    assert "slurmstepd: error: something\nits job has ended with exit status 137" in outcome.ordered[0].reason
+    assert cluster.arrays == [4]
+
+
+def test_where_no_job_can_begin_it_is_said_and_none_is_submitted_again(run, store):
+    with pytest.raises(PreparationError, match="exit status 127:\nslurmstepd: error: something"):
+        run(outcomes=[127] * 9)
+    assert not (store.folder / ".slurm").exists()
+
+
+def test_fewer_jobs_are_submitted_where_there_is_a_limit(run):
+    outcome, cluster = run(answers=[(Refused("sbatch: QOSMaxSubmitJobPerUserLimit"), False)])
+    assert outcome.successful
+    assert cluster.arrays == [2, 2]
+
+
+def test_what_slurm_refuses_otherwise_ends_the_sweep(run, store):
+    with pytest.raises(WrongUsage, match="invalid partition"):
+        run(answers=[(Refused("sbatch: invalid partition specified: gpu"), False)])
+    assert not (store.folder / ".slurm").exists()
+
+
+def test_jobs_of_an_earlier_driver_are_taken_and_those_of_other_trials_left_alone(run, sweep, store):
+    trials = sweep.trials()
+    other = sweep.trials(seeds=[7])[:1]
+    runtime = Runtime(str(store.folder))
+    (left,) = record(store.folder / ".slurm", [other], "toy:build", runtime)
+    (done,) = record(store.folder / ".slurm", [trials[:1]], "toy:build", runtime)
+    (done.folder / f"{trials[0].key}.result").write_text(completed(trials[0]).to_json())
+    (left.folder / "id").write_text("5")
+    outcome, cluster = run(slurm=Slurm(array=1))
+    assert outcome.successful
+    assert cluster.arrays == [3]
+    assert left.folder.exists()
+    assert not done.folder.exists()
