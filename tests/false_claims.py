@@ -57,6 +57,10 @@ def tied(cells: int, seeds: int, random: np.random.Generator) -> Values:
     return np.round(0.95 + (normal(cells, seeds, random) - 0.95) / 15, 4)
 
 
+def uniform(cells: int, seeds: int, random: np.random.Generator) -> Values:
+    return 0.95 + 0.01 * (random.random((cells, seeds)) - 0.5) * 10.0 ** random.uniform(-1, 1, size=(cells, 1))
+
+
 EQUAL = {
     "normal": normal,
     "one of 50 times the spread": _spread(lambda cells, _: np.where(np.arange(cells) == 0, 50.0, 1.0)),
@@ -67,6 +71,7 @@ EQUAL = {
     "one in ten fails": failing,
     "skewed": skewed,
     "ties": tied,
+    "uniform, spreads drawn": uniform,
 }
 
 
@@ -210,13 +215,17 @@ def beside_poor(name: str, seeds: int, sweeps: int) -> dict[str, float]:
     return {what: number / sweeps for what, number in count.items()}
 
 
-def far_beside_wild(test: Test, cells: int, seeds: int, sweeps: int) -> float:
-    """How often a cell ten standard deviations worse is found beside poor cells of 30 times the spread."""
+def far_beside_wild(test: Test, cells: int, seeds: int, sweeps: int, *, behind: float = 100) -> float:
+    """How often a cell ten standard deviations worse is found beside poor cells of 30 times the spread.
+
+    Args:
+        behind: by how many these are.
+    """
     random, hits = np.random.default_rng([cells, seeds]), 0
     for _ in range(sweeps):
         values = random.normal(size=(cells, seeds)) * np.array([1.0, 1.0] + [30.0] * (cells - 2))[:, None]
         values[1] -= 10
-        values[2:] -= 100
+        values[2:] -= behind
         hits += 1 in found(test, values)
     return hits / sweeps
 
@@ -382,11 +391,11 @@ def of_power(sweeps: int) -> Iterator[str]:
     ]
     rows += [
         (
-            f"a steady one, by 10, beside {n - 2} wild and poor",
+            f"a steady one, by 10, beside {n - 2} wild ones, {behind} behind",
             seeds,
-            *(far_beside_wild(t, n, seeds, sweeps) for t in TESTS),
+            *(far_beside_wild(test, n, seeds, sweeps, behind=behind) for test in TESTS),
         )
-        for n in (5, 9)
+        for n, behind in ((5, 100), (9, 100), (9, 60))
         for seeds in SEEDS
     ]
     yield from table("worse cells | seeds | now | before | Holm", rows)

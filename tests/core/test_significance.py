@@ -21,7 +21,7 @@ from false_claims import (
 )
 
 from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
-from nnhp_torch.core.stats.significance import AgainstBest
+from nnhp_torch.core.stats.significance import AgainstBest, _of_kind
 
 
 def bound(level):
@@ -108,6 +108,16 @@ def test_wild_cells_do_not_hide_what_is_between_steady_ones():
     rows = [[0.970, 0.971, 0.969], [0.1135, 0.1134, 0.1135], [0.2, 0.9, 0.5]]
     assert AgainstBest().judge(rows).p[1] < 0.05 < former(np.array(rows))[1]
     assert far_beside_wild(now_used, 5, 5, sweeps=40) > 0.95
+    assert far_beside_wild(now_used, 9, 3, sweeps=40) > 0.8 > far_beside_wild(holms, 9, 3, sweeps=40)
+
+
+def test_a_spread_counts_as_that_of_its_kind():
+    """Of three units variances count as alike up to a factor of 99, of ten up to 5.35: the F distribution at 1%."""
+    assert _of_kind(np.array([1.0, 3.0, 98.0, 900.0]), 3).tolist() == [34, 34, 250.5, 499]
+    assert _of_kind(np.array([[1.0, 5.0, 26.0], [2.0, 2.0, 2.0]]), 10).tolist() == [
+        [3, pytest.approx(32 / 3), 15.5],
+        [2] * 3,
+    ]
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
