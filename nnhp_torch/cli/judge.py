@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"{folder} would hold what is read from there: give another --name")
         cell = [name for given in args.cell for name in given.split(",")]
         outcome = _judge(read(paths), cell, asked, folder=folder, **columns)
-    except (LedgerError, ValueError, FileNotFoundError, IsADirectoryError) as error:
+    except (LedgerError, ValueError) as error:
         parser.error(str(error))
     except OSError as error:
         if not (read_only(error) or disk_full(error)):

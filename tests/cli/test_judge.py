@@ -277,6 +277,14 @@ def test_what_cannot_be_judged_is_said_in_a_line_and_nothing_is_written(case, tm
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
 
 
+@pytest.mark.parametrize("file", ["there.csv", "."])
+def test_so_is_a_file_that_cannot_be_read(file, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main([file, "--cell", "lr", "--value", "val_acc"])
+    assert f"{file} cannot be read: " in capsys.readouterr().err
+
+
 def test_a_sweeps_folder_anothers_files_and_what_is_read_are_not_written_over(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     logs = tmp_path / "lightning_logs"

@@ -21,13 +21,15 @@ def read(paths: Sequence[Path]) -> list[Row]:
     """Read the rows of one or several files, each as column → value.
 
     Raises:
-        ValueError: a file is no table; the message names it.
+        ValueError: a file is not there, or is no table; the message names it.
     """
     rows: list[Row] = []
     for path in paths:
         try:
             with open(path, newline="", encoding="utf-8-sig") as file:
                 rows += _rows(path, file)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is no table: {error}") from error
     return rows

@@ -14,7 +14,7 @@ from nnhp_torch.core.ledger.fields import LARGEST, is_number
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import distinct, label, once, typed
-from nnhp_torch.core.spec.objective import Mode, Objective
+from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.spec.status import Status
 from nnhp_torch.core.stats.from_ledger import RunsElsewhere, outcome_of
 
@@ -34,30 +34,30 @@ def judged(
     value: str,
     *,
     seed: str | None = "seed",
-    step: str | None = None,
-    mode: Mode | None = None,
     name: str = "judged",
+    **rest: Any,
 ) -> Outcome:
     """Return what may be said of the runs in a table, and in its remarks what the table cannot tell.
 
     Args:
         cell: columns whose values are compared. value: the column that ranks them.
         seed: the column that tells a cell's runs apart, and pairs them with the others'; None: they have no pairs.
-        step: the column that orders the rows of a run; default: one of the usual names.
-        mode: `max` or `min`; default: what the value's name tells.
+        rest: `step`, the column that orders the rows of a run (default: one of the usual names), and `mode`.
 
     Raises:
         ValueError: a column is missing or holds no numbers; a run is missing, doubled, or the only one of its cell.
     """
     rows = [{**_parts(row), **row} for row in rows]
-    columns = _Columns.of(rows, cell, value, seed=seed, step=step, mode=mode)
+    columns = _Columns.of(rows, cell, value, seed=seed, **rest)
     runs: dict[str, list[int]] = {}  # what tells a run apart → the places of its rows
     for place, row in enumerate(rows):
         run = [row.get(column) for column in columns.apart] or [place]
         runs.setdefault(distinct(run), []).append(place)
     results = [_result(name, places, rows, columns=columns) for places in runs.values()]
     results = _seeded(results, seed)
-    outcome = outcome_of(results, columns.value, mode, about="Runs that were made elsewhere", kind=RunsElsewhere)
+    outcome = outcome_of(
+        results, columns.value, rest.get("mode"), about="Runs that were made elsewhere", kind=RunsElsewhere
+    )
     return replace(outcome, remarks=[*columns.remarks, *_unknown(outcome, seed)])
 
 
@@ -82,14 +82,7 @@ class _Columns:
 
     @classmethod
     def of(
-        cls,
-        rows: Sequence[Row],
-        cell: Sequence[str],
-        value: str,
-        *,
-        seed: str | None,
-        step: str | None,
-        mode: Mode | None,
+        cls, rows: Sequence[Row], cell: Sequence[str], value: str, *, seed: str | None, step: str = "", mode: Any = None
     ) -> _Columns:
         names = once(column for row in rows for column in row)
         if not cell or not rows:
@@ -111,17 +104,10 @@ class _Columns:
         taken = {**cells, **({seed: apart} if seed and apart else {}), **metrics}
         remarks = ["; ".join(f"{name} is {column}" for name, column in taken.items() if name != column)]
         remarks += [f"{monitor} is in percent: divided by 100"] if percent else []
-        return cls(
-            cells,
-            metrics,
-            monitor,
-            apart,
-            order,
-            state=next((column for column in STATES if column in names), ""),
-            apart=[*cells.values(), *([apart] if apart else runs)] if apart or runs else [],
-            scale=100.0 if percent else 1.0,
-            remarks=[*filter(None, remarks)],
-        )
+        tells = [*cells.values(), *([apart] if apart else runs)] if apart or runs else []
+        state = next((column for column in STATES if column in names), "")
+        scale = 100.0 if percent else 1.0
+        return cls(cells, metrics, monitor, apart, order, state, tells, scale, [*filter(None, remarks)])
 
     def at(self, place: int, row: Row) -> dict[str, float]:
         """The metrics that a row has."""
@@ -155,16 +141,9 @@ def _result(name: str, places: Sequence[int], rows: Sequence[Row], *, columns: _
     if status == "completed" and not math.isfinite(curves[columns.value][-1]):
         status, said = "diverged", f"{columns.value} is no finite number"
     ends = {metric: curve[-1] for metric, curve in curves.items()}
-    return TrialResult(
-        key=key,
-        sweep=name,
-        name=label(known),
-        config={**cell, "seed": known.get("seed")},
-        cell=cell,
-        status=status,
-        reason=said if status != "completed" else "",
-        **({"history": curves} if len(places) > 1 else {"restored": ends}),
-    )
+    parts = {"history": curves} if len(places) > 1 else {"restored": ends}
+    reason, config = said if status != "completed" else "", {**cell, "seed": known.get("seed")}
+    return TrialResult(key, name, label(known), config, cell, status, reason, **parts)
 
 
 def _seeded(results: list[TrialResult], seed: str | None) -> list[TrialResult]:
