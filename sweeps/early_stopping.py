@@ -2,8 +2,8 @@
 
 Patience is how many epochs without a better value are borne; none trains to the end. A short patience mistakes a
 wobble for the end, a long one saves little. The weights are then those of the last epoch, some epochs behind the best,
-as in the article; `restore_best` goes back to the best ones. The base learns at 0.01 in batches of 2000, which is quick
-and restless.
+as in the article; `restore_best` goes back to the best ones. It changes no step: the two trials of a patience train
+alike, and differ in their last weights alone. The base learns at 0.01 in batches of 2000, which is quick and restless.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._claims import judged, p_against
+from sweeps._claims import corrected_for, judged, p_against
 
 
 def claim(cells: Sequence[Cell]) -> str:
@@ -21,6 +21,9 @@ def claim(cells: Sequence[Cell]) -> str:
     if whole is None:
         return ""
     seeds = "one seed, which decides nothing" if whole.trials == 1 else f"{whole.trials} seeds"
+    stopped = [cell for cell in found.values() if cell is not whole]
+    p_values = {id(cell): p for cell, p in zip(stopped, p_against(whole, stopped), strict=True)}
+    tested = {known: f" (p={p:.2g})" for known, p in p_values.items() if whole.trials > 1}
     longest = max((p for p, restored in found if p is not None and restored), default=None)
     pays = ""
     if longest is not None:
@@ -28,11 +31,9 @@ def claim(cells: Sequence[Cell]) -> str:
         number = f"{points(kept, whole)} of val_accuracy in {kept.mean_epochs:.0f} of {whole.mean_epochs:.0f} epochs"
         question = f"Does stopping with the best weights (patience {longest}) beat the last ones of all epochs?"
         after, before = kept.values_of("val_accuracy"), whole.values_of("val_accuracy")
-        pays = judged(question, number, after, before=before, cell=kept) + "\n"
+        p, corrected = p_values[id(kept)], corrected_for(stopped)
+        pays = judged(question, number, after, before=before, cell=kept, p=p, corrected=corrected) + "\n"
 
-    stopped = [cell for cell in found.values() if cell is not whole]
-    p_values = p_against(whole, stopped)
-    tested = {id(cell): f" (p={p:.2g})" for cell, p in zip(stopped, p_values, strict=True) if whole.trials > 1}
     lines = []
     for (patience, restored), cell in found.items():
         if not restored:
