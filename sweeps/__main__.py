@@ -43,7 +43,7 @@ def study(args: Any, command: str, pool: Pool) -> int:
     repeated = replicates(args)
     names = [name for name in (*CHAIN, *OTHERS) if (not args.only or name in args.only) and name not in args.skip]
     for name in names:
-        _check(name, flags, repeated)
+        _check(name, args, flags, repeated=repeated)
     for name in names:
         sweep = dataclasses.replace(load(name, carried, flags), replicates=repeated)
         out.rule(Text(name, style="bold"))
@@ -72,10 +72,11 @@ def study(args: Any, command: str, pool: Pool) -> int:
     return status
 
 
-def _check(name: str, flags: dict[str, Any], repeated: dict[str, list[Any]]) -> None:
+def _check(name: str, args: Any, flags: dict[str, Any], *, repeated: dict[str, list[Any]]) -> None:
     """Refuse a sweep that the flags do not fit, before any other is run."""
     try:
-        dataclasses.replace(load(name, {}, flags), replicates=repeated).trials()
+        sweep = dataclasses.replace(load(name, {}, flags), replicates=repeated)
+        read(sweep, args).judged(sweep).trials()
     except ValueError as error:
         raise ValueError(f"{name}: {error}; --skip '[{name}]' leaves it out") from None
 

@@ -120,3 +120,10 @@ def test_a_sweeps_page_tells_to_type_its_own_command_with_the_options_of_the_stu
     words = ["--only", "loss", "noise", "--seeds", "5", "--carry=winner", "--max_epochs", "20"]
     monkeypatch.setattr(sys, "argv", ["sweeps", *words])
     assert whole_command("python -m sweeps.loss", OF_THE_STUDY) == "python -m sweeps.loss --seeds 5 --max_epochs 20"
+
+
+def test_a_baseline_that_a_sweep_has_not_is_refused_before_any_other_runs(study, tmp_path):
+    asked = ["--only", "[learning_rate, dropout]", "--baseline", "lr=0.01", "--log_dir", str(tmp_path / "logs")]
+    _, err = study(*asked, expect=2)
+    assert "dropout: baseline: lr does not vary here, which dropout does; --skip '[dropout]' leaves it out" in err
+    assert not (tmp_path / "logs").exists()
