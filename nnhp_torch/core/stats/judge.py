@@ -20,6 +20,8 @@ class Judge(Protocol):
 
     Example:
         >>> main(SWEEP, judge=SignTest())  # doctest: +SKIP
+        >>> AgainstBaseline().describe(2)
+        'paired, against the baseline'
     """
 
     def judge(

@@ -29,6 +29,10 @@ class Judgement:
         low, high: interval of the true difference; all intervals and claims hold at once with 1 - level.
         p: adjusted p-value of the difference (1 for the one itself).
         reach: half the width that the interval has if the row is not told apart.
+
+    Example:
+        >>> Judgement.of(gap=[0.0, 0.02], low=[0.0, 0.01], high=[0.0, 0.04], p=[1.0, 0.003]).reach
+        [0.0, 0.015]
     """
 
     gap: list[float]
