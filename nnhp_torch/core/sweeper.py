@@ -66,7 +66,7 @@ class Sweeper:
         chooser: Chooser | None = None,
         make: Make | None = None,
     ) -> Outcome:
-        """Runs what is missing and returns everything there is.
+        """Run what is missing; return everything there is.
 
         Args:
             trials: usually `sweep.trials()`; results of other trials in the ledger are left alone.
@@ -169,7 +169,7 @@ class Loop:
         self.listeners.trial_started(trial)
 
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
-        """A trial has finished an epoch; if a callback has a reason to end it there, the answer is that."""
+        """Pass on that a trial has finished an epoch; return a callback's reason to end it there, if one has any."""
         self.heard.setdefault(trial.key, {})[epoch] = metrics
         word = self.chosen.epoch_ended(trial, epoch, metrics) if self.chosen else None
         told = self.listeners.epoch_ended(trial, epoch, metrics)
@@ -197,7 +197,7 @@ class Loop:
         self.listeners.trial_ended(trial, result)
 
     def stopping(self) -> bool:
-        """Whether no further trial should start."""
+        """Return whether no further trial should start."""
         return self.stop() or (self.fail_fast and self.failed) or bool(self.unlogged)
 
     def waiting(self, words: str) -> None:
@@ -220,12 +220,12 @@ class Loop:
                 yield None
 
     def _known(self, trial: Trial) -> TrialResult | None:
-        """The result that the ledger has of a trial; a LedgerError if its record cannot be that trial's."""
+        """Return the result that the ledger has of a trial; a LedgerError if its record cannot be that trial's."""
         results = known_results(self.store, self.known, [trial])
         return None if self.rerun and stale(results) else results.get(trial.key)
 
     def _cut_off(self, trial: Trial) -> None:
-        """Writes down a trial that was stopped with the sweep; it goes on from its last epoch when run again."""
+        """Write down a trial that was stopped with the sweep; it goes on from its last epoch when run again."""
         self.ended(trial, TrialResult.of(trial, "interrupted", "the sweep was stopped"))
 
     def _outcome(self, interrupted: bool = False, **rest: Any) -> Outcome:
@@ -273,7 +273,7 @@ def stale(results: Mapping[str, TrialResult]) -> dict[str, TrialResult]:
 
 
 def _history(told: Mapping[int, Mapping[str, float]]) -> dict[str, list[float]]:
-    """The history of a trial, as far as its epochs were told."""
+    """Return the history of a trial, as far as its epochs were told."""
     epochs = range(1, max(told, default=0) + 1)
     names = {name: None for metrics in told.values() for name in metrics}
     return {name: [told.get(epoch, {}).get(name, math.nan) for epoch in epochs] for name in names}
