@@ -34,7 +34,7 @@ def main(
         sweep: the Sweep or the Search to run; `--grid.*`, `--base.*` and the flags change a copy of it.
         callbacks: your own, told of each trial and epoch after those that draw the table and the figure; a reason
             from `on_epoch_end` ends the trial there, as `pruned`.
-        launch: where the trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
+        launch: where the trials run, if neither here nor on Ray or SLURM: makes a Launch of build and Runtime.
         chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
         judge: what may be said of the cells, if not by AgainstBest or, of a baseline, AgainstBaseline.
         argv: default: the process's own arguments.

@@ -121,7 +121,7 @@ class SweepBase(metaclass=Renaming):
 
         Args:
             callbacks: SweepCallbacks of your own.
-            launch: where trials run, if neither here nor on a Ray cluster: makes a Launch of build and Runtime.
+            launch: where trials run, if neither here nor on Ray or SLURM: makes a Launch of build and Runtime.
             chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
             judge: what may be said of the cells, if not by AgainstBest or AgainstBaseline (nnhp_torch.Judge).
             asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
