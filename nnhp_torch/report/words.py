@@ -81,7 +81,7 @@ def sources(summary: Summary) -> dict[str, list[str]]:
     def said(difference: float) -> str:
         return amount(difference, summary.sweep.objective)
 
-    known = f"a difference is known to {said(found.error())}, with one more to"
+    known = f"a difference of two cells has a standard error of {said(found.error())}, with one more"
     return {
         f"source of variance ({units.names})": ["cells", "folds", "cell × fold", "seeds"],
         "standard deviation": [*map(said, (found.cell, found.fold, found.both, found.seed))],
@@ -89,7 +89,7 @@ def sources(summary: Summary) -> dict[str, list[str]]:
             "nothing: it is what is asked about",
             "nothing: it is the same for all cells, which are paired",
             f"folds: {known} {said(found.error(more_folds=1))}",
-            f"seeds: {known} {said(found.error(more_seeds=1))}. {found.advice}",
+            f"seeds: with one more {said(found.error(more_seeds=1))}. {found.advice}",
         ],
     }
 

@@ -10,6 +10,8 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import Verdict
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.answer import answer
+from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.sections import cards
 from nnhp_torch.report.table import in_markdown
 from nnhp_torch.report.words import interval, sources
 
@@ -67,15 +69,17 @@ def test_over_folds_it_says_of_which_data_the_question_is_where_the_spread_comes
     for trial in swept.trials(seeds=range(3)):
         fold, seed, other = trial.config.width, trial.config.seed, trial.cell["lr"] == 0.2
         store.append(completed(trial, 0.9 + fold / 100 - other * (0.02, 0.03, -0.01)[fold - 1] + seed * fold / 10_000))
-    found = Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(3))).summary
+    outcome = Sweeper(FakeLaunch(), store).run(swept, swept.trials(seeds=range(3)))
+    found = outcome.summary
     said, *_, test = answer(found).splitlines()
     assert said.endswith("More seeds would hardly decide that (chance 0%): what is missing is other data.")
     names, deviations, advice = sources(found).values()
     assert names == ["cells", "folds", "cell × fold", "seeds"]
     assert deviations[3] == "0.02 points", "of 1, 2 and 3 ten-thousandths, by fold"
-    assert advice[2].startswith("folds: a difference is known to ")
+    assert advice[2].startswith("folds: a difference of two cells has a standard error of ")
     assert advice[3].endswith("What is missing for other data is folds, not seeds.")
     assert "| cell × fold | " in in_markdown(found)
+    assert '<td class="wrap">cell × fold</td>' in cards(Part(outcome, "x"))
     assert "of other data: the unit is one of 3 values of width, a mean over its seeds" in test
 
 
