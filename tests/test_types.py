@@ -1,5 +1,6 @@
 """What editors, type checkers and `help` know of a sweep."""
 
+import dataclasses
 import inspect
 import re
 from pathlib import Path
@@ -46,4 +47,6 @@ def test_help_names_each_argument_and_says_what_it_is(name):
         for words in re.findall(r"(?:^ +|[;.] )([\w, \n]+): ", listed, re.MULTILINE)
         for word in re.findall(r"\w+", words)
     }
-    assert set(inspect.signature(of).parameters) <= described
+    arguments = {field.name for field in dataclasses.fields(of) if field.init}
+    assert set(inspect.signature(of).parameters) == arguments
+    assert arguments <= described

@@ -81,7 +81,7 @@ def wandb_table():
 
 def wandb_history():
     rows = _steps(_step="step", val_acc="value", lr="lr", seed="seed", name="sunny-sun")
-    return _csv([row for each in rows for row in (each, each | {"val_acc": "", "_step": each["_step"] + 0.5})])
+    return _csv([row for each in rows[::-1] for row in (each, each | {"val_acc": "", "_step": each["_step"] + 0.5})])
 
 
 def wandb_chart():
@@ -102,6 +102,7 @@ def test_an_exports_numbers_are_its_sources_and_the_verdicts_are_those_of_a_plai
     (tmp_path / "plain.csv").write_text(plain())
     outcome = judge(tmp_path / "runs.csv", "lr", "val_acc")
     assert {(r.cell["lr"], r.config["seed"]): r.final("val_acc") for r in outcome.ordered} == ENDS
+    assert [r.config["seed"] for r in outcome.ordered] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert outcome.verdicts == judge(tmp_path / "plain.csv", "lr", "val_acc").verdicts
     curves = {(r.cell["lr"], r.config["seed"]): list(r.curve("val_acc")) for r in outcome.ordered}
     if export in (wandb_history, wandb_chart):
@@ -288,11 +289,14 @@ def test_so_is_a_file_that_cannot_be_read(file, tmp_path, monkeypatch, capsys):
 def test_a_sweeps_folder_anothers_files_and_what_is_read_are_not_written_over(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     logs = tmp_path / "lightning_logs"
-    for name in ("sweep/results.jsonl", "mine/thesis.txt", "own/own.csv"):
-        (logs / name).parent.mkdir(parents=True)
+    for name in ("sweep/results.jsonl", "sweep/report.html", "mine/thesis.txt", "own/own.csv"):
+        (logs / name).parent.mkdir(parents=True, exist_ok=True)
         (logs / name).write_text(plain())
+    page = '<script type="application/json" id="known">{"monitor": "val_acc"}</script>'
+    (logs / "sweep" / "report.html").write_text(page)
     for name in ("sweep", "mine", "own"):
         with pytest.raises(SystemExit, match="2"):
             main(["lightning_logs/own/own.csv", "--cell", "lr", "--value", "val_acc", "--name", name])
         assert "another --name" in capsys.readouterr().err
-    assert sorted(path.name for path in logs.rglob("*.*")) == ["own.csv", "results.jsonl", "thesis.txt"]
+    assert sorted(path.name for path in logs.rglob("*.*")) == ["own.csv", "report.html", "results.jsonl", "thesis.txt"]
+    assert (logs / "sweep" / "report.html").read_text() == page

@@ -70,7 +70,7 @@ def _of_exports(path: Path, row: Row) -> Iterator[Row]:
     elif "Step" in row and any(" - " in name for name in row):  # a chart of W&B's: a column a run
         for name, value in row.items():
             run, dash, metric = name.rpartition(" - ")
-            if dash and not metric.endswith(("__MIN", "__MAX")):
+            if dash:  # beside each its __MIN and __MAX
                 yield {"run": run, "step": row["Step"], metric: value}
     else:
         inner = {f"{column}.{key}": v for column, of in row.items() if isinstance(of, dict) for key, v in of.items()}
