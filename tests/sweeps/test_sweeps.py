@@ -109,7 +109,7 @@ def test_a_module_that_is_no_sweep_is_answered_with_the_nearest_name(command):
 def test_each_of_the_articles_sweeps_says_which_comes_next():
     for name, following in itertools.pairwise(CHAIN):
         said = importlib.import_module(f"sweeps.{name}").SWEEP.next_steps
-        assert said.endswith(f"python -m sweeps.{following}")
+        assert f"python -m sweeps.{following} (" in said, "and behind it how to take another value there"
         assert all(f"{setting}={value}" in said for setting, value in CHAIN[name].items())
     assert "the article's last grid" in importlib.import_module(f"sweeps.{following}").SWEEP.next_steps
     assert load("dropout", {}, {}).next_steps == "", "the study goes on by itself"
