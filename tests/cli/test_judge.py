@@ -185,6 +185,7 @@ def test_what_was_picked_by_test_data_values_in_percent_and_curves_of_other_leng
     assert "because that picked it" in said
     assert "in percent: divided by 100" in said
     assert "Runs have 2 to 3 values" in said
+    assert "An epoch of the curves is a row of the table" in said
 
 
 def test_against_a_baseline_they_are_better_or_worse_and_a_command_may_require_that(tmp_path, monkeypatch, capsys):

@@ -188,10 +188,9 @@ def _unknown(outcome: Outcome, seed: str | None) -> list[str]:
         else "Runs have no pairs and are compared as they come: if they are independent, the test holds and finds less."
     )
     lengths = {result.epochs for result in outcome.ordered}
-    return [
-        *lines,
-        *([f"Runs have {min(lengths)} to {max(lengths)} values: the last counts."] if len(lengths) > 1 else []),
-    ]
+    if len(lengths) > 1:
+        lines.append(f"Runs have {min(lengths)} to {max(lengths)} values: the last counts.")
+    return [*lines, *(["An epoch of the curves is a row of the table, whatever its step was."] if max(lengths) else [])]
 
 
 def _column(name: str, columns: Sequence[str], hint: str = "") -> str:
