@@ -59,6 +59,11 @@ def test_of_two_cells_nothing_was_picked_and_the_t_test_is_left():
     assert (judged.low[1], judged.high[1]) == pytest.approx((0.00232, 0.00993), abs=0.0004)
 
 
+def test_what_is_clear_is_claimed_at_a_level_that_many_looks_have_lowered():
+    rows = [[0.950, 0.951, 0.949, 0.9505, 0.9495], [0.5, 0.501, 0.499, 0.5005, 0.4995]]
+    assert AgainstBest().judge(rows, 0.05 / 4**5).p[1] < 0.05 / 4**5
+
+
 @pytest.mark.parametrize("name", EQUAL)
 @pytest.mark.parametrize(("cells", "seeds"), [(4, 5), (9, 3)])
 def test_equal_cells_are_seldom_said_to_differ(name, cells, seeds):

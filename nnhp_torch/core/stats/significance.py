@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 DRAWS = 1999
+MOST_DRAWS = 50_000  # at a level that is lowered again and again
 FEWEST = 3  # units; two show too little of a spread for any test
 
 
@@ -137,14 +138,15 @@ class AgainstBest:
 
         gap, error = _behind(rows, step, self.control(rows))
         p, bound = np.zeros(len(rows)), 0.0
-        rank = max(1, math.ceil(level * (1 + self.draws) - 1e-9) - 1)  # by its size, of the largest t that is no claim
-        for largest in map(np.sort, self._largest(rows, step, others=others)):
-            as_large = self.draws - np.searchsorted(largest, abs(gap) / error / wider * (1 - 1e-9))
-            p = np.maximum(p, (1 + as_large) / (1 + self.draws))  # the one seen is one more draw
+        draws = max(self.draws, min(MOST_DRAWS, math.ceil(2 / level)))  # with fewer than 1 / level no p is below it
+        rank = max(1, math.ceil(level * (1 + draws) - 1e-9) - 1)  # by its size, of the largest t that is no claim
+        for largest in map(np.sort, self._largest(rows, step, draws, others=others)):
+            as_large = draws - np.searchsorted(largest, abs(gap) / error / wider * (1 - 1e-9))
+            p = np.maximum(p, (1 + as_large) / (1 + draws))  # the one seen is one more draw
             bound = max(bound, largest[-rank])
         return np.where(abs(gap) > 1e-12, p, 1.0), bound * error * wider
 
-    def _largest(self, rows: Array, step: float, *, others: Sequence[float]) -> Iterator[Array]:
+    def _largest(self, rows: Array, step: float, draws: int, *, others: Sequence[float]) -> Iterator[Array]:
         """The largest t against the winner of each sweep that is drawn with rows alike, by what their spreads may be.
 
         Args:
@@ -154,7 +156,7 @@ class AgainstBest:
 
         # Bit for bit the same numbers with every NumPy: this generator is frozen.
         generator = np.random.RandomState(self.seed)
-        noise = generator.standard_normal((self.draws, len(rows) + len(others), rows.shape[1]))
+        noise = generator.standard_normal((draws, len(rows) + len(others), rows.shape[1]))
         seen = np.maximum(np.append(_own(rows).var(axis=1, ddof=1), others), max(step**2 / 12, 1e-30))
         kind = _of_kind(seen, rows.shape[1])
         calm = kind <= kind[self.control(rows)] * _alike(rows.shape[1])

@@ -17,6 +17,7 @@ from nnhp_torch.core.stats.significance import FEWEST, Judgement
 from nnhp_torch.core.stats.units import Units
 
 Kind = Literal["best", "baseline", "better", "worse", "as good", "undecided", "unranked"]
+FREE = 5  # looks before, from which on one more costs nothing: its level is below a hundredth of a percent
 CONTROL = ("best", "baseline")  # what the others are held against
 
 
@@ -140,7 +141,7 @@ def _judged(there: Mapping[int, Cell], sweep: SweepBase, left: Sequence[Cell]) -
 def _share(sweep: SweepBase, order: Sequence[Cell]) -> float:
     """Among how many looks the level is divided, of one at these cells; infinite if that one decides nothing."""
     if sweep.max_seeds is None:
-        return float(A_LOOK ** len(looked(order)))
+        return float(A_LOOK ** min(FREE, len(looked(order))))
     seeds = order[0].trials // order[0].trials_per_seed
     return len(sweep.looks) if sweep.proposal is None else sweep.proposal.share(seeds, sweep.max_seeds)
 
