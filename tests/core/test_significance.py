@@ -21,7 +21,7 @@ from false_claims import (
 )
 
 from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
-from nnhp_torch.core.stats.significance import AgainstBest, _of_kind
+from nnhp_torch.core.stats.significance import AgainstBest, _factor, _of_kind
 
 
 def bound(level):
@@ -118,8 +118,8 @@ def test_wild_cells_do_not_hide_what_is_between_steady_ones():
 
 def test_a_spread_counts_as_that_of_its_kind():
     """Of three units variances count as alike up to a factor of 99, of ten up to 5.35: the F distribution's 99%."""
-    assert _of_kind(np.array([1.0, 3.0, 98.0, 900.0]), 3).tolist() == [34, 34, 250.5, 499]
-    assert _of_kind(np.array([[1.0, 5.0, 26.0], [2.0, 2.0, 2.0]]), 10).tolist() == [
+    assert _of_kind(np.array([1.0, 3.0, 98.0, 900.0]), _factor(3, 0.99)).tolist() == [34, 34, 250.5, 499]
+    assert _of_kind(np.array([[1.0, 5.0, 26.0], [2.0, 2.0, 2.0]]), _factor(10, 0.99)).tolist() == [
         [3, pytest.approx(32 / 3), 15.5],
         [2] * 3,
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement
 
@@ -57,6 +57,8 @@ class AgainstBaseline(AgainstBest):
     Sources: those of AgainstBest; C. W. Dunnett, JASA 50 (1955); C. W. Dunnett and A. C. Tamhane, Statist. Med. 10
     (1991).
     """
+
+    alike: ClassVar[float] = 0.95  # no luck of a winner makes up for spreads that are pooled in error
 
     def control(self, rows: Array) -> Array:
         import numpy as np

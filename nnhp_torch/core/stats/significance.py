@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnhp_torch.core.stats.pairs import step_of
 
@@ -76,6 +76,8 @@ class AgainstBest:
         draws: sweeps drawn. seed: of the draws; always the same, so that the same values have the same p.
     """
 
+    alike: ClassVar[float] = 0.99  # how certain an F-test must be to tell two spreads apart
+
     def __init__(self, draws: int = DRAWS, seed: int = 0) -> None:
         self.draws, self.seed = draws, seed
 
@@ -101,7 +103,7 @@ class AgainstBest:
         step = step_of([value for row in rows for value in row])
         wider = math.sqrt(1 + shared * values.shape[1])
         others = [float(_own(np.asarray(row)[None])[0].var(ddof=1)) for row in left]
-        gap, error = _behind(values, step, self.control(values), of_kind=False)
+        gap, error = _behind(values, step, self.control(values))
         # The first step has all rows; `alike` are those not found to be worse.
         p, reach, alike = np.ones(len(values)), np.full(len(values), math.inf), np.arange(len(values))
         first, least = reach, 0.0
@@ -136,7 +138,8 @@ class AgainstBest:
         """The adjusted p-value of each row if all are still there, and how far its interval reaches."""
         import numpy as np
 
-        gap, error = _behind(rows, step, self.control(rows))
+        factor = _factor(rows.shape[1], self.alike)
+        gap, error = _behind(rows, step, self.control(rows), factor)
         p, bound = np.zeros(len(rows)), 0.0
         draws = max(self.draws, min(MOST_DRAWS, math.ceil(2 / level)))  # with fewer than 1 / level no p is below it
         rank = max(1, math.ceil(level * (1 + draws) - 1e-9) - 1)  # by its size, of the largest t that is no claim
@@ -158,11 +161,12 @@ class AgainstBest:
         generator = np.random.RandomState(self.seed)
         noise = generator.standard_normal((draws, len(rows) + len(others), rows.shape[1]))
         seen = np.maximum(np.append(_own(rows).var(axis=1, ddof=1), others), max(step**2 / 12, 1e-30))
-        kind = _of_kind(seen, rows.shape[1])
-        calm = kind <= kind[self.control(rows)] * _alike(rows.shape[1])
+        factor = _factor(rows.shape[1], self.alike)
+        kind = _of_kind(seen, factor)
+        calm = kind <= kind[self.control(rows)] * factor
         drawn = [noise * np.sqrt(variances)[:, None] for variances in (seen, kind)]
         for values in (*drawn, drawn[1][:, calm]) if 1 < calm.sum() < len(calm) else drawn:
-            gap, error = _behind(values, 0.0, self.control(values))  # what is drawn has no steps
+            gap, error = _behind(values, 0.0, self.control(values), factor)  # what is drawn has no steps
             yield abs(gap / error).max(axis=-1)
 
 
@@ -175,35 +179,39 @@ def _own(rows: Array) -> Array:
     return own
 
 
-def _behind(rows: Array, step: float, control: Array, *, of_kind: bool = True) -> tuple[Array, Array]:
-    """How far each row's mean is behind the control's, and the standard error of that, for every sweep of a stack."""
+def _behind(rows: Array, step: float, control: Array, factor: float = 0.0) -> tuple[Array, Array]:
+    """How far each row's mean is behind the control's, and the standard error of that, for every sweep of a stack.
+
+    Args:
+        factor: within which the variances of pairs count as alike; 0: each pair has its own.
+    """
     import numpy as np
 
     control = control[..., None]
     differences = np.take_along_axis(rows, control[..., None], -2) - rows
     variances = np.maximum(differences.var(axis=-1, ddof=1), max(step**2 / 6, 1e-30))
-    if of_kind:
+    if factor:
         apart = variances.copy()
         np.put_along_axis(apart, control, 1e-60, axis=-1)  # it makes no pair with itself
-        variances = np.maximum(variances, _of_kind(apart, rows.shape[-1]))
+        variances = np.maximum(variances, _of_kind(apart, factor))
     return differences.mean(axis=-1), np.sqrt(variances / rows.shape[-1])
 
 
-def _alike(units: int) -> float:
-    """By what factor two variances of so many units may differ if they are the same, with 99% confidence."""
+def _factor(units: int, alike: float) -> float:
+    """By what factor two variances of so many units may differ before an F-test so certain tells them apart."""
     from scipy.special import fdtri  # the F distribution's inverse
 
-    return float(fdtri(units - 1, units - 1, 0.99))
+    return float(fdtri(units - 1, units - 1, alike))
 
 
-def _of_kind(variances: Array, units: int) -> Array:
-    """For each variance the mean of those that cannot be told from it, in every list of a stack."""
+def _of_kind(variances: Array, factor: float) -> Array:
+    """For each variance the mean of those within a factor of it, in every list of a stack."""
     import numpy as np
 
     lists = variances.reshape(-1, variances.shape[-1])
     ordered, number = np.sort(lists, axis=1), np.arange(len(lists))[:, None]
     # One search for all lists: the logarithms of each lie 1000 above those of the one before.
-    logs, near = np.log(ordered) + 1000 * number, math.log(_alike(units)) + 1e-9
+    logs, near = np.log(ordered) + 1000 * number, math.log(factor) + 1e-9
     first, last = (
         np.searchsorted(logs.ravel(), (np.log(lists) + 1000 * number + distance).ravel()).reshape(lists.shape)
         - lists.shape[1] * number
