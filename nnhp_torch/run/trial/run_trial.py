@@ -132,9 +132,11 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         recorder.note(f"its ModelCheckpoint saves to {path}, which trials share: without a dirpath each has its own")
     if resume and not lengthened:
         recorder.go_on()
-    logger = TrialLogger(runtime.folder, trial.name, purge_step=1 if lengthened else recorder.epochs + 1)
-    if lengthened:
-        logger.log_history(recorder.history)
+    # A training that is complete may have been tested, too, before it was stopped: the test's points are at its last
+    # epoch, which is written anew without them.
+    written = 0 if lengthened else recorder.epochs - bool(recorder.complete)
+    logger = TrialLogger(runtime.folder, trial.name, purge_step=written + 1)
+    logger.log_history(recorder.history, first=written + 1)
     seeds = EpochSeed(trial.config.seed, recorder.note)
     trainer = make_trainer(
         trial,

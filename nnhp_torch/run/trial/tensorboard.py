@@ -47,9 +47,9 @@ class TrialLogger(TensorBoardLogger):
         self.experiment.flush()
         self.ahead = metrics.keys() - {"epoch"}
 
-    def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
-        """Write the curves of epochs that were trained under another name."""
-        for epoch in range(max(map(len, history.values()), default=0)):
+    def log_history(self, history: Mapping[str, Sequence[float]], first: int = 1) -> None:
+        """Write the curves of epochs that were trained before, from a first one (from 1) on."""
+        for epoch in range(first - 1, max(map(len, history.values()), default=0)):
             metrics = {name: curve[epoch] for name, curve in history.items() if not math.isnan(curve[epoch])}
             self.log_metrics({**metrics, "epoch": epoch})
 
