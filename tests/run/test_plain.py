@@ -7,10 +7,11 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import torch
 
-from nnhp_torch.run.resume.plain import is_plain, pack, unpack
+from nnhp_torch.run.resume.plain import digest, is_plain, is_value, pack, unpack
 
 STATES = [
     random.Random(1).getstate(),
@@ -44,3 +45,31 @@ def test_what_only_trust_could_load_is_named(state):
     assert not is_plain(state)
     with pytest.raises(TypeError, match=r"Path|set|ndarray|Linear"):
         pack(state)
+
+
+def test_a_table_of_pandas_is_its_content_whatever_it_has_cached():
+    frame = pandas.DataFrame(
+        {"x": [1.0, 2.0], "z": ["a", None], "day": pandas.date_range("2026-01-01", periods=2, tz="UTC")},
+        index=["p", "q"],
+    )
+    tables = [frame, frame["x"], frame.index, frame["z"].astype("category"), frame["day"].array]
+    assert all(map(is_value, tables))
+    assert not is_value(frame["day"].iloc[0]), "one of its dates is no table"
+    before = [digest(table) for table in tables]
+    assert len(set(before)) == len(before)
+    assert frame.loc["q", "x"] == 2.0
+    assert frame.index.is_unique
+    assert [
+        digest(table) for table in (*tables[:2], *(pickle.loads(pickle.dumps(table)) for table in tables[2:]))
+    ] == before
+    others = [frame.assign(x=[1.0, 3.0]), frame.rename(columns={"x": "y"}), frame.set_index("x", drop=False), frame[:1]]
+    others.append(frame.assign(day=pandas.date_range("2026-01-02", periods=2, tz="UTC")))
+    assert before[0] not in map(digest, others)
+
+
+@pytest.mark.parametrize("held", [lambda array: array, lambda array: [array], lambda array: {"a": (1, array)}])
+def test_arrays_of_equal_objects_are_alike_wherever_they_lie_in_memory(held):
+    first, second = (np.array([f"{n}th" for n in range(3)], dtype=object) for _ in range(2))
+    assert digest(held(first)) == digest(held(second))
+    second[2] = "last"
+    assert digest(held(first)) != digest(held(second))

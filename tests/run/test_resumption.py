@@ -7,6 +7,7 @@ import random
 
 import lightning as L
 import numpy as np
+import pandas
 import pytest
 import torch
 import toy
@@ -493,6 +494,24 @@ def test_many_doubts_are_counted_in_one_sentence(tmp_path):
     why = "is not what it was when the checkpoint was made"
     first = [f"train_dataloader.dataset.{name} {why}" for name in ("order", "_cache0", "_cache1")]
     assert note == f"resumed, may differ for 25 reasons: {'; '.join(first)}; …", "what is private is last"
+
+
+class InASeries(Noisy):
+    """Looks its rows up in a series of pandas, which remembers what it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = pandas.Series(range(len(self)), index=[f"{row}th" for row in range(len(self))])
+
+    def __getitem__(self, index):
+        assert self.rows.index.is_unique
+        return super().__getitem__(int(self.rows.loc[f"{index}th"]))
+
+
+def test_what_pandas_has_cached_is_no_doubt(tmp_path):
+    with pytest.raises(toy.Killed):
+        run(tmp_path, lambda: loader(InASeries()), after=2)
+    assert run(tmp_path, lambda: loader(InASeries())).notes == []
 
 
 def test_a_trial_that_must_start_over_says_why(tmp_path):

@@ -21,6 +21,7 @@ from torch.optim.optimizer import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from nnhp_torch.core.spec.provenance import is_installed, is_own
+from nnhp_torch.run.resume.plain import is_table
 from nnhp_torch.run.resume.randomness import GENERATORS, LONG
 
 # Not looked into: values, code, files, what Lightning keeps itself or makes anew in each epoch.
@@ -48,7 +49,7 @@ def walk(roots: Mapping[str, Any], seen: set[int]) -> Iterator[tuple[str, Any]]:
         stack.extend([(f"{path}.{n}", inner) for n, inner in inside(thing) if not _is_closed(type(inner))][::-1])
 
 
-_is_closed: Callable[[Any], bool] = functools.cache(lambda kind: issubclass(kind, _CLOSED))
+_is_closed: Callable[[Any], bool] = functools.cache(lambda kind: issubclass(kind, _CLOSED) or is_table(kind))
 
 
 def inside(thing: Any) -> list[tuple[Any, Any]]:

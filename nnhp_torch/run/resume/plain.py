@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+import functools
 import hashlib
 import itertools
 import marshal
+import numbers
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 from typing import Any
 
@@ -16,6 +19,7 @@ import torch
 _SCALARS = {type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size}
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
 _VALUES = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray, np.generic, PurePath)
+_SAID = (datetime.date, datetime.time, datetime.timedelta, numbers.Number)  # whose repr is all that they are
 _SAMPLE = 100_000  # of what is longer, every so manieth item is looked at
 _FEW = 1000  # likewise, of items that are objects
 _ARRAY = "numpy.ndarray"  # marks what stands for an array; a tensor could not: pickle fails on one of uint32
@@ -75,7 +79,16 @@ def is_value(value: object, depth: int = 20) -> bool:
         value = list(itertools.chain(*_spread(value.items(), _FEW)))
     if isinstance(value, (list, tuple, set, frozenset, deque)):
         return depth > 0 and all(is_value(item, depth - 1) for item in _spread(value, _FEW))
-    return isinstance(value, _VALUES) and not isinstance(value, torch.nn.Parameter)
+    return is_table(type(value)) or (isinstance(value, _VALUES) and not isinstance(value, torch.nn.Parameter))
+
+
+def _is_table(kind: type) -> bool:
+    """Whether a class is a frame, a column or an index of pandas: content, with caches around it that come and go."""
+    made_by_pandas = any(part.__module__.startswith("pandas.") for part in kind.__mro__)
+    return made_by_pandas and hasattr(kind, "to_numpy") and hasattr(kind, "__len__")
+
+
+is_table: Callable[[Any], bool] = functools.cache(_is_table)
 
 
 def digest(value: Any) -> str:
@@ -97,18 +110,43 @@ def _parts(value: Any, depth: int) -> Iterator[bytes]:
         case set() | frozenset():
             yield from sorted(digest(item).encode() for item in value)
         case dict() | list() | tuple() | deque() | np.ndarray():
-            items = value.items() if isinstance(value, dict) else value.flat if isinstance(value, np.ndarray) else value
+            items = (
+                value.items() if isinstance(value, dict) else value.ravel() if isinstance(value, np.ndarray) else value
+            )
             yield str(len(items)).encode()
-            try:
-                yield marshal.dumps(list(_spread(items, _SAMPLE)), 2)  # as this version of it writes equal ones alike
-            except ValueError:  # an object is among them
-                for item in _spread(items, _FEW) if depth else ():
-                    yield from _parts(item, depth - 1)
-        case _ if isinstance(value, _VALUES):
+            if (written := _marshalled(list(_spread(items, _SAMPLE)))) is not None:
+                yield written
+                return
+            for item in _spread(items, _FEW) if depth else ():
+                yield from _parts(item, depth - 1)
+        case _ if is_table(type(value)):
+            some = getattr(value, "iloc", value)[:: _step(value.size, _SAMPLE)]
+            columns = some.items() if hasattr(some, "columns") else [(getattr(some, "name", None), some)]
+            for part in (getattr(some, "index", ()), *itertools.chain(*columns)):
+                yield from _parts(np.asarray(part) if is_table(type(part)) else part, depth)
+        case _ if isinstance(value, (*_VALUES, *_SAID)):
             yield repr(value).encode()
         case _:
             if depth:
                 yield from _parts(getattr(value, "__dict__", {}), depth - 1)
+
+
+def _marshalled(items: list[Any]) -> bytes | None:
+    """Items as marshal writes them, the same for equal ones; None if an object is among them.
+
+    Of an array of objects it would write where these lie in memory.
+    """
+    try:
+        return None if any(map(_holds_objects, items)) else marshal.dumps(items, 2)
+    except ValueError:
+        return None
+
+
+def _holds_objects(value: Any) -> bool:
+    if isinstance(value, (list, tuple, dict)):
+        inner = value.values() if isinstance(value, dict) else value
+        return not _SCALARS.issuperset(map(type, inner)) and any(map(_holds_objects, inner))
+    return isinstance(value, np.ndarray) and value.dtype.hasobject
 
 
 def _spread(items: Any, most: int) -> Iterable[Any]:
