@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Optional, Union
+from typing import ClassVar
 
 import lightning as L
 import torch
@@ -62,10 +62,10 @@ class Wordy(Net):
         self,
         width: int = 4,
         norm: str = "batch",
-        share: Optional[Union[float, int]] = None,  # noqa: UP007, UP045  # what typing may give back for [int, float]
+        share: float | int | None = None,  # an order that typing may also give back for [int, float]
         sizes: list[int] = [8],  # noqa: B006
         modes: list[str] = [],  # noqa: B006
-        head: Optional[Head] = None,  # noqa: UP045
+        head: Head | None = None,
     ) -> None:
         super().__init__(width)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -16,6 +14,8 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 class Mean(Metric):
     """Mean over an epoch's examples, from means over its batches, in float32 at least. A NaN stays one.
+
+    (`bf16-true` casts all there is in a module, and bfloat16 counts to 256: each sum is a tensor of its own type.)
 
     (torchmetrics' MeanMetric drops NaNs, or waits for the device at each batch to look for them; told not to look,
     version 1.9 forgets the weights.)
@@ -36,15 +36,6 @@ class Mean(Metric):
 
     def compute(self) -> Tensor:
         return self.total / self.count
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Mean:
-        """Follow the module to its device alone: `bf16-true` casts all there is in it, and bfloat16 counts to 256.
-
-        No public hook stands there. The first test to break is
-        test_what_is_logged_is_the_mean_over_the_examples_in_every_precision.
-        """
-        super()._apply(lambda x: x.to(fn(x).device), exclude_state)
-        return self
 
 
 class Accuracy(Metric):

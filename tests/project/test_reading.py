@@ -2,6 +2,7 @@
 
 import random
 import sys
+from pathlib import Path
 
 import foreign
 import pytest
@@ -95,9 +96,12 @@ def test_a_value_that_equals_the_codes_default_is_not_taken_from_the_file(here):
             *("--base.trainer.callbacks", "null", "--monitor", "val_loss"),
         ]
     )
+    Path("flat.yaml").write_text(yaml.safe_dump({"model": {"width": 99}}))
+    Path("nested.yaml").write_text(yaml.safe_dump({"fit": {"model": {"width": 99}}}))
     for trial in sweep.trials():
         setup = build(trial.config)
         assert setup.module.hparams.width == trial.cell["model.width"]
+        assert setup.module.hparams.norm == "layer", "what the file said when the trial was asked for"
         assert setup.callbacks == []
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import ClassVar
+import types
 
 import lightning as L
 import pytest
@@ -50,13 +50,14 @@ class Scheduled(toy.Toy):
         return {"optimizer": optimizer, "lr_scheduler": chosen}
 
 
+SEEN = types.SimpleNamespace(trained=[])  # a plain list would be a variable that changes in training, which is noted
+
+
 class Counted(L.Callback):
     """Knows which epochs have been trained, in whatever trial."""
 
-    trained: ClassVar[list[int]] = []
-
     def on_train_epoch_start(self, trainer, pl_module):
-        self.trained.append(trainer.current_epoch + 1)
+        SEEN.trained.append(trainer.current_epoch + 1)
 
 
 class Watch(CheckpointPruning):
@@ -94,10 +95,10 @@ def run(folder, build, max_epochs, keep="all", sweep=SWEEP, end=None, declared=S
     sweep = dataclasses.replace(sweep, build=build, base=base, declared=declared)
     watch = Watch(folder, keep, end)
     runtime = Runtime(str(folder), accelerator="cpu", objective=sweep.objective)
-    Counted.trained.clear()
+    SEEN.trained.clear()
     outcome = Sweeper(InProcess(build, runtime), ResultStore(folder), [watch]).run(sweep, sweep.trials())
     assert all(result.status != "failed" for result in outcome.ordered), outcome.ordered[0].reason
-    return Ran(outcome, list(Counted.trained), watch.heard)
+    return Ran(outcome, list(SEEN.trained), watch.heard)
 
 
 def made(scheduler=None, callbacks=lambda: (), trainer=None, data=None, kind=None, **own):

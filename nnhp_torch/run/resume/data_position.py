@@ -23,12 +23,13 @@ from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
-from nnhp_torch.run.resume.object_graph import has_state, inside, walk
+from nnhp_torch.run.resume.object_graph import has_state, inside, keeps_itself, own_variables, walk
 from nnhp_torch.run.resume.plain import digest, is_value, pack, unpack
 from nnhp_torch.run.resume.randomness import LONG
 
 _WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of a number
 MOST = 2**26  # bytes of a tensor that a checkpoint takes in after every epoch
+_PARTS = ("module.", "datamodule.", "callbacks.")  # whose own attributes stand under the name without the dot
 LEARNING = "requires_grad"  # stands for which of a module's weights learn
 
 # What callbacks change in a Trainer while it trains.
@@ -57,14 +58,15 @@ class Around:
         in_state_dict = {id(part) for module in modules.values() for part in (module._parameters, module._buffers)}
         parts: dict[str, Any] = {"datamodule": trainer.datamodule, "trainer": trainer, "loop": trainer.fit_loop}
         for index, callback in enumerate(trainer.callbacks):
-            if not _keeps_itself(callback):
+            if not keeps_itself(callback):
                 parts[f"callbacks.{index}"] = callback
             for name, held in vars(callback).items():  # such as an average of the module
                 if isinstance(held, nn.Module) and held is not trainer.lightning_module:
                     modules |= held.named_modules(prefix=f"callbacks.{index}.{name}")
         parts |= modules
-        reached = walk(self.loaders, in_state_dict | set(map(id, parts.values())))
-        return parts | {path: thing for path, thing in reached if not is_value(thing)}
+        held = {f"{path}.{name}": thing for path, part in parts.items() for name, thing in _held(part)}
+        reached = walk({**self.loaders, **held}, in_state_dict | set(map(id, parts.values())))
+        return parts | {path: thing for path, thing in reached if not is_value(thing)} | own_variables()
 
 
 @dataclass
@@ -80,9 +82,10 @@ class Places:
     put: set[tuple[str, str]] = field(default_factory=set)
 
     def look(self, around: Around) -> None:
-        """Take what was not there before for what it is at the beginning."""
+        """Take what was not there before for what it is at the beginning; later on, around the loaders alone."""
+        later = bool(self.begun)
         for path, owner in around.owners().items():
-            if path not in self.begun:
+            if path not in self.begun and not (later and path.startswith(_PARTS)):
                 self.begun[path] = _digests(owner)
 
     def keep(self, around: Around) -> dict[str, dict[str, Any]]:
@@ -91,10 +94,13 @@ class Places:
         for path, owner in around.owners().items():
             values = _values(owner)
             digests = kept["digests"][path] = {name: digest(value) for name, value in values.items()}
-            # What is as it was when training began, build makes again; what was put back counts as changed.
-            begun = self.begun.setdefault(path, digests)
+            late = {} if path.startswith(_PARTS) else digests  # what a part has made since it began is a change
+            begun = self.begun.setdefault(path, late)
             for name, value in values.items():
                 if begun.get(name) == digests[name] and (path, name) not in self.put:
+                    continue
+                if isinstance(owner, (types.ModuleType, type)):
+                    kept["lost"][f"{path}.{name}"] = "is a variable that changes in training and belongs to no trial"
                     continue
                 try:
                     kept["values"].setdefault(path, {})[name] = (_is_on_device(value), _packed(value))
@@ -109,6 +115,7 @@ class Places:
             renewed: the loaders that are about to be made anew.
         """
         owners = around.owners()
+        missing = [path for path in kept["values"] if path not in owners and path.startswith(_PARTS)]
         for path, values in kept["values"].items():
             for name, (on_device, packed) in values.items() if path in owners else ():
                 value = unpack(packed)
@@ -116,7 +123,8 @@ class Places:
                 self.put.add((path, name))
         # Digests are compared around the loaders alone: elsewhere hooks that have run by now may have set things anew.
         around_loaders = tuple(around.loaders)
-        doubts = [f"{name} {why}" for name, why in kept["lost"].items() if not name.startswith(around_loaders)]
+        doubts = [f"{path} was made in training, and is not there" for path in missing]
+        doubts += [f"{name} {why}" for name, why in kept["lost"].items() if not name.startswith(around_loaders)]
         for path in {**kept["digests"], **around.owners()}:
             if not path.startswith(around_loaders) or path.startswith(renewed):
                 continue
@@ -130,12 +138,12 @@ class Places:
         return doubts
 
 
-def _keeps_itself(callback: L.Callback) -> bool:
-    """Whether it gives all its state to a checkpoint: as Lightning's do, and ours; what derives from them may not."""
-    others = [kind for kind in type(callback).__mro__ if not kind.__module__.startswith(("lightning.", "nnhp_torch."))]
-    return others == [object] or any(
-        name in vars(kind) for kind in others for name in ("state_dict", "on_save_checkpoint")
-    )
+def _held(part: Any) -> list[tuple[str, Any]]:
+    """What a part of the trial holds, as far as it may have a place in it: torch and Lightning keep the rest."""
+    if isinstance(part, (L.Trainer, _FitLoop)):
+        return []
+    known = _internal() if isinstance(part, (nn.Module, L.LightningDataModule)) else frozenset()
+    return [(name, thing) for name, thing in inside(part) if name not in known or (name.endswith("_hooks") and thing)]
 
 
 def _values(owner: Any) -> dict[str, Any]:
@@ -156,8 +164,17 @@ def _values(owner: Any) -> dict[str, Any]:
     return of_module | {
         str(name): value
         for name, value in inside(owner)
-        if name not in internal and (is_value(value) or (isinstance(value, (list, deque, dict)) and len(value) > LONG))
+        if name not in internal and (is_value(value) or _is_long(value) or _is_weight(owner, value))
     }
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, (list, deque, dict)) and len(value) > LONG
+
+
+def _is_weight(owner: Any, value: Any) -> bool:
+    """Whether it is one of a module's that is no part of the trial's, such as an average in a list."""
+    return isinstance(owner, dict) and isinstance(value, nn.Parameter) and not is_lazy(value)
 
 
 def _of_module(module: nn.Module) -> dict[str, Any]:
@@ -247,7 +264,7 @@ def _replace(owner: Any, key: Any, value: Any) -> None:
             if key not in owner._parameters:  # or its structure is another, as the sums tell
                 setattr(owner, key, value)
         case _:
-            vars(owner)[key] = value
+            object.__setattr__(owner, key, value)  # also of a frozen one, or one with slots
 
 
 def _is_on_device(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader, IterableDataset
 
-from nnhp_torch.run.resume.object_graph import has_state, own_generators, walk
+from nnhp_torch.run.resume.object_graph import has_state, keeps_itself, own_generators, walk
 from nnhp_torch.run.resume.plain import pack, unpack
 from nnhp_torch.run.resume.randomness import GENERATORS, set_state, state_of
 
@@ -76,11 +76,11 @@ def _set_state(thing: Any, state: Any) -> None:
 
 
 def _drawing(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Generators wherever they are; around loaders also iterators, and whatever has a state_dict."""
+    """Generators wherever they are; iterators and whatever has a state_dict, but in what gives all that itself."""
     seen: set[int] = set()
-    for path, thing in walk(loaders, seen):
-        if isinstance(thing, (*GENERATORS, Iterator)) or has_state(thing):
-            yield path, thing
-    for path, thing in walk({**others, **own_generators()}, seen):
-        if isinstance(thing, GENERATORS):
-            yield path, thing
+    for root, thing in {**loaders, **others}.items():
+        kinds = GENERATORS if keeps_itself(thing) else (*GENERATORS, Iterator)
+        for path, found in walk({root: thing}, seen):
+            if isinstance(found, kinds) or (has_state(found) and not keeps_itself(thing)):
+                yield path, found
+    yield from ((path, thing) for path, thing in own_generators().items() if id(thing) not in seen)

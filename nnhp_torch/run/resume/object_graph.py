@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import os
 import random
 import sys
@@ -16,6 +17,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim.optimizer import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
@@ -27,7 +29,7 @@ from nnhp_torch.run.resume.randomness import GENERATORS, LONG
 # Not looked into: values, code, files, what Lightning keeps itself or makes anew in each epoch.
 _CLOSED = (
     *(str, bytes, int, float, type(None), torch.Tensor, np.ndarray, np.generic),
-    *(type, types.ModuleType, types.BuiltinFunctionType, io.IOBase, random.SystemRandom),
+    *(type, types.ModuleType, types.BuiltinFunctionType, io.IOBase, random.SystemRandom, logging.Logger, Logger),
     *(L.Trainer, Checkpoint, Optimizer, _BaseDataLoaderIter),
 )
 
@@ -46,7 +48,10 @@ def walk(roots: Mapping[str, Any], seen: set[int]) -> Iterator[tuple[str, Any]]:
         seen.add(id(thing))
         yield path, thing
         # Most parts are values: they need no path.
-        stack.extend([(f"{path}.{n}", inner) for n, inner in inside(thing) if not _is_closed(type(inner))][::-1])
+        parts = [(name, inner) for name, inner in inside(thing) if not _is_closed(type(inner))]
+        if path.endswith("_hooks"):  # torch numbers those of all modules in a row
+            parts = [*enumerate(inner for _, inner in parts)]
+        stack.extend([(f"{path}.{name}", inner) for name, inner in parts][::-1])
 
 
 _is_closed: Callable[[Any], bool] = functools.cache(lambda kind: issubclass(kind, _CLOSED) or is_table(kind))
@@ -66,14 +71,36 @@ def inside(thing: Any) -> list[tuple[Any, Any]]:
         case types.FunctionType():
             cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
             return [(name, cell.cell_contents) for name, cell in cells if cell != types.CellType()]  # empty ones raise
-    attributes = getattr(thing, "__dict__", {})
+    attributes = {**getattr(thing, "__dict__", {}), **_slots(thing)}
     return [(name, inner) for name, inner in attributes.items() if not name.startswith("__")]  # Lightning's
+
+
+def _slots(thing: Any) -> dict[str, Any]:
+    """What an object of a user's class has in slots."""
+    kind: Any = type(thing)
+    return {name: member.__get__(thing) for name, member in _slots_of(kind).items() if hasattr(thing, name)}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _slots_of(kind: Any) -> dict[str, types.MemberDescriptorType]:
+    members = [member for part in kind.__mro__ if is_own(part) for member in vars(part).items()]
+    return {name: member for name, member in members if isinstance(member, types.MemberDescriptorType)}
 
 
 def has_state(thing: Any) -> bool:
     """Whether it gives its state and takes it back; Lightning itself asks modules, data modules and callbacks."""
     methods = (getattr(type(thing), name, None) for name in ("state_dict", "load_state_dict"))
     return all(map(callable, methods)) and not isinstance(thing, nn.Module | L.LightningDataModule | L.Callback)
+
+
+def keeps_itself(thing: Any) -> bool:
+    """Whether it is a callback that gives a checkpoint all its state: Lightning's do, one derived from them may not."""
+    if not isinstance(thing, L.Callback):
+        return False
+    others = [kind for kind in type(thing).__mro__ if not kind.__module__.startswith(("lightning.", "nnhp_torch."))]
+    return others == [object] or any(
+        name in vars(kind) for kind in others for name in ("state_dict", "on_save_checkpoint")
+    )
 
 
 def own_generators() -> dict[str, Any]:
@@ -97,6 +124,16 @@ def own_generators() -> dict[str, Any]:
             else:
                 stack.extend([(f"{path}.{part}", inner) for part, inner in _held(thing) if _may_hold(inner)][::-1])
     return found
+
+
+def own_variables() -> dict[str, Any]:
+    """What holds variables that no trial has to itself: the modules that are not installed, and their classes."""
+    found: dict[int, tuple[str, Any]] = {}  # by identity: the script has two names
+    for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
+        classes = [thing for thing in vars(module).values() if isinstance(thing, type) and thing.__module__ == name]
+        for owner in (module, *classes):
+            found.setdefault(id(owner), (f"{name}.{owner.__name__}" if isinstance(owner, type) else name, owner))
+    return dict(found.values())
 
 
 @functools.lru_cache(maxsize=1)
@@ -153,10 +190,4 @@ def _held(thing: Any) -> list[tuple[Any, Any]]:
         case types.FunctionType():
             defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
             return [*inside(thing), *((f"default{place}", value) for place, value in enumerate(defaults))]
-    slots = [
-        (name, member.__get__(thing))
-        for part in kind.__mro__
-        for name, member in vars(part).items()
-        if isinstance(member, types.MemberDescriptorType) and is_own(part) and hasattr(thing, name)
-    ]
-    return [*inside(thing), *slots, ("class", kind)]
+    return [*inside(thing), ("class", kind)]

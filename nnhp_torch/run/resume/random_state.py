@@ -163,4 +163,5 @@ def _loaders(trainer: Any) -> dict[str, Any]:
 def _others(
     module: L.LightningModule, datamodule: L.LightningDataModule | None, callbacks: list[L.Callback]
 ) -> dict[str, Any]:
-    return {"datamodule": datamodule, "module": module, "callbacks": callbacks}
+    named = {f"callbacks.{index}": callback for index, callback in enumerate(callbacks)}
+    return {"datamodule": datamodule, "module": module, **named}

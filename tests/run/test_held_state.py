@@ -1,0 +1,169 @@
+"""State that a module does not have in its own attributes, but in what it holds: kept, or said to be in doubt."""
+
+import functools
+
+import pytest
+import torch
+import toy
+from test_places import toy_trial
+from test_resumption import LOADERS, Data, Module, loader
+
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import Setup
+
+
+class Count:
+    n = 0
+
+    def __call__(self):
+        self.n += 1
+        return self.n
+
+
+class InASlot:
+    __slots__ = ("n",)
+
+    def __init__(self):
+        self.n = 0
+
+    __call__ = Count.__call__
+
+
+class WithStateDict(Count):
+    """As an average of torch_ema's: it gives its state, and takes it back."""
+
+    def __init__(self):
+        self.hidden = {"object": self}
+
+    def state_dict(self):
+        return {"n": self.n}
+
+    def load_state_dict(self, state):
+        self.n = state["n"]
+
+
+class OfAClass(Count):
+    def __call__(self):
+        OfAClass.n += 1
+        return OfAClass.n
+
+
+class Teacher:
+    """An average of some weights, in a list so that it is no part of the module."""
+
+    def __init__(self):
+        self.net = [torch.nn.Linear(2, 1)]
+
+    def __call__(self):
+        with torch.no_grad():
+            self.net[0].weight.mul_(1.1)
+            return float(self.net[0].weight.abs().sum())
+
+
+def in_a_closure():
+    n = 0
+
+    def count():
+        nonlocal n
+        n += 1
+        return n
+
+    return count
+
+
+def in_a_list():
+    return functools.partial(lambda held: held[0](), [Count()])
+
+
+CALLS = []
+
+
+def in_a_global_variable():
+    return lambda: CALLS.append(1) or len(CALLS)
+
+
+class Holding(Module):
+    """Weighs its loss by what it holds."""
+
+    def __init__(self, config, make):
+        super().__init__(config.lr, config.width)
+        self.held = make()
+
+    def training_step(self, batch, batch_idx):
+        held = self.held() if callable(self.held) else next(self.held)
+        return super().training_step(batch, batch_idx) * (1 + 0.01 * held)
+
+
+class Late(Holding):
+    def __init__(self, config, make):
+        super().__init__(config, lambda: None)
+        self.make = make
+
+    def on_train_start(self):
+        self.held = self.make()
+
+
+class VeryLate(Late):
+    def on_train_start(self):
+        pass
+
+    def training_step(self, batch, batch_idx):
+        self.held = self.held or self.make()
+        return super().training_step(batch, batch_idx)
+
+
+class Hooked(Holding):
+    def __init__(self, config, make):
+        super().__init__(config, make)
+        held, self.held = self.held, lambda: 0
+        hook = next(self.children()).register_forward_hook
+        hook(lambda module, args, out: out * (1 + 0.01 * held()))
+
+
+def stopped(tmp_path, kind, make):
+    """A trial that was not stopped, and one that was after its first two epochs."""
+
+    def build(config):
+        return Setup(kind(config, make), Data(LOADERS["shuffle"], loader))
+
+    def stop(epoch, metrics):
+        raise toy.Killed
+
+    def begin_anew():  # as another process does
+        CALLS.clear()
+        OfAClass.n = 0
+
+    whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu") for name in ("whole", "killed"))
+    for _ in range(2):
+        begin_anew()
+        with pytest.raises(toy.Killed):
+            run_trial(toy_trial(), build, killed, on_epoch=stop)
+    begin_anew()
+    resumed = run_trial(toy_trial(), build, killed)
+    begin_anew()
+    assert resumed.status == "completed", resumed.reason
+    return run_trial(toy_trial(), build, whole), resumed
+
+
+@pytest.mark.parametrize("kind", [Holding, Late, Hooked])
+@pytest.mark.parametrize("make", [Count, InASlot, in_a_list, Teacher, in_a_closure, WithStateDict])
+def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind, make):
+    whole, resumed = stopped(tmp_path, kind, make)
+    assert (resumed.history, resumed.test, resumed.notes) == (whole.history, whole.test, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "make", "why"),
+    [
+        (Holding, lambda: iter(range(1000)), "module.held is an iterator, whose place cannot be kept"),
+        (Holding, OfAClass, "OfAClass.n is a variable that changes in training and belongs to no trial"),
+        (Holding, in_a_global_variable, "CALLS is a variable that changes in training and belongs to no trial"),
+        (VeryLate, Count, "module.held was made in training, and is not there"),
+    ],
+)
+def test_what_cannot_be_kept_is_said_to_be_in_doubt(tmp_path, kind, make, why):
+    whole, resumed = stopped(tmp_path, kind, make)
+    assert resumed.history != whole.history
+    assert all(note.startswith("resumed, may differ") for note in resumed.notes)
+    assert why in " ".join(resumed.notes)
