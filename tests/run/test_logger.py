@@ -48,6 +48,10 @@ def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path, 
     events = _events(tmp_path / trial.name)
     for curve in ("accuracy/validation", "accuracy/train"):
         assert [event.step for event in events.Scalars(curve)] == [1, 2, 3]
+    run_trial(trial, toy.build, runtime)  # as after a kill between the test and the ledger's line
+    events = _events(tmp_path / trial.name)
+    assert [event.step for event in events.Scalars("accuracy/test")] == [3]
+    assert [event.step for event in events.Scalars("accuracy/train")] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("repeated", [(), ("seed",)])
