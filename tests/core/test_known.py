@@ -102,3 +102,34 @@ def test_checkpoints_of_a_former_default_are_set_aside_and_found_again(tmp_path)
     assert kept(folder, former.identity).name.startswith("checkpoints-")
     gained = sweep(WIDTHS, dropout=0.0).trials()[0]
     assert kept(folder, gained.identity) == kept(folder, former.identity), "a field that is gained changes nothing"
+
+
+class Departing:
+    """A configuration that names only what departs from its code's defaults (lr=0.5, width=4), as a project's does."""
+
+    USUAL = {"lr": 0.5, "width": 4}
+
+    def __init__(self, seed=123, max_epochs=3, **theirs):
+        departing = {name: value for name, value in theirs.items() if value != self.USUAL[name]}
+        vars(self).update(seed=seed, max_epochs=max_epochs, **departing)
+
+    def __getattr__(self, name):
+        return self.USUAL[name]
+
+    def __replace__(self, **changes):
+        return Departing(**{**vars(self), **changes})
+
+
+@pytest.mark.parametrize("first", [{"lr": [0.5]}, {"lr": [0.1]}, {"width": [4]}])
+def test_a_record_at_the_codes_own_defaults_is_no_other_values(store, first):
+    def ran(axes):
+        launch = FakeLaunch()
+        of = Sweep("tiny", Departing(), axes, build="toy:build")
+        Sweeper(launch, store).run(of, of.trials())
+        return launch.ran
+
+    ran(first)
+    assert ran({"lr": [0.01, 0.02], "width": [8]}) == ["lr=0.01,width=8", "lr=0.02,width=8"]
+    assert ran({"lr": [0.021]}) == ["lr=0.021"]
+    assert ran({"width": [12]}) == ["width=12"]
+    assert ran({"lr": [0.021], "width": [4]}) == [], "and each finds its own"

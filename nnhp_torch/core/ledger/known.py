@@ -88,9 +88,12 @@ def _text(settings: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
 
 
 def _former_keys(trial: Trial) -> Iterator[str]:
-    """Yield the keys that a trial has had if up to two of its defaults were edited since."""
+    """Yield the keys that a trial has had if up to two of its defaults were edited since.
+
+    A project's settings are not among them: its configuration names those alone that depart from its code's defaults.
+    """
     departing, settings = departures(trial.config, type(trial.config)()), vars(trial.config)
-    for edited in (names for number in (1, 2) for names in itertools.combinations(settings, number)):
+    for edited in (names for number in (1, 2) for names in itertools.combinations(defaults(trial.config), number)):
         former = dict(departing)
         for name in edited:  # what stands at its default now did not then, or the other way round
             if former.pop(name, former) is former:
