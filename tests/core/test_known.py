@@ -104,17 +104,18 @@ def test_checkpoints_of_a_former_default_are_set_aside_and_found_again(tmp_path)
     assert kept(folder, gained.identity) == kept(folder, former.identity), "a field that is gained changes nothing"
 
 
+USUAL = {"lr": 0.5, "width": 4}
+
+
 class Departing:
     """A configuration that names only what departs from its code's defaults (lr=0.5, width=4), as a project's does."""
 
-    USUAL = {"lr": 0.5, "width": 4}
-
     def __init__(self, seed=123, max_epochs=3, **theirs):
-        departing = {name: value for name, value in theirs.items() if value != self.USUAL[name]}
+        departing = {name: value for name, value in theirs.items() if value != USUAL[name]}
         vars(self).update(seed=seed, max_epochs=max_epochs, **departing)
 
     def __getattr__(self, name):
-        return self.USUAL[name]
+        return USUAL[name]
 
     def __replace__(self, **changes):
         return Departing(**{**vars(self), **changes})

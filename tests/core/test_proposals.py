@@ -136,6 +136,7 @@ def test_a_dry_run_enters_nothing_and_what_is_refused_neither(propose, capsys):
         (["--proposal", "../night"], "--proposal names a ledger by letters, digits, _ and -, not '../night'"),
         (["--max_seeds", "3"], "max_seeds must be more than the 3 seeds"),
         (["--baseline=null"], "baseline: null does not vary here"),
+        (["--baseline", "lr=0.3"], "a proposal needs a cell beside the baseline's"),
     ):
         assert propose(0.3, *argv) == 2, argv
         lines = capsys.readouterr().err.splitlines()
@@ -144,6 +145,13 @@ def test_a_dry_run_enters_nothing_and_what_is_refused_neither(propose, capsys):
     with pytest.raises(ValueError, match="--proposal needs what it is held against: --baseline NAME=VALUE"):
         _tiny(0.3, None)[0].run(proposal="night", launch=Scores)
     assert not list(Path().iterdir())
+
+
+def test_what_has_been_seen_is_no_proposal_any_more(propose, capsys):
+    propose(0.3)
+    assert propose(0.3, "--baseline", "lr=0.4") == 2
+    assert "lr=0.3 has results here already" in capsys.readouterr().err
+    assert len(_entries()) == 1, "and it has spent nothing"
 
 
 def test_a_sweep_that_was_stopped_has_spent_its_level_and_goes_on_as_the_same_proposal(propose, monkeypatch):

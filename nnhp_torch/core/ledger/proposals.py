@@ -56,11 +56,23 @@ class Proposals:
         return found
 
     def of(self, sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResult]) -> Proposal:
-        """Return the proposal that a sweep is: as it was entered before, or as it will be."""
+        """Return the proposal that a sweep is: as it was entered before, or as it will be.
+
+        Raises:
+            ValueError: it proposes nothing, or what has been seen already.
+        """
         entries, key = self.entries(), _key(sweep, trials)
         for number, entry in enumerate(entries, 1):
             if entry["key"] == key:
                 return Proposal(self.name, number, entry["level"], entry["spread"], key)
+        proposed = [trial for trial in trials if trial.cell != sweep.baseline]
+        if not proposed:
+            raise ValueError("a proposal needs a cell beside the baseline's")
+        if seen := next((trial for trial in proposed if trial.key in known), None):
+            raise ValueError(
+                f"{seen.label} has results here already, and a proposal is judged by seeds that nobody has seen: "
+                "propose what has not been tried, or give the sweep's base another seed"
+            )
         level = level_of([bool(entry.get("kept")) for entry in entries])
         return Proposal(self.name, len(entries) + 1, level, _spread(sweep, trials, known), key)
 
