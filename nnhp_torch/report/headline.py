@@ -107,7 +107,10 @@ def numbers(summary: Summary, axis: Axis) -> str:
     low, high = amount(min(gaps), objective), amount(max(gaps), objective)
     between = low if low == high else f"{low.removesuffix(' points')} to {high}"
     luck = all(verdict.kind in ("best", "undecided", "unranked") for verdict in summary.verdicts)
-    return f"{said}. The others are behind by {between}{f', which {best.repeated} cannot tell from luck' * luck}."
+    doubt = f", which {best.repeated} cannot tell from luck" * luck
+    if all(math.isnan(verdict.p) for verdict in summary.others):
+        doubt = f"; how much of that is luck, {best.repeated} cannot tell"
+    return f"{said}. The others are behind by {between}{doubt}."
 
 
 def standing(summary: Summary, cell: Cell, axis: Axis) -> str:
