@@ -17,14 +17,14 @@ class Shuffled(toy.ShuffledData):
 
 
 class Hidden:
-    """Counts where nobody looks: in an object that a module holds."""
+    """Counts where nobody looks: in the environment."""
 
     def __init__(self):
-        self.count = 0
+        os.environ["COUNT"] = "0"
 
     def factor(self):
-        self.count += 1
-        return 1 + self.count / 100
+        os.environ["COUNT"] = str(int(os.environ["COUNT"]) + 1)
+        return 1 + int(os.environ["COUNT"]) / 100
 
 
 class Scaled(toy.Toy):

@@ -202,7 +202,7 @@ STARTS_OVER = {
     "module.scheduler.keywords.T_max is 5 instead of 3": made(cosine),
     "module.scheduler.config.max_epochs is 5 instead of 3": made(falling),
     "module.scheduler.defaults.0.0 is 5 instead of 3": made(falling_by_default),
-    "module.slots.1.1.epochs is 5 instead of 3": lambda config: made(slots=Slots(config.max_epochs))(config),
+    "module.slots.epochs is 5 instead of 3": lambda config: made(slots=Slots(config.max_epochs))(config),
     "module.net.0.weight is another": drawing,
     "data.size is 5 instead of 3": lambda config: made(data=Sized(config.max_epochs))(config),
     "callbacks.1.patience is 5 instead of 3": lambda config: made(
