@@ -58,7 +58,7 @@ class AgainstBaseline(AgainstBest):
     (1991).
     """
 
-    alike: ClassVar[float] = 0.95  # no luck of a winner makes up for spreads that are pooled in error
+    alike: ClassVar[float] = 0.985  # no luck of a winner makes up for spreads that are pooled in error
 
     def control(self, rows: Array) -> Array:
         import numpy as np
