@@ -146,7 +146,8 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
     axes.set(xlabel="epoch", ylabel=monitor)
     axes.set_title("every trial, epoch by epoch", fontsize=12, loc="left")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-    axes.legend(loc="lower right", ncols=3, frameon=False)
+    if axes.lines:  # none, if all have diverged
+        axes.legend(loc="lower right", ncols=3, frameon=False)
 
 
 def history(outcome: Outcome) -> Figure:
@@ -174,7 +175,8 @@ def history(outcome: Outcome) -> Figure:
     axes.set(xlabel="trial", ylabel=f"{sweep.monitor} at its end")
     axes.set_title(f"{sweep.name.replace('_', ' ')}: how it went", fontsize=12)
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    if axes.lines:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

@@ -12,9 +12,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.figure import tensorboard, whole
 from nnhp_torch.report.figure.callback import FigureReport
+from nnhp_torch.report.figure.drawing import plain_text, png
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.search import report
@@ -124,3 +126,19 @@ def test_a_searchs_figure_begins_with_a_line_for_each_trial_through_its_settings
     assert best[2] == min(line[2] for line in through), "the least error lies lowest on its own axis"
     assert best[0] == max(line[0] for line in through), "at the highest rate"
     assert below.get_ylabel() == "val_accuracy"
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_search_of_which_nothing_has_completed_is_drawn_without_a_word_of_matplotlibs(status):
+    search = Search("tiny", TinyConfig(), {"lr": Range(0.001, 1.0, log=True)}, "toy:build")
+    trials = [search.trial(i, {"lr": 0.1 * (i + 1)}) for i in range(3)]
+    results = {trial.key: TrialResult.of(trial, status, "not finite") for trial in trials}
+    for draw in (report.overview, report.history):
+        png(draw(Outcome(search, trials, results)))  # pytest makes an error of a warning
+
+
+def test_values_that_have_no_room_are_drawn_without_a_word_of_matplotlibs():
+    sweep = Sweep("tiny", TinyConfig(), {"width": [1, 10**400]}, "toy:build")
+    results = {trial.key: completed(trial, 0.9) for trial in sweep.trials()}
+    with plain_text():
+        png(whole.draw(Outcome(sweep, sweep.trials(), results).summary))

@@ -33,11 +33,11 @@ def figure_class() -> type[Figure]:
 
 @contextmanager
 def plain_text() -> Iterator[None]:
-    """Draws a label's dollar signs as such, and what the font lacks as a box without a word about it."""
+    """Draw a label's dollar signs as such; have no word said of what the font lacks, nor of a label without room."""
     import matplotlib
 
     with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        warnings.filterwarnings("ignore", message="Glyph .* missing|constrained_layout not applied")
         yield
 
 
