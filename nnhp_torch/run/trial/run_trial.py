@@ -132,9 +132,9 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         recorder.note(f"its ModelCheckpoint saves to {path}, which trials share: without a dirpath each has its own")
     if resume and not lengthened:
         recorder.go_on()
-    # A training that is complete may have been tested, too, before it was stopped: the test's points are at its last
-    # epoch, which is written anew without them.
-    written = 0 if lengthened else recorder.epochs - bool(recorder.complete)
+    # The last epoch is written anew, without the points of a test: there was one if a training that is complete was
+    # stopped after it, and of the shorter trial that this one goes on from.
+    written = 0 if lengthened else max(recorder.epochs - 1, 0)
     logger = TrialLogger(runtime.folder, trial.name, purge_step=written + 1)
     logger.log_history(recorder.history, first=written + 1)
     seeds = EpochSeed(trial.config.seed, recorder.note)
