@@ -54,6 +54,25 @@ def test_a_resumed_trials_curves_have_each_epoch_once(trial, runtime, tmp_path, 
     assert [event.step for event in events.Scalars("accuracy/train")] == [1, 2, 3]
 
 
+def test_a_longer_trial_that_is_stopped_as_it_begins_has_its_own_tests_points_alone(
+    trial, runtime, tmp_path, monkeypatch
+):
+    def kill(*_, **__):
+        raise toy.Killed
+
+    shorter = dataclasses.replace(trial, config=dataclasses.replace(trial.config, max_epochs=1))
+    longer = dataclasses.replace(trial, shorter=shorter)
+    run_trial(shorter, toy.build, runtime)
+    with monkeypatch.context() as stopped:
+        stopped.setattr("nnhp_torch.run.trial.run_trial.TrialLogger", kill)
+        with pytest.raises(toy.Killed):
+            run_trial(longer, toy.build, runtime)
+    run_trial(longer, toy.build, runtime)
+    events = _events(tmp_path / trial.name)
+    assert [event.step for event in events.Scalars("accuracy/test")] == [3]
+    assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("repeated", [(), ("seed",)])
 def test_the_hparams_tab_has_the_swept_values_and_a_seed_if_there_are_several(trial, runtime, tmp_path, repeated):
     from tensorboard.plugins.hparams import plugin_data_pb2
