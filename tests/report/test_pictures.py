@@ -27,8 +27,12 @@ def test_an_image_replaces_the_one_before_it(tmp_path):
     png = bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000002000000010802000000"
     )  # the header of a picture two pixels wide and one high
+    tensorboard.write(tmp_path / "figure", "tiny", png, step=3, words="A")
+    (first,) = (tmp_path / "figure").iterdir()
+    tensorboard.write(tmp_path / "figure", "tiny", png, step=3, words="A")
+    assert [*(tmp_path / "figure").iterdir()] == [first], "the same stays as it is"
     tensorboard.write(tmp_path / "figure", "tiny", png)
-    tensorboard.write(tmp_path / "figure", "tiny", png)
+    assert not first.exists()
     events = EventAccumulator(str(tmp_path / "figure")).Reload()
     (image,) = events.Images("tiny")
     assert (image.width, image.height, image.encoded_image_string) == (2, 1, png)

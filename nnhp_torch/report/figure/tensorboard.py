@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write(folder: Path, tag: str, png: bytes, *, step: int = 0, words: str = "") -> None:
-    """Writes a picture and words, in place of those that were there.
+    """Write a picture and words in place of those that were there; if they are the same, their file stays.
 
     Args:
         folder: the run's.
@@ -37,8 +37,11 @@ def write(folder: Path, tag: str, png: bytes, *, step: int = 0, words: str = "")
         Summary.Value(tag=tag, image=image),
         *([_value(f"{tag}/verdict", "text", words.encode("utf-8", "replace"))] if words else []),
     ]
-    now = time.time()
-    _replace(folder, [Event(wall_time=now, step=step, summary=Summary(value=values))], now)
+    event = Event(step=step, summary=Summary(value=values))
+    there, shown = _files(folder), event.SerializeToString()
+    if not there or not all(shown in path.read_bytes() for path in there):
+        event.wall_time = time.time()
+        _replace(folder, [event], event.wall_time)
 
 
 def write_curves(folder: Path, curves: Mapping[str, Sequence[float]], bands: Mapping[str, str], made: float) -> None:
