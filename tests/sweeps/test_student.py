@@ -40,8 +40,11 @@ def test_the_sections_are_the_articles_in_its_order_each_with_its_command(page):
 
 def test_a_picture_appears_when_the_winner_is_guessed_and_the_guess_is_counted_once(page):
     answer = page.find_element("css selector", "#optimizer .answer")
+    told_above = page.find_element("css selector", ".tile[href='#optimizer'] b")
     assert not answer.is_displayed()
+    assert not told_above.is_displayed()
     _press(page, "optimizer", "SGD")
+    assert told_above.is_displayed()
     assert answer.is_displayed()
     assert "no, that one is worse" in answer.text
     _press(page, "optimizer", "Adam")

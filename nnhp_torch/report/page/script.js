@@ -136,13 +136,16 @@ if (lessons.length) {
   for (const lesson of lessons) {
     const guess = lesson.querySelector(".guess");
     const answer = lesson.querySelector(".answer");
+    const tile = document.querySelector(`.tile[href="#${lesson.id}"]`);
     guess.hidden = false;
     lesson.classList.add("guessing");
+    tile?.classList.add("unguessed");
     guess.addEventListener("click", ({ target }) => {
       if (target.type !== "button" || !lesson.classList.contains("guessing")) return;
       const hit = JSON.parse(lesson.dataset.right).includes(+target.value);
       [right, guessed] = [right + hit, guessed + 1];
       lesson.classList.remove("guessing");
+      tile?.classList.remove("unguessed");
       target.setAttribute("aria-pressed", "true");
       for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
       answer.querySelector(".guessed").textContent =
