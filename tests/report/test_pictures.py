@@ -56,6 +56,21 @@ def test_what_a_kill_has_left_of_a_picture_is_removed_with_the_next_one(tmp_path
     assert not left.exists()
 
 
+def test_what_a_kill_has_left_of_curves_or_has_not_renamed_yet_makes_way(tmp_path):
+    left = tmp_path / "mean" / f".events.out.tfevents.{5:017.6f}.tmp"
+    left.parent.mkdir()
+    left.touch()
+    tensorboard.write_curves(left.parent, {"loss/train": [0.5]}, {"loss/train": "loss"}, 5.0)
+    assert [path.name for path in left.parent.iterdir()] == [f"events.out.tfevents.{5:017.6f}"]
+    png = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000002000000010802000000")
+    tensorboard.write(tmp_path / "figure", "tiny", png)
+    (written,) = (tmp_path / "figure").iterdir()
+    written.rename(written.with_name(f".{written.name}.tmp"))
+    tensorboard.write(tmp_path / "figure", "tiny", png)
+    (again,) = (tmp_path / "figure").iterdir()
+    assert again.name.startswith("events.")
+
+
 def _run(sweep, store, launch):
     out = Terminal(io.StringIO())
     callbacks = [TableReport(out, store, "x"), FigureReport(store.folder)]

@@ -39,7 +39,8 @@ def write(folder: Path, tag: str, png: bytes, *, step: int = 0, words: str = "")
     ]
     event = Event(step=step, summary=Summary(value=values))
     there, shown = _files(folder), event.SerializeToString()
-    if not there or not all(shown in path.read_bytes() for path in there):
+    whole = [path for path in there if not path.name.startswith(".") and shown in path.read_bytes()]
+    if not there or whole != there:
         event.wall_time = time.time()
         _replace(folder, [event], event.wall_time)
 
@@ -86,7 +87,7 @@ def _replace(folder: Path, events: Sequence[Event], made: float) -> None:
         for event in (Event(wall_time=made, file_version="brain.Event:2"), *events):
             RecordWriter(file).write(event.SerializeToString())
     for path in old:
-        path.unlink()
+        path.unlink(missing_ok=True)  # what a kill has left half written had the same name, perhaps
 
 
 def clear(folder: Path) -> None:
