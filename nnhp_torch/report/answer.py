@@ -194,7 +194,8 @@ def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
         within = f"as good means within {amount(matters, sweep.objective)} (--smallest_effect {matters:g})"
     compared = [best.cell, *(verdict.cell for verdict in others)]
     question, before = units_of(compared, sweep, best.cell).question, looked(compared)
-    picked = f"{judge_of(sweep).describe(len(compared))}, {LEVEL:.0%} level"
+    level = f"{sweep.level:.0%}" if sweep.level == LEVEL else f"{sweep.level:.2g}"
+    picked = f"{judge_of(sweep).describe(len(compared))}, {level} level"
     seeds = best.cell.repeated
     if sweep.max_seeds is not None:
         seeds = f"up to {seeds} where they decide"

@@ -115,6 +115,7 @@ def test_a_proposal_that_helps_is_kept_with_few_seeds_and_a_useless_one_costs_fe
     found = _document()
     assert found["proposal"] == {"ledger": "night", "number": 2, "kept": [{"lr": 0.2}], "left": left_after(2)}
     assert found["level"] == level_of([False])
+    assert "0.00094 level over" in found["test"], "the same in words"
     assert propose(0.4) == 0
     assert _entries()[2]["level"] == level_of([False, True])
     assert _entries()[2]["spread"] == pytest.approx(0.003, rel=0.7), "the baseline's, of which the ledger has seeds"
