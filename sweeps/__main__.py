@@ -17,10 +17,11 @@ from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.check import check
-from nnhp_torch.cli.command import Command, command_line, undrawn, whole_command
+from nnhp_torch.cli.command import Command, undrawn
 from nnhp_torch.cli.options import add_environment, add_list, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.report.commands import command_line, whole_command
 from nnhp_torch.report.figure.callback import last_epoch, publish
 from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.part import Part

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import signal
 import sys
-import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from nnhp_torch.cli.interrupt import Interrupt
 from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, SweepCallback
@@ -33,6 +30,7 @@ from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import holds
 from nnhp_torch.core.sweeper import Sweeper, stale
+from nnhp_torch.report.commands import whole_command
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.headline import few_steps
@@ -40,7 +38,7 @@ from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.verdicts_json import VerdictsJson, lacking
+from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.report.words import same_in_words
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
@@ -89,7 +87,7 @@ class Command:
             raise ValueError(f"{why} cannot be imported by the processes that these trials need: put it into a module")
         self.out = console()
         self.outcome: Outcome | None = None
-        self.interrupt = _Interrupt()
+        self.interrupt = Interrupt()
 
     def list_trials(self) -> int:
         """Print what would run, and write nothing."""
@@ -282,63 +280,7 @@ def undrawn(out: Console) -> int:
     return 128 + signal.SIGINT
 
 
-def _status(outcome: Outcome, interrupt: _Interrupt) -> int:
+def _status(outcome: Outcome, interrupt: Interrupt) -> int:
     if outcome.interrupted and interrupt.signal is not None:
         return 128 + interrupt.signal
     return 0 if outcome.successful else 1
-
-
-class _Interrupt:
-    """Ctrl-C or SIGTERM asks for a tidy end; a second one ends at once.
-
-    That ends the process, if a command line started it (`leaves`); else the call, because a notebook has more to lose.
-    """
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self.leaves = False
-        self.listened = False  # before that, nothing was done
-        self._before: dict[int, Any] = {}
-
-    def requested(self) -> bool:
-        return self.signal is not None
-
-    def __enter__(self) -> _Interrupt:
-        self.listened = True
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            if not self.leaves:
-                signal.signal(signal.SIGINT, signal.default_int_handler)  # so that nobody takes it for the trial's own
-                raise KeyboardInterrupt
-            if os.isatty(1):
-                os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides
-            os._exit(128 + number)  # workers see that their parent is gone, and end
-        self.signal = number
-
-
-def whole_command(command: str = "", without: Collection[str] = ()) -> str:
-    """Say how this process was started, with all its options, to be typed once more.
-
-    Args:
-        command: another one, with the same options. without: those that it lacks.
-    """
-    words = [command or command_line(), *map(shlex.quote, sys.argv[1:])]
-    return lacking(" ".join(words), without)
-
-
-def command_line() -> str:
-    """Say how this process was started, as a person would type it."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if spec is not None and spec.name:
-        return f"python -m {spec.name.removesuffix('.__main__')}"
-    name = os.path.basename(sys.argv[0]) if sys.argv else ""
-    return name if name == "nnhp-torch" else f"python {name}".rstrip()

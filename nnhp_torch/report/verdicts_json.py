@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from nnhp_torch.core.stats.proposal import left_after
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import verdict_rows
 from nnhp_torch.report.answer import tested
+from nnhp_torch.report.commands import lacking
 
 VERSION = 1  # of the schema: another one once a field is renamed, goes, or means something else
 NAME = "verdicts.json"
@@ -71,16 +70,3 @@ def document(summary: Summary, command: str = "") -> dict[str, Any]:
         },
         "cells": rows,
     }
-
-
-def lacking(command: str, without: Collection[str]) -> str:
-    """A command without some of its options and their values.
-
-    >>> lacking("python rates.py --seeds 3 --jobs 2", ["--seeds"])
-    'python rates.py --jobs 2'
-    """
-    words, dropped = [], False
-    for word in shlex.split(command):
-        dropped = word.partition("=")[0] in without if word.startswith("--") else dropped
-        words += [] if dropped else [word]
-    return shlex.join(words)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from nnhp_torch.cli.command import whole_command
 from nnhp_torch.mnist import files as mnist
+from nnhp_torch.report.commands import whole_command
 from sweeps.__main__ import OF_THE_STUDY, load
 from sweeps.__main__ import main as study_main
 from sweeps._base import CHAIN, OTHERS

@@ -7,9 +7,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
+from nnhp_torch.checks import nearest
 from nnhp_torch.core.ledger.fields import LARGEST, is_number
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
@@ -198,9 +198,9 @@ def _column(name: str, columns: Sequence[str], hint: str = "") -> str:
     for column in (name, *(prefix + name for prefix in PREFIXES)):
         if column in columns:
             return column
-    near = get_close_matches(name, [*map(_bare, columns)], n=1, cutoff=0.4)
-    nearest = f"the nearest is {near[0]!r}" if near else f"there are {_listed(columns)}"
-    raise ValueError(f"no column is called {name!r}: {nearest}{hint}")
+    near = nearest(name, map(_bare, columns), alike=0.4)
+    known = f"the nearest is {near!r}" if near else f"there are {_listed(columns)}"
+    raise ValueError(f"no column is called {name!r}: {known}{hint}")
 
 
 def _bare(column: str) -> str:

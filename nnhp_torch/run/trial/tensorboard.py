@@ -13,6 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from nnhp_torch.core.ledger.fields import is_number
 from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.run.trial.history import length
 
 
 class TrialLogger(TensorBoardLogger):
@@ -49,7 +50,7 @@ class TrialLogger(TensorBoardLogger):
 
     def log_history(self, history: Mapping[str, Sequence[float]], first: int = 1) -> None:
         """Write the curves of epochs that were trained before, from a first one (from 1) on."""
-        for epoch in range(first - 1, max(map(len, history.values()), default=0)):
+        for epoch in range(first - 1, length(history)):
             metrics = {name: curve[epoch] for name, curve in history.items() if not math.isnan(curve[epoch])}
             self.log_metrics({**metrics, "epoch": epoch})
 
