@@ -141,7 +141,11 @@ def _lesson(number: int, part: Part, link: str, root: Path) -> Html:
     right = [n for n, verdict in enumerate(verdicts) if verdict.kind in ALIKE]
     right += [len(cells)] if not any(verdict.kind == "worse" for verdict in verdicts) else []
     names = [values_of(cell) for cell in cells]
-    buttons = [tag("button", text, type="button", value=n) for n, text in enumerate([*names, NO_GUESS])]
+    told = _told(part)
+    buttons = [
+        tag("button", text, type="button", value=n, data_said=said)
+        for n, (text, said) in enumerate(zip([*names, NO_GUESS], told, strict=True))
+    ]
     guess = tag(
         "div", tag("p", f"Guess first: which {' and '.join(axes)} ends best?"), *buttons, class_="guess", hidden=""
     )
@@ -157,6 +161,21 @@ def _lesson(number: int, part: Part, link: str, root: Path) -> Html:
         data_part=part.sweep.name,
         data_right=json.dumps(right),
     )
+
+
+def _told(part: Part) -> list[str]:
+    """Return what is answered to a guess, of each cell and of none."""
+    verdicts, leader = part.summary.verdicts, part.summary.leader
+    best = values_of(leader) if leader is not None else "none"
+    said = {
+        "best": "right.",
+        "as good": f"as good as the best, {best}.",
+        "undecided": f"it cannot be told from the best, {best}.",
+        "worse": "no, that one is worse.",
+    }
+    worse = sum(verdict.kind == "worse" for verdict in verdicts)
+    none = f"no, {worse} of {len(verdicts) - 1} others are worse." if worse else "right."
+    return [*(said.get(verdict.kind, "no, that one has not completed.") for verdict in verdicts), none]
 
 
 def _answer(part: Part, link: str, root: Path) -> list[Html]:

@@ -149,7 +149,7 @@ if (lessons.length) {
       target.setAttribute("aria-pressed", "true");
       for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
       answer.querySelector(".guessed").textContent =
-        `You said ${target.textContent}: ${hit ? "right, or not to be told from the best." : "no, that one is worse."}`;
+        `You said ${target.textContent}: ${target.dataset.said}`;
       answer.tabIndex = -1;
       answer.focus({ preventScroll: true });
       count();
