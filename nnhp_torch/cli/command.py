@@ -78,8 +78,11 @@ class Command:
             self.trials = sweep.trials(request.each_seed(sweep), request.full_precision, request.threads)
             if request.proposal is not None:
                 self.proposals = Proposals(request.log_dir, request.proposal)
-                known = known_results(self.store, self.store.results(maker(sweep.build, sweep.base)), self.trials)
-                self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known))
+                try:
+                    known = known_results(self.store, self.store.results(maker(sweep.build, sweep.base)), self.trials)
+                    self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known))
+                except LedgerError as error:
+                    raise ValueError(str(error)) from error
             if sweep.max_seeds is not None:
                 self.chooser, self.trials = Race(sweep, self.trials), []
         self.runtime = request.runtime(self.sweep)

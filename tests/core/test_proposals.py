@@ -155,6 +155,15 @@ def test_what_has_been_seen_is_no_proposal_any_more(propose, capsys):
     assert len(_entries()) == 1, "and it has spent nothing"
 
 
+def test_a_sweeps_ledger_that_is_damaged_is_refused_in_a_line_and_nothing_is_spent(propose, capsys):
+    propose(0.3)
+    with open("lightning_logs/tiny/results.jsonl", "a") as file:
+        file.write("garbage\n")
+    assert propose(0.2) == 2
+    assert "Nothing was changed" in (said := capsys.readouterr().err)
+    assert len(said.splitlines()) == len(_entries()) == 1
+
+
 def test_a_sweep_that_was_stopped_has_spent_its_level_and_goes_on_as_the_same_proposal(propose, monkeypatch):
     with monkeypatch.context() as stopped:
         stopped.setattr(Scores, "__call__", lambda self, trials, listener: None)
