@@ -162,7 +162,7 @@ def small(tmp_path, monkeypatch) -> Iterator[str]:
     import idx
 
     from nnhp_torch.mnist.datamodule import _tensors
-    from nnhp_torch.mnist.sources import DATASETS
+    from nnhp_torch.mnist.files import DATASETS
 
     files = idx.contents()
     monkeypatch.setitem(DATASETS, "MNIST", idx.dataset(files))

@@ -17,7 +17,7 @@ from report import Line, ratios, table
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.mnist.sources import DATASETS
+from nnhp_torch.mnist.files import DATASETS
 from nnhp_torch.network import chunks
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial

@@ -27,7 +27,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.mnist import files as mnist
-from nnhp_torch.mnist.sources import DATASETS
+from nnhp_torch.mnist.files import DATASETS
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal

@@ -16,7 +16,6 @@ from torch.utils.data.distributed import DistributedSampler
 from nnhp_torch import checks
 from nnhp_torch.core.chance import mix
 from nnhp_torch.mnist import files as mnist
-from nnhp_torch.mnist.sources import DATASETS, NAMES, gz_md5
 
 SPLITS = ("holdout", "article")
 FOLDS = 6  # parts of the training images, one of which is held out
@@ -61,7 +60,7 @@ class MNISTDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         checks.choice("split", split, SPLITS)
-        checks.choice("dataset", dataset, DATASETS)
+        checks.choice("dataset", dataset, mnist.DATASETS)
         checks.choice("fold", fold, range(FOLDS))
         if split != "holdout" and fold != FOLDS - 1:
             raise ValueError(f"split {split!r} holds no images out: leave fold at {FOLDS - 1}, not {fold}")
@@ -82,10 +81,7 @@ class MNISTDataModule(L.LightningDataModule):
     @property
     def checksums(self) -> dict[str, str]:
         """The MD5 that each file of the data set has, or has gzipped; no other file is read."""
-        return {
-            name if md5 else f"{name}.gz": md5 or gz_md5(self.dataset, index)
-            for index, (name, md5) in enumerate(zip(NAMES, DATASETS[self.dataset].md5, strict=True))
-        }
+        return dict(mnist.checksum(self.dataset, index) for index in range(4))
 
     def prepare_data(self) -> None:
         """Fetch what is missing; raise mnist.DatasetUnavailable if that cannot be."""

@@ -11,7 +11,7 @@ from nnhp_torch.article.config import PRINTED, TrialConfig
 from nnhp_torch.article.experiment import build
 from nnhp_torch.article.printed import PrintedNet
 from nnhp_torch.mnist.datamodule import _tensors
-from nnhp_torch.mnist.sources import DATASETS
+from nnhp_torch.mnist.files import DATASETS
 from nnhp_torch.network.mlp import MLP
 
 

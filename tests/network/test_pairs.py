@@ -14,7 +14,7 @@ from pairs import Perceptron, covering
 from torch.utils.data import DataLoader, TensorDataset
 
 from nnhp_torch import GaussianNoise, MLPClassifier, MNISTDataModule, RestoreBestWeights, WeightConstraint
-from nnhp_torch.mnist.sources import DATASETS
+from nnhp_torch.mnist.files import DATASETS
 from nnhp_torch.network import chunks
 
 OPTIONS = {
