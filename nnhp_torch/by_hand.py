@@ -7,14 +7,14 @@ import sys
 import warnings
 from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from torch import Tensor
 
+from nnhp_torch.__main__ import COMMANDS, PROG
 from nnhp_torch.cli.parser import HelpFormatter, Spoken
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
@@ -28,34 +28,13 @@ from nnhp_torch.run.trial.saving import read
 
 LOGS = "lightning_logs"
 SEEN = Path(LOGS) / "seen.png"
-PROG = "python -m nnhp_torch"
 LAST = "lightning_logs/fit/version_0/checkpoints/last.ckpt"
 
-# What --help has above the options, instead of the first words of their classes' texts.
-TITLES = {
-    "model": "the network and how it is trained",
-    "data": "the data",
-    "trainer": "Lightning's Trainer",
-    "ckpt_path": "saved weights",
-}
-
-SUBCOMMANDS = {
-    "fit": (
-        "--model.dropout 0.2 --trainer.max_epochs 5",
-        "Trains one network, on MNIST unless --data names other data.",
-    ),
-    "validate": (f"--ckpt_path {LAST}", "Scores saved weights on the validation images."),
-    "test": (f"--ckpt_path {LAST}", "Scores saved weights on the test images."),
-    "predict": (
-        f"--ckpt_path {LAST} --data DigitImages --data.folder my_digits",
-        "Lets saved weights read images, your own drawings of digits among them.",
-    ),
-}
-
-
-_NEEDED = {  # in a checkpoint, to go on training (True) and to use its weights
-    False: ("state_dict", "hyper_parameters", "pytorch-lightning_version"),
-    True: ("state_dict", "pytorch-lightning_version", "epoch", "global_step", "loops", "optimizer_states"),
+EXAMPLES = {
+    "fit": "--model.dropout 0.2 --trainer.max_epochs 5",
+    "validate": f"--ckpt_path {LAST}",
+    "test": f"--ckpt_path {LAST}",
+    "predict": f"--ckpt_path {LAST} --data DigitImages --data.folder my_digits",
 }
 
 
@@ -68,24 +47,12 @@ class TrialParser(Spoken, LightningArgumentParser):
     def known(self) -> dict[str, str]:
         return super().known() | {f"--data.{name}": "" for name in inspect.signature(MNISTDataModule).parameters}
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        if "'protocol' is not accepted" in message:  # in a configuration that was saved some time ago
-            message = "data.init_args.protocol is called split now: rename it in the saved configuration"
-        super().error(message, ex)
-
     def place(self, group: Any) -> int:
-        return super().place(group) + (2 if group.title == TITLES["trainer"] else 0)
+        return super().place(group) + 2 * any(action.dest.startswith("trainer") for action in group._group_actions)
 
 
 class OneTrial(LightningCLI):
     """LightningCLI whose fits can be repeated, and which says so if a checkpoint and a flag disagree."""
-
-    def _prepare_subcommand_parser(self, *args: Any, **settings: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(*args, **settings)
-        for group in parser._action_groups:
-            of = next((action.dest.partition(".")[0] for action in group._group_actions), "")
-            group.title = TITLES.get(of, group.title)
-        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.set_defaults(
@@ -98,40 +65,36 @@ class OneTrial(LightningCLI):
         No public hook stands there. The first test to break is
         test_a_checkpoint_brings_its_network_and_a_flag_against_it_is_refused.
         """
-        path = self._chosen.get("ckpt_path")
+        path, subcommand = self._chosen.get("ckpt_path"), self.config.subcommand
         if path is None:
-            if self.config.subcommand != "fit":
-                self.parser.error(
-                    f"--ckpt_path is needed: without it {self.config.subcommand} would use random weights"
-                )
+            if subcommand != "fit":
+                self.parser.error(f"--ckpt_path is needed: without it {subcommand} would use random weights")
             return
-        if not Path(path).is_file():
-            self.parser.error(f"there is no checkpoint at {path}")
         try:
             checkpoint = read(Path(path))
         except (OSError, ValueError) as error:
             self.parser.error(f"{path} cannot be read: {error}")
-        if missing := [name for name in _NEEDED[self.config.subcommand == "fit"] if name not in checkpoint]:
-            self.parser.error(f"{path} is no checkpoint that {self.config.subcommand} can use: it has no {missing[0]}")
-        settings = [name for name in checkpoint.get("hyper_parameters") or () if not str(name).startswith("_")]
-        known = {name for made in MLPClassifier.__mro__[:2] for name in inspect.signature(made).parameters}
-        if others := [name for name in settings if name not in known]:
-            self.parser.error(f"{path} is of another module than MLPClassifier, which has no {others[0]}")
-        usual = vars(self._parser(self.config.subcommand).get_defaults().model)
-        asked = {name: value for name, value in vars(self._chosen.model).items() if value != usual[name]}
-        super()._parse_ckpt_path()
+        usual, given = vars(self._parser(subcommand).get_defaults().model), vars(self._chosen.model)
+        asked = {name: value for name, value in given.items() if value != usual[name]}
         try:
-            module = MLPClassifier(**self._chosen.model)
+            made = {name: value for name, value in checkpoint["hyper_parameters"].items() if not name.startswith("_")}
+            module = MLPClassifier(**made)
             module.load_state_dict(checkpoint["state_dict"])
+            for needed in ("optimizer_states", "loops", "epoch", "global_step") if subcommand == "fit" else ():
+                checkpoint[needed]
         except Exception as error:  # whatever a stranger's file makes of it
             why = " ".join(str(error).split())[:200]
-            self.parser.error(f"{path} is of another network than MLPClassifier ({why})")
-        made = module.hparams
+            self.parser.error(f"{path} is no checkpoint of an MLPClassifier that {subcommand} can use ({why})")
+        try:
+            asked = {name: MLPClassifier(**{**made, **asked}).hparams[name] for name in asked}
+        except ValueError as error:
+            self.parser.error(str(error))
         for name, value in asked.items():
-            if MLPClassifier(**{**self._chosen.model, name: value}).hparams[name] != made[name]:
+            if value != (is_made := module.hparams[name]):
                 self.parser.error(
-                    f"the checkpoint was made with {name}={made[name]}: leave --model.{name} out, or start without it"
+                    f"the checkpoint was made with {name}={is_made}: leave --model.{name} out, or start without it"
                 )
+        super()._parse_ckpt_path()
 
     def instantiate_classes(self) -> None:
         try:
@@ -188,24 +151,13 @@ class PrintPredictions(L.Callback):
     Of a person's own pictures it also shows what the network saw of them.
     """
 
-    def __init__(self) -> None:
-        self.numbers = count()
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.names = iter(getattr(trainer.datamodule, "names", None) or count())  # type: ignore[attr-defined]
         self.captions: list[str] = []
 
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Tensor,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        names = getattr(trainer.datamodule, "names", None)  # type: ignore[attr-defined]
-        for chances, digits in zip(*(part.tolist() for part in outputs.topk(2)), strict=True):
-            number = next(self.numbers)
-            name = names[number] if names else number
-            (digit, other), (chance, less) = digits, chances
+    def on_predict_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any) -> None:
+        for (chance, less), (digit, other) in zip(*(part.tolist() for part in outputs.topk(2)), strict=True):
+            name = next(self.names)
             print(f"{name}\t{digit}\t{chance:.1%}\tor {other}\t{less:.1%}")
             self.captions.append(f"{name}\n{digit} {chance:.0%}, or {other} {less:.0%}")
 
@@ -220,10 +172,10 @@ class PrintPredictions(L.Callback):
                 print(f"{PROG} predict: {why}", file=sys.stderr)
 
 
-def _texts(name: str, told: tuple[str, str]) -> dict[str, str]:
+def _texts(name: str) -> dict[str, str]:
     """Return the usage and the text that --help begins with."""
-    example, about = told
-    return {"usage": f"{PROG} {name} [--option value …]", "description": f"{about}\n\nExample: {PROG} {name} {example}"}
+    about = f"{COMMANDS[name]}\n\nExample: {PROG} {name} {EXAMPLES[name]}"
+    return {"usage": f"{PROG} {name} [--option value …]", "description": about}
 
 
 def main() -> None:
@@ -241,7 +193,7 @@ def main() -> None:
         seed_everything_default=123,
         auto_configure_optimizers=False,
         parser_class=TrialParser,
-        parser_kwargs={"prog": PROG} | {name: _texts(name, about) for name, about in SUBCOMMANDS.items()},
+        parser_kwargs={"prog": PROG} | {name: _texts(name) for name in EXAMPLES},
         load_from_checkpoint_support=False,  # the module keeps its own hyperparameters
         trainer_defaults={
             "max_epochs": 40,
