@@ -10,8 +10,8 @@ from nnhp_torch.cli.command import Command
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.progress import count
 from nnhp_torch.report.verdicts_json import VerdictsJson
+from nnhp_torch.report.words import count
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.confirmation import confirmation

@@ -11,8 +11,7 @@ from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.curves import median_curve
-from nnhp_torch.report.progress import count
-from nnhp_torch.report.words import amount
+from nnhp_torch.report.words import amount, count
 
 FEW = 3  # values of an axis from which on it has an inside
 INFEASIBLE = ("diverged", "failed")

@@ -14,9 +14,8 @@ from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.units import chance
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import epochs_to, median_curve
-from nnhp_torch.report.progress import count
 from nnhp_torch.report.style import WIDE
-from nnhp_torch.report.words import amount
+from nnhp_torch.report.words import amount, count
 
 FEW = 50  # optimizer steps of a trial, below which its end is still its beginning
 LEVELS = (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent of error by which trainings are called fast or slow

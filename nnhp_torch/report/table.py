@@ -20,10 +20,9 @@ from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.answer import answer
 from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
 from nnhp_torch.report.headline import few_steps
-from nnhp_torch.report.progress import count, up_to
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import lead, of_jumps, sources, spent, why_undrawn
+from nnhp_torch.report.words import count, lead, of_jumps, sources, spent, up_to, why_undrawn
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
 from nnhp_torch.run.runtime import Keep
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.members import InWords
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
@@ -123,3 +124,22 @@ def same_in_words(summary: Summary) -> str:
 def why_undrawn(summary: Summary) -> str:
     """Why there is no figure; empty if there is one."""
     return "" if any(result.history for result in summary.shown) else "none, because no trial has finished an epoch"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `48 s`, `7 min 41 s`, `3 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def up_to(outcome: Outcome) -> str:
+    """The words before the number of trials that are left, if a race may end before."""
+    return "up to " if outcome.unchosen and outcome.sweep.max_seeds is not None else ""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -278,33 +278,36 @@ def test_the_weights_say_whose_seed_they_are_if_there_are_several_and_until_when
     assert "kept until" not in out.file.getvalue()
 
 
-def test_the_bar_says_what_is_left_and_what_it_waits_for(sweep, store):
-    out = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+def test_the_bars_say_what_is_left_and_what_is_waited_for(sweep, store):
+    shown, now = [], [0.0]
+    out = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None, get_time=lambda: now[0])
     progress = ProgressReport(out)
-    shown = []
 
     def render():
         screen = _console()
-        screen.print(progress._render())
+        screen.print(progress.bars.get_renderable())
         shown.append(screen.file.getvalue())
 
     def launch(trials, listener):
+        render()
         for trial in trials:
-            render()
             listener.started(trial)
-            listener.epoch_ended(trial, 1, {"val_accuracy": 0.5})
-            progress.start -= 60  # a minute has gone by
-            listener.epoch_ended(trial, 2, {"val_accuracy": 0.5})
+            for epoch in (1, 2):
+                now[0] += 60
+                listener.epoch_ended(trial, epoch, {"val_accuracy": 0.5})
             render()
+            listener.waiting("1 running, 2 waiting")
             listener.ended(trial, completed(trial))
+            render()
 
     Sweeper(launch, store, [progress]).run(sweep, sweep.trials())
     assert "starting: the first trial begins in a few seconds" in shown[0]
-    assert "0/4 trials" in shown[1]
-    assert "about 10 min 00 s left" in shown[1], "the second of twelve epochs took a minute"
-    assert "epoch 2/3" in shown[1]
-    assert "starting" not in shown[2]
-    assert "left" in shown[2]
+    first, trial = shown[1].splitlines()
+    assert "0/4 trials" in first
+    assert "0:10:00" in first, "two of twelve epochs have taken two minutes"
+    assert "epoch 2/3  val_accuracy=0.5000" in trial
+    assert "1/4 trials  1 running, 2 waiting" in shown[2]
+    assert len(shown[2].splitlines()) == 1, "a trial that has ended has a line of its own, not a bar"
 
 
 @pytest.mark.parametrize("colour", ["#ffffff", "#000000"])

@@ -10,7 +10,7 @@ from typing import Any
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.page.markup import Html, join, tag
-from nnhp_torch.report.progress import count
+from nnhp_torch.report.words import count
 
 NUMBERS = re.compile(r"\b\d[\d.]*(e[-+]?\d+)?\b")
 NAMED = 12  # trials that a group of the same end names

@@ -18,8 +18,8 @@ from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, parallel, space
 from nnhp_torch.report.page.tables import ends, in_words, scroll, table_of, table_of_cells
-from nnhp_torch.report.progress import count, duration, up_to
 from nnhp_torch.report.style import CELLS, WIDE
+from nnhp_torch.report.words import count, duration, up_to
 
 ROWS = 1_000  # of the table of trials
 BESIDE_EACH = 12  # cells whose training is drawn beside their validation
