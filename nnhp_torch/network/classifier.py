@@ -12,8 +12,9 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from nnhp_torch import checks
-from nnhp_torch.network import catalog
+from nnhp_torch.network import catalog, launches
 from nnhp_torch.network.chunks import step_loss
+from nnhp_torch.network.losses import mean_loss
 from nnhp_torch.network.mean import Accuracy, Mean, at_least_float32
 from nnhp_torch.network.optimizers import make_optimizer
 from nnhp_torch.network.schedules import make_schedule
@@ -152,10 +153,8 @@ class Classifier(L.LightningModule):
                 f"{self.num_classes} classes, not {tuple(logits.shape)}"
             )
         logits = at_least_float32(logits)  # (batch, num_classes)
-        losses = self.example_loss(logits, y.long(), self.label_smoothing)  # (batch,)
-        if self.class_weights is not None and self.training:
-            losses = losses * losses.new_tensor(self.class_weights)[y.long()]
-        loss = losses.mean()
+        weights = self.class_weights if self.training else None
+        loss = mean_loss(self.example_loss, logits, y.long(), self.label_smoothing, weights)
         for strength, kernel in self._penalized():
             loss = loss + strength * self.kernel_penalty(at_least_float32(kernel))
         for activated in hidden:
@@ -211,7 +210,11 @@ class Classifier(L.LightningModule):
 
     def _scaled(self, x: Tensor) -> Tensor:
         """Bytes as numbers in [0, 1]; anything else as it is."""
-        return x.to(torch.float32).div_(255).to(next(self.parameters()).dtype) if x.dtype == torch.uint8 else x
+        if x.dtype != torch.uint8:
+            return x
+        # A CPU would copy the bytes before it divides them.
+        scaled = x / 255 if launches.few_are_better(x) else x.to(torch.float32).div_(255)
+        return scaled.to(next(self.parameters()).dtype)
 
     def _step(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch

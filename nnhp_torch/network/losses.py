@@ -5,8 +5,12 @@ Each takes logits (batch, num_classes) and labels (batch,), and gives (batch,).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from torch import Tensor
 from torch.nn import functional as F
+
+from nnhp_torch.network import launches
 
 EPSILON = 1e-7  # keras.config.epsilon()
 
@@ -36,6 +40,22 @@ def mse(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
     Source: Keras 3, keras/src/losses/losses.py (MeanSquaredError).
     """
     return (_distribution(logits, y, label_smoothing) - logits.softmax(1)).square().mean(1)
+
+
+def mean_loss(
+    of_examples: Callable[..., Tensor],
+    logits: Tensor,
+    y: Tensor,
+    label_smoothing: float,
+    class_weights: Sequence[float] | None,
+) -> Tensor:
+    """Return the mean of one of these losses over a batch, each example's times the weight of its class."""
+    if of_examples is cross_entropy and class_weights is None and launches.few_are_better(logits):
+        return F.cross_entropy(logits, y, label_smoothing=label_smoothing)
+    losses = of_examples(logits, y, label_smoothing)  # (batch,)
+    if class_weights is not None:
+        losses = losses * losses.new_tensor(class_weights)[y]
+    return losses.mean()
 
 
 def _distribution(logits: Tensor, y: Tensor, label_smoothing: float) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from nnhp_torch.network import catalog
+from nnhp_torch.network import catalog, launches
 
 EPSILON = 1e-7  # keras.config.epsilon()
 Tensors = list[Tensor]
@@ -71,6 +71,7 @@ class Adam(KerasOptimizer):
     """
 
     slots = ("m", "v")
+    _last: Tensor | None = None  # a step without end, on the weights' device
 
     def __init__(self, params: ParamsT, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999)) -> None:
         super().__init__(params, lr=lr, betas=(betas[0], betas[1]))
@@ -78,12 +79,19 @@ class Adam(KerasOptimizer):
     def update(self, group: dict[str, Any], w: Tensors, g: Tensors, *states: Tensors) -> None:
         m, v = states
         (beta1, beta2), t = group["betas"], group["t"]
+        rate = group["lr"] * math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        if launches.few_are_better(w[0]) and len({(tensor.device, tensor.dtype) for tensor in (*w, *g)}) == 1:
+            # torch's kernel, at a step at which its own corrections are 1, since Keras's stand in the rate.
+            if self._last is None or self._last.device != w[0].device:
+                self._last = w[0].new_full((), math.inf, dtype=torch.float32)
+            rule: Any = {"beta1": beta1, "beta2": beta2, "weight_decay": 0.0, "amsgrad": False, "maximize": False}
+            torch._fused_adam_(w, g, m, v, [], [self._last] * len(w), lr=rate, eps=EPSILON, **rule)
+            return
         torch._foreach_lerp_(m, g, 1 - beta1)
         torch._foreach_mul_(v, beta2)
         torch._foreach_addcmul_(v, g, g, 1 - beta2)
         denominator = torch._foreach_sqrt(v)
         torch._foreach_add_(denominator, EPSILON)
-        rate = group["lr"] * math.sqrt(1 - beta2**t) / (1 - beta1**t)
         torch._foreach_addcdiv_(w, m, denominator, -rate)
 
 
