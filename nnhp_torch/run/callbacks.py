@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import lightning as L
@@ -131,22 +131,25 @@ class StopWhenDiverged(L.Callback):
         self._returned = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        logged = trainer.callback_metrics.get(self.monitor)
-        loss = self._returned if logged is None else logged
-        if not _finite([loss, *pl_module.parameters()]):
-            self.found = "the weights"
-            if not _finite([loss]):
-                self.found = "what training_step returned" if logged is None else self.monitor
-        diverged = bool(self.found)
+        finite = self.look(trainer, pl_module)
+        flags = zip(finite, torch.stack([*finite.values()]).tolist(), strict=True)
+        self.found = next((name for name, so in flags if not so), "")
         # One process must not stop alone: the others would wait for it for ever.
-        if trainer.strategy.reduce_boolean_decision(diverged, all=False):
+        if trainer.strategy.reduce_boolean_decision(bool(self.found), all=False):
             self.epoch = trainer.current_epoch
             trainer.should_stop = True
 
+    def look(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Tensor]:
+        """Return whether the loss and the weights are finite, without a wait for their device."""
+        logged = trainer.callback_metrics.get(self.monitor)
+        loss, name = (self._returned, "what training_step returned") if logged is None else (logged, self.monitor)
+        device = trainer.strategy.root_device
+        return {name: _finite([loss], device), "the weights": _finite(pl_module.parameters(), device)}
 
-def _finite(values: list[Any]) -> bool:
-    """Whether none holds NaN or infinity, after one wait for the device; what is no tensor of such numbers cannot."""
+
+def _finite(values: Iterable[Any], device: torch.device) -> Tensor:
+    """Whether none holds NaN or infinity, which what is no tensor of such numbers cannot."""
     tensors = [value for value in values if isinstance(value, Tensor) and not is_lazy(value)]
     flags = [torch.isfinite(tensor).all() for tensor in tensors]
     whole = [getattr(flag, "full_tensor", lambda flag=flag: flag)() for flag in flags]  # of one that devices share
-    return not whole or bool(torch.stack([flag.to(whole[-1].device) for flag in whole]).all())
+    return torch.stack([flag.to(device) for flag in whole]).all() if whole else torch.ones((), device=device).bool()

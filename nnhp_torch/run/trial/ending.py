@@ -45,12 +45,24 @@ def something_follows(trainer: Any) -> bool:
     )
 
 
-def divergence(trainer: Any, metrics: Mapping[str, float], objective: Objective) -> str:
-    """Say why this epoch shows that the training has diverged, if it does: other metrics may be undefined."""
+class Watch(StopWhenDiverged):
+    """Leaves the wait for the device, and what follows, to a Recorder: it waits at an epoch's end anyway."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        pass
+
+
+def divergence(trainer: Any, metrics: Mapping[str, float], objective: Objective, finite: Mapping[str, float]) -> str:
+    """Say why this epoch shows that the training has diverged, if it does: other metrics may be undefined.
+
+    Args:
+        finite: what a Watch has seen.
+    """
     stoppers = [callback for callback in trainer.callbacks if isinstance(callback, StopWhenDiverged)]
     judged = [name for name in ("train_loss", logged_name(objective.metric, metrics)) if name in metrics]
-    bad = [*(stopper.found for stopper in stoppers), *(name for name in judged if not math.isfinite(metrics[name]))]
-    what = next(filter(None, bad), "")
+    found = [*(stopper.found for stopper in stoppers), *(name for name, so in finite.items() if not so)]
+    found += [name for name in judged if not math.isfinite(metrics[name])]
+    what = next(filter(None, found), "")
     # One process must not stop alone: the others would wait for it for ever.
     if not trainer.strategy.reduce_boolean_decision(bool(what), all=False):
         return ""

@@ -62,17 +62,22 @@ class EpochLog:
         return value is not self._before.get(name)  # written by a callback, as LearningRateMonitor does
 
 
-def on_host(values: Mapping[str, Any]) -> dict[str, float]:
-    """Return Python's numbers, after one wait. They become float64 here, because Apple's GPUs have none."""
-    tensors = {name: torch.as_tensor(value).detach().reshape(()) for name, value in values.items()}
-    alike: dict[Any, list[str]] = {}
-    for name, tensor in tensors.items():
-        alike.setdefault((tensor.dtype, tensor.device), []).append(name)
-    numbers: dict[str, float] = {}
-    for names in alike.values():
-        stacked = torch.stack([tensors[name] for name in names]).cpu().double()
-        numbers |= zip(names, stacked.tolist(), strict=True)
-    return {name: numbers[name] for name in values}
+def on_host(*several: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Return Python's numbers, after one wait if none is a double or a long integer.
+
+    They become float64 here, because Apple's GPUs have none.
+    """
+    tensors = [torch.as_tensor(value).detach().reshape(()) for values in several for value in values.values()]
+    tensors = [tensor.float() if tensor.dtype.itemsize < 4 else tensor for tensor in tensors]  # loses no digit
+    alike: dict[Any, list[int]] = {}
+    for index, tensor in enumerate(tensors):
+        alike.setdefault((tensor.dtype, tensor.device), []).append(index)
+    numbers: dict[int, float] = {}
+    for indices in alike.values():
+        stacked = torch.stack([tensors[index] for index in indices]).cpu().double()
+        numbers |= zip(indices, stacked.tolist(), strict=True)
+    in_order = (number for _, number in sorted(numbers.items()))
+    return [{name: next(in_order) for name in values} for values in several]
 
 
 class _Results(_ResultCollection):

@@ -19,7 +19,7 @@ from nnhp_torch.core.ledger.files import must_be_file, name_too, on_disk
 from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.resume.data_position import sums
-from nnhp_torch.run.trial.ending import divergence, is_last_epoch, is_stopped, short_of_data, something_follows, stop
+from nnhp_torch.run.trial import ending
 from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
 from nnhp_torch.run.trial.hardware import differences, hardware
 from nnhp_torch.run.trial.history import add, length, round_to_float32
@@ -73,6 +73,7 @@ class Recorder(Checkpoint):
         self.objective = objective
         self.on_epoch = on_epoch
         self.epoch_log = EpochLog()
+        self.watch = ending.Watch()
         self.validated_at: int | None = None  # optimizer steps before the last validation, None before the first
         self.outdated = False  # whether the weights have changed since the last validation
         self.waited = -math.inf  # the time of the last wait for the disk
@@ -165,22 +166,25 @@ class Recorder(Checkpoint):
         self.validated_at = trainer.global_step
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if short := short_of_data(trainer):
+        if short := ending.short_of_data(trainer):
             self.note(short)
-        metrics = self._record(trainer)
+        flags, values = self.watch.look(trainer, pl_module), self.epoch_log.take(trainer)
+        finite, logged, for_loggers = on_host(flags, values, trainer._logger_connector.metrics["log"])
+        metrics = {name: round_to_float32(value) for name, value in logged.items()}
+        metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
+        self.unlogged = add(self.history, metrics, trainer.current_epoch)
         self.outdated = trainer.enable_validation and self.validated_at != trainer.global_step
-        self.diverged = divergence(trainer, metrics, self.objective)
+        self.diverged = ending.divergence(trainer, metrics, self.objective, finite)
         if self.diverged:
-            stop(trainer)
+            ending.stop(trainer)
         self.hardware = hardware(trainer.strategy.root_device.type, trainer.world_size)
         self.asked = sorted({*self.asked, *getattr(trainer, "asked", ())})
-        self.stopped, self.complete = is_stopped(trainer), is_last_epoch(trainer)
-        if self.complete and something_follows(trainer):
+        self.stopped, self.complete = ending.is_stopped(trainer), ending.is_last_epoch(trainer)
+        if self.complete and ending.something_follows(trainer):
             self.ended, self.weights = False, sums(pl_module)
-        logged = trainer._logger_connector.metrics["log"]  # Lightning gives them to the loggers after this
         for logger in trainer.loggers:
-            if isinstance(logger, TrialLogger):
-                logger.write({"epoch": trainer.current_epoch, **on_host(logged)})
+            if isinstance(logger, TrialLogger):  # Lightning gives them to all loggers after this
+                logger.write({"epoch": trainer.current_epoch, **for_loggers})
         self._save(trainer)
         reason = None
         if trainer.is_global_zero:
@@ -193,7 +197,7 @@ class Recorder(Checkpoint):
         reason = trainer.strategy.broadcast(reason)  # all ranks stop, or none
         if reason and not self.complete:
             self.pruned, self.complete = reason, True
-            stop(trainer)
+            ending.stop(trainer)
             self._save(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -224,13 +228,6 @@ class Recorder(Checkpoint):
         """Raise ValueError if a metric is monitored and none of those that were logged."""
         if self.objective.metric and not logged_name(self.objective.metric, self.history):
             raise ValueError(unlogged(self.objective.metric, self.history))
-
-    def _record(self, trainer: L.Trainer) -> dict[str, float]:
-        """Add an epoch to the history; return its metrics, as far as they were logged in it."""
-        metrics = {name: round_to_float32(value) for name, value in on_host(self.epoch_log.take(trainer)).items()}
-        metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
-        self.unlogged = add(self.history, metrics, trainer.current_epoch)
-        return metrics
 
     def _keep_best(self) -> None:
         curve = self.history.get(logged_name(self.objective.metric, self.history), ())

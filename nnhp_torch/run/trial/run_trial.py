@@ -25,7 +25,7 @@ from nnhp_torch.core.spec.members import Checksums
 from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.callbacks import EpochSeed, StopWhenDiverged
+from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.precision import prefer_onednn
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.randomness import seed_all
@@ -142,7 +142,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         trial,
         runtime,
         max_epochs=trial.config.max_epochs,
-        callbacks=[seeds, *setup.callbacks, StopWhenDiverged(), recorder],
+        callbacks=[seeds, *setup.callbacks, recorder.watch, recorder],
         logger=[*setup.loggers, logger],  # `self.logger` is the project's own
         default_root_dir=str(Path(runtime.folder) / trial.name),
         plugins=[AtomicCheckpointIO(lambda: trainer)],
