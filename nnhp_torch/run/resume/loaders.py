@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader, IterableDataset
 
 from nnhp_torch.run.resume.object_graph import has_state, keeps_itself, own_generators, walk
 from nnhp_torch.run.resume.plain import pack, unpack
-from nnhp_torch.run.resume.randomness import GENERATORS, set_state, state_of
+from nnhp_torch.run.resume.randomness import GENERATORS, random_state, set_random_state, set_state, state_of
 
 
 def leaves(loaders: Any) -> list[Any]:
@@ -46,6 +48,32 @@ def put_back(states: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapp
         if path in left:
             _set_state(thing, unpack(left.pop(path)))
     return [f"{path} had a state and is not there" for path in left]
+
+
+@contextmanager
+def drawing_as(first: dict[str, Any], things: Mapping[str, Any], device: torch.device) -> Iterator[None]:
+    """Have the block draw what the first one drew, from all generators there are; the draws after it are not its.
+
+    Args:
+        first: the random state before the first block; filled by it.
+        things: what may hold generators of its own, by name.
+    """
+    held = {path: thing for path, thing in _drawing({}, things) if isinstance(thing, GENERATORS)}
+    before = {path: state_of(thing) for path, thing in held.items()}, random_state(device)
+    if not first:
+        first["held"], first["process"] = before
+        yield
+        return
+    for path, thing in held.items():
+        if path in first["held"]:
+            set_state(thing, first["held"][path])
+    set_random_state(first["process"], device)
+    try:
+        yield
+    finally:
+        for path, thing in held.items():
+            set_state(thing, before[0][path])
+        set_random_state(before[1], device)
 
 
 def unseen(loaders: Any) -> list[str]:

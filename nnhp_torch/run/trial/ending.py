@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loops import fetchers
-from lightning.pytorch.profilers import PassThroughProfiler
 
 from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.run.callbacks import StopWhenDiverged
@@ -67,36 +64,6 @@ def divergence(trainer: Any, metrics: Mapping[str, float], objective: Objective,
     if not trainer.strategy.reduce_boolean_decision(bool(what), all=False):
         return ""
     return f"not finite in epoch {trainer.current_epoch + 1}: {what or 'the loss of another process'}"
-
-
-class HookGuard(PassThroughProfiler):
-    """Makes an error of a StopIteration in a hook: Lightning would take it for the end of the data, without a word.
-
-    A profiler, since that is what Lightning tells of every hook, whoever's it is.
-    """
-
-    def profile(self, action_name: str) -> Any:
-        return _Guarded(action_name)
-
-
-class _Guarded:
-    def __init__(self, action: str) -> None:
-        self.action = action
-
-    def __enter__(self) -> str:
-        return self.action
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, StopIteration) and not _is_of_the_loader(trace):
-            raise RuntimeError(
-                f"StopIteration in {self.action.partition(']')[2]}, which Lightning takes for the end of the data: "
-                "does it call next() on an iterator that has ended?"
-            ) from error
-
-
-def _is_of_the_loader(trace: TracebackType | None) -> bool:
-    """Return whether it is the end of the data, as a training_step that takes `dataloader_iter` comes to it."""
-    return any(frame.f_code.co_filename == fetchers.__file__ for frame, _ in traceback.walk_tb(trace))
 
 
 def short_of_data(trainer: Any) -> str:

@@ -31,10 +31,10 @@ from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.devices import share
-from nnhp_torch.run.trial.ending import HookGuard
 from nnhp_torch.run.trial.fit import Unloadable, fit
 from nnhp_torch.run.trial.hardware import hardware, versions
 from nnhp_torch.run.trial.history import last_logged, round_to_float32
+from nnhp_torch.run.trial.hooks import HookGuard
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
 from nnhp_torch.run.trial.recorder import OnEpoch, Recorder
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO
@@ -146,7 +146,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         logger=[*setup.loggers, logger],  # `self.logger` is the project's own
         default_root_dir=str(Path(runtime.folder) / trial.name),
         plugins=[AtomicCheckpointIO(lambda: trainer)],
-        profiler=HookGuard(),
+        profiler=HookGuard(lambda: trainer),
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
     trainer.precision_plugin.convert_module(setup.module)  # Lightning would load a checkpoint's float64 into float32
