@@ -9,13 +9,14 @@ from rich.text import Text
 from nnhp_torch.cli.command import Command
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.report.words import count
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.confirmation import confirmation
-from nnhp_torch.search.report import SearchFigures, SearchTable
+from nnhp_torch.search.report import SearchTable, draw
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Search
 
@@ -86,6 +87,6 @@ class SearchCommand(Command):
             ),
             CsvReport(folder),
             VerdictsJson(folder, self.again),
-            SearchFigures(folder, importances),
+            FigureReport(folder, draw),
             PageReport(folder, self.again, importances),
         ]

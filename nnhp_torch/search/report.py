@@ -1,22 +1,18 @@
-"""The report of a search: its ten best trials, how it went, and which setting counted."""
+"""The report of a search: the table of its ten best trials, and its figure."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.figure.callback import last_epoch, publish, withdraw
 from nnhp_torch.report.parallel import coordinates
-from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, ORANGE, SMALL, WIDTH, tidy
-from nnhp_torch.report.table import TableReport, in_markdown
+from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, SMALL, WIDTH, tidy
+from nnhp_torch.report.table import TableReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,47 +54,16 @@ class SearchTable(TableReport):
         )
 
 
-class SearchFigures(SweepCallback):
-    """`figure.png`: trials' settings and curves; `history.png`: the best so far; `importance.png`: what counted.
-
-    Args:
-        folder: the sweep's folder.
-        importances: gives each setting's share in what decides a trial's value; empty with too few trials.
-    """
-
-    writes = True
-
-    def __init__(self, folder: Path, importances: Callable[[], Mapping[str, float]]) -> None:
-        self.folder = folder
-        self.importances = importances
-
-    def on_sweep_end(self, outcome: Outcome) -> None:
-        if not outcome.results:
-            return
-        drawn: dict[str, Callable[[], Figure]] = {}
-        if any(result.history for result in outcome.ordered):
-            drawn = {"figure": lambda: overview(outcome), "history": lambda: history(outcome)}
-            if shares := self.importances():
-                completed = sum(result.status == "completed" for result in outcome.ordered)
-                drawn["importance"] = lambda: importance(shares, outcome.sweep.monitor, completed)
-        for name in ("figure", "history", "importance"):
-            path = self.folder / f"{name}.png"
-            if name in drawn:
-                words = in_markdown(outcome.summary) if name == "figure" else ""
-                publish(drawn[name], path, outcome.sweep.name, step=last_epoch(outcome), words=words)
-            else:
-                withdraw(path)
-
-
-def overview(outcome: Outcome) -> Figure:
-    """Return a line per completed trial through its settings to what it reached, and below every trial's curve."""
+def draw(summary: Summary) -> Figure:
+    """Return a line per completed trial through its settings to what it reached, every curve, and the best so far."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, 8.2), dpi=DPI, layout="constrained")
-    above, below = figure.subplots(2, 1, height_ratios=[1.15, 1])
-    _parallel(above, outcome.summary)
-    tidy(below)
-    _curves(below, outcome)
+    above, below = figure.subfigures(2, 1, height_ratios=[1.15, 1], squeeze=False).flat
+    _parallel(above.subplots(), summary)
+    for axes, draw_on in zip(below.subplots(1, 2), (_curves, _history), strict=True):
+        tidy(axes)
+        draw_on(axes, summary)
     return figure
 
 
@@ -124,11 +89,11 @@ def _parallel(axes: Axes, summary: Summary) -> None:
     axes.set_title(title, fontsize=12, loc="left", pad=16)
 
 
-def _curves(axes: Axes, outcome: Outcome) -> None:
+def _curves(axes: Axes, summary: Summary) -> None:
     """The monitored metric of every trial per epoch: completed, pruned, and the winner."""
-    monitor, best = outcome.sweep.monitor, outcome.summary.leader
+    monitor, best = summary.sweep.monitor, summary.leader
     kinds = {"pruned": 0, "completed": 0}
-    for result in sorted(outcome.ordered, key=lambda result: result.status == "completed"):
+    for result in sorted(summary.shown, key=lambda result: result.status == "completed"):
         curve = result.curve(monitor)
         if not curve or result.status not in kinds:
             continue
@@ -142,7 +107,7 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
     if best is not None:
         curve = best.completed[0].curve(monitor)
         axes.plot(range(1, len(curve) + 1), curve, color=BLUE, linewidth=2.2, label="the best")
-    _limit(axes, [result.curve(monitor) for result in outcome.ordered], outcome.sweep.objective)
+    _limit(axes, [result.curve(monitor) for result in summary.shown], summary.sweep.objective)
     axes.set(xlabel="epoch", ylabel=monitor)
     axes.set_title("every trial, epoch by epoch", fontsize=12, loc="left")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
@@ -150,56 +115,25 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
         axes.legend(loc="lower right", ncols=3, frameon=False)
 
 
-def history(outcome: Outcome) -> Figure:
-    """Return the value that each trial ended with, in the order in which they were chosen, and the best so far."""
-    sweep = outcome.sweep
-    figure, axes = _figure(7.5, 4.2)
-    points: dict[str, list[tuple[int, float]]] = {"completed": [], "pruned": []}
-    best: list[tuple[int, float]] = []
-    for number, result in enumerate(outcome.ordered, 1):
-        value = result.final(sweep.monitor)
-        if result.status not in points or not math.isfinite(value):
-            continue
-        points[result.status].append((number, value))
+def _history(axes: Axes, summary: Summary) -> None:
+    """The value that each trial ended with, in the order in which they were chosen, and the best so far."""
+    objective, best = summary.sweep.objective, math.nan
+    line: list[tuple[int, float]] = []
+    for number, result in enumerate(summary.shown, 1):
+        value = result.final(objective.metric)
         if result.status == "completed":
-            best.append((number, best[-1][1] if best and not sweep.objective.better(value, best[-1][1]) else value))
-    if points["pruned"]:
-        axes.plot(
-            *zip(*points["pruned"], strict=True), "x", color=LIGHT_GREY, markersize=5, label="pruned, as it was then"
-        )
-    if best:
-        best.append((len(outcome.ordered), best[-1][1]))
-        axes.plot(*zip(*points["completed"], strict=True), "o", color=BLUE, markersize=4.5, label="completed")
-        axes.step(*zip(*best, strict=True), where="post", color=ORANGE, linewidth=1.8, label="the best so far")
-    _limit(axes, [[value for _, value in of_kind] for of_kind in points.values()], sweep.objective)
-    axes.set(xlabel="trial", ylabel=f"{sweep.monitor} at its end")
-    axes.set_title(f"{sweep.name.replace('_', ' ')}: how it went", fontsize=12)
+            axes.plot(number, value, "o", markersize=4, color=GREY)
+            best = value if objective.better(value, best) else best
+            line.append((number, best))
+        elif result.status == "pruned":
+            axes.plot(number, value, "o", markersize=4, color=LIGHT_GREY, markerfacecolor="none")
+    if line:
+        axes.plot(*zip(*line, strict=True), color=BLUE, drawstyle="steps-post", label="the best so far")
+        axes.legend(loc="lower right", frameon=False)
+    _limit(axes, [result.curve(objective.metric)[-1:] for result in summary.shown], objective)
+    axes.set(xlabel="trial", ylabel=f"{objective.metric} at its end")
+    axes.set_title("trial after trial; hollow ones were pruned", fontsize=12, loc="left")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-    if axes.lines:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return figure
-
-
-def importance(shares: Mapping[str, float], monitor: str, completed: int) -> Figure:
-    """Return a bar per setting, the most important one at the top."""
-    figure, axes = _figure(7.0, 1.5 + 0.34 * len(shares))
-    names = list(shares)[::-1]
-    bars = axes.barh(names, [shares[name] for name in names], color=BLUE, height=0.65)
-    axes.bar_label(bars, fmt="%.2f", padding=4, color=GREY, fontsize=9)
-    axes.grid(visible=False, axis="y")
-    axes.set_xlim(0, 1.12 * max([*shares.values(), 1e-9]))
-    axes.set_xlabel(f"share in what decides {monitor} (PED-ANOVA)")
-    axes.set_title(f"Which setting counted, by {completed} completed trials", fontsize=12)
-    return figure
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
-    tidy(axes)
-    return figure, axes
 
 
 def _limit(axes: Axes, curves: Sequence[Sequence[float]], objective: Objective) -> None:

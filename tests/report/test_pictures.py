@@ -137,7 +137,7 @@ def test_a_searchs_figure_begins_with_a_line_for_each_trial_through_its_settings
     search = Search("joint", TinyConfig(), {"lr": Range(0.01, 0.1), "width": Range(4, 8)}, build="toy:build")
     trials = [search.trial(n, {"lr": lr, "width": w}) for n, (lr, w) in enumerate([(0.02, 4), (0.05, 8), (0.1, 6)])]
     outcome = Outcome(search, trials, {t.key: completed(t, 0.9 + t.config.lr / 2) for t in trials})
-    above, below = report.overview(outcome).axes
+    above, below, beside = report.draw(outcome.summary).axes
     assert [text.get_text() for text in above.get_xticklabels()] == ["lr", "width", "validation error"]
     through = [line.get_ydata() for line in above.get_lines() if len(line.get_xdata()) == 3]
     assert len(through) == 3
@@ -145,6 +145,8 @@ def test_a_searchs_figure_begins_with_a_line_for_each_trial_through_its_settings
     assert best[2] == min(line[2] for line in through), "the least error lies lowest on its own axis"
     assert best[0] == max(line[0] for line in through), "at the highest rate"
     assert below.get_ylabel() == "val_accuracy"
+    (so_far,) = [line for line in beside.get_lines() if line.get_label() == "the best so far"]
+    assert list(so_far.get_ydata()) == pytest.approx([0.91, 0.925, 0.95])
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])
@@ -152,8 +154,7 @@ def test_a_search_of_which_nothing_has_completed_is_drawn_without_a_word_of_matp
     search = Search("tiny", TinyConfig(), {"lr": Range(0.001, 1.0, log=True)}, "toy:build")
     trials = [search.trial(i, {"lr": 0.1 * (i + 1)}) for i in range(3)]
     results = {trial.key: TrialResult.of(trial, status, "not finite") for trial in trials}
-    for draw in (report.overview, report.history):
-        png(draw(Outcome(search, trials, results)))  # pytest makes an error of a warning
+    png(report.draw(Outcome(search, trials, results).summary))  # pytest makes an error of a warning
 
 
 def test_values_that_have_no_room_are_drawn_without_a_word_of_matplotlibs():

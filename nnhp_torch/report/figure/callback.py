@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 
 
 class FigureReport(SweepCallback):
-    """`figure.png`, and in TensorBoard (run `figure`) the same picture under Images, verdict and table under Text."""
+    """`figure.png`, and in TensorBoard (run `figure`) the same picture under Images, verdict and table under Text.
+
+    Args:
+        folder: the sweep's.
+        draw: makes the picture. Default: that of a sweep.
+    """
 
     writes = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, draw: Callable[[Summary], Figure] | None = None) -> None:
         self.path = folder / "figure.png"
+        self.draw = draw
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         summary = outcome.summary
@@ -44,7 +50,7 @@ class FigureReport(SweepCallback):
             from nnhp_torch.report.figure import whole  # and NumPy with it, which --help need not wait for
 
             name, step, words = outcome.sweep.name, last_epoch(outcome), in_markdown(summary)
-            publish(lambda: whole.draw(summary), self.path, name, step=step, words=words)
+            publish(lambda: (self.draw or whole.draw)(summary), self.path, name, step=step, words=words)
             _write_means(self.path.parent, summary)
 
 
