@@ -14,7 +14,7 @@ from conftest import environment
 from PIL import Image, ImageOps
 
 import nnhp_torch.__main__
-from nnhp_torch.core.ledger.fields import FIELDS
+from nnhp_torch.core.ledger.result import FIELDS
 from nnhp_torch.mnist import files as mnist
 
 pytestmark = pytest.mark.filterwarnings("default")  # as in a user's process

@@ -183,13 +183,15 @@ def test_a_sweep_without_a_curve_or_a_winner_has_a_page_too(sweep, store, kind):
 
 
 def test_a_ledger_alone_gives_the_same_page_again(sweep, store, capsys):
-    losses = dataclasses.replace(sweep, monitor="val_loss", about="Of rates.\n\nAnd of widths.")
+    base = type("Base", (TinyConfig,), {"examples": 100})()
+    losses = dataclasses.replace(sweep, base=base, monitor="val_loss", about="Of rates.\n\nAnd of widths.")
     first = _run(losses, store, seeds=(1, 2))
     path = store.folder / "report.html"
     assert report([str(store.folder)]) == 0
     assert capsys.readouterr().out == f"{path}\n"
     again = path.read_text()
     assert again.partition("<footer>")[0] == first.partition("<footer>")[0]
+    assert '"examples": 100' in again, "by which a page counts steps"
     path.unlink()
     report([str(store.folder), "--monitor", "val_loss"])
     assert "validation loss" in path.read_text()

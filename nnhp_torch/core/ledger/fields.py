@@ -1,26 +1,25 @@
-"""The type of each field of a trial's record and of its checkpoint: one of another type is refused."""
+"""The type of each field of a trial's record, of its checkpoint and of a page: one of another type is refused."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
-from nnhp_torch.core.spec.status import STATUSES
-
-Types = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name → in words, test
+Type = tuple[str, Callable[[Any], bool]]  # in words, test
+Types = Mapping[str, Type]
 
 
 LARGEST = 1e100  # of a metric: a training's are float32, and whoever adds squares of larger ones finds no number
 
 
-def check(record: Mapping[str, Any], types: Types | None = None) -> None:
+def check(record: Mapping[str, Any], types: Types) -> None:
     """Raise ValueError, naming the first field that is of another type than it should be.
 
     Args:
-        types: of every field there is; default: those of a ledger's line.
+        types: of every field there is.
     """
-    types = FIELDS if types is None else types
     for name, value in record.items():
         what, holds = types[name]
         if not holds(value):
@@ -32,16 +31,8 @@ def check_epochs(history: Mapping[str, list[float]], epochs: int, max_epochs: in
     if epochs > max_epochs:
         raise ValueError(f"it is of epoch {epochs}, and the trial has {max_epochs}")
     for name, values in history.items():
-        if len(values) != epochs:
+        if len(values) != epochs or None in values:
             raise ValueError(f"it is of epoch {epochs}, and its history has {len(values)} of {name}")
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _folder(value: Any) -> bool:
-    return _text(value) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
 
 
 def is_number(value: Any) -> bool:
@@ -51,81 +42,83 @@ def is_number(value: Any) -> bool:
     return isinstance(value, float) or abs(value) < 1 << 1000  # a larger one is no float
 
 
-def _finite(value: Any) -> bool:
-    return is_number(value) and abs(value) <= LARGEST
+def types_of(hints: Mapping[str, Any], **own: Type) -> Types:
+    """Return the types that annotations name; `own` are those that say less than is needed.
+
+    >>> types_of({"notes": Sequence[str]})["notes"][0]
+    'a list of texts'
+    """
+    return {name: own.get(name) or _type(hint) for name, hint in hints.items()}
 
 
-def _metric(value: Any) -> bool:
+def _type(hint: Any) -> Type:
+    args = typing.get_args(hint)
+    match typing.get_origin(hint):
+        case None:
+            return _SCALARS[hint]
+        case typing.Literal:
+            return f"one of {', '.join(args)}", lambda value: isinstance(value, str) and value in args
+    inner, holds = ("a number", _is_metric) if args[-1] is float else _type(args[-1])
+    noun, _, rest = inner.removeprefix("a ").partition(" ")
+    if typing.get_origin(hint) is Sequence:
+        return f"a list of {noun}s {rest}".strip(), lambda value: isinstance(value, list) and all(map(holds, value))
+    words = f"a mapping of {noun}s {rest}".strip()
+    return words, lambda value: isinstance(value, dict) and all(map(holds, value.values()))
+
+
+def _is_metric(value: Any) -> bool:
     return value is None or (is_number(value) and not LARGEST < abs(value) < math.inf)
 
 
-def _list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(of, value))
+_SCALARS: dict[Any, Type] = {
+    str: ("a text", lambda value: isinstance(value, str)),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    float: ("a number", lambda value: is_number(value) and abs(value) <= LARGEST),
+    Any: ("a value", lambda value: True),
+}
 
 
-def _maker(value: Any) -> bool:
-    needed = {"name", "config", "sources"}
-    return (
+def _is_folder(value: Any) -> bool:
+    return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
+
+
+def _is_maker(value: Any) -> bool:
+    hints = {"name": str, "config": str, "sources": Mapping[str, str]}
+    types = types_of({**hints, "trainer": Mapping[str, Any], "data": Mapping[str, str]})
+    return value == {} or (
         isinstance(value, dict)
-        and needed <= set(value) <= needed | {"trainer", "data"}
-        and _text(value["name"])
-        and _text(value["config"])
-        and _mapping(_text)(value["sources"])
-        and isinstance(value.get("trainer", {}), dict)
-        and _mapping(_text)(value.get("data", {}))
+        and hints.keys() <= value.keys() <= types.keys()
+        and all(types[name][1](part) for name, part in value.items())
     )
 
 
-def _mapping(of: Callable[[Any], bool] = lambda value: True) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(of, value.values()))
+FOLDER: Type = ("the name of a folder", _is_folder)
+MAKER: Type = (
+    "a mapping of a name, a config and sources, and perhaps the Trainer's settings and the data's checksums",
+    _is_maker,
+)
 
+STATE = types_of(  # what a Recorder keeps in a checkpoint
+    {
+        **dict.fromkeys(("trial", "sources"), Mapping[str, str]),
+        **dict.fromkeys(("trainer", "hardware"), Mapping[str, Any]),
+        "history": Mapping[str, Sequence[float]],
+        **dict.fromkeys(("asked", "unlogged", "notes"), Sequence[str]),
+        **dict.fromkeys(("complete", "stopped", "outdated", "ended", "restored"), bool),
+        **dict.fromkeys(("diverged", "pruned"), str),
+    }
+)
 
-FIELDS: Types = {
-    "key": ("a text", _text),
-    "sweep": ("a text", _text),
-    "name": ("the name of a folder", _folder),
-    "config": ("a mapping of settings", _mapping()),
-    "cell": ("a mapping of settings", _mapping()),
-    "status": (f"one of {', '.join(STATUSES)}", lambda value: _text(value) and value in STATUSES),
-    "reason": ("a text", _text),
-    "history": ("a mapping of lists of numbers", _mapping(_list(_metric))),
-    "test": ("a mapping of numbers", _mapping(_metric)),
-    "trained": ("a mapping of numbers", _mapping(_metric)),
-    "restored": ("a mapping of numbers", _mapping(_metric)),
-    "seconds": ("a number", _finite),
-    "fit_seconds": ("a number", _finite),
-    "started": ("a text", _text),
-    "versions": ("a mapping of texts", _mapping(_text)),
-    "hardware": ("a mapping", _mapping()),
-    "build": (
-        "a mapping of a name, a config and sources, and perhaps the Trainer's settings and the data's checksums",
-        lambda value: value == {} or _maker(value),
-    ),
-    "notes": ("a list of texts", _list(_text)),
-}
-
-STATE: Types = {  # what a Recorder keeps in a checkpoint
-    "trial": FIELDS["versions"],
-    **dict.fromkeys(("trainer", "hardware"), FIELDS["config"]),
-    "sources": FIELDS["versions"],
-    "history": ("a mapping of lists of numbers", _mapping(_list(is_number))),
-    **dict.fromkeys(("asked", "unlogged"), ("a list of texts", _list(_text))),
-    **dict.fromkeys(
-        ("complete", "stopped", "outdated", "ended", "restored"),
-        ("true or false", lambda value: isinstance(value, bool)),
-    ),
-    "diverged": FIELDS["reason"],
-    "pruned": FIELDS["reason"],
-    "notes": FIELDS["notes"],
-}
-
-PAGE: Types = {  # what a page keeps of what its ledger does not hold
-    **dict.fromkeys(("monitor", "about", "command"), FIELDS["reason"]),
-    "mode": ("max or min", lambda value: _text(value) and value in ("max", "min")),
-    "max_seeds": ("a number or null", lambda value: value is None or (type(value) is int and 3 < value < 100_000)),
-    "baseline": ("a mapping or null", lambda value: value is None or _mapping(lambda value: True)(value)),
-    "order": ("a mapping of lists", _mapping(_list(lambda value: True))),
-    "replicates": ("a list of texts", _list(_text)),
-    "guessing": ("a mapping of numbers", _mapping(_finite)),
-    "importances": ("a mapping of shares", _mapping(lambda value: _finite(value) and 0 <= value <= 1)),
-}
+PAGE = types_of(  # what a page keeps of what its ledger does not hold
+    {
+        **dict.fromkeys(("monitor", "about", "command"), str),
+        "mode": Literal["max", "min"],
+        **dict.fromkeys(("max_seeds", "baseline", "examples"), Any),
+        "order": Mapping[str, Sequence[Any]],
+        "replicates": Sequence[str],
+        **dict.fromkeys(("guessing", "importances"), Mapping[str, float]),
+    },
+    max_seeds=("a number or null", lambda value: value is None or (type(value) is int and 3 < value < 100_000)),
+    baseline=("a mapping or null", lambda value: value is None or isinstance(value, dict)),
+    examples=("a number or null", lambda value: value is None or (type(value) is int and value > 0)),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import typing
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -160,13 +161,15 @@ class TrialResult:
             raise ValueError("not a trial's record")
         if record.pop("schema") > SCHEMA:
             raise ValueError("written by a newer version of nnhp_torch")
-        known = {f.name for f in dataclasses.fields(cls)}
-        if set(record) - known or not {"key", "sweep", "name", "config", "cell", "status"} <= set(record):
+        if record.keys() - FIELDS or not {"key", "sweep", "name", "config", "cell", "status"} <= set(record):
             raise ValueError("not a trial's record")
-        fields.check(record)
+        fields.check(record, FIELDS)
         for part in METRICS:
             record[part] = {name: _none_to_nan(value) for name, value in record.get(part, {}).items()}
         return cls(**record)
+
+
+FIELDS = fields.types_of(typing.get_type_hints(TrialResult), name=fields.FOLDER, build=fields.MAKER)
 
 
 def _finite_or_none(value: Any) -> Any:
