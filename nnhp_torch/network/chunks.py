@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,17 @@ from torch.nn.modules import module as nn_module
 
 HOOKS = ("forward_pre", "forward", "backward_pre", "backward")  # that torch runs at every module, if there are any
 CHUNK = 2_500  # examples whose activations a core's cache can hold, forward and backward
+
+
+@runtime_checkable
+class TakesChunks(Protocol):
+    """A network, its module or a callback with a hook on it, that looks at each example alone, whose class says so.
+
+    Then a CPU may take a large batch in chunks. A subclass says it anew: it may compare examples, or go backward more
+    than once.
+    """
+
+    takes_chunks: ClassVar[bool]
 
 
 def step_loss(module: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,13 +57,13 @@ def _nothing_can_tell(module: Any, x: Tensor) -> bool:
 
 
 def _takes_chunks(part: nn.Module) -> bool:
-    """Return whether its very class says so: a subclass may compare examples, or go backward more than once."""
-    return bool(vars(type(part)).get("takes_chunks", False))
+    return isinstance(part, TakesChunks) and "takes_chunks" in vars(type(part)) and part.takes_chunks
 
 
 def _is_hooked(part: nn.Module) -> bool:
     hooks = (*part._forward_pre_hooks.values(), *part._forward_hooks.values())
-    ours = all(getattr(getattr(hook, "__self__", None), "takes_chunks", False) for hook in hooks)
+    owners = (getattr(hook, "__self__", None) for hook in hooks)
+    ours = all(isinstance(owner, TakesChunks) and owner.takes_chunks for owner in owners)
     return not ours or bool(part._backward_hooks) or bool(part._backward_pre_hooks)
 
 
