@@ -27,6 +27,7 @@ from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.worker_process import Pool
 from sweeps import _student, _study, unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
@@ -77,7 +78,7 @@ def _check(name: str, args: Any, flags: dict[str, Any], *, repeated: dict[str, l
     """Refuse a sweep that the flags do not fit, before any other is run."""
     try:
         sweep = dataclasses.replace(load(name, {}, flags), replicates=repeated)
-        read(sweep, args).judged(sweep).trials()
+        judged(sweep, read(sweep, args)).trials()
     except ValueError as error:
         raise ValueError(f"{name}: {error}; --skip '[{name}]' leaves it out") from None
 

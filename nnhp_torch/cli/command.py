@@ -43,6 +43,7 @@ from nnhp_torch.report.words import same_in_words
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
+from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.slurm import Slurm
 from nnhp_torch.run.launch.slurm_files import refuse_jobs
@@ -65,7 +66,7 @@ class Command:
     """
 
     def __init__(self, sweep: SweepBase, request: Request, command: str) -> None:
-        self.sweep = sweep = request.judged(sweep)
+        self.sweep = sweep = judged(sweep, request)
         self.request = request
         self.command = command
         self.again = whole_command()  # what the page tells to type

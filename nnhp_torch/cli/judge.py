@@ -28,6 +28,7 @@ from nnhp_torch.report.page.document import known_of
 from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal, open_standard_streams
 from nnhp_torch.report.verdicts_json import VerdictsJson
+from nnhp_torch.run.launch import question
 from nnhp_torch.run.launch.request import Request
 
 PROG = "python -m nnhp_torch judge"
@@ -82,7 +83,7 @@ def _judge(
     sweep, seeds = outcome.sweep, sorted({trial.config.seed for trial in outcome.trials})
     if lacks := set(sweep.axes) - set(asked.baseline or sweep.axes):
         raise ValueError(f"baseline needs a value of {min(lacks)} too")
-    sweep = dataclasses.replace(asked, seeds=seeds).judged(sweep)
+    sweep = question.judged(sweep, dataclasses.replace(asked, seeds=seeds))
     if sweep.baseline is not None and sweep.baseline not in (cells := [trial.cell for trial in outcome.trials]):
         raise ValueError(f"baseline: no run has {label(sweep.baseline)}; the first has {label(cells[0])}")
     outcome = dataclasses.replace(outcome, sweep=sweep, folder=Path(folder or ""))

@@ -7,12 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nnhp_torch import checks
 from nnhp_torch.core.spec.objective import Objective
 
 Keep = Literal["winner", "best", "last", "all"]
 
-
 USUAL = Objective("val_accuracy", "max")
+
+# Trainer's short names for a precision, and what they mean.
+SHORT = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")  # Lightning's
+
+
+def check_device(accelerator: str, precision: str) -> None:
+    """Raise ValueError if a Trainer has no such accelerator, or no such precision."""
+    checks.choice("precision", precision, (*SHORT, *PRECISIONS))
+    if accelerator not in ACCELERATORS:
+        from lightning.pytorch.accelerators import AcceleratorRegistry  # which may have somebody's own
+
+        registered = AcceleratorRegistry.available_accelerators()
+        checks.choice("accelerator", accelerator, dict.fromkeys((*ACCELERATORS, *registered)))
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from nnhp_torch.run.launch.request import Request, said
+from nnhp_torch.run.launch.request import Request, flag
 from nnhp_torch.search.space import Search
 
 CHOOSING = "the search"
@@ -23,22 +23,19 @@ class SearchRequest(Request):
         ValueError: as a Request; or a number of trials, epochs or seeds that makes no sense.
     """
 
-    trials: int = field(default=50, metadata=said("how many in all, those of earlier runs included", CHOOSING))
-    sampler: Sampler = field(default="tpe", metadata=said("what chooses the next trial", CHOOSING))
-    pruner: Pruner = field(default="hyperband", metadata=said("what ends a poor trial early", CHOOSING))
-    budget: int | None = field(
-        default=None,
-        metadata=said("epochs to spend in all at most: a trial starts only if it could train to its end", CHOOSING),
+    trials: int = flag(50, "how many in all, those of earlier runs included", CHOOSING)
+    sampler: Sampler = flag("tpe", "what chooses the next trial", CHOOSING)
+    pruner: Pruner = flag("hyperband", "what ends a poor trial early", CHOOSING)
+    budget: int | None = flag(
+        None, "epochs to spend in all at most: a trial starts only if it could train to its end", CHOOSING
     )
-    confirm: int = field(
-        default=0,
-        metadata=said(
-            "how many of the best run again on other seeds once the search has ended: those alone rank them, and the "
-            "test images are scored for no others",
-            CHOOSING,
-        ),
+    confirm: int = flag(
+        0,
+        "how many of the best run again on other seeds once the search has ended: those alone rank them, and the "
+        "test images are scored for no others",
+        CHOOSING,
     )
-    confirm_seeds: int = field(default=3, metadata=said("how many other seeds: those that follow --seeds", CHOOSING))
+    confirm_seeds: int = flag(3, "how many other seeds: those that follow --seeds", CHOOSING)
 
     def __post_init__(self) -> None:
         super().__post_init__()

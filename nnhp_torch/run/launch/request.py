@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from nnhp_torch import checks
 from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
@@ -19,30 +18,21 @@ from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.stats.interim import MOST
 from nnhp_torch.core.stats.judge import Judge
 from nnhp_torch.core.stats.proposal import MOST as PROPOSED
-from nnhp_torch.core.stats.significance import FEWEST
-from nnhp_torch.core.stats.verdict_row import REQUIRED
 from nnhp_torch.run.launch.machine import cores, places
 from nnhp_torch.run.launch.slurm import Slurm
-from nnhp_torch.run.runtime import Keep, Runtime
-
-# Trainer's short names for a precision, and what they mean.
-PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
-FULL_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
-
-ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")  # Lightning's
+from nnhp_torch.run.runtime import SHORT, Keep, Runtime, check_device
 
 FIRST_SEED = 123  # of a base that has none of its own
-
-P = TypeVar("P", bound=SweepBase)
 
 # The groups of --help.
 TRAINING = "how each trial is trained (as in Lightning's Trainer)"
 RUNNING = "the sweep"
 
 
-def said(help: str, group: str = RUNNING) -> dict[str, str]:
-    """Return the help text of a Request's field, and the group that it stands in."""
-    return {"help": help, "group": group}
+def flag(default: Any, help: str, group: str = RUNNING) -> Any:
+    """Return a Request's field that is a flag of the command line too, in a group of its --help."""
+    made = {"default_factory": default} if callable(default) else {"default": default}
+    return field(**made, metadata={"help": help, "group": group})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,119 +59,58 @@ class Request:
     launch: MakeLaunch | None = None
     chooser: MakeChooser | None = None
     judge: Judge | None = None
-    accelerator: str = field(default="auto", metadata=said("cpu, gpu, mps, … or auto", TRAINING))
-    devices: int | list[int] = field(
-        default=1, metadata=said("devices per trial: a number, or a list of indices", TRAINING)
+    accelerator: str = flag("auto", "cpu, gpu, mps, … or auto", TRAINING)
+    devices: int | list[int] = flag(1, "devices per trial: a number, or a list of indices", TRAINING)
+    strategy: str = flag("auto", "how several devices work together: ddp, …", TRAINING)
+    precision: str | int = flag("32-true", "32-true, bf16-mixed, 16-mixed, …", TRAINING)
+    seeds: int | list[int] | Literal["auto"] = flag(
+        1,
+        "how often each combination of values is trained, each time with another seed: "
+        "5 means the sweep's own seed and the four that follow it; '[1, 7]' means those two; "
+        "auto adds seeds where they decide something",
     )
-    strategy: str = field(default="auto", metadata=said("how several devices work together: ddp, …", TRAINING))
-    precision: str | int = field(default="32-true", metadata=said("32-true, bf16-mixed, 16-mixed, …", TRAINING))
-    seeds: int | list[int] | Literal["auto"] = field(
-        default=1,
-        metadata=said(
-            "how often each combination of values is trained, each time with another seed: "
-            "5 means the sweep's own seed and the four that follow it; '[1, 7]' means those two; "
-            "auto adds seeds where they decide something"
-        ),
+    max_seeds: int | None = flag(None, f"with --seeds auto, how many a cell has at most; default: {MOST}")
+    jobs: int | Literal["auto"] = flag(
+        "auto", "trials side by side, in worker processes; 0 runs them in this process; auto: one per GPU, or per core"
     )
-    max_seeds: int | None = field(
-        default=None, metadata=said(f"with --seeds auto, how many a cell has at most; default: {MOST}")
+    launcher: Literal["local", "ray", "slurm"] = flag("local", "this machine, or a Ray or SLURM cluster that is there")
+    ray_address: str | None = flag(None, "host:port of the cluster, or auto (else $RAY_ADDRESS)")
+    slurm: dict[str, str | int | bool] = flag(
+        dict,
+        "--slurm.NAME VALUE: array (trials at a time), trials_per_job, signal (seconds before the time limit), "
+        "setup (shell lines), and what sbatch has: partition, time, cpus, gpus, mem, account, qos, …",
     )
-    jobs: int | Literal["auto"] = field(
-        default="auto",
-        metadata=said(
-            "trials side by side, in worker processes; 0 runs them in this process; auto: one per GPU, or per core"
-        ),
+    detach: bool = flag(False, "with --launcher slurm, Ctrl-C leaves the jobs alone, and asks nothing")
+    threads: int = flag(1, "CPU threads per trial; another number, other last digits")
+    smallest_effect: float | None = flag(
+        None,
+        "the smallest difference that matters: what lies within it of the best is as good; default: the sweep's "
+        "own, else 0.001 (a tenth of a point) of an accuracy",
     )
-    launcher: Literal["local", "ray", "slurm"] = field(
-        default="local", metadata=said("this machine, or a Ray or SLURM cluster that is there")
+    baseline: dict[str, Any] | None = flag(
+        None,
+        "the cell that all others are held against (lr=0.01; other axes are at the base's values), in place of the "
+        "best of them: which are better, as good, worse?",
     )
-    ray_address: str | None = field(
-        default=None, metadata=said("host:port of the cluster, or auto (else $RAY_ADDRESS)")
+    require: Literal["better", "as-good"] | None = flag(
+        None, "end with exit status 4 unless a cell is found better than the baseline; as-good: or as good as it"
     )
-    slurm: dict[str, str | int | bool] = field(
-        default_factory=dict,
-        metadata=said(
-            "--slurm.NAME VALUE: array (trials at a time), trials_per_job, signal (seconds before the time limit), "
-            "setup (shell lines), and what sbatch has: partition, time, cpus, gpus, mem, account, qos, …"
-        ),
+    proposal: str | None = flag(
+        None,
+        "the sweep against a baseline is one proposal of a ledger of this name: all of them share one 5%, and each "
+        "has the seeds that it needs",
     )
-    detach: bool = field(
-        default=False, metadata=said("with --launcher slurm, Ctrl-C leaves the jobs alone, and asks nothing")
+    log_dir: str = flag("lightning_logs", "where the sweep's folder goes")
+    keep_checkpoints: Keep = flag("winner", "which of the trials' checkpoints stay")
+    fresh: bool = flag(False, "run everything anew; the old folder is renamed")
+    stale: Literal["fail", "use", "rerun"] = flag(
+        "fail",
+        "of results that another source of the module has made: fail shows them and ends with exit status 3, use "
+        "takes them as they are, rerun makes them anew",
     )
-    threads: int = field(default=1, metadata=said("CPU threads per trial; another number, other last digits"))
-    smallest_effect: float | None = field(
-        default=None,
-        metadata=said(
-            "the smallest difference that matters: what lies within it of the best is as good; default: the sweep's "
-            "own, else 0.001 (a tenth of a point) of an accuracy"
-        ),
-    )
-    baseline: dict[str, Any] | None = field(
-        default=None,
-        metadata=said(
-            "the cell that all others are held against (lr=0.01; other axes are at the base's values), in place of the "
-            "best of them: which are better, as good, worse?"
-        ),
-    )
-    require: Literal["better", "as-good"] | None = field(
-        default=None,
-        metadata=said(
-            "end with exit status 4 unless a cell is found better than the baseline; as-good: or as good as it"
-        ),
-    )
-    proposal: str | None = field(
-        default=None,
-        metadata=said(
-            "the sweep against a baseline is one proposal of a ledger of this name: all of them share one 5%, and each "
-            "has the seeds that it needs"
-        ),
-    )
-    log_dir: str = field(default="lightning_logs", metadata=said("where the sweep's folder goes"))
-    keep_checkpoints: Keep = field(default="winner", metadata=said("which of the trials' checkpoints stay"))
-    fresh: bool = field(default=False, metadata=said("run everything anew; the old folder is renamed"))
-    stale: Literal["fail", "use", "rerun"] = field(
-        default="fail",
-        metadata=said(
-            "of results that another source of the module has made: fail shows them and ends with exit status 3, use "
-            "takes them as they are, rerun makes them anew"
-        ),
-    )
-    fail_fast: bool = field(default=False, metadata=said("stop at the first trial that fails or diverges"))
+    fail_fast: bool = flag(False, "stop at the first trial that fails or diverges")
 
     environment: Mapping[str, str] = field(default_factory=dict)
-
-    def judged(self, sweep: P) -> P:
-        """Return the sweep with what is asked for of how its cells are judged."""
-        most = self._most_seeds if self._races else None
-        judged = replace(
-            sweep,
-            smallest_effect=sweep.smallest_effect if self.smallest_effect is None else self.smallest_effect,
-            max_seeds=most,
-            baseline=sweep.baseline if self.baseline is None else self.baseline,
-            judge=self.judge or sweep.judge,
-        )
-        self._check_require(judged)
-        if self.proposal is not None:
-            self._check_proposal(judged)
-        return judged
-
-    def _check_require(self, sweep: SweepBase) -> None:
-        """Refuse a question that this run cannot answer."""
-        if self.require not in (None, *REQUIRED):
-            raise ValueError(f"require must be one of {', '.join(REQUIRED)}, not {self.require!r}")
-        seeds, folds = len(self.each_seed(sweep)), math.prod(map(len, sweep.replicates.values()))
-        if self.require and sweep.baseline is None:
-            raise ValueError(f"--require {self.require} needs a cell to be held against: --baseline NAME=VALUE")
-        if self.require and max(seeds, folds) < FEWEST:
-            raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing (--seeds 5, or auto)")
-
-    def _check_proposal(self, sweep: SweepBase) -> None:
-        if sweep.baseline is None:
-            raise ValueError("--proposal needs what it is held against: --baseline NAME=VALUE")
-        if self.seeds not in (1, "auto"):
-            raise ValueError(f"--proposal gives each cell the seeds that it needs: leave out --seeds {self.seeds}")
-        if sweep.judge is not None or self.chooser is not None or math.prod(map(len, sweep.replicates.values())) > 1:
-            raise ValueError("--proposal has a test of its own, over seeds alone: no judge, no chooser, no --over")
 
     def __post_init__(self) -> None:
         check_effect(self.smallest_effect)
@@ -189,8 +118,7 @@ class Request:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
         self._check_choices()
-        checks.choice("precision", self.full_precision, (*PRECISIONS, *FULL_PRECISIONS))
-        self._check_accelerator()
+        check_device(self.accelerator, self.full_precision)
         self._check_seeds()
         if not _is_whole(self.devices, 1) and not _are_whole(self.devices):
             raise ValueError(f"devices must be a number of at least 1 or a list of indices, not {self.devices}")
@@ -214,18 +142,11 @@ class Request:
             if hints[part.name] is bool and not isinstance(value, bool):
                 raise ValueError(f"{part.name} must be true or false, not {value!r}")
 
-    def _check_accelerator(self) -> None:
-        if self.accelerator not in ACCELERATORS:
-            from lightning.pytorch.accelerators import AcceleratorRegistry  # which may have somebody's own
-
-            registered = AcceleratorRegistry.available_accelerators()
-            checks.choice("accelerator", self.accelerator, dict.fromkeys((*ACCELERATORS, *registered)))
-
     def _check_seeds(self) -> None:
         given: Any = self.seeds
-        if self._races and given in (1, "auto"):
+        if self.races and given in (1, "auto"):
             check_max_seeds(self.max_seeds)
-            check_count(self._most_seeds)
+            check_count(self.most_seeds)
             return
         if self.max_seeds is not None:
             raise ValueError("max_seeds is for --seeds auto")
@@ -256,25 +177,25 @@ class Request:
         Slurm.of(self.slurm)
 
     @property
-    def _most_seeds(self) -> int:
+    def most_seeds(self) -> int:
         """How many a cell of a race may get."""
         return self.max_seeds or (MOST if self.proposal is None else PROPOSED)
 
     @property
-    def _races(self) -> bool:
+    def races(self) -> bool:
         """Whether seeds are added where they decide."""
         return self.seeds == "auto" or self.proposal is not None
 
     def each_seed(self, sweep: SweepBase) -> list[int]:
         """Return the seeds of each cell, the sweep's own first; with auto those that it may get."""
         first = FIRST_SEED if sweep.base.seed is None else sweep.base.seed
-        number: Any = self._most_seeds if self._races else self.seeds
+        number: Any = self.most_seeds if self.races else self.seeds
         return list(range(first, first + number) if isinstance(number, int) else number)
 
     @property
     def full_precision(self) -> str:
         """Trainer's precision, in full."""
-        return PRECISIONS.get(str(self.precision), str(self.precision))
+        return SHORT.get(str(self.precision), str(self.precision))
 
     @property
     def world_size(self) -> int:
