@@ -6,31 +6,29 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.base import Primitive, change
+from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import alike
 from nnhp_torch.search import journal
 from nnhp_torch.search.request import Pruner, Sampler
-from nnhp_torch.search.space import Range, Search, Suggest
+from nnhp_torch.search.space import Search
+from nnhp_torch.search.study import importances, pruner, sampler, suggesting
 
 if TYPE_CHECKING:
     import optuna
 
 # Optuna is imported when a study is opened, not before: `--help` answers at once, and without it.
 
-LEAST = 5  # completed trials from which on importances say something
 ANSWER = "nnhp_torch:pruned"  # where a trial of the study says that it was pruned: the epoch, the reason
 
 
@@ -214,16 +212,8 @@ class OptunaChooser(Chooser):
         return remarks
 
     def importances(self) -> dict[str, float]:
-        """Setting → its share in what decides a trial's value (PED-ANOVA), the largest first; empty with too few."""
-        import optuna
-
-        states = [trial.state for trial in self.study.get_trials(deepcopy=False)] if self.study else []
-        if self.study is None or states.count(optuna.trial.TrialState.COMPLETE) < LEAST:
-            return {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna 4 calls the evaluator experimental
-            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            return dict(optuna.importance.get_param_importances(self.study, evaluator=evaluator))
+        """Setting → its share in what decides a trial's value, the largest first; empty with too few."""
+        return importances(self.study)
 
     def _base(self) -> dict[str, Any]:
         """Give the settings that are the same in all trials."""
@@ -234,7 +224,7 @@ class OptunaChooser(Chooser):
         """Return the cell of one of the study's trials; None if the configuration refuses it."""
         import optuna
 
-        cell = self.search.sample(_suggest(source))
+        cell = self.search.sample(suggesting(source))
         try:
             change(self.search.base, cell)
         except ValueError as error:
@@ -255,7 +245,7 @@ class OptunaChooser(Chooser):
         import optuna
 
         asked = self._copy(number).ask()
-        self.search.sample(_suggest(asked))
+        self.search.sample(suggesting(asked))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return optuna.samplers.PartialFixedSampler(asked.params, self._sampler(number))
@@ -278,47 +268,9 @@ class OptunaChooser(Chooser):
             study_name=self.name,
             direction="maximize" if self.search.objective.mode == "max" else "minimize",
             sampler=sampler,
-            pruner=_pruner(self.pruner, self.search.base.max_epochs),
+            pruner=pruner(self.pruner, self.search.base.max_epochs),
             load_if_exists=True,
         )
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        import optuna
-
-        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        if self.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(  # what may still be given, as Optuna 4 has it by default
-            n_startup_trials=10, n_ei_candidates=24, multivariate=False, group=False, constant_liar=False, seed=seed
-        )
-
-
-def _suggest(source: Any) -> Suggest:
-    """Return what draws values by one of a study's trials, new or stored."""
-
-    def suggest(name: str, axis: Range | Sequence[Primitive]) -> Primitive:
-        value: Primitive
-        if not isinstance(axis, Range):
-            value = source.suggest_categorical(name, list(axis))
-        elif axis.whole:
-            value = source.suggest_int(name, int(axis.low), int(axis.high), log=axis.log)
-        else:
-            value = axis.rounded(source.suggest_float(name, axis.low, axis.high, log=axis.log))
-        return value
-
-    return suggest
-
-
-def _pruner(name: str, max_epochs: int) -> optuna.pruners.BasePruner:
-    import optuna
-
-    made: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
-        "hyperband": lambda: optuna.pruners.HyperbandPruner(
-            min_resource=1, max_resource=max_epochs, reduction_factor=3, bootstrap_count=0
-        ),
-        "median": lambda: optuna.pruners.MedianPruner(
-            n_startup_trials=5, n_warmup_steps=0, interval_steps=1, n_min_trials=1
-        ),
-        "none": optuna.pruners.NopPruner,
-    }
-    return made[name]()
+        return sampler(self.sampler, self.seed, number)
