@@ -6,7 +6,7 @@ A verdict answers first, then gives the number, then the test; it is empty if th
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
@@ -61,8 +61,8 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
     if not more or not least.ranked:
         return ""
     before = least.values_of("val_accuracy")
-    p_values = p_against(least, more)
-    gains = {cell.label: _points(before, cell.values_of("val_accuracy")) for cell in more}
+    p_values = p_against(before, [(cell, cell.values_of("val_accuracy")) for cell in more])
+    gains = {cell.label: difference(before, cell.values_of("val_accuracy")) for cell in more}
     best = max(more, key=lambda cell: cell.mean("val_accuracy"))
     training = training_accuracy(cells)
     above = [100 * (cell.mean(training) - cell.mean("val_accuracy")) for cell in (least, best)]
@@ -89,13 +89,12 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
     )
 
 
-def p_against(base: Cell, cells: Sequence[Cell]) -> list[float]:
-    """The p-value of each cell's difference from another one in val_accuracy, with Holm's correction."""
-    before = base.values_of("val_accuracy")
-    return holm([chance(cell.values_of("val_accuracy"), before, cell) for cell in cells])
+def p_against(before: Sequence[float], compared: Sequence[tuple[Cell, Sequence[float]]]) -> list[float]:
+    """Return the p-value of each difference from `before`, with Holm's correction: of cells and their values."""
+    return holm([chance(values, before, cell) for cell, values in compared])
 
 
-def corrected_for(compared: Sequence[Cell]) -> str:
+def corrected_for(compared: Sized) -> str:
     """Say how the p-values of several comparisons were corrected."""
     return f"Holm's correction of {len(compared)}" if len(compared) > 1 else ""
 
@@ -138,12 +137,13 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     # It must gain at the higher rate, and more than it does at the lower one.
     needed = low if statistics.fmean(low) > 0 else [0.0] * len(low)
     without, reached = map(statistics.fmean, changes[1])
-    number = f"{_points(*changes[0])} of val_accuracy at lr={rates[0]}, {_points(*changes[1])} at lr={rates[-1]}"
+    number = f"{difference(*changes[0])} of val_accuracy at lr={rates[0]}, {difference(*changes[1])} at lr={rates[-1]}"
     number += f" ({without:.3f} without, {reached:.3f} with it)"
     return judged(question, number, high, before=needed, cell=cells[0])
 
 
-def _points(before: Sequence[float], after: Sequence[float]) -> str:
+def difference(before: Sequence[float], after: Sequence[float]) -> str:
+    """Return how far the mean of an accuracy has moved, in points."""
     return f"{100 * (statistics.fmean(after) - statistics.fmean(before)):+.2f} points"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,24 +13,26 @@ from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.svg import SIZE, dots, drawing, path, whole_ticks
 from sweeps._article import WEIGHTS
+from sweeps.early_stopping import last_and_best
 
 BINS, WIDEST = 41, 0.2  # of a histogram, and the weights at its ends
 
 
 def cost(part: Part) -> Html:
     """Epochs that were trained, which is the cost, against the error: a line for the last weights, one for the best."""
-    monitor = part.sweep.monitor
-    cells = [cell for cell in part.summary.cells if cell.completed]
-    axis = Axis.of_values(part.sweep.objective, (value for cell in cells for value in cell.values_of(monitor)))
+    cells = sorted((cell for cell in part.summary.cells if cell.completed), key=lambda cell: cell.mean_epochs)
+    known = [(cell, last_and_best(cell)) for cell in cells]
+    axis = Axis.of_values(part.sweep.objective, (v for _, both in known for values in both.values() for v in values))
     most = max((result.epochs for cell in cells for result in cell.completed), default=1)
     lines, texts = [], []
-    for restored, name in ((False, "last weights"), (True, "best weights kept")):
-        of = sorted((c for c in cells if c.values["restore_best"] == restored), key=lambda cell: cell.mean_epochs)
-        means = [(cell.mean_epochs / most, 1 - axis.place(cell.mean(monitor))) for cell in of]
+    for weights, name, look in (("last", "last weights", "training"), ("best", "best weights kept", "validation")):
+        of = [(cell, both[weights]) for cell, both in known if weights in both]
+        means = [(cell.mean_epochs / most, 1 - axis.place(statistics.fmean(values))) for cell, values in of]
         rings = [
-            (SIZE * r.epochs / most, SIZE * (1 - axis.place(r.final(monitor)))) for cell in of for r in cell.completed
+            (SIZE * result.epochs / most, SIZE * (1 - axis.place(value)))
+            for cell, values in of
+            for result, value in zip(cell.completed, values, strict=True)
         ]
-        look = "validation" if restored else "training"
         big = dots((SIZE * x, SIZE * y) for x, y in means)
         lines += [
             tag("path", d=dots(rings), class_=f"spot {look}"),
@@ -38,8 +41,8 @@ def cost(part: Part) -> Html:
         ]
         if means:
             texts.append(tag("span", name, class_=f"end-of {look}", style=f"--y:{means[-1][1]:.2%}"))
-        if restored:
-            texts += [_patience(cell, *place) for cell, place in zip(of, means, strict=True)]
+        if weights == "best":
+            texts += [_patience(cell, *place) for (cell, _), place in zip(of, means, strict=True)]
     ticks = axis.ticks(6)
     grid = tag("path", d="".join(f"M0 {SIZE * (1 - at):.0f}h{SIZE}" for at, _ in ticks), class_="grid")
     texts += [tag("span", text, class_="y", style=f"--y:{1 - at:.2%}") for at, text in ticks]

@@ -1,9 +1,9 @@
 """Early stopping: end the training when validation accuracy has stopped rising.
 
 Patience is how many epochs without a better value are borne; none trains to the end. A short patience mistakes a
-wobble for the end, a long one saves little. The weights are then those of the last epoch, some epochs behind the best,
-as in the article; `restore_best` goes back to the best ones. It changes no step: the two trials of a patience train
-alike, and differ in their last weights alone. The base learns at 0.01 in batches of 2000, which is quick and restless.
+wobble for the end, a long one saves little. The trial goes back to the weights of its best epoch; what the last ones
+score, which the article keeps, is where its curve ends: one training tells both (`--base.restore_best False` keeps the
+last). The base learns at 0.01 in batches of 2000, which is quick and restless.
 """
 
 from collections.abc import Sequence
@@ -11,54 +11,78 @@ from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._claims import corrected_for, judged, p_against
+from sweeps._claims import corrected_for, difference, judged, p_against
+
+METRIC = "val_accuracy"
+
+
+def last_and_best(cell: Cell) -> dict[str, list[float]]:
+    """Return what a cell's trials score with their last weights and with their best ones, as far as both are known.
+
+    A record from before a curve stayed as measured has the best score in the place of the last one.
+    """
+    found, of = {}, cell.completed
+    keep_last = [not r.config["restore_best"] or r.best(METRIC)[1] == r.epochs for r in of]
+    if all(r.restored or kept for r, kept in zip(of, keep_last, strict=True)):
+        found["last"] = [r.curve(METRIC)[-1] for r in of]
+    if all(r.config["restore_best"] for r in of):
+        found["best"] = cell.values_of(METRIC)
+    return found
 
 
 def claim(cells: Sequence[Cell]) -> str:
     """Tell what each patience saves in epochs, what it costs in accuracy, and what the best weights give back."""
-    found = {(cell.values["patience"], cell.values["restore_best"]): cell for cell in cells if cell.ranked}
-    whole = found.get((None, False))
+    cells = [cell for cell in cells if cell.ranked]
+    whole = next((cell for cell in cells if cell.values["patience"] is None), None)
     if whole is None:
         return ""
+    if (before := last_and_best(whole).get("last")) is None:
+        return "What the last weights score is not in this ledger: an earlier version made it (--fresh makes it anew)."
     seeds = "one seed, which decides nothing" if whole.trials == 1 else f"{whole.trials} seeds"
-    stopped = [cell for cell in found.values() if cell is not whole]
-    p_values = {id(cell): p for cell, p in zip(stopped, p_against(whole, stopped), strict=True)}
-    tested = {known: f" (p={p:.2g})" for known, p in p_values.items() if whole.trials > 1}
-    longest = max((p for p, restored in found if p is not None and restored), default=None)
+    compared = {
+        (cell.values["patience"], weights): (cell, values)
+        for cell in cells
+        for weights, values in last_and_best(cell).items()
+        if cell is not whole or weights == "best"
+    }
+    p_values = dict(zip(compared, p_against(before, list(compared.values())), strict=True))
+
+    def told(patience: int | None, weights: str, *, of: str = "") -> str:
+        p = f" (p={p_values[patience, weights]:.2g})" if whole.trials > 1 else ""
+        return f"{difference(before, compared[patience, weights][1])}{of} with the {weights} weights{p}"
+
+    corrected = corrected_for(compared)
     pays = ""
+    longest = max((p for p, weights in compared if p is not None and weights == "best"), default=None)
     if longest is not None:
-        kept = found[longest, True]
-        number = f"{points(kept, whole)} of val_accuracy in {kept.mean_epochs:.0f} of {whole.mean_epochs:.0f} epochs"
+        kept, after = compared[longest, "best"]
+        number = (
+            f"{difference(before, after)} of val_accuracy in {kept.mean_epochs:.0f} of {whole.mean_epochs:.0f} epochs"
+        )
         question = f"Does stopping with the best weights (patience {longest}) beat the last ones of all epochs?"
-        after, before = kept.values_of("val_accuracy"), whole.values_of("val_accuracy")
-        p, corrected = p_values[id(kept)], corrected_for(stopped)
+        p = p_values[longest, "best"]
         pays = judged(question, number, after, before=before, cell=kept, p=p, corrected=corrected) + "\n"
 
     lines = []
-    for (patience, restored), cell in found.items():
-        if not restored:
-            parts = [f"{cell.mean_epochs:.0f} epochs"]
-            if cell is not whole:
-                parts.append(f"{points(cell, whole)} of val_accuracy with the last weights{tested.get(id(cell), '')}")
-            if (best := found.get((patience, True))) is not None:
-                parts.append(f"{points(best, whole)} with the best weights{tested.get(id(best), '')}")
-            lines.append(f"{'no patience' if patience is None else f'patience {patience}'}: {', '.join(parts)}")
-    how = f"; p of paired t-tests, Holm's correction of {len(stopped)}" if tested else ""
+    for cell in cells:
+        patience = cell.values["patience"]
+        parts = [f"{cell.mean_epochs:.0f} epochs"]
+        if (patience, "last") in compared:
+            parts.append(told(patience, "last", of=" of val_accuracy"))
+        if (patience, "best") in compared:
+            parts.append(told(patience, "best"))
+        lines.append(f"{'no patience' if patience is None else f'patience {patience}'}: {', '.join(parts)}")
+    how = f"; p of paired t-tests, {corrected}" if whole.trials > 1 else ""
     head = (
         f"{pays}Early stopping, all held against {whole.mean_epochs:.0f} epochs and their last weights ({seeds}{how}):"
     )
     return "\n".join([head, *lines])
 
 
-def points(cell: Cell, whole: Cell) -> str:
-    """Say how far a cell is ahead of the training to the end."""
-    return f"{100 * (cell.mean('val_accuracy') - whole.mean('val_accuracy')):+.2f} points"
-
-
 SWEEP = Sweep(
     name="early_stopping",
-    base=replace(FINAL, batch_size=2_000, lr=0.01),
-    axes={"patience": [None, 1, 3, 5, 10], "restore_best": [False, True]},
+    base=replace(FINAL, batch_size=2_000, lr=0.01, restore_best=True),
+    axes={"patience": [None, 1, 3, 5, 10]},
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,

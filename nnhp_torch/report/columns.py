@@ -23,6 +23,7 @@ def columns(summary: Summary, cells: Sequence[Cell]) -> dict[str, list[str]]:
     named["seeds"] = [str(cell.trials // cell.trials_per_seed) if sweep.max_seeds else "" for cell in cells]
     for name in summary.metrics:
         named[name] = [cell.text(name) for cell in cells]
+    named["last weights"] = [_last_weights(cell, sweep.monitor) for cell in cells]
     named["best" if several else "best (epoch)"] = [_best_epoch(cell, summary) for cell in cells]
     named["s/trial" if several else "seconds"] = [_seconds(cell) for cell in cells]
     of_cell = {id(verdict.cell): verdict for verdict in summary.verdicts}
@@ -43,6 +44,12 @@ def _standing(verdict: Verdict, summary: Summary) -> str:
         said = "← winner"
     stale = any(result.key in summary.stale for result in verdict.cell.results)
     return ", ".join(filter(None, (said, "stale" * stale, "earlier" * verdict.cell.earlier)))
+
+
+def _last_weights(cell: Cell, monitor: str) -> str:
+    """What the last weights score on average, if trials have gone back to others."""
+    ends = [curve[-1] for result in cell.completed if (curve := result.curve(monitor))]
+    return f"{fmean(ends):.4f}" if ends and any(result.restored for result in cell.completed) else ""
 
 
 def _best_epoch(cell: Cell, summary: Summary) -> str:

@@ -8,6 +8,7 @@ from conftest import FakeLaunch, completed
 from rich.console import Console
 
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.table import TableReport
@@ -220,10 +221,27 @@ def test_l1_and_l2_are_compared_at_the_same_strength_by_the_share_of_weights_nea
     assert "l1 7.1% of penalized weights below 0.001, mean size 0.0510; l2 1.1%" in said
 
 
-def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):
-    last_and_best = ([0.95, 0.96], [0.90, 0.92], [0.93, 0.94], [0.94, 0.95], [0.96, 0.97])
-    said = _verdict(early_stopping.SWEEP, store, [[score] for pair in last_and_best for score in pair])
-    asked, *said = said.splitlines()
+def _stopping(scores, *, old=False, **changes):
+    """What is said of early stopping, if the trials of each patience end with these pairs of last and best scores.
+
+    An old record has no field for what was restored.
+    """
+    sweep = dataclasses.replace(early_stopping.SWEEP, base=dataclasses.replace(early_stopping.SWEEP.base, **changes))
+    results = {}
+    for trial in (trials := sweep.trials(seeds=range(len(scores[0])))):
+        last, best = scores[early_stopping.SWEEP.axes["patience"].index(trial.config.patience)][trial.config.seed]
+        result = completed(trial, last)
+        history = {"val_accuracy": [0.5, best, last]}
+        restored = {"val_accuracy": best} if trial.config.restore_best and not old else {}
+        results[trial.key] = dataclasses.replace(result, history=history, restored=restored)
+    return sweep.claim(Outcome(sweep, trials, results).summary.cells)
+
+
+LAST_AND_BEST = [(0.95, 0.96), (0.90, 0.92), (0.93, 0.94), (0.94, 0.95), (0.96, 0.97)]
+
+
+def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines():
+    asked, *said = _stopping([[pair] for pair in LAST_AND_BEST]).splitlines()
     question = "Does stopping with the best weights (patience 10) beat the last ones of all epochs?"
     assert asked == f"{question} Cannot be told from one seed: +2.00 points of val_accuracy in 3 of 3 epochs."
     assert said[0] == (
@@ -235,12 +253,22 @@ def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines(store):
     assert said[5] == f"patience 10: 3 epochs, +1.00 {last}, +2.00 {best}"
 
 
-def test_what_each_patience_costs_is_tested_and_pays_for_the_others(store):
+def test_what_each_patience_costs_is_tested_and_pays_for_the_others():
     """Behind by 4, 5 and 6 points: t = 5 / (1 / √3) = 8.66, p = 1 - t / √(2 + t²) = 0.0131, times 9."""
-    rows = [[0.95, 0.95, 0.95], [0.91, 0.90, 0.89], *([[0.95, 0.951, 0.949]] * 8)]
-    said = _verdict(early_stopping.SWEEP, store, [rows[0], rows[2], rows[1], *rows[2:9]])
+    other = [(0.95, 0.951), (0.95, 0.95), (0.95, 0.949)]
+    said = _stopping([[(0.95, 0.95)] * 3, [(0.91, 0.95), (0.90, 0.951), (0.89, 0.949)], *[other] * 3])
     assert "last weights (3 seeds; p of paired t-tests, Holm's correction of 9):" in said
     assert "patience 1: 3 epochs, -5.00 points of val_accuracy with the last weights (p=0.12), " in said
+
+
+def test_one_training_tells_the_last_weights_and_the_best():
+    """Trials that keep the last weights tell those alone; an old record has the best score where the last one was."""
+    assert len(early_stopping.SWEEP.trials()) == 5
+    said = _stopping([[pair] for pair in LAST_AND_BEST], restore_best=False)
+    assert "best weights" not in said
+    assert "patience 1: 3 epochs, -5.00 points of val_accuracy with the last weights" in said
+    said = _stopping([[(best, best)] for _, best in LAST_AND_BEST], old=True)
+    assert said.startswith("What the last weights score is not in this ledger")
 
 
 def test_a_price_on_activity_is_said_to_make_it_sparse_if_the_highest_adds_zeros_in_several_seeds(store):
