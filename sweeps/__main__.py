@@ -104,17 +104,20 @@ def report(findings: list[Part], folder: Path, out: Any) -> None:
             part,
             command=whole_command(f"python -m sweeps.{part.sweep.name}", OF_THE_STUDY),
             chooses="The article chose",
-            up=f"../{folder.name}/{NAME}",
         )
         for part in findings
     ]
     pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
-    for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to
-        write(page, part)
-    write_several(folder / NAME, "The study", parts, pages, "../index.html")
     lessons = [_student.with_nought(part, parts) if part.sweep.name == "dropout" else part for part in parts]
     links = [f"{part.sweep.name}/{NAME}" for part in parts]
     _student.write(folder.parent / "index.html", lessons, links, Path())
+    ways = {
+        "Guess first: the same as a lesson →": folder.parent / "index.html",
+        "All settings at once: the search →": folder.parent / "search" / NAME,
+    }
+    write_several(folder / NAME, "The study", parts, pages, ways)
+    for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to
+        write(page, part)
     step = max(last_epoch(f.outcome) for f in findings)
     publish(lambda: _study_figure.draw(parts), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)

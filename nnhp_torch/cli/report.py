@@ -43,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         parts = [_part(folder, args.monitor, args.mode) for folder in folders]
         paths = [folder / NAME for folder in folders]
-        for path, part in zip(paths, parts, strict=True):
-            write(path, part)
-        if len(parts) > 1:
+        if len(parts) > 1:  # first, so that the others lead to it
             paths.append(Path(args.out or Path(os.path.commonpath([folder.parent for folder in folders])) / NAME))
             write_several(paths[-1], "All sweeps", parts, paths[:-1])
+        for path, part in zip(paths, parts, strict=False):
+            write(path, part)
     except (LedgerError, ValueError) as error:
         parser.error(str(error))
     except OSError as error:

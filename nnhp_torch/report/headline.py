@@ -109,7 +109,8 @@ def numbers(summary: Summary, axis: Axis) -> str:
     doubt = f", which {best.repeated} cannot tell from luck" * luck
     if all(math.isnan(verdict.p) for verdict in summary.others):
         doubt = f"; how much of that is luck, {best.repeated} cannot tell"
-    return f"{said}. The others are behind by {between}{doubt}."
+    others = "The others" if len(gaps) + 1 == len(summary.cells) else f"The {len(gaps)} others that completed"
+    return f"{said}. {others} are behind by {between}{doubt}."
 
 
 def standing(summary: Summary, cell: Cell, axis: Axis) -> str:

@@ -265,3 +265,82 @@ def test_the_command_is_copied(page):
     page.implicitly_wait(1)
     assert page.find_element("xpath", "//button[text()='copied']") == button
     assert page.execute_script("return getSelection().toString()").startswith("python -m sweeps.batch_size")
+
+
+FOCUS = """
+const e = document.activeElement, style = getComputedStyle(e);
+const label = e.getAttribute("aria-label") ?? e.labels?.[0]?.textContent ?? e.textContent;
+return [e.tagName, label.trim(), style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0];
+"""
+
+
+def _press(page, *keys):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    ActionChains(page).send_keys(*keys).perform()
+
+
+def test_all_that_a_mouse_does_on_it_the_keyboard_does_and_one_sees_where_one_is(page):
+    from selenium.webdriver.common.keys import Keys
+
+    _look(page, REFERENCE / "batch_size", 1440)
+    met, done = [], {}
+    while len(met) < 60:
+        _press(page, Keys.TAB)
+        kind, label, seen = page.execute_script(FOCUS)
+        if kind == "BODY":
+            break
+        assert label, kind
+        assert seen, label
+        met.append(label)
+        if label == "epochs":
+            _press(page, Keys.ARROW_RIGHT)
+            done["steps"] = page.find_element("css selector", ".unit.steps").is_displayed()
+        elif label == "show the curve of 5000":
+            _press(page, Keys.SPACE)
+            done["gone"] = bool(page.find_elements("css selector", "g.gone[data-cell='1']"))
+        elif label == "10000":
+            _press(page, Keys.ENTER)
+            done["forward"] = bool(page.find_elements("css selector", "g.on[data-cell='2']"))
+        elif label == "copy" and "copied" not in done:
+            _press(page, Keys.ENTER)
+            page.implicitly_wait(1)
+            done["copied"] = bool(page.find_elements("xpath", "//button[text()='copied']"))
+        elif kind == "SUMMARY":
+            _press(page, Keys.ENTER)
+            done["opened"] = bool(page.find_elements("css selector", "details[open]"))
+    assert done == dict.fromkeys(["steps", "gone", "forward", "copied", "opened"], True), met
+    assert met[0] == "← the study"
+
+
+def _heard(page):
+    """What a screen reader is told: role and name of each element that has one."""
+    tree = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    kept = [node for node in tree if not node["ignored"]]
+    return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in kept]
+
+
+def test_a_screen_reader_hears_a_chart_as_a_sentence_and_not_its_numbers(page):
+    _look(page, REFERENCE / "batch_size", 1440)
+    heard = _heard(page)
+    images = [name for role, name in heard if role == "image"]
+    assert images[0].startswith("validation error along 80 epochs: 2000 from 6.9")
+    assert images[1].startswith("accuracy error: training from")
+    assert len(images) == 1 + 4
+    said = [name for role, name in heard if role == "StaticText"]
+    assert not {"20%", "50%", "guessing"} & set(said)
+    assert ("radiogroup", "Along") in heard
+    assert [name for role, name in heard if role == "link"] == ["← the study"]
+
+
+def test_study_search_and_confirmation_lead_to_each_other(page):
+    ways = {
+        "search": ["../study/report.html", "../search-confirm/report.html"],
+        "search-confirm": ["../study/report.html", "../search/report.html"],
+        "study": ["../index.html", "../search/report.html"],
+    }
+    for name, expected in ways.items():
+        _look(page, REFERENCE / name, 1440)
+        assert [link.get_dom_attribute("href") for link in page.find_elements("css selector", "nav a")] == expected
+    _look(page, REFERENCE / "search", 1440)
+    assert "of 122 (100 pruned)" in page.find_element("tag name", "main").text

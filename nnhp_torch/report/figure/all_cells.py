@@ -34,17 +34,8 @@ def draw(figure: FigureBase, summary: Summary) -> None:
     cells, several = summary.cells, summary.several
     axis, (own, found) = Axis.of_curves(summary.sweep, cells), ends(summary, cells)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    tidy(left)
-    dress(left, axis)
-    finals = {
-        number: end for number, of in enumerate(found) if (end := _draw_curves(left, of, number, summary, axis=axis))
-    }
-    if len(cells) <= len(CELLS):
-        _name_curves(left, found, finals)
-    name_guessing(left, axis)
+    draw_curves(left, summary, found, axis)
     left.set(xlabel="epoch", ylabel=axis.name)
-    left.set_xlim(0, max((epochs for epochs, _ in finals.values()), default=1))
-    left.xaxis.get_major_locator().set_params(integer=True)
     run = "run" if any(len(values) > 1 for cell in cells[:1] for values in cell.replicates.values()) else "seed"
     said = "each epoch"
     said += f": a thin line per {run}, a thick one their median" * several
@@ -58,6 +49,21 @@ def draw(figure: FigureBase, summary: Summary) -> None:
         right.annotate(
             below, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=SMALL, color=GREY
         )
+
+
+def draw_curves(axes: Axes, summary: Summary, found: Sequence[End], axis: Axis, *, apart_by: float = 0.045) -> None:
+    """Draw each cell's curves; if they are few, their names stand at the ends, by such a share of the height apart."""
+    tidy(axes)
+    dress(axes, axis)
+    finals = {
+        number: end for number, of in enumerate(found) if (end := _draw_curves(axes, of, number, summary, axis=axis))
+    }
+    if len(found) <= len(CELLS):
+        _name_curves(axes, found, finals, apart_by)
+    name_guessing(axes, axis)
+    axes.set_xlim(0, max((epochs for epochs, _ in finals.values()), default=1))
+    locator: Any = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True)
 
 
 def _draw_curves(axes: Axes, end: End, number: int, summary: Summary, *, axis: Axis) -> tuple[float, float] | None:
@@ -81,11 +87,11 @@ def _draw_curves(axes: Axes, end: End, number: int, summary: Summary, *, axis: A
     return float(len(median)), median[-1]
 
 
-def _name_curves(axes: Axes, found: Sequence[End], finals: dict[int, tuple[float, float]]) -> None:
+def _name_curves(axes: Axes, found: Sequence[End], finals: dict[int, tuple[float, float]], least: float) -> None:
     """Write each cell's name beside the end of its line, from the lowest to the highest."""
     to_axes = (axes.transData + axes.transAxes.inverted()).transform
     order = sorted((to_axes(end)[1], number) for number, end in finals.items() if math.isfinite(end[1]))
-    for place, (_, number) in zip(apart([place for place, _ in order], 0.045), order, strict=True):
+    for place, (_, number) in zip(apart([place for place, _ in order], least), order, strict=True):
         name, shade = found[number].name, colour(found[number].look)
         axes.text(1.015, place, name, transform=axes.transAxes, va="center", fontsize=SMALL, color=shade)
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import replacing
@@ -25,6 +26,7 @@ from nnhp_torch.report.words import same_in_words
 
 NAME = "report.html"
 PAUSE = 5.0  # seconds between two writings while the sweep runs, and
+CONFIRM = "-confirm"  # behind the name of a search: what runs its best once more
 SHARE = 20  # this many times what the last one took: a twentieth of the time at most
 
 
@@ -68,25 +70,46 @@ class PageReport(SweepCallback):
 
 def write(path: Path, part: Part) -> None:
     """Writes a sweep's page."""
-    first = [*head(part, "h1"), *sections(part), facts(part)]
+    first = [ways(path), *head(part, "h1"), *sections(part), facts(part)]
     write_page(path, _title(part), [tag("div", *first, data_part=part.sweep.name)], part.known())
 
 
-def write_several(path: Path, title: str, parts: Sequence[Part], pages: Sequence[Path], lesson: str = "") -> None:
+def write_several(
+    path: Path, title: str, parts: Sequence[Part], pages: Sequence[Path], ways: Mapping[str, Path] | None = None
+) -> None:
     """Write one page of several sweeps: which setting matters, then a small picture of each that leads to its page.
 
     Args:
         pages: each sweep's own.
-        lesson: where a page that teaches what they have found lies, from this one; empty: nowhere.
+        ways: what a link says → the page that it leads to, if there is one.
     """
     links = [os.path.relpath(page, path.parent) for page in pages]
     small = [multiple(part, link) for part, link in zip(parts, links, strict=True)]
-    up = [tag("nav", tag("a", "Guess first: the same as a lesson", href=lesson))] if lesson else []
-    write_page(path, title, [*up, *overview(parts, links), tag("div", *small, class_="multiples")])
+    up = navigation({text: os.path.relpath(to, path.parent) for text, to in (ways or {}).items() if to.exists()})
+    write_page(path, title, [up, *overview(parts, links), tag("div", *small, class_="multiples")])
+
+
+def ways(path: Path) -> Html:
+    """Links to the pages that lie beside a sweep's: of all sweeps, and between a search and what has confirmed it."""
+    name = path.parent.name
+    beside = {
+        "← all sweeps": f"../{NAME}",
+        "← the study": f"../study/{NAME}",
+        "← the search": f"../{name.removesuffix(CONFIRM)}/{NAME}" if name.endswith(CONFIRM) else NAME,
+        "its best, on other seeds →": f"../{name}{CONFIRM}/{NAME}",
+    }
+    return navigation({text: to for text, to in beside.items() if to != NAME and (path.parent / to).exists()})
+
+
+def navigation(links: Mapping[str, str]) -> Html:
+    """Return what a link says → where it leads, as the line above a page; empty without any."""
+    made = [tag("a", text, href=quote(to)) for text, to in links.items()]
+    return tag("nav", *made, aria_label="Pages beside this one") if made else Html("")
 
 
 def _title(part: Part) -> str:
-    return part.sweep.name.replace("_", " ")
+    name, search = part.sweep.name, part.sweep.name.removesuffix(CONFIRM)
+    return (name if name == search else f"the best of {search}, on other seeds").replace("_", " ")
 
 
 def head(part: Part, kind: str) -> list[Html]:
@@ -96,12 +119,10 @@ def head(part: Part, kind: str) -> list[Html]:
     axis = Axis.of_values(part.sweep.objective, finals)
     about = " ".join(part.sweep.about.strip().partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
     axes = ", ".join(part.sweep.axes) if len(part.sweep.axes) <= WIDE else f"{len(part.sweep.axes)} settings"
-    kind_of = f"A joint search over {axes}" if part.sweep.sampled else ""
+    kind_of = f"{'o' if about else 'A joint search o'}ver {axes}" if part.sweep.sampled else ""
     kicker = " · ".join(filter(None, (about or _title(part), kind_of, same_in_words(summary), summary.repeated)))
     found = tag(kind, headline(summary), class_="finding")
-    up = [tag("nav", tag("a", "← the study", href=part.up))] if part.up else []
     return [
-        *up,
         running(part),
         tag("p", kicker, class_="kicker"),
         found,

@@ -6,14 +6,17 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import apart, median_curve
 from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.page.svg import SIZE, dots, drawing, path, turned, whole_ticks
+from nnhp_torch.report.progress import count
 
 POINTS = 60_000  # of all curves of a page together, which take some six bytes each
 DENSEST = 40  # cells whose lines are drawn at full strength
+SPOKEN = 12  # curves of which a screen reader is told; of more the best
 
 Tick = tuple[float, str]  # where a number stands, from 0 to 1, and what is written there
 
@@ -71,7 +74,22 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
     dense = f"--dense:{max(0.15, min(0.65, DENSEST / max(1, len(cells)))):.2f}"
     scale = f"{axis.low:.6g} {axis.high:.6g} {'log' * axis.log} {'%' * axis.error}"
     told = {"data_scale": scale, "data_epochs": epochs, "style": dense}
-    return tag("div", drawing(grid, *lines[::-1]), *numbers, *labels, class_=kind, **told)
+    spoken = [cell for cell in cells if len(cells) <= SPOKEN or cell.look == "best"]
+    ends_of = [_spoken(cell.name, median_curve([curve for _, curve in cell.runs]), axis) for cell in spoken]
+    alt = f"{axis.name} along {count(epochs, 'epoch')}: {'; '.join(ends_of)}"
+    return picture(alt, drawing(grid, *lines[::-1]), *numbers, *labels, class_=kind, **told)
+
+
+def picture(alt: str, *parts: Html, **attributes: Any) -> Html:
+    """A chart, of which a screen reader says a sentence instead of the numbers on its axes."""
+    return tag("div", *parts, role="img", aria_label=alt, **attributes)
+
+
+def _spoken(name: str, curve: Sequence[float], axis: Axis) -> str:
+    finite = [value for value in curve if math.isfinite(value)]
+    return (
+        f"{name} from {axis.text(finite[0], 3)} to {axis.text(finite[-1], 3)}" if finite else f"{name} without values"
+    )
 
 
 def _lines(cell: Curves, axis: Axis, epochs: int, *, most: int) -> tuple[list[Html], float | None]:
@@ -113,7 +131,10 @@ def pair(training: Sequence[float], validation: Sequence[float], axis: Axis, *, 
     ]
     grid, numbers = _across(axis, 4)
     numbers += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in whole_ticks(epochs, 4)]
-    return tag("div", drawing(grid, *lines), *numbers, class_="chart swaps small")
+    alt = "; ".join(
+        _spoken(name, curve, axis) for name, curve in {"training": training, "validation": validation}.items()
+    )
+    return picture(f"{axis.name}: {alt}", drawing(grid, *lines), *numbers, class_="chart swaps small")
 
 
 def response(
@@ -123,13 +144,14 @@ def response(
     *,
     name: str,
     looks: Sequence[str],
+    alt: str,
 ) -> Html:
     """Draw what is reached along one axis: a dot per trial, and a line through the means.
 
     Args:
         cells: each one's number, its place from 0 to 1, its trials' values; in the order of their places.
         ticks: the numbers on the axis with their places; name: its own.
-        looks: for each cell the class of its dots.
+        looks: for each cell the class of its dots; alt: the picture in a sentence.
     """
     means = [(SIZE * place, SIZE * (1 - axis.place(statistics.fmean(values)))) for _, place, values in cells]
     spots = [
@@ -145,7 +167,7 @@ def response(
     numbers += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in ticks]
     numbers.append(tag("span", name, class_="unit"))
     through = tag("path", d=path(means), class_="through")
-    return tag("div", drawing(grid, through, *spots[::-1]), *numbers, class_="chart swaps")
+    return picture(alt, drawing(grid, through, *spots[::-1]), *numbers, class_="chart swaps")
 
 
 def parallel(
@@ -154,13 +176,14 @@ def parallel(
     looks: Sequence[str],
     *,
     numbers: Sequence[int],
+    alt: str,
 ) -> Html:
     """Draw a line per cell through its place on each of several axes.
 
     Args:
         rows: for each cell where it stands on each axis, from 0 to 1.
         axes: each one's name, and the numbers on it with their places.
-        looks: for each cell the class of its line; numbers: which cell it is.
+        looks: for each cell the class of its line; numbers: which cell it is; alt: the picture in a sentence.
     """
     step = SIZE / max(1, len(axes) - 1)
     lines = [
@@ -178,7 +201,7 @@ def parallel(
         left = f"left:{i / max(1, len(axes) - 1):.2%}"
         texts.append(tag("span", name, class_="axis-name", style=left))
         texts += [tag("span", text, class_="axis-number", style=f"{left};--y:{1 - at:.2%}") for at, text in places]
-    return tag("div", drawing(bars, *lines[::-1]), *texts, class_="chart parallel")
+    return picture(alt, drawing(bars, *lines[::-1]), *texts, class_="chart parallel")
 
 
 def _across(axis: Axis, most: int) -> tuple[Html, list[Html]]:

@@ -33,7 +33,6 @@ class Part:
         importances: setting → its share in what decides the metric; empty if there is none.
         choice: the swept values that a study carries on; None if it chooses none.
         chooses: who does so, the beginning of a sentence.
-        up: where the page of the study lies, from this one; empty if it is of none.
         running: whether trials are still to come in this run.
     """
 
@@ -42,7 +41,6 @@ class Part:
     importances: Mapping[str, float] = field(default_factory=dict)
     choice: Mapping[str, Any] | None = None
     chooses: str = "The study carries on"
-    up: str = ""
     running: bool = False
 
     @property

@@ -170,7 +170,8 @@ if (lessons.length) {
 }
 
 each(document, "pre > code", code => {
-  const button = make("button", { type: "button", className: "copy", textContent: "copy" });
+  const button = make("button", { type: "button", className: "copy", textContent: "copy", title: "copy the command" });
+  button.setAttribute("aria-live", "polite");
   button.addEventListener("click", async () => {
     getSelection().selectAllChildren(code);
     try { await navigator.clipboard.writeText(code.textContent); } catch { document.execCommand("copy"); }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
@@ -71,8 +72,10 @@ def facts(part: Part) -> Html:
     total = len(part.outcome.trials) + part.outcome.unchosen
     numbers = {"cells": str(len(part.summary.cells))}
     numbers |= {"in each": part.summary.repeated} if part.summary.several else {}
+    numbers["trials"] = str(total) if ended == total else f"{ended} of {up_to(part.outcome)}{total}"
+    endings = Counter(result.status for result in results)
+    numbers |= {ending: f"{many:,}" for ending, many in endings.most_common()} if len(endings) > 1 else {}
     numbers |= {
-        "trials": str(total) if ended == total else f"{ended} of {up_to(part.outcome)}{total}",
         "epochs": f"{sum(result.epochs for result in results):,}",
         "trained for": duration(sum(result.seconds for result in results)),
     }
@@ -131,7 +134,7 @@ def _radios(label: str, values: Sequence[str], **attributes: str) -> Html:
         tag("label", tag("input", type="radio", name=label, value=value, checked="" if not i else None), value)
         for i, value in enumerate(values)
     ]
-    return tag("span", label, " ", *choices, **attributes)
+    return tag("span", label, " ", *choices, role="radiogroup", aria_label=label, **attributes)
 
 
 def _choice(label: str, name: str, values: Mapping[str, str]) -> Html:

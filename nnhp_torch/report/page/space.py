@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,10 @@ def _response(part: Part, name: str) -> Html:
     points = [(part.numbers[id(cells[i])], places[i], cells[i].values_of(monitor)) for i in order]
     axis = Axis.of_values(part.sweep.objective, (value for _, _, values in points for value in values))
     looks = ["best" if cells[i] is part.summary.leader else "other" for i in order]
-    drawn = charts.response(points, axis, ticks, name=name, looks=looks)
+    reached = [f"{cells[i].texts[name]} {axis.text(cells[i].mean(monitor), 3)}" for i in order]
+    said = reached if len(reached) <= charts.SPOKEN else [reached[0], reached[-1]]
+    alt = f"{axis.name} along {name}: {'; '.join(said)}"
+    drawn = charts.response(points, axis, ticks, name=name, looks=looks, alt=alt)
     caption = f"What each value of {name} reaches: a dot for each trial, a line through the means; the best is in blue."
     return tag("section", tag("h2", f"Along {name}"), tag("figure", tag("figcaption", caption), drawn))
 
@@ -93,8 +97,13 @@ def parallel(part: Part) -> Html:
     cells = [cell for cell in part.shown if math.isfinite(cell.mean(part.sweep.monitor))]
     rows, axes = coordinates(part.summary, cells)
     numbers = [part.numbers[id(cell)] for cell in cells]
-    drawn = charts.parallel(rows, axes, [part.looks[number] for number in numbers], numbers=numbers)
-    caption = f"A line for each of the {len(cells)} that have completed, from its settings to what it reached"
+    best = part.summary.leader
+    alt = f"The best goes through {best.label}" if best is not None else "None leads"
+    drawn = charts.parallel(rows, axes, [part.looks[number] for number in numbers], numbers=numbers, alt=alt)
+    endings = Counter(cell.trouble for cell in part.summary.cells if cell.trouble)
+    others = ", ".join(f"{many} {ending}" for ending, many in endings.most_common())
+    of = f", of {len(part.summary.cells)} ({others})" if others else ""
+    caption = f"A line for each of the {len(cells)} that have completed{of}, from its settings to what it reached"
     caption += "; the best is in blue" if "best" in part.looks else ""
     caption += ", and the worst quarter at the end of the last axis." if len(cells) > FEW else "."
     return _section("All settings at once", caption, drawn)
