@@ -28,13 +28,14 @@ CLAIMS = {
     "label_smoothing": "(Not the article's.) Smoothed labels regularize.",
     "gradient_clipping": "(Not the article's.) Clipping lets a network train at higher learning rates.",
 }
+SMALL, WIDE, ALT = "curves.png", 330, "its curves; the whole figure"  # the picture in a row of the table
 EVIDENCE = Path("lightning_logs/evidence")  # apart from the reference: a TensorBoard over that would show it as well
 PRINTED = EVIDENCE / "printed" / "momentum"
 PENALTIES = EVIDENCE / "ten_epochs" / "weight_regularization"
 WEIGHTS = EVIDENCE / "weights" / "weight_regularization"  # whose curves have a histogram of the weights
 FIRST_PAGE = EVIDENCE / "first_page" / "batch_size"
 # Small runs behind single sentences → the flags that they have.
-SMALL = {
+RUNS = {
     PRINTED: "--protocol printed --max_epochs 5",
     PENALTIES: "--grid.reg [0.001] --max_epochs 10 --seeds 3",
     WEIGHTS: "--grid.reg [0.001]",
@@ -70,19 +71,19 @@ def answers(claim: str) -> list[tuple[str, str, str]]:
 
 def claims_table(found: list[Part], root: Path = Path()) -> str:
     """Return a row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
-    lines = ["| said | here | picture | measured | evidence |", "| --- | --- | --- | --- | --- |"]
-    for said, measured, link, picture in _rows(found, root):
+    lines = ["| said | here | error after each epoch | measured |", "| --- | --- | --- | --- |"]
+    for said, measured, link, folder in _rows(found, root):
         words = list(dict.fromkeys(word for _, word, _ in answers(measured))) or [measured.partition(",")[0]]
         test = [line for line in measured.splitlines() if line.startswith("(")]
         told = "<br>".join(line for line in measured.splitlines() if not line.startswith("("))
-        more = f"<details><summary>the test</summary>{'<br>'.join(test)}</details>" if test else ""
-        image = f'<a href="{picture}"><img src="{picture}" width="160" alt=""></a>'
-        lines.append(f"| {said} | **{'; '.join(words)}** | {image} | {told}{more} | {link} |")
+        more = f"<details><summary>the test</summary>{'<br>'.join(test)}</details>" if test else "<br>"
+        image = f'<a href="{folder}/figure.png"><img src="{folder}/{SMALL}" width="{WIDE}" alt="{ALT}"></a>'
+        lines.append(f"| {said} | **{'; '.join(words)}** | {image} | {told}{more}{link} |")
     return "\n".join([*lines, ""])
 
 
 def _rows(found: list[Part], root: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield what is said, what was measured, where the ledger lies, and its figure."""
+    """Yield what is said, what was measured, a link to its ledger, and the folder that has that."""
     for f in found:
         sweep = f.outcome.sweep
         measured, cells, folder = (
@@ -92,19 +93,19 @@ def _rows(found: list[Part], root: Path) -> Iterator[tuple[str, str, str, str]]:
         )
         if measured:
             link = f"[{sweep.name}]({folder}) ({cells[0].repeated})"
-            yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link, f"{folder}/figure.png"
+            yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link, folder
         if sweep.name == "momentum":
             printed = recorded(root / PRINTED, sweep.monitor).summary
             yield (
                 "The same, in the article's own code.",
                 printed.why_no_winner.capitalize(),
                 f"[as printed](../{PRINTED}) (5 epochs, 1 seed)",
-                f"../{PRINTED}/figure.png",
+                f"../{PRINTED}",
             )
         if sweep.name == "weight_regularization":
             few = recorded(root / PENALTIES, sweep.monitor).summary.cells
             link = f"[ten epochs](../{PENALTIES}) ({few[0].repeated})"
-            yield CLAIMS[sweep.name], drives_to_zero(few), link, f"../{PENALTIES}/figure.png"
+            yield CLAIMS[sweep.name], drives_to_zero(few), link, f"../{PENALTIES}"
 
 
 def block(text: str, name: str) -> str:

@@ -25,12 +25,15 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import MATTERS
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
 from nnhp_torch.core.stats.significance import LEVEL
+from nnhp_torch.report.page.callback import NAME
 from nnhp_torch.report.page.part import Part
 from sweeps.__main__ import load
-from sweeps._article import EVIDENCE, SMALL, claims_table, sweeps_table, with_block
+from sweeps._article import EVIDENCE, PENALTIES, PRINTED, RUNS, claims_table, sweeps_table, with_block
 from sweeps._base import CHAIN, OTHERS
+from sweeps._small import draw_small, photograph
 
 FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"
@@ -57,7 +60,7 @@ def commands() -> Iterator[list[str]]:
         for name in names:
             (chosen,) = ([f"--{flag}", value] for flag, value in flags.items())
             yield ["-m", f"sweeps.{name}", "--seeds", str(len(SEEDS)), *chosen, "--log_dir", str(EVIDENCE / variant)]
-    for folder, options in SMALL.items():
+    for folder, options in RUNS.items():
         yield ["-m", f"sweeps.{folder.name}", *options.split(), "--log_dir", str(folder.parent)]
 
 
@@ -241,7 +244,14 @@ def main() -> None:
 
 
 def write_pages(found: list[Part]) -> None:
-    """Put what was found into the pages."""
+    """Put what was found into the pages, and the pictures that they show."""
+    for f in (f for f in found if f.summary.claim):
+        draw_small(f.summary, FOLDER / f.sweep.name)
+    for folder in (PRINTED, PENALTIES):
+        draw_small(recorded(folder, MONITOR).summary, folder)
+    shown = FOLDER / "batch_size"
+    if not photograph(shown / NAME, shown / "page.png"):
+        print(f"{shown / 'page.png'} stays as it was: no Chromium is installed that would photograph the page")
     parts = {
         "findings": (PAGE, markdown(found, comparisons())),
         "precisions": (PAGE, precision_table(precisions())),
