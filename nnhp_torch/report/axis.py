@@ -80,9 +80,7 @@ class Axis:
         low, high = frame(curves, (), objective) or (0.0, 1.0)
         if _is_error(objective, (value for curve in curves for value in curve)):
             late = [_error(value) for curve in curves for value in curve[len(curve) // 2 :] if math.isfinite(value)]
-            return cls(
-                f"{objective.name} error", 0.0, max(min(_error(low), 2.5 * max(late, default=1.0)), 0.1), error=True
-            )
+            return cls("error", 0.0, max(min(_error(low), 2.5 * max(late, default=1.0)), 0.1), error=True)
         margin = max(0.06 * (high - low), 1e-12)
         return cls(objective.name, low - margin, high + margin)
 

@@ -12,7 +12,7 @@ from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import apart, median_curve
 from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.page.svg import SIZE, dots, drawing, path, turned, whole_ticks
-from nnhp_torch.report.progress import count
+from nnhp_torch.report.words import count
 
 POINTS = 60_000  # of all curves of a page together, which take some six bytes each
 DENSEST = 40  # cells whose lines are drawn at full strength
