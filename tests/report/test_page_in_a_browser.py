@@ -324,7 +324,7 @@ def test_a_screen_reader_hears_a_chart_as_a_sentence_and_not_its_numbers(page):
     _look(page, REFERENCE / "batch_size", 1440)
     heard = _heard(page)
     *small, large = sorted(name for role, name in heard if role == "image")
-    assert large.startswith("validation error along 80 epochs: 2000 from 6.86% to 2.3")
+    assert large.startswith("validation error along 80 epochs (medians): 2000 from 6.86% to 2.3")
     assert len(small) == 4
     assert {name.split(" from ")[0] for name in small} == {"error: training"}
     said = [name for role, name in heard if role == "StaticText"]

@@ -76,13 +76,15 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
     told = {"data_scale": scale, "data_epochs": epochs, "style": dense}
     spoken = [cell for cell in cells if len(cells) <= SPOKEN or cell.look == "best"]
     ends_of = [_spoken(cell.name, median_curve([curve for _, curve in cell.runs]), axis) for cell in spoken]
-    alt = f"{axis.name} along {count(epochs, 'epoch')}: {'; '.join(ends_of)}"
+    medians = " (medians)" if any(len(cell.runs) > 1 for cell in spoken) else ""
+    alt = f"{axis.name} along {count(epochs, 'epoch')}{medians}: {'; '.join(ends_of)}"
     return picture(alt, drawing(grid, *lines[::-1]), *numbers, *labels, class_=kind, **told)
 
 
 def picture(alt: str, *parts: Html, **attributes: Any) -> Html:
     """A chart, of which a screen reader says a sentence instead of the numbers on its axes."""
-    return tag("div", *parts, role="img", aria_label=alt, **attributes)
+    told = tag("span", role="img", aria_label=alt)
+    return join(told, tag("div", *parts, aria_hidden="true", **attributes))
 
 
 def _spoken(name: str, curve: Sequence[float], axis: Axis) -> str:
