@@ -18,6 +18,8 @@ MISTAKES = {  # a line → what mypy says of it; empty: nothing
     "SWEEP.run(trials=5)": 'Unexpected keyword argument "trials"',
     'SEARCH.run(trials=5, sampler="random").best.load()': "",
     'Sweep("rates", object(), {"lr": [0.1]}, "a:b", monitr="loss")': 'Unexpected keyword argument "monitr"',
+    "SEARCH.run(confirm=5, confirm_seeds=3)": "",
+    'SWEEP.run(baseline={"lr": 0.1}, seeds=5, require="beter")': 'Argument "require" to "run" of "SweepBase"',
     "outcome.frame(history=True).groupby('lr')": "",
     "outcome.best.setings": '"Best" has no attribute "setings"',
     "print(outcome.table().upper(), outcome.summary.winer)": '"Summary" has no attribute "winer"',

@@ -157,6 +157,10 @@ class Command:
             self.proposals.close(proposal, [row.cell for row in self.outcome.verdicts if row.verdict == "better"])
         return self.outcome
 
+    def then(self) -> Command | None:
+        """Return what runs once this has ended; None if nothing does."""
+        return None
+
     def make(self, number: int, values: Mapping[str, Any]) -> Trial:
         """Return the trial of a chosen cell; its seed is the first of those asked for, if the cell has none."""
         request = self.request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +13,10 @@ from nnhp_torch.cli.options import add_field, add_list
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.report import LEDGER
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.exports import read
+from nnhp_torch.core.ledger.exports import rows_of
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.base import plain
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import Mode
 from nnhp_torch.core.stats.from_table import judged
@@ -73,13 +72,11 @@ def judge(
     """
     asked = Request(smallest_effect=smallest_effect, baseline=dict(baseline) if baseline else None)
     columns = {"value": value, "seed": seed, "step": step, "mode": mode}
-    return _judge(_rows(frame), [cell] if isinstance(cell, str) else list(cell), asked, folder=folder, **columns)
+    return _judge(frame, [cell] if isinstance(cell, str) else list(cell), asked, folder=folder, **columns)
 
 
-def _judge(
-    rows: Iterable[Mapping[str, Any]], cell: Sequence[str], asked: Request, *, folder: str | Path | None, **columns: Any
-) -> Outcome:
-    outcome = judged(rows, cell, name=Path(folder).name if folder else "judged", **columns)
+def _judge(frame: Any, cell: Sequence[str], asked: Request, *, folder: str | Path | None, **columns: Any) -> Outcome:
+    outcome = judged(rows_of(frame), cell, name=Path(folder).name if folder else "judged", **columns)
     sweep, seeds = outcome.sweep, sorted({trial.config.seed for trial in outcome.trials})
     if lacks := set(sweep.axes) - set(asked.baseline or sweep.axes):
         raise ValueError(f"baseline needs a value of {min(lacks)} too")
@@ -92,16 +89,6 @@ def _judge(
         for report in (CsvReport, VerdictsJson, FigureReport, PageReport):
             report(outcome.folder).on_sweep_end(outcome)
     return outcome
-
-
-def _rows(frame: Any) -> Iterable[Mapping[str, Any]]:
-    """Return the rows of whatever holds a table; what pandas has for missing is None."""
-    if isinstance(frame, (str, Path)):
-        return read([Path(frame)])
-    to_rows = {"to_dicts": (), "to_dict": ("records",)}  # polars, pandas
-    rows = next((getattr(frame, name)(*how) for name, how in to_rows.items() if hasattr(frame, name)), frame)
-    values = ({str(name): plain(value) for name, value in row.items()} for row in rows)
-    return [{name: value if value == value else None for name, value in row.items()} for row in values]
 
 
 def _make(folder: Path) -> None:
@@ -150,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if any(path.resolve().parent == folder.resolve() for path in paths):
             raise ValueError(f"{folder} would hold what is read from there: give another --name")
         cell = [name for given in args.cell for name in given.split(",")]
-        outcome = _judge(read(paths), cell, asked, folder=folder, **columns)
+        outcome = _judge(paths, cell, asked, folder=folder, **columns)
     except (LedgerError, ValueError) as error:
         parser.error(str(error))
     except OSError as error:

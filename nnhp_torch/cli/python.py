@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.cli.options import kind, own_flags
+from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
@@ -20,6 +21,7 @@ from nnhp_torch.core.spec.members import CliConfig
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.renamed import renamed
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.verdict_row import holds
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import history_table, results_table
 from nnhp_torch.report.figure.drawing import plain_text
@@ -40,14 +42,19 @@ def run(sweep: SweepBase, asked: Mapping[str, Any]) -> Outcome:
     """Run a sweep or a search; see SweepBase.run."""
     end_if_imported()
     asked, request = renamed(asked), kind(sweep)
-    known = [field.name for field in fields(request) if field.name not in ("confirm", "require")]
+    known = [field.name for field in fields(request)]
     for name in asked:
         if name not in known:
             raise TypeError(f"run() has no argument {name!r}; there are {', '.join(known)}")
     words = ", ".join(f"{name}={value!r}" for name, value in asked.items() if name not in OWN)
     of = kind_of_run(sweep)(sweep, request(**asked), f"run({words})")
     of.again = ""  # what started this process runs no sweep
-    return of.perform()
+    outcome = of.perform()
+    if (then := of.then()) is not None:
+        outcome = then.perform()
+    if not holds(outcome.verdicts, of.request.require):
+        raise SweepError(f"require={of.request.require!r}: no cell is known to be")
+    return outcome
 
 
 def table(outcome: Outcome) -> Table:

@@ -22,7 +22,7 @@ from nnhp_torch.report.terminal import Terminal, open_standard_streams
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
 # What only an earlier page knows, whatever the metric.
-TOLD = ("about", "order", "replicates", "guessing", "examples", "max_seeds", "baseline")
+TOLD = ("about", "order", "replicates", "guessing", "examples", "max_seeds", "baseline", "proposal")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -49,14 +49,20 @@ class SearchCommand(Command):
     def execute(self) -> int:
         """Run the search, and once it has ended its best trials on other seeds; return the exit status."""
         status = super().execute()
+        then = self.then()
+        return status if then is None else max(status, then.execute())
+
+    def then(self) -> Command | None:
+        """Return the run of the best trials on other seeds, if they are asked for and the search has ended."""
         if not self.request.confirm or self.outcome is None or self.outcome.unchosen or self.outcome.interrupted:
-            return status
+            return None
         sweep = confirmation(self.search, self.outcome, self.request.confirm)
         if sweep is None:
-            return status
+            return None
         self.out.rule(Text(f"the best {sweep.size} on other seeds", style="bold"))
-        request = self.request.confirming(self.search)
-        return max(status, Command(sweep, request, self.command).execute())
+        run = Command(sweep, self.request.confirming(self.search), self.command)
+        run.again = self.again and run.again
+        return run
 
     def list_trials(self) -> int:
         """Print where trials would be chosen from, or what a chooser of one's own names first; write nothing."""

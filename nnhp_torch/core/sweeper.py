@@ -20,6 +20,7 @@ from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.listeners import Listeners, each
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed, maker
 from nnhp_torch.core.spec.status import WRONG
@@ -246,6 +247,9 @@ class Loop:
     def _remarks(self) -> list[str]:
         """Which trials have started over, which results are another build's, of which the source has changed since."""
         remarks = [*self.shorter.remarks(), *(self.chosen.chooser.remarks() if self.chosen else ())]
+        baseline, base = self.sweep.baseline or {}, self.sweep.base
+        if len(baseline) > 1 and (same := [axis for axis in baseline if getattr(base, axis) == baseline[axis]]):
+            remarks.append(f"The baseline is {label(baseline)}; {', '.join(same)} as in the base.")
         if others := len(self.store.others & set(self.trials)):
             remarks.append(f"Left out: {others} of these trials had results by another build or configuration class.")
         for module, count in changed(result.build for result in self.stale.values()).items():

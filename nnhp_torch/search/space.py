@@ -138,7 +138,10 @@ class Search(SweepBase):
 
     @takes(lambda: SearchRequest)
     def run(self, **asked: Any) -> Outcome:
-        """Run it as Sweep.run does; it also takes `trials=50`, `sampler`, `pruner`, `budget` and `confirm_seeds`."""
+        """Run it as Sweep.run does; it also takes `trials=50`, `sampler`, `pruner`, `budget`, `confirm` and its seeds.
+
+        With `confirm=5` the outcome is that of the best five on other seeds, which alone rank them.
+        """
         return super().run(**asked)
 
     def sample(self, suggest: Suggest) -> dict[str, Primitive]:

@@ -58,17 +58,16 @@ def mlflow():  # as mlflow 3.17's search_runs().to_csv() has it
     return _csv(rows[::-1])
 
 
+def _of_wandb():
+    """Summary, configuration and name of runs, as wandb 0.31's offline runs have them."""
+    for n, ((lr, seed), end) in enumerate(ENDS.items()):
+        ran = {"_timestamp": 1796033143.2 + n, "_step": 2, "_wandb": {"runtime": 0}, "_runtime": float("nan")}
+        config = {"lr": lr, "seed": seed, "opt": {"name": "adam", "betas": [0.9, 0.99], "eps": {"of": lr}}}
+        yield {"summary": ran | {"val_acc": end, "epoch": 2}, "config": config, "name": f"sunny-sun-{n}"}
+
+
 def wandb_api():  # as the example in its documentation of exports writes project.csv
-    rows = [
-        {
-            "": n,
-            "summary": {"val_acc": end, "_step": 2, "_runtime": float("nan"), "_wandb": {"runtime": 0}},
-            "config": {"lr": lr, "width": 32, "seed": seed},
-            "name": f"sunny-sun-{n}",
-        }
-        for n, ((lr, seed), end) in enumerate(ENDS.items())
-    ]
-    return _csv(rows)
+    return _csv([{"": n, **row} for n, row in enumerate(_of_wandb())])
 
 
 def wandb_table():
@@ -79,8 +78,9 @@ def wandb_table():
     return _csv(rows, quoting=csv.QUOTE_ALL)
 
 
-def wandb_history():
-    rows = _steps(_step="step", val_acc="value", lr="lr", seed="seed", name="sunny-sun")
+def wandb_history():  # Api().runs(…).histories(format="pandas"), joined with the configurations by run_id
+    rows = _steps(_runtime=1.5, _step="step", _timestamp=1796033143.2, val_acc="value", lr="lr", seed="seed")
+    rows = [row | {"run_id": f"2frr{row['lr']}{row['seed']}"} for row in rows]
     return _csv([row for each in rows[::-1] for row in (each, each | {"val_acc": "", "_step": each["_step"] + 0.5})])
 
 
@@ -109,6 +109,16 @@ def test_an_exports_numbers_are_its_sources_and_the_verdicts_are_those_of_a_plai
         assert curves == {(lr, seed): curve for lr, seed, curve in RUNS}
     else:
         assert not any(curves.values()), "no curve is made up"
+
+
+def test_mappings_in_a_frames_columns_are_columns_of_their_own_however_deep():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(_of_wandb())
+    outcome = judge(frame, "lr", "val_acc")
+    assert outcome.remarks[0] == "lr is config.lr; seed is config.seed; val_acc is summary.val_acc"
+    assert outcome.verdicts == judge(plain_rows(), "lr", "val_acc").verdicts
+    deep = judge(frame, "opt.eps.of", "val_acc")
+    assert [row.verdict for row in deep.verdicts] == [row.verdict for row in outcome.verdicts]
 
 
 def _events(folder):

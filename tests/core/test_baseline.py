@@ -13,6 +13,7 @@ from conftest import FakeLaunch, TinyConfig, completed
 import nnhp_torch
 from nnhp_torch.cli.command import UNMET
 from nnhp_torch.cli.report import main as report
+from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats.judge import AgainstBaseline
@@ -167,6 +168,27 @@ def test_what_is_required_decides_the_exit_status(typed, capsys):
     rows = list(csv.DictReader(Path("lightning_logs/tiny/verdicts.csv").read_text().splitlines()))
     assert [row["verdict"] for row in rows] == [c["verdict"] for c in _document()["cells"]]
     assert _document()["compared_with"] == {"lr": 0.1}
+
+
+def test_in_python_what_is_required_and_does_not_hold_is_an_error_once_all_has_run(tmp_path):
+    swept = Sweep("tiny", TinyConfig(), {"lr": [0.2]}, "toy:build", baseline={"lr": 0.1})
+    asked = {"seeds": 5, "jobs": 0, "launch": Scores, "log_dir": str(tmp_path), "require": "better"}
+    assert _kinds(swept.run(**asked)) == ["baseline", "better"]
+    with pytest.raises(SweepError, match="require='better': no cell is known to be"):
+        dataclasses.replace(swept, axes={"lr": [0.3]}).run(**asked)
+    assert (tmp_path / "tiny" / "verdicts.json").exists()
+
+
+def test_values_of_the_baseline_that_nobody_named_are_said_above_the_table(typed, capsys, tmp_path):
+    swept = Sweep(
+        "both", TinyConfig(lr=0.3, width=4), {"lr": [0.1, 0.2], "width": [4, 8]}, "toy:build", baseline={"lr": 0.1}
+    )
+    outcome = swept.run(seeds=3, jobs=0, launch=Scores, log_dir=str(tmp_path))
+    assert "The baseline is lr=0.1, width=4; width as in the base." in outcome.remarks
+    out = capsys.readouterr().out
+    assert out.index("The baseline is") < out.index("s/trial"), "above the table"
+    assert typed("--baseline", "lr=0.1") == 0
+    assert "as in the base" not in capsys.readouterr().out, "one axis, which was named"
 
 
 def _document():

@@ -10,6 +10,7 @@ import pytest
 from conftest import TinyConfig, completed
 
 import nnhp_torch
+from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.proposals import Proposals
 from nnhp_torch.core.spec.grid import Sweep
@@ -153,6 +154,20 @@ def test_what_has_been_seen_is_no_proposal_any_more(propose, capsys):
     assert propose(0.3, "--baseline", "lr=0.4") == 2
     assert "lr=0.3 has results here already" in capsys.readouterr().err
     assert len(_entries()) == 1, "and it has spent nothing"
+
+
+def test_the_page_of_a_folder_with_several_proposals_is_made_again_as_that_of_the_last_one(propose):
+    propose(0.3), propose(0.2)
+    page = Path("lightning_logs/tiny/report.html")
+    made = [page.read_text()]
+    assert report(["lightning_logs/tiny"]) == 0
+    made.append(page.read_text())
+    for text in made:
+        assert "Kept: lr=0.2 by " in text
+        assert "proposal 2 of night: one-sided paired t-test at a level of 0.00094" in text
+        assert ">0.2<" in text
+        assert ">0.3<" not in text
+        assert "not run" not in text
 
 
 def test_a_sweeps_ledger_that_is_damaged_is_refused_in_a_line_and_nothing_is_spent(propose, capsys):

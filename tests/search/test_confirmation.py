@@ -100,6 +100,15 @@ def test_confirmed_trials_alone_see_the_test_images_and_rank_by_the_other_seeds_
 
 
 @pytest.mark.needs("optuna")
+def test_from_python_the_outcome_is_that_of_the_best_on_other_seeds(tmp_path):
+    asked = {"trials": 3, "pruner": "none", "confirm": 2, "confirm_seeds": 2, "jobs": 0, "log_dir": str(tmp_path)}
+    outcome = SEARCH.run(**asked)
+    assert outcome.sweep.name == "tiny-tpe-none-confirm"
+    assert sorted(trial.config.seed for trial in outcome.trials) == [124, 124, 125, 125]
+    assert "with the seed that chose it" in outcome.summary.claim
+
+
+@pytest.mark.needs("optuna")
 def test_without_confirmation_each_completed_trial_has_its_test(tmp_path, capsys):
     assert run(tmp_path, "--trials", "2") == 0
     assert all(result.test for result in records(tmp_path / "tiny-tpe-none"))

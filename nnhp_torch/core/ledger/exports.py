@@ -1,14 +1,15 @@
-"""Tables of runs in files, as people export them: any CSV, and what W&B and TensorBoard make of several runs."""
+"""Tables of runs as people have them: data frames, any CSV, and what W&B and TensorBoard make of several runs."""
 
 from __future__ import annotations
 
 import ast
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nnhp_torch.core.spec.base import plain
 from nnhp_torch.core.spec.names import typed
 
 Row = dict[str, Any]
@@ -17,22 +18,40 @@ LONGEST = 100_000  # letters of one
 SCALARS = ["Wall time", "Step", "Value"]  # of one run and one tag, which TensorBoard's file name tells
 
 
-def read(paths: Sequence[Path]) -> list[Row]:
-    """Read the rows of one or several files, each as column → value.
+def rows_of(table: Any) -> list[Row]:
+    """Return the rows of whatever holds a table, each as column → value; what is missing is None.
+
+    Args:
+        table: a data frame, mappings, or the path of a CSV, or several.
 
     Raises:
         ValueError: a file is not there, or is no table; the message names it.
     """
-    rows: list[Row] = []
-    for path in paths:
-        try:
-            with open(path, newline="", encoding="utf-8-sig") as file:
-                rows += _rows(path, file)
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is no table: {error}") from error
-    return rows
+    paths = [table] if isinstance(table, (str, Path)) else table
+    if isinstance(paths, list) and all(isinstance(path, (str, Path)) for path in paths):
+        return [row for path in map(Path, paths) for row in _read(path)]
+    to_rows = {"to_dicts": (), "to_dict": ("records",)}  # polars, pandas
+    rows = next((getattr(table, name)(*how) for name, how in to_rows.items() if hasattr(table, name)), table)
+    named = ({str(name): plain(value) for name, value in row.items()} for row in rows)
+    return [_flat({name: value if value == value else None for name, value in row.items()}) for row in named]
+
+
+def _read(path: Path) -> list[Row]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return [*_rows(path, file)]
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no table: {error}") from error
+
+
+def _flat(row: Row) -> Row:
+    """Return a row in which `config.lr` stands for what a column `config` has under `lr`."""
+    flat = {name: value for name, value in row.items() if not isinstance(value, dict)}
+    for column, inner in row.items():
+        flat |= _flat({f"{column}.{key}": value for key, value in inner.items()}) if isinstance(inner, dict) else {}
+    return flat
 
 
 def _rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
@@ -73,5 +92,4 @@ def _of_exports(path: Path, row: Row) -> Iterator[Row]:
             if dash:  # beside each its __MIN and __MAX
                 yield {"run": run, "step": row["Step"], metric: value}
     else:
-        inner = {f"{column}.{key}": v for column, of in row.items() if isinstance(of, dict) for key, v in of.items()}
-        yield {**{name: value for name, value in row.items() if not isinstance(value, dict)}, **inner}
+        yield _flat(row)

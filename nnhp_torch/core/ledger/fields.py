@@ -92,6 +92,16 @@ def _is_maker(value: Any) -> bool:
     )
 
 
+def _is_proposal(value: Any) -> bool:
+    types = types_of({"ledger": str, "number": float, "level": float, "spread": Any, "key": str})
+    return value is None or (
+        isinstance(value, dict)
+        and value.keys() == types.keys()
+        and all(types[name][1](part) for name, part in value.items())
+        and (value["spread"] is None or _is_metric(value["spread"]))
+    )
+
+
 FOLDER: Type = ("the name of a folder", _is_folder)
 MAKER: Type = (
     "a mapping of a name, a config and sources, and perhaps the Trainer's settings and the data's checksums",
@@ -113,12 +123,13 @@ PAGE = types_of(  # what a page keeps of what its ledger does not hold
     {
         **dict.fromkeys(("monitor", "about", "command"), str),
         "mode": Literal["max", "min"],
-        **dict.fromkeys(("max_seeds", "baseline", "examples"), Any),
+        **dict.fromkeys(("max_seeds", "baseline", "proposal", "examples"), Any),
         "order": Mapping[str, Sequence[Any]],
         "replicates": Sequence[str],
         **dict.fromkeys(("guessing", "importances"), Mapping[str, float]),
     },
     max_seeds=("a number or null", lambda value: value is None or (type(value) is int and 3 < value < 100_000)),
     baseline=("a mapping or null", lambda value: value is None or isinstance(value, dict)),
+    proposal=("a proposal or null", _is_proposal),
     examples=("a number or null", lambda value: value is None or (type(value) is int and value > 0)),
 )

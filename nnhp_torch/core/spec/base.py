@@ -129,7 +129,8 @@ class SweepBase(metaclass=Renaming):
 
         Raises:
             TypeError, ValueError: an argument is unknown, or its value makes no sense; nothing was done.
-            SweepError: the data cannot be had, the ledger is damaged, another process is using it.
+            SweepError: the data cannot be had, the ledger is damaged, another process is using it; or all has run, and
+                no cell is what `require` asks for.
 
         Example:
             >>> outcome = SWEEP.run(seeds=3, jobs=2)

@@ -17,6 +17,7 @@ from nnhp_torch.core.spec.grid import Listed
 from nnhp_torch.core.spec.names import distinct, once
 from nnhp_torch.core.spec.objective import Mode, logged_name, unlogged
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.proposal import Proposal
 from nnhp_torch.core.stats.race import Race
 
 
@@ -57,6 +58,7 @@ def recorded(
     examples: int | None = None,
     max_seeds: int | None = None,
     baseline: Mapping[str, Any] | None = None,
+    proposal: Mapping[str, Any] | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
 ) -> Outcome:
     """The outcome that a folder's ledger holds, of all the trials in it.
@@ -71,6 +73,7 @@ def recorded(
             reached without having learned. examples: how many an epoch trains on.
         max_seeds: of a race, as it was asked for: each cell has the seeds that the race chose for it.
         baseline: the cell that all are held against, as it was asked for.
+        proposal: which one it was, if it was one: of the trials in the ledger those of other proposals are left out.
         order: axis → its values as the sweep had them; default: numbers by their size, others as they were met.
 
     Raises:
@@ -84,12 +87,16 @@ def recorded(
     names = logged(results)
     if names and not logged_name(monitor, names):
         raise LedgerError(f"{store.path}: {unlogged(monitor, names)}: --monitor names one of them")
+    if proposal is not None:
+        tried = order or {}
+        results = [
+            r for r in results if r.cell == baseline or all(r.cell.get(axis) in of for axis, of in tried.items())
+        ]
     told = {"guessing": dict(guessing or {}), "examples": examples}
-    outcome = outcome_of(
-        results, monitor, mode, about=about, replicates=replicates, told=told, max_seeds=max_seeds, order=order
-    )
-    sweep = dataclasses.replace(outcome.sweep, baseline=baseline)
-    return dataclasses.replace(outcome, sweep=sweep, folder=folder)
+    of_sweep: dict[str, Any] = {"about": about, "max_seeds": max_seeds, "baseline": baseline}
+    of_sweep["proposal"] = proposal and Proposal(**proposal)
+    outcome = outcome_of(results, monitor, mode, replicates=replicates, told=told, order=order, **of_sweep)
+    return dataclasses.replace(outcome, folder=folder)
 
 
 def outcome_of(
@@ -97,23 +104,24 @@ def outcome_of(
     monitor: str,
     mode: Mode | None = None,
     *,
-    about: str = "",
     replicates: Sequence[str] = (),
     told: Mapping[str, Any] | None = None,
-    max_seeds: int | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
     kind: type[Listed] | None = None,
+    **of_sweep: Any,
 ) -> Outcome:
     """The outcome of some results; see recorded.
 
     Args:
         told: what the configuration knows beside its settings: `guessing`, `examples`.
         kind: of the sweep; default: a search if the results are called as those of one are.
+        of_sweep: further fields of it.
     """
+    races = of_sweep.get("max_seeds") is not None
     base, axes = _configuration(results, told or {}), _axes(results, replicates)
     met = _in_order(once(_some(result, axes) for result in results), order or {})
     repeats = once(_some(result, (*replicates, "seed")) for result in results)
-    if max_seeds is not None:  # whose rounds are in the order of the seeds, not in that in which they ended
+    if races:  # whose rounds are in the order of the seeds, not in that in which they ended
         repeats.sort(key=lambda repeat: repeat["seed"])
     sampled = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
     sweep = (kind or (RecordedSearch if sampled else Listed))(
@@ -121,12 +129,11 @@ def outcome_of(
         base=base(),
         axes={axis: once(cell[axis] for cell in met) for axis in axes},
         build="recorded",
-        about=about,
         monitor=monitor,
         mode=mode,
         replicates={name: once(repeat[name] for repeat in repeats) for name in replicates},
-        max_seeds=max_seeds,
         listed=met,
+        **of_sweep,
     )
     of = {distinct(_some(result, (*axes, *replicates, "seed"))): result for result in results}
     trials: list[Trial] = []
@@ -138,7 +145,7 @@ def outcome_of(
             replicate = {name: repeat[name] for name in replicates}
             trials.append(RecordedTrial(sweep.name, config, cell, name=name, replicate=replicate, recorded=key))
     known = {r.key: dataclasses.replace(r, cell=_some(r, axes)) for r in results}
-    if max_seeds is not None:
+    if races:
         of_values = {distinct(trial.values): trial for trial in trials}
         chosen = Chosen(Race(sweep, trials), lambda number, values: of_values[distinct(values)])
         trials = chosen.open(lambda trial: known.get(trial.key))

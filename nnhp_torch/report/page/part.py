@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -130,8 +130,9 @@ class Part:
             "mode": sweep.objective.mode,
             "about": sweep.about,
             "command": self.command,
-            "max_seeds": None if sweep.proposal else sweep.max_seeds,
+            "max_seeds": sweep.max_seeds,
             "baseline": sweep.baseline,
+            "proposal": sweep.proposal and asdict(sweep.proposal),
             "order": {axis: values for axis, values in sweep.axes.items() if isinstance(values, (list, tuple))},
             "replicates": list(sweep.replicates),
             "examples": sweep.base.examples if isinstance(sweep.base, Examples) else None,
