@@ -29,6 +29,8 @@ from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.runtime import Runtime
 
+pytest_plugins = ["stranger"]
+
 HERE = Path(__file__).parent
 
 

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 import torch
-from test_module import examples, make, trainer
+from mlps import examples, make, trainer
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
