@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from functools import partial
 
 from rich.text import Text
 
 from nnhp_torch.cli.command import Command
 from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.grid import Listed
+from nnhp_torch.core.spec.names import once
+from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
@@ -15,7 +22,6 @@ from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.report.words import count
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
-from nnhp_torch.search.confirmation import confirmation
 from nnhp_torch.search.report import SearchTable, draw
 from nnhp_torch.search.request import SearchRequest
 from nnhp_torch.search.space import Search
@@ -96,3 +102,31 @@ class SearchCommand(Command):
             FigureReport(folder, draw),
             PageReport(folder, self.again, importances),
         ]
+
+
+def confirmation(search: Search, outcome: Outcome, most: int) -> Listed | None:
+    """Make the sweep over the best configurations of a search that has ended; None if no trial has completed.
+
+    Args:
+        most: how many of them; fewer if fewer have completed.
+    """
+    best = [cell for cell in outcome.summary.ranking if cell.ranked][:most]
+    if not best:
+        return None
+    of_search = {part.name: getattr(search, part.name) for part in dataclasses.fields(SweepBase)}
+    of_confirmation = {
+        "name": f"{search.name}-confirm",
+        "axes": {name: once(cell.values[name] for cell in best) for name in search.axes},
+        "claim": partial(_luck, search.monitor, best[0].text(search.monitor)),
+        "next_steps": "",
+    }
+    return Listed(**of_search | of_confirmation, listed=[cell.values for cell in best])
+
+
+def _luck(monitor: str, promised: str, gathered: Sequence[Cell]) -> str:
+    """Return the fate of the search's winner, the first of the cells."""
+    first = gathered[0]
+    return (
+        f"The search's winner had {monitor}={promised} with the seed that chose it, "
+        f"and has {first.text(monitor)} over {first.repeated} that did not."
+    )

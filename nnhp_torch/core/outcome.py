@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.base import SweepBase, upstairs
 from nnhp_torch.core.spec.status import WANTED
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import VerdictRow, verdict_rows
-from nnhp_torch.core.upstairs import upstairs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,14 +1,24 @@
-"""Dotted keys: as mappings in mappings, as a command line's arguments, and under the sweeper's own names."""
+"""A project's configuration as plain values under dotted keys: all of it, or what departs from its code; its arguments."""
 
 from __future__ import annotations
 
 import json
 import re
+import warnings
+from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace, set_dumper
 
+from nnhp_torch.project.loading import NoProject
+
+if TYPE_CHECKING:
+    from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+SUBCOMMAND = "fit"
 DESCRIBED = "described_json"  # a form of dump that tells of objects too
 _OBJECT = "Unable to serialize instance "  # in jsonargparse's words
 
@@ -100,6 +110,46 @@ def without_objects(tree: Any) -> Any:
 
 def _is_object(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(_OBJECT)
+
+
+def fit_parser(cli: LightningCLI) -> LightningArgumentParser:
+    """Return the parser of what a fit needs: the whole one, or that of the subcommand."""
+    if not hasattr(cli, "_subcommand_parsers"):  # run=False
+        return cli.parser
+    if SUBCOMMAND not in cli._subcommand_parsers:
+        raise NoProject(f"there is no subcommand {SUBCOMMAND!r}, only {', '.join(cli._subcommand_parsers)}")
+    return cli._subcommand_parsers[SUBCOMMAND]
+
+
+def without_files(*parsers: LightningArgumentParser) -> None:
+    """Have parsers read their code's defaults alone: what `default_config_files` say is in the settings already.
+
+    It would come back wherever a setting stands at the code's default.
+    """
+    for parser in parsers:
+        parser.default_config_files = []
+
+
+def departures(parser: LightningArgumentParser, parsed: Namespace) -> dict[str, Any]:
+    """Return the settings that depart from their code's defaults, by dotted key; all if those do not give it back."""
+    whole = plain_of(parser, parsed)
+    for tree in (plain_of(parser, parsed, skip_default=True), whole):
+        said = without_objects(tree)  # which are defaults of their code, or cannot be kept
+        with suppress(ArgumentError):
+            if plain_of(parser, parser.parse_object(deepcopy(said), env=False)) == whole:
+                return flat(said)
+    kept = flat(without_objects(whole))
+    key = next((key for key, value in flat(whole).items() if kept.get(key) != value), "")
+    raise NoProject(f"{key or 'the configuration'} holds an object that no ledger can hold, and is not its default")
+
+
+def plain_of(parser: LightningArgumentParser, parsed: Namespace, skip_default: bool = False) -> dict[str, Any]:
+    """Return a configuration as mappings, lists and plain values; objects are described, by a text."""
+    with warnings.catch_warnings():  # of objects, which are looked for in it
+        warnings.simplefilter("ignore")
+        text = parser.dump(parsed, format=DESCRIBED, skip_default=skip_default, skip_unset=False, skip_validation=True)
+    plain: dict[str, Any] = json.loads(under_name(text, "lightning.pytorch"))  # the same, whichever name is at hand
+    return plain
 
 
 set_dumper(DESCRIBED, _described)

@@ -20,17 +20,21 @@ from nnhp_torch.cli.refusal import refusal
 from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.keys import (
     OURS,
+    SUBCOMMAND,
     arguments,
     at,
+    departures,
+    fit_parser,
     flat,
     is_list,
     nested,
+    plain_of,
     put,
     under_name,
+    without_files,
     without_objects,
 )
 from nnhp_torch.project.loading import NoProject
-from nnhp_torch.project.plain import SUBCOMMAND, departures, fit_parser, plain_of, without_files
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
 
 # Of their keys, those that stand in no configuration: they change no result, or are fields and flags of the sweep's.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.parallel import coordinates
+from nnhp_torch.report.axis import coordinates
 from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, SMALL, WIDTH, tidy
 from nnhp_torch.report.table import TableReport
 

@@ -10,9 +10,9 @@ from conftest import TinyConfig, completed
 
 import nnhp_torch
 from nnhp_torch import Range, ResultStore, Search, SweepCallback
+from nnhp_torch.cli.search import confirmation
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.search.confirmation import confirmation
 
 SEARCH = Search(
     "tiny", TinyConfig(), {"lr": Range(0.001, 1.0, log=True), "width": Range(2, 9)}, build="toy:build", about="About."

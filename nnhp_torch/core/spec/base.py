@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
 from nnhp_torch.core.spec.objective import Mode, Objective
@@ -16,7 +17,6 @@ from nnhp_torch.core.spec.renamed import Renaming
 from nnhp_torch.core.stats.interim import FIRST, looks
 from nnhp_torch.core.stats.proposal import Proposal
 from nnhp_torch.core.stats.significance import LEVEL
-from nnhp_torch.core.upstairs import upstairs
 
 if TYPE_CHECKING:
     from nnhp_torch.core.outcome import Outcome
@@ -26,6 +26,16 @@ MATTERS = 0.001  # a tenth of a point, of an accuracy
 
 Primitive = str | int | float | bool | None | Sequence[Any]
 P = ParamSpec("P")
+
+
+def upstairs(name: str) -> Any:
+    """Return a function of a floor above this one, imported when a user's call asks for it: nothing here imports it.
+
+    >>> upstairs("report.words:why_undrawn").__name__
+    'why_undrawn'
+    """
+    module, _, function = name.partition(":")
+    return getattr(import_module(f"nnhp_torch.{module}"), function)
 
 
 def takes(

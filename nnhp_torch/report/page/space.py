@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.axis import FEW, Axis, along, coordinates
 from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import scroll
-from nnhp_torch.report.parallel import FEW, along, coordinates
 from nnhp_torch.report.style import WIDE
 
 if TYPE_CHECKING:

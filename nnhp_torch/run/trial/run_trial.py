@@ -26,8 +26,7 @@ from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed
-from nnhp_torch.run.precision import prefer_onednn
-from nnhp_torch.run.resume.isolation import isolated
+from nnhp_torch.run.resume.isolation import isolated, prefer_onednn
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.devices import share
