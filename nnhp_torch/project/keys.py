@@ -1,4 +1,4 @@
-"""A project's configuration as plain values under dotted keys: all of it, or what departs from its code; its arguments."""
+"""A project's configuration as plain values under dotted keys: all of it, or what departs from its code."""
 
 from __future__ import annotations
 

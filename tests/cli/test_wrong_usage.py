@@ -52,8 +52,8 @@ def test_a_data_dir_that_cannot_be_written_is_refused_before_training(command, j
     flags = ("--data_dir", "file/data", "--log_dir", "logs", "--accelerator", "cpu", "--jobs", jobs)
     _, _, err = command(*flags, expect=1, sweep=SWEEP)
     assert len(err.splitlines()) == 1
-    assert "MNIST cannot be written to file/data/MNIST/raw" in err
-    assert "Give another --data_dir" in err
+    assert "file/data/MNIST/raw cannot be written: " in err
+    assert "give another --data_dir" in err
     assert not (command.folder / "logs" / "batch_size" / "results.jsonl").exists()
 
 
