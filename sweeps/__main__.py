@@ -108,18 +108,19 @@ def report(findings: list[Part], folder: Path, out: Any) -> None:
         for part in findings
     ]
     pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
-    lessons = [_student.with_nought(part, parts) if part.sweep.name == "dropout" else part for part in parts]
+    # The article's grid of dropout has no 0, and what dropout does is told by the network without it.
+    whole = [_study.with_nought(part, parts) if part.sweep.name == "dropout" else part for part in parts]
     links = [f"{part.sweep.name}/{NAME}" for part in parts]
-    _student.write(folder.parent / "index.html", lessons, links, Path())
+    _student.write(folder.parent / "index.html", whole, links, Path())
     ways = {
         "Guess first: the same as a lesson →": folder.parent / "index.html",
         "All settings at once: the search →": folder.parent / "search" / NAME,
     }
-    write_several(folder / NAME, "The study", parts, pages, ways)
+    write_several(folder / NAME, "The study", whole, pages, ways)
     for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to
         write(page, part)
     step = max(last_epoch(f.outcome) for f in findings)
-    publish(lambda: _study_figure.draw(parts), folder / "overview.png", "study", run="figure", step=step)
+    publish(lambda: _study_figure.draw(whole), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Lessons  {folder.parent / 'index.html'}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnhp_torch.core.spec.names import text
@@ -12,6 +13,7 @@ from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.report.page.part import Part
 from sweeps.weight_regularization import drives_to_zero
 
+NOT_THE_ARTICLES = "(Not the article's.) "
 # Sweep → what is said of its hyperparameter; the last two are not the article's.
 CLAIMS = {
     "layers_nodes": "More layers and units represent more, and overfit: validation falls while training rises.",
@@ -31,14 +33,12 @@ CLAIMS = {
 SMALL, WIDE, ALT = "curves.png", 330, "its curves; the whole figure"  # the picture in a row of the table
 EVIDENCE = Path("lightning_logs/evidence")  # apart from the reference: a TensorBoard over that would show it as well
 PRINTED = EVIDENCE / "printed" / "momentum"
-PENALTIES = EVIDENCE / "ten_epochs" / "weight_regularization"
-WEIGHTS = EVIDENCE / "weights" / "weight_regularization"  # whose curves have a histogram of the weights
+WEIGHTS = EVIDENCE / "weights" / "weight_regularization"  # with the weights' shares near zero and histograms
 FIRST_PAGE = EVIDENCE / "first_page" / "batch_size"
 # Small runs behind single sentences → the flags that they have.
 RUNS = {
     PRINTED: "--protocol printed --max_epochs 5",
-    PENALTIES: "--grid.reg [0.001] --max_epochs 10 --seeds 3",
-    WEIGHTS: "--grid.reg [0.001]",
+    WEIGHTS: "--grid.reg [0.001] --seeds 5",
     FIRST_PAGE: "",
 }
 
@@ -54,26 +54,53 @@ def sweeps_table(found: list[Part]) -> str:
     return "\n".join([*lines, ""])
 
 
-def answers(claim: str) -> list[tuple[str, str, str]]:
-    """Return each question of a claim, the first words of its answer, and the number behind them.
+@dataclass(frozen=True)
+class Answer:
+    """A question of a claim, the first words of its answer, the number behind them, and how that was tested."""
 
-    >>> answers("Does noise help? Yes: +0.08 points.")
-    [('Does noise help?', 'Yes', '+0.08 points.')]
+    question: str
+    word: str
+    number: str
+    test: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Whether it is yes, no or open; mixed if it is one of them with one value, another with another."""
+        kinds = {"Yes": "yes", "No": "no", "Cannot be told": "open"}
+        return (
+            "mixed" if ";" in self.word else next((of for word, of in kinds.items() if self.word.startswith(word)), "")
+        )
+
+
+def answers(claim: str) -> list[Answer]:
+    """Return the answers of a claim.
+
+    >>> answers("Does noise help? Yes with 0.2: +0.08 points.\\n(5 seeds, p=0.039)")
+    [Answer(question='Does noise help?', word='Yes with 0.2', number='+0.08 points.', test='5 seeds, p=0.039')]
     """
-    found = []
+    found: list[Answer] = []
     for line in claim.splitlines():
         question, mark, said = line.partition("? ")
-        word = re.split("[:,.]", said, maxsplit=1)[0]
+        word = re.split(r"[:,.](?:\s|$)", said, maxsplit=1)[0]
         if mark:
-            found.append((f"{question}?", word, said[len(word) + 1 :].strip()))
+            found.append(Answer(f"{question}?", word, said[len(word) + 1 :].strip()))
+        elif line.startswith("(") and found and not found[-1].test:
+            found[-1] = replace(found[-1], test=line.strip("()"))
     return found
+
+
+def claim_of(part: Part, root: Path) -> str:
+    """Return what a sweep says of its claim; older ledgers of the penalties do not know it, and one of its own does."""
+    if part.summary.claim or part.sweep.name != WEIGHTS.name:
+        return part.summary.claim
+    return drives_to_zero(recorded(root / WEIGHTS, part.sweep.monitor).summary.cells)
 
 
 def claims_table(found: list[Part], root: Path = Path()) -> str:
     """Return a row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
     lines = ["| said | here | error after each epoch | measured |", "| --- | --- | --- | --- |"]
     for said, measured, link, folder in _rows(found, root):
-        words = list(dict.fromkeys(word for _, word, _ in answers(measured))) or [measured.partition(",")[0]]
+        words = list(dict.fromkeys(answer.word for answer in answers(measured))) or [measured.partition(",")[0]]
         test = [line for line in measured.splitlines() if line.startswith("(")]
         told = "<br>".join(line for line in measured.splitlines() if not line.startswith("("))
         more = f"<details><summary>the test</summary>{'<br>'.join(test)}</details>" if test else "<br>"
@@ -86,13 +113,10 @@ def _rows(found: list[Part], root: Path) -> Iterator[tuple[str, str, str, str]]:
     """Yield what is said, what was measured, a link to its ledger, and the folder that has that."""
     for f in found:
         sweep = f.outcome.sweep
-        measured, cells, folder = (
-            f.summary.claim,
-            f.summary.cells,
-            f"../lightning_logs/reference/{f.outcome.sweep.name}",
-        )
+        measured = claim_of(f, root)
+        folder = f"../{f'lightning_logs/reference/{sweep.name}' if f.summary.claim else WEIGHTS}"
         if measured:
-            link = f"[{sweep.name}]({folder}) ({cells[0].repeated})"
+            link = f"[{sweep.name}]({folder}) ({f.summary.cells[0].repeated})"
             yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link, folder
         if sweep.name == "momentum":
             printed = recorded(root / PRINTED, sweep.monitor).summary
@@ -102,10 +126,6 @@ def _rows(found: list[Part], root: Path) -> Iterator[tuple[str, str, str, str]]:
                 f"[as printed](../{PRINTED}) (5 epochs, 1 seed)",
                 f"../{PRINTED}",
             )
-        if sweep.name == "weight_regularization":
-            few = recorded(root / PENALTIES, sweep.monitor).summary.cells
-            link = f"[ten epochs](../{PENALTIES}) ({few[0].repeated})"
-            yield CLAIMS[sweep.name], drives_to_zero(few), link, f"../{PENALTIES}"
 
 
 def block(text: str, name: str) -> str:

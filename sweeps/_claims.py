@@ -1,52 +1,20 @@
-"""Verdicts on what is said of a hyperparameter, each computed from the cells of its sweep.
-
-A verdict answers first, then gives the number, then the test; it is empty if the cells cannot tell.
-"""
+"""Verdicts on what is said of a hyperparameter, each computed from the cells of its sweep; empty if they lack it."""
 
 import itertools
 import math
 import statistics
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.significance import LEVEL
-from nnhp_torch.core.stats.units import by_unit, chance
+from nnhp_torch.core.stats.units import chance
+from sweeps._judged import corrected_for, judged, judged_each, least_of_all
 
 POOR = 0.6  # a val_accuracy at which a network has learned little
 FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next,
 SETTLED = 10  # after so many epochs
-
-
-def judged(
-    question: str,
-    number: str,
-    after: Sequence[float],
-    *,
-    before: Sequence[float],
-    cell: Cell,
-    p: float = math.nan,
-    corrected: str = "",
-) -> str:
-    """Return the answer to a question, the number behind it, and how that was tested, in lines.
-
-    Args:
-        question: answered with yes if `after` is more than `before` by more than chance, with no if it is less.
-        number: what stands behind the answer.
-        after, before: a value for each trial of a cell.
-        cell: one of those that are compared; it says how the trials repeat it.
-        p: of the difference, as it is corrected for other comparisons; default: of this one alone.
-        corrected: how that was done.
-    """
-    if len(by_unit(after, cell)) == 1:
-        return f"{question} Cannot be told from one seed: {number}."
-    p = chance(after, before, cell) if math.isnan(p) else p
-    test = f"({cell.repeated}, paired t-test, p={p:.2g}{corrected and f', {corrected}'})"
-    if p < LEVEL:
-        more = statistics.fmean(after) > statistics.fmean(before)
-        return f"{question} {'Yes' if more else 'No, the opposite'}: {number}.\n{test}"
-    return f"{question} Cannot be told: {number}.\n{test}"
 
 
 def regularizes(what: str, cells: Sequence[Cell]) -> str:
@@ -92,11 +60,6 @@ def regularizes(what: str, cells: Sequence[Cell]) -> str:
 def p_against(before: Sequence[float], compared: Sequence[tuple[Cell, Sequence[float]]]) -> list[float]:
     """Return the p-value of each difference from `before`, with Holm's correction: of cells and their values."""
     return holm([chance(values, before, cell) for cell, values in compared])
-
-
-def corrected_for(compared: Sized) -> str:
-    """Say how the p-values of several comparisons were corrected."""
-    return f"Holm's correction of {len(compared)}" if len(compared) > 1 else ""
 
 
 def training_accuracy(cells: Sequence[Cell]) -> str:
@@ -187,7 +150,7 @@ def smoothest(cells: Sequence[Cell]) -> str:
     cells = [cell for cell in cells if cell.ranked and cell.mean_epochs > SETTLED]
     if len(cells) < 2:
         return ""
-    falls = {id(cell): [float(_falls(result)) for result in cell.completed] for cell in cells}
+    falls = {id(cell): [falls_of(result) for result in cell.completed] for cell in cells}
     ordered = sorted(cells, key=lambda cell: statistics.fmean(falls[id(cell)]))
     best = [cell for cell in ordered if falls[id(cell)] == falls[id(ordered[0])]]
     others = [falls[id(cell)] for cell in ordered[len(best) :]]
@@ -202,18 +165,10 @@ def smoothest(cells: Sequence[Cell]) -> str:
     return least_of_all(question, f"{fell}, per run: {listed}", best[0], falls[id(best[0])], others)
 
 
-def least_of_all(
-    question: str, number: str, cell: Cell, least: Sequence[float], others: Sequence[Sequence[float]]
-) -> str:
-    """Whether a cell has less of something than each other one: no correction, because it must be so of all."""
-    p = max(chance(other, least, cell) for other in others)
-    corrected = "the largest against each other one" if len(others) > 1 else ""
-    return judged(question, number, others[0], before=least, cell=cell, p=p, corrected=corrected)
-
-
-def _falls(result: TrialResult) -> int:
+def falls_of(result: TrialResult) -> float:
+    """In how many epochs, once it has settled, the validation of a run falls."""
     late = itertools.pairwise(result.curve("val_accuracy")[SETTLED - 1 :])
-    return sum(before - after > FALL for before, after in late)
+    return float(sum(before - after > FALL for before, after in late))
 
 
 def small_batches_regularize(cells: Sequence[Cell]) -> str:
@@ -232,3 +187,23 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
     running = "" if training == "trained_accuracy" else " (running mean)"
     number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {listed}"
     return judged("Does a small batch regularize?", number, gaps[-1], before=gaps[0], cell=cells[0])
+
+
+def makes_sparse(cells: Sequence[Cell]) -> str:
+    """Whether a higher price on activity makes more units silent, by its kind."""
+    shares = {
+        kind: {
+            cell.values["activity_reg"]: cell.values_of("val_sparsity")
+            for cell in cells
+            if cell.ranked and cell.values["activity_reg_type"] == kind
+        }
+        for kind in ("l1", "l2")
+    }
+    found = {kind: [*of.values()] for kind, of in shares.items() if len(of) > 1}
+    if not found:
+        return ""
+    listed = [f"{kind} {', '.join(f'{statistics.fmean(values):.2f}' for values in of)}" for kind, of in found.items()]
+    strengths = ", ".join(f"{strength:g}" for strength in next(iter(shares.values())))
+    number = f"the share of zeros at {strengths}: {'; '.join(listed)}"
+    compared = {kind: (most, none) for kind, (none, *_, most) in found.items()}
+    return judged_each("Does a price on activity make it sparse?", number, compared, cells[0])

@@ -1,4 +1,4 @@
-"""Two pictures of claims: what early stopping costs and gains, and where l1 and l2 leave the weights."""
+"""A picture of each claim: what it is about, measured; what early stopping costs; where l1 and l2 leave the weights."""
 
 from __future__ import annotations
 
@@ -9,13 +9,40 @@ from pathlib import Path
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.headline import headline
+from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.svg import SIZE, dots, drawing, path, whole_ticks
+from nnhp_torch.report.page.sections import KEYS, PAIRS, beside, course, pairs
+from nnhp_torch.report.page.space import heat
+from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, whole_ticks
 from sweeps._article import WEIGHTS
+from sweeps._measures import MEASURES, measured
 from sweeps.early_stopping import last_and_best
 
+WHOLE = ("layers_nodes",)  # whose picture has where each cell ends in it
 BINS, WIDEST = 41, 0.2  # of a histogram, and the weights at its ends
+
+
+def picture(part: Part, root: Path) -> Html:
+    """Draw what is claimed of a sweep's hyperparameter, or, if nothing is, how its cells train."""
+    name = part.sweep.name
+    if name in MEASURES:
+        return measured(part, MEASURES[name])
+    if name == WEIGHTS.name and (drawn := weights(root)):
+        return drawn
+    known = {"layers_nodes": both, "dropout": beside, "early_stopping": cost}
+    return known.get(name, course)(part)
+
+
+def both(part: Part) -> Html:
+    """Draw training beside validation in the squares of a heat map of what each cell ends with."""
+    found = pairs(part)
+    inside = {cell: join(tag("small", said), drawn) for cell, (said, drawn) in found.items()}
+    values = [list(dict.fromkeys(cell.texts[name] for cell in part.summary.cells)) for name in part.sweep.axes]
+    name = Axis.of_values(part.sweep.objective, [c.mean(part.sweep.monitor) for c in part.summary.cells]).name
+    said = f"In each square the {name} in the end, the bluer the better, its verdict, and how it came about. {PAIRS}"
+    title = tag("h2", f"Training beside validation: {headline(part.summary)}")
+    return tag("section", title, tag("p", said, *KEYS, class_="soft"), heat(part, values[0], values[1], inside))
 
 
 def cost(part: Part) -> Html:
@@ -25,7 +52,7 @@ def cost(part: Part) -> Html:
     axis = Axis.of_values(part.sweep.objective, (v for _, both in known for values in both.values() for v in values))
     most = max((result.epochs for cell in cells for result in cell.completed), default=1)
     lines, texts = [], []
-    for weights, name, look in (("last", "last weights", "training"), ("best", "best weights kept", "validation")):
+    for weights, name, look in (("last", "last weights", "training"), ("best", "best weights", "validation")):
         of = [(cell, both[weights]) for cell, both in known if weights in both]
         means = [(cell.mean_epochs / most, 1 - axis.place(statistics.fmean(values))) for cell, values in of]
         rings = [
@@ -46,9 +73,9 @@ def cost(part: Part) -> Html:
     ticks = axis.ticks(6)
     grid = tag("path", d="".join(f"M0 {SIZE * (1 - at):.0f}h{SIZE}" for at, _ in ticks), class_="grid")
     texts += [tag("span", text, class_="y", style=f"--y:{1 - at:.2%}") for at, text in ticks]
-    texts += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in whole_ticks(most)]
+    texts += below(whole_ticks(most))
     texts.append(tag("span", "epochs trained, which is what it costs", class_="unit"))
-    title = tag("h3", "What stopping costs, and what it gains")
+    title = tag("h2", "What stopping costs, and what it gains")
     caption = f"{axis.name.capitalize()}; a small dot is one run, a large one the mean over the seeds."
     return tag(
         "figure", title, tag("figcaption", caption), tag("div", drawing(grid, *lines), *texts, class_="chart cost")
@@ -57,15 +84,14 @@ def cost(part: Part) -> Html:
 
 def _patience(cell: Cell, x: float, y: float) -> Html:
     patience = cell.values["patience"]
-    name = "no stopping" if patience is None else f"patience {patience}"
-    return tag("span", name, class_="below", style=f"left:{x:.2%};--y:{y:.2%}")
+    name = ["no stopping"] if patience is None else [tag("span", "patience ", class_="less"), patience]
+    return tag("span", *name, class_="below", style=f"left:{x:.2%};--y:{y:.2%}")
 
 
 def weights(root: Path) -> Html:
     """Histograms of the final weights under l1 and l2 of one strength, on one scale; empty without TensorBoard."""
-    found = {
-        kind: of for kind in ("l1", "l2") if (of := _histogram(next((root / WEIGHTS).glob(f"reg_type={kind},*"), None)))
-    }
+    folders = {kind: min((root / WEIGHTS).glob(f"reg_type={kind},*"), default=None) for kind in ("l1", "l2")}
+    found = {kind: shares for kind, folder in folders.items() if (shares := _histogram(folder))}
     if len(found) < 2:
         return Html("")
     highest = max(max(of) for of in found.values())
@@ -79,7 +105,7 @@ def weights(root: Path) -> Html:
         ends = [(0.0, f"{-WIDEST:g}"), (0.5, "0"), (1.0, f"{WIDEST:g}")]
         numbers = [tag("span", text, class_="x", style=f"left:{at:.0%}") for at, text in ends]
         near = of[BINS // 2]
-        name = tag("p", tag("strong", kind), f" {near:.0%} of the weights in the middle bar")
+        name = tag("p", tag("strong", kind), f" {near:.0%} of the weights within {WIDEST / BINS:.3f} of zero")
         chart = tag("div", drawing(tag("path", d=bars, class_="bars-of")), *numbers, class_="chart small")
         drawn.append(tag("div", name, chart))
     caption = (

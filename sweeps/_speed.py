@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.stats.pairs import holm
-from nnhp_torch.core.stats.units import chance
 from nnhp_torch.report.curves import epochs_to
-from sweeps._claims import corrected_for, judged, least_of_all
+from nnhp_torch.report.ends import values_of
+from sweeps._judged import judged_each, least_of_all
 
 REACHED = 0.9  # the accuracy by which training is called faster or slower
 
@@ -32,24 +31,26 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
     Args:
         what: what they have more of, or that the other is without.
         slow: that one.
-        metric: the accuracy.
+        metric: the accuracy; by another one than validation's a single cell is judged, and by that beside it.
     """
     others = [cell for cell in others if cell.ranked and slow.ranked]
     if unreached := _unreached([slow, *others], metric):
         return f"Is training faster with {what}? {unreached}" if others else ""
-    lines, before = [], [_epochs(result, metric) for result in slow.completed]
-    after = [[_epochs(result, metric) for result in cell.completed] for cell in others]
-    p_values = holm([chance(before, epochs, cell) for epochs, cell in zip(after, others, strict=True)])
-    for cell, epochs, p in zip(others, after, p_values, strict=True):
-        number = f"epochs to {metric} {REACHED}: {_listed([slow, cell], metric)}"
-        if metric != "val_accuracy":
-            pairs = [(_epochs(a), _epochs(b)) for a, b in zip(slow.completed, cell.completed, strict=True)]
-            later = sum(with_it > without for without, with_it in pairs)
-            number = f"by {metric}; by val_accuracy it is slower in {later} of {len(pairs)} runs; {number}"
-            number += f"; to val_accuracy {REACHED}: {_listed([slow, cell])}"
-        question = f"Is training faster with {what} ({cell.label})?"
-        lines.append(judged(question, number, before, before=epochs, cell=cell, p=p, corrected=corrected_for(others)))
-    return "\n".join(lines)
+    before = [float(_epochs(result, metric)) for result in slow.completed]
+    after = [[float(_epochs(result, metric)) for result in cell.completed] for cell in others]
+    number = f"epochs to {metric} {REACHED}: {_listed([slow, *others], metric)}"
+    if metric != "val_accuracy":
+        (cell,) = others
+        pairs = [(_epochs(a), _epochs(b)) for a, b in zip(slow.completed, cell.completed, strict=True)]
+        later = sum(with_it > without for without, with_it in pairs)
+        soon, late = (
+            f"{_epochs_in_words(slow, of)} without it, with it {_epochs_in_words(cell, of)}"
+            for of in (metric, "val_accuracy")
+        )
+        slower = f"by val_accuracy it is slower in {later} of {len(pairs)} runs"
+        number = f"epochs to {metric} {REACHED}: {soon}; {slower}: {late}"
+    compared = {values_of(cell): (before, epochs) for cell, epochs in zip(others, after, strict=True)}
+    return judged_each(f"Is training faster with {what}?", number, compared, slow)
 
 
 def _unreached(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.csv import write_rows
 from nnhp_torch.report.page.part import Part
@@ -64,3 +66,22 @@ def table(findings: Sequence[Part]) -> Table:
 def write_csv(path: Path, findings: Sequence[Part]) -> None:
     """Write the rows for a spreadsheet."""
     write_rows(path, [name.replace(" ", "_") for name in HEADER], rows(findings))
+
+
+def with_nought(part: Part, known: Sequence[Part]) -> Part:
+    """Return the sweep of dropout with a network that has none, if another sweep's ledger has it."""
+    sweep = part.sweep
+    if not isinstance(sweep, Sweep):
+        return part
+    sweep = dataclasses.replace(sweep, axes={"dropout": [0.0, *sweep.axes["dropout"]]})
+    seeds = list(dict.fromkeys(trial.config.seed for trial in part.outcome.trials))
+    results = {key: result for other in (*known, part) for key, result in other.outcome.results.items()}
+    trials = sweep.trials(seeds)
+    if not all(trial.key in results for trial in trials):
+        return part
+    here = {
+        trial.key: dataclasses.replace(results[trial.key], cell=dict(trial.cell), sweep=sweep.name) for trial in trials
+    }
+    return dataclasses.replace(
+        part, outcome=dataclasses.replace(part.outcome, sweep=sweep, trials=trials, results=here)
+    )

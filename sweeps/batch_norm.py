@@ -17,7 +17,7 @@ def claim(cells: Sequence[Cell]) -> str:
     lowest = min(cell.values["lr"] for cell in cells)
     of_lowest = {cell.values["batch_norm"]: cell for cell in cells if cell.values["lr"] == lowest}
     speed = (
-        faster("batch normalization", of_lowest[False], [of_lowest[True]], metric="train_accuracy")
+        faster(f"batch normalization at lr={lowest:g}", of_lowest[False], [of_lowest[True]], metric="train_accuracy")
         if len(of_lowest) == 2
         else ""
     )

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._claims import corrected_for, difference, judged, p_against
+from sweeps._claims import difference, p_against
+from sweeps._judged import corrected_for, judged
 
 METRIC = "val_accuracy"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, after, before
-from sweeps._claims import judged
+from sweeps._judged import judged
 
 
 def drives_to_zero(cells: Sequence[Cell]) -> str:

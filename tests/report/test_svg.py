@@ -42,7 +42,7 @@ def near(*expected):
 
 def labels(part, kind):
     """The text of each label of a class, and where it stands."""
-    found = [span for span in part.iter("span") if span.get("class") == kind]
+    found = [span for span in part.iter("span") if (span.get("class") or "").removesuffix(" second") == (kind or "")]
     places = [[float(n) / 100 for n in re.findall(r":([\d.]+)%", span.get("style", ""))] for span in found]
     return [(span.text, *at) for span, at in zip(found, places, strict=True)]
 
@@ -167,6 +167,20 @@ def test_a_strip_of_one_value_has_a_dot_and_no_mean():
     assert {path.get("class") for path in drawn.iter("path")} == {"grid", "dot"}
     assert [points(d) for d in paths(drawn, "dot")] == [near((0.2, 0.5))]
     assert {path.get("class") for path in drawn_strip([], interval=(0.1, math.nan)).iter("path")} == {"grid"}
+
+
+def test_a_value_beyond_all_is_a_square_at_the_end_and_leaves_the_strip_no_mean():
+    drawn = drawn_strip([0.2, math.inf], repeats=["0", "1"])
+    assert [points(d) for d in paths(drawn, "ring")] == [near((0.2, 0.5))]
+    assert [points(d) for d in paths(drawn, "beyond")] == [near((1, 0.5))]
+    assert [path.get("data-seed") for path in drawn.iter("path") if path.get("class") == "beyond"] == ["1"]
+    assert paths(drawn, "mean") == []
+
+
+def test_of_many_numbers_below_a_chart_every_second_may_go():
+    many, few = ([str(span) for span in svg.below([(0.1 * n, str(n)) for n in range(count)])] for count in (5, 4))
+    assert [number for number, span in enumerate(many) if "second" in span] == [1, 3]
+    assert "second" not in "".join(few)
 
 
 def test_along_an_axis_each_trial_has_a_dot_and_a_line_goes_through_the_means():

@@ -24,7 +24,7 @@ from sweeps import (
     momentum,
     weight_regularization,
 )
-from sweeps._claims import judged
+from sweeps._judged import judged, judged_each
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,21 @@ def test_an_answer_among_several_pays_for_them():
     after, before, cell = [0.91, 0.92, 0.93], [0.90, 0.90, 0.90], Cell({}, [], 3)
     assert "p=0.074)" in judged("Better?", "so far", after, before=before, cell=cell)
     assert "p=0.22, Holm)" in judged("Better?", "so far", after, before=before, cell=cell, p=0.22, corrected="Holm")
+
+
+def test_one_answer_to_several_comparisons_says_with_which_of_them_it_is_yes():
+    """1 to 3 points have p=0.074; 1.0 to 1.2 thousandths have 0.0027, which Holm's correction of three makes 0.0082."""
+    before = [0.90, 0.90, 0.90]
+    compared = {
+        "a": ([0.901, 0.9012, 0.9011], before),
+        "b": ([0.91, 0.92, 0.93], before),
+        "c": ([0.90, 0.90, 0.90], [0.901, 0.9012, 0.9011]),
+    }
+    answer, test = judged_each("Better?", "so far", compared, Cell({}, [], 3)).splitlines()
+    assert answer == "Better? Yes with a; cannot be told with b; no, the opposite with c: so far."
+    assert test == "(3 seeds, paired t-tests, p=0.0082, 0.074, 0.0082, Holm's correction of 3)"
+    del compared["b"], compared["c"]
+    assert judged_each("Better?", "so far", compared, Cell({}, [], 3)).startswith("Better? Yes: so far.\n")
 
 
 def test_an_answer_over_folds_has_the_folds_as_units():
@@ -207,7 +222,7 @@ def test_the_fastest_rate_is_the_first_at_90_percent_and_one_that_never_gets_the
     assert "lr=0.001 8.0; lr=0.0001 11.0, not within 11 in 2 of 3 runs." in said
     assert said.endswith("the largest against each other one)")
     slower = momentum.SWEEP.claim(_cells(sweep, "momentum", {0.9: cells[0.001], 0.1: cells[0.01]}))
-    assert slower.startswith("Is training faster with more momentum than 0.1 (momentum=0.9)? No, the opposite: epochs")
+    assert slower.startswith("Is training faster with more momentum than 0.1? No, the opposite: epochs")
 
 
 def test_l1_and_l2_are_compared_at_the_same_strength_by_the_share_of_weights_near_zero(store):
@@ -275,9 +290,10 @@ def test_a_price_on_activity_is_said_to_make_it_sparse_if_the_highest_adds_zeros
     labels = [trial.label for trial in activity_regularization.SWEEP.trials()]
     shares = dict(zip(labels, [0.3, 0.4, 0.5, 0.6, 0.3, 0.3, 0.3, 0.3], strict=True))
     said = _verdict(activity_regularization.SWEEP, store, [[0.9] * 3] * 8, val_sparsity=shares)
-    one, _, other, _ = said.splitlines()
-    assert one.startswith("Does a price on activity (l1) make it sparse? Yes: the share of zeros by")
-    assert other.startswith("Does a price on activity (l2) make it sparse? Cannot be told: the share of zeros by")
+    shown = "the share of zeros at 0, 0.0001, 0.001, 0.01: l1 0.30, 0.40, 0.50, 0.60; l2 0.30, 0.30, 0.30, 0.30."
+    answer, test = said.splitlines()
+    assert answer == f"Does a price on activity make it sparse? Yes with l1; cannot be told with l2: {shown}"
+    assert test.endswith("Holm's correction of 2)")
 
 
 def _clipping(sweep, diverges, reached=0.9):
@@ -337,8 +353,9 @@ def test_batch_norm_is_said_to_be_faster_by_training_and_slower_by_validation_in
             for with_it, of in ((False, off), (True, on))
         ]
     )
-    assert "? Yes: by train_accuracy; by val_accuracy it is slower in 3 of 3 runs; epochs to train_accuracy" in said
-    assert "batch_norm=True 12.0, not within 19 in 1 of 3 runs." in said
+    asked = "Is training faster with batch normalization at lr=0.001? Yes: epochs to train_accuracy 0.9: "
+    slower = "by val_accuracy it is slower in 3 of 3 runs: 8.0 without it, with it 12.0, not within 19 in 1 of 3 runs."
+    assert said.startswith(f"{asked}9.3 without it, with it 4.0; {slower}")
 
 
 def test_the_table_has_the_answer_of_a_sweep_in_which_a_cell_diverged(sweep, store):

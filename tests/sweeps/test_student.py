@@ -1,6 +1,7 @@
 """The student's page: what it says is what the ledgers say, and a guess opens it."""
 
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from sweeps import reference
 from sweeps._pictures import BINS, _shares
-from sweeps._student import with_nought
+from sweeps._study import with_nought
 
 REFERENCE = Path(reference.__file__).parent.parent / reference.FOLDER
 PAGE = f"file://{REFERENCE / 'index.html'}"
@@ -46,24 +47,45 @@ def test_a_picture_appears_when_the_winner_is_guessed_and_the_guess_is_counted_o
     _press(page, "optimizer", "SGD")
     assert told_above.is_displayed()
     assert answer.is_displayed()
-    assert "no, that one is worse" in answer.text
+    assert "You said SGD. Wrong: 33.23 points behind the best (Adam). (0 of 1 point.)" in answer.text
     _press(page, "optimizer", "Adam")
-    assert page.find_element("id", "score").text == "0 of 1 guessed right, 16 to go"
+    assert page.find_element("id", "score").text == "0 of 1 points, 16 guesses to go"
     _press(page, "batch_size", "none can be told from the best")
-    assert page.find_element("id", "score").text == "1 of 2 guessed right, 15 to go"
+    _press(page, "dropout", "0.1")
+    assert page.find_element("id", "score").text == "1½ of 3 points, 14 guesses to go"
+
+
+def test_an_answer_is_one_line_and_one_picture_that_is_seen_without_unfolding(page):
+    for part in reference.findings(ROOT):
+        name = part.sweep.name
+        page.execute_script("document.querySelector(arguments[0] + ' .guess button').click()", f"#{name}")
+        (line,) = page.find_elements("css selector", f"#{name} .answered")
+        assert line.is_displayed()
+        drawn = page.find_elements("css selector", f"#{name} .answer svg")
+        assert drawn, name
+        assert all(picture.is_displayed() for picture in drawn), name
+
+
+def test_without_its_script_the_page_hides_no_answer_and_asks_for_no_guess():
+    text = (REFERENCE / "index.html").read_text()
+    body = text.partition("<main>")[2].partition("</main>")[0]
+    assert {*re.findall(r'class="(lesson[^"]*)"', body)} == {"lesson"}
+    assert "unguessed" not in body
+    hidden = re.findall(r'class="([^"]*)" hidden', body)
+    assert {*hidden} == {"guess", "bar-of-guesses", "soft rule"}
 
 
 def test_one_seed_tells_the_study_as_it_alone_would_have(page):
     _press(page, "batch_size", "2000")
     rings = "return [...document.querySelectorAll('#batch_size .ring')].filter(r => r.checkVisibility()).length"
-    assert page.execute_script(rings) == 20
+    assert page.execute_script(rings) == 40, "in the claim's picture and in that of the final errors"
     page.find_element("id", "one").click()
-    assert page.execute_script(rings) == 4
+    assert page.execute_script(rings) == 8
     told = [json.loads(line.get_attribute("data-one")) for line in page.find_elements("css selector", ".of-one")]
     same = sum(lines[0].endswith("the winner of all seeds.") for lines in told)
     assert page.find_element("id", "told").text == f"seed=123 alone: the same winner in {same} of 17 sweeps"
     page.find_element("id", "all").click()
-    assert page.execute_script(rings) == 20
+    assert page.execute_script(rings) == 40
 
 
 def test_it_fits_a_phone_and_its_console_is_silent(page):

@@ -11,7 +11,7 @@ from typing import Any
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import apart, median_curve
 from nnhp_torch.report.page.markup import Html, join, tag
-from nnhp_torch.report.page.svg import SIZE, dots, drawing, path, turned, whole_ticks
+from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, turned, whole_ticks
 from nnhp_torch.report.words import count
 
 POINTS = 60_000  # of all curves of a page together, which take some six bytes each
@@ -65,7 +65,7 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
     ]
     grid, numbers = _across(axis, 9)
     for unit, end in {"epochs": float(epochs), **budgets}.items():
-        numbers += [tag("span", text, class_=f"x {unit}", style=f"left:{at:.2%}") for at, text in whole_ticks(end)]
+        numbers += below(whole_ticks(end), f"x {unit}")
         numbers.append(tag("span", unit, class_=f"unit {unit}"))
     if axis.guess is not None:
         grid = join(grid, tag("path", d=f"M0 {SIZE * (1 - axis.guess):.0f}h{SIZE}", class_="guessing"))
@@ -132,7 +132,7 @@ def pair(training: Sequence[float], validation: Sequence[float], axis: Axis, *, 
         for name, curve in both.items()
     ]
     grid, numbers = _across(axis, 4)
-    numbers += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in whole_ticks(epochs, 4)]
+    numbers += below(whole_ticks(epochs, 4))
     alt = "; ".join(
         _spoken(name, curve, axis) for name, curve in {"training": training, "validation": validation}.items()
     )
@@ -166,7 +166,7 @@ def response(
         for (number, place, values), look in zip(cells, looks, strict=True)
     ]
     grid, numbers = _across(axis, 7)
-    numbers += [tag("span", text, class_="x", style=f"left:{at:.2%}") for at, text in ticks]
+    numbers += below(ticks)
     numbers.append(tag("span", name, class_="unit"))
     through = tag("path", d=path(means), class_="through")
     return picture(alt, drawing(grid, through, *spots[::-1]), *numbers, class_="chart swaps")

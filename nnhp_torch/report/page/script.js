@@ -129,9 +129,12 @@ const lessons = [...document.querySelectorAll(".lesson")];
 if (lessons.length) {
   const score = document.getElementById("score");
   const [one, all, told] = ["one", "all", "told"].map(id => document.getElementById(id));
-  let [right, guessed, seed] = [0, 0, -1];
-  const count = () => { score.textContent = `${right} of ${guessed} guessed right, ${lessons.length - guessed} to go`; };
-  document.querySelector(".bar-of-guesses").hidden = false;
+  let [points, guessed, seed] = [0, 0, -1];
+  const halves = number => `${Math.floor(number) || (number ? "" : 0)}${number % 1 ? "½" : ""}`;
+  const count = () => {
+    score.textContent = `${halves(points)} of ${guessed} points, ${lessons.length - guessed} guesses to go`;
+  };
+  each(document, ".bar-of-guesses, .rule", part => { part.hidden = false; });
   count();
   for (const lesson of lessons) {
     const guess = lesson.querySelector(".guess");
@@ -142,14 +145,13 @@ if (lessons.length) {
     tile?.classList.add("unguessed");
     guess.addEventListener("click", ({ target }) => {
       if (target.type !== "button" || !lesson.classList.contains("guessing")) return;
-      const hit = JSON.parse(lesson.dataset.right).includes(+target.value);
-      [right, guessed] = [right + hit, guessed + 1];
+      [points, guessed] = [points + +target.dataset.worth, guessed + 1];
       lesson.classList.remove("guessing");
       tile?.classList.remove("unguessed");
       target.setAttribute("aria-pressed", "true");
       for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
       answer.querySelector(".guessed").textContent =
-        `You said ${target.textContent}: ${target.dataset.said}`;
+        `You said ${target.textContent}. ${target.dataset.said} (${halves(+target.dataset.worth)} of 1 point.)`;
       answer.tabIndex = -1;
       answer.focus({ preventScroll: true });
       count();

@@ -24,6 +24,11 @@ from nnhp_torch.report.words import count, duration, up_to
 
 ROWS = 1_000  # of the table of trials
 BESIDE_EACH = 12  # cells whose training is drawn beside their validation
+PAIRS = (
+    "The median after each epoch; training is a running mean over the epoch's batches. The room between the lines is "
+    "overfitting: what the network knows of the training images and of no others. "
+)
+KEYS = [tag("span", key, class_=f"line {key}") for key in ("training", "validation")]  # of their lines
 
 
 def running(part: Part) -> Html:
@@ -145,9 +150,15 @@ def _choice(label: str, name: str, values: Mapping[str, str]) -> Html:
 
 def picture(part: Part) -> Html:
     """Every cell's curve, and beside it where each ends."""
+    drawn = course(part)
+    return tag("section", drawn, ends(part), class_="first") if drawn else ends(part)
+
+
+def course(part: Part) -> Html:
+    """Every cell's curve; empty if there is none."""
     found = curves_of(part)
     if not any(cell.runs for cell in found):
-        return ends(part)
+        return Html("")
     axis = Axis.of_curves(part.sweep, part.shown)
     several = any(len(cell.runs) > 1 for cell in found)
     caption = "A thin line for each trial, a thick one for a cell's median" if several else "A line for each cell"
@@ -160,16 +171,29 @@ def picture(part: Part) -> Html:
     title = f"{name if '_' in name else name[:1].upper() + name[1:]} after each epoch"
     other = title.replace("error", "accuracy") if axis.error else None
     drawn = charts.curves(found, axis)
-    figure = tag("figure", tag("h2", title, data_other=other), tag("figcaption", caption), drawn)
-    return tag("section", figure, ends(part), class_="first")
+    return tag("figure", tag("h2", title, data_other=other), tag("figcaption", caption), drawn)
 
 
 def beside(part: Part) -> Html:
     """Training beside validation of each cell, whose distance is what the network knows better than it should."""
+    found = pairs(part)
+    small = [
+        tag("div", tag("p", tag("strong", name), " ", tag("span", said, class_="soft")), drawn, data_cell=number)
+        for number, (name, (said, drawn)) in enumerate(zip(part.names, found.values(), strict=False))
+    ]
+    if not small:
+        return Html("")
+    which = "" if len(small) == len(part.summary.cells) else f" of the first {len(small)}"
+    caption = tag("p", PAIRS, *KEYS, class_="soft")
+    return tag("section", tag("h2", f"Training beside validation{which}"), caption, tag("div", *small, class_="pairs"))
+
+
+def pairs(part: Part) -> dict[int, tuple[str, Html]]:
+    """For the id of each of the first cells how far training and validation are apart, in words and drawn."""
     objective, monitor = part.sweep.objective, part.sweep.monitor
     training = objective.twin("train", logged(part.summary.shown))
     if not training or training == monitor:
-        return Html("")
+        return {}
     cells = part.shown[:BESIDE_EACH]
     medians = [
         [median_curve([curve for r in cell.results if (curve := r.curve(name))]) for name in (training, monitor)]
@@ -178,26 +202,14 @@ def beside(part: Part) -> Html:
     axis = Axis.of_pair(objective, [curve for both in medians for curve in both])
     epochs = max((len(curve) for both in medians for curve in both), default=0)
     if not epochs:
-        return Html("")
-    final = part.summary.training
-    small = []
-    for number, (cell, (train, validation)) in enumerate(zip(cells, medians, strict=True)):
-        gap = cell.mean(final) - cell.mean(monitor)
-        said = f"{words.amount(gap * objective.sign, objective)} apart" if math.isfinite(gap) else cell.trouble
-        name = tag("p", tag("strong", part.names[number]), " ", tag("span", said, class_="soft"))
-        small.append(tag("div", name, charts.pair(train, validation, axis, epochs=epochs), data_cell=number))
-    which = "" if len(cells) == len(part.summary.cells) else f" of the first {len(cells)}"
-    title, keys = (
-        f"Training beside validation{which}",
-        [tag("span", key, class_=f"line {key}") for key in ("training", "validation")],
-    )
-    caption = (
-        "The median after each epoch; training is a running mean over the epoch's batches. The room between the lines "
-        "is overfitting: what the network knows of the training images and of no others."
-    )
-    return tag(
-        "section", tag("h2", title), tag("p", caption, " ", *keys, class_="soft"), tag("div", *small, class_="pairs")
-    )
+        return {}
+    final, found = part.summary.training, {}
+    for cell, (train, validation) in zip(cells, medians, strict=True):
+        gap = objective.sign * (cell.mean(final) - cell.mean(monitor))
+        where = "apart" if gap >= 0 else "behind validation"
+        said = f"{words.amount(abs(gap), objective)} {where}" if math.isfinite(gap) else cell.trouble
+        found[id(cell)] = said, charts.pair(train, validation, axis, epochs=epochs)
+    return found
 
 
 def trials(part: Part) -> Html:

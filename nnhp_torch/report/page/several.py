@@ -14,6 +14,7 @@ from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import curves_of
+from nnhp_torch.report.style import CELLS
 from nnhp_torch.report.words import amount
 
 QUESTION = "Which hyperparameter matters?"
@@ -100,7 +101,7 @@ def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
         tag("p", answer(found), class_="lead") if drawn else Html(""),
         tag(
             "figure",
-            tag("figcaption", what, " ", *keys),
+            tag("figcaption", what, " ", tag("span", *keys, class_="keys")),
             *[tag("div", svg.strip_axis(axis), class_="row axis")] * drawn,
             *rows,
             class_="effects",
@@ -112,7 +113,9 @@ def multiple(part: Part, link: str) -> Html:
     """A sweep's finding and its curves, small; both lead to its page."""
     curves = curves_of(part, named=False)
     found = tag("h3", tag("a", headline(part.summary), href=link))
-    drawn = [tag("figure", charts.curves(curves, Axis.of_curves(part.sweep, part.shown)))]
+    named = zip(part.names, part.looks, strict=True) if len(curves) <= len(CELLS) else [("the best", "best")]
+    keys = tag("figcaption", *(tag("span", name, " ", class_=f"key {look}") for name, look in named))
+    drawn = [tag("figure", keys, charts.curves(curves, Axis.of_curves(part.sweep, part.shown)))]
     return tag(
         "section",
         tag("p", part.sweep.name.replace("_", " "), class_="kicker"),

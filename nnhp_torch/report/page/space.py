@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nnhp_torch.report.axis import FEW, Axis, along, coordinates
@@ -32,7 +32,9 @@ def space(part: Part) -> Html:
     if len(names) == 2:
         values = [list(dict.fromkeys(cell.texts[name] for cell in part.summary.cells)) for name in names]
         if min(map(len, values)) >= LEAST and len(part.summary.cells) == len(values[0]) * len(values[1]):
-            return _heat(part, *values)
+            name = Axis.of_values(part.sweep.objective, _finals(part)).name
+            caption = f"{name.capitalize()} with the final weights: the bluer the better; the best has a frame."
+            return _section(f"{' and '.join(names)} together", caption, heat(part, values[0], values[1]))
     return parallel(part)
 
 
@@ -52,34 +54,39 @@ def _response(part: Part, name: str) -> Html:
     return tag("section", tag("h2", f"Along {name}"), tag("figure", tag("figcaption", caption), drawn))
 
 
-def _heat(part: Part, downwards: Sequence[str], across: Sequence[str]) -> Html:
-    """A table whose cells are the darker the better; the longer axis runs down a page that is too narrow for it."""
+def _finals(part: Part) -> list[float]:
+    return [mean for cell in part.summary.cells if math.isfinite(mean := cell.mean(part.sweep.monitor))]
+
+
+def heat(part: Part, downwards: Sequence[str], across: Sequence[str], inside: Mapping[int, Html] | None = None) -> Html:
+    """A table whose cells are the bluer the better; the longer axis runs down a page that is too narrow for it.
+
+    Args:
+        downwards, across: the values of its two axes.
+        inside: by its id what a cell has in its square besides.
+    """
     first, second = part.sweep.axes
     turned = len(across) > max(len(downwards), MOST // 2)
     if turned:
         (first, second), (downwards, across) = (second, first), (across, downwards)
     of = {(cell.texts[first], cell.texts[second]): cell for cell in part.summary.cells}
     objective = part.sweep.objective
-    finals = [mean for cell in part.summary.cells if math.isfinite(mean := cell.mean(part.sweep.monitor))]
-    axis = Axis.of_values(objective, finals)
+    axis = Axis.of_values(objective, _finals(part))
     better = 1 if objective.mode == "max" and not axis.error else -1
     rows = []
     for down in downwards:
         row = [tag("th", down, scope="row")]
         for over in across:
             cell = of[down, over]
-            row.append(_square(cell, part, axis, better=better))
+            row.append(_square(cell, part, axis, better=better, inside=(inside or {}).get(id(cell), Html(""))))
         rows.append(tag("tr", *row))
     above = tag("tr", tag("td", ""), tag("th", second, scope="colgroup", colspan=len(across)))
     heads = tag("tr", tag("th", first, scope="col"), *(tag("th", over, scope="col") for over in across))
-    table = tag(
-        "table", tag("thead", above, heads), tag("tbody", *rows), class_="heat large" if len(across) > 8 else "heat"
-    )
-    caption = f"{axis.name.capitalize()} with the final weights: the darker the better; the best has a frame."
-    return _section(f"{first} and {second} together", caption, table)
+    look = "heat large" if len(across) > LARGE else "heat with" if inside else "heat"
+    return tag("table", tag("thead", above, heads), tag("tbody", *rows), class_=look)
 
 
-def _square(cell: Cell, part: Part, axis: Axis, *, better: int) -> Html:
+def _square(cell: Cell, part: Part, axis: Axis, *, better: int, inside: Html) -> Html:
     mean, verdict = cell.mean(part.sweep.monitor), part.summary.verdict(cell)
     if not math.isfinite(mean):
         return tag("td", ", ".join(cell.troubles) or "–", class_="soft", style="--heat:0")
@@ -88,7 +95,7 @@ def _square(cell: Cell, part: Part, axis: Axis, *, better: int) -> Html:
     kind = "" if verdict.kind == "unranked" or math.isnan(verdict.p) else verdict.kind
     said = tag("small", "cannot be told" if kind == "undecided" else kind) if kind else ""
     best = "best" if cell is part.summary.leader else None
-    return tag("td", axis.text(mean, 3), said, class_=best, style=f"--heat:{heat:.3f}")
+    return tag("td", axis.text(mean, 3), said, inside, class_=best, style=f"--heat:{heat:.3f}")
 
 
 def parallel(part: Part) -> Html:

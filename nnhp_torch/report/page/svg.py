@@ -13,23 +13,28 @@ from nnhp_torch.report.ends import End
 from nnhp_torch.report.page.markup import Html, join, tag
 
 SIZE = 1000
+FEW = 4  # numbers that there is room for below the narrowest chart
 
 
 def strip(end: End, axis: Axis, *, best: float, repeats: Sequence[str] = ()) -> Html:
-    """Draw where a cell ends: a ring per trial, a line at their mean and at the best's, an interval behind them."""
+    """Draw where a cell ends: a ring per trial, a line at their mean and at the best's, an interval behind them.
+
+    A trial whose value is infinite has a square at the end of the axis, and its cell no mean.
+    """
     parts = [tag("path", d="".join(f"M{SIZE * place:.0f} 0v{SIZE}" for place, _ in axis.ticks(6)), class_="grid")]
     if math.isfinite(best):
         parts.append(tag("path", d=f"M{SIZE * axis.place(best):.0f} 0v{SIZE}", class_="of-best"))
     if end.interval is not None and all(map(math.isfinite, end.interval)):
         low, high = sorted(SIZE * axis.place(side) for side in end.interval)
         parts.append(tag("path", d=f"M{low:.0f} 500H{high:.0f}", class_="interval"))
-    finite = [(repeat, SIZE * axis.place(value)) for repeat, value in end.values if math.isfinite(value)]
-    for repeat, place in finite:
+    known = [(repeat, value) for repeat, value in end.values if not math.isnan(value)]
+    for repeat, value in known:
         seed = repeats.index(repeat) if repeat in repeats else None
-        spot = dots([(place, SIZE / 2)])
-        kinds = ("ring", "hole") if len(finite) > 1 else ("dot",)
+        beyond = math.isinf(value)
+        kinds = ("beyond",) if beyond else ("ring", "hole") if len(known) > 1 else ("dot",)
+        spot = dots([(SIZE if beyond else SIZE * axis.place(value), SIZE / 2)])
         parts += [tag("path", d=spot, class_=kind, data_seed=seed) for kind in kinds]
-    if len(finite) > 1:
+    if len(known) > 1 and all(math.isfinite(value) for _, value in known):
         parts.append(tag("path", d=f"M{SIZE * axis.place(end.mean):.0f} 180V820", class_="mean"))
     return tag("div", drawing(*parts), class_=f"strip swaps {end.look}")
 
@@ -38,6 +43,14 @@ def strip_axis(axis: Axis) -> Html:
     """The numbers of a column of strips."""
     numbers = [turned(text, axis, style=f"--x:{place:.2%}") for place, text in axis.ticks(6)]
     return tag("div", *numbers, class_="strip-axis swaps", aria_hidden="true")
+
+
+def below(ticks: Sequence[tuple[float, str]], kind: str = "x") -> list[Html]:
+    """The numbers below a chart; every second one of many goes where there is no room for it."""
+    return [
+        tag("span", text, class_=f"{kind} second" if n % 2 and len(ticks) > FEW else kind, style=f"left:{at:.2%}")
+        for n, (at, text) in enumerate(ticks)
+    ]
 
 
 def turned(text: str, axis: Axis, **attributes: str) -> Html:

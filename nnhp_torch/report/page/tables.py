@@ -43,7 +43,7 @@ def checked(part: Part) -> Html:
     return tag("p", *(tag("span", *said, " ") for said in asked), class_="checks") if asked else Html("")
 
 
-def ends(part: Part) -> Html:
+def ends(part: Part, title: str = "") -> Html:
     """Where each of the first cells ends: its trials, their mean, where that may be, and the verdict in words."""
     axis, found = part.ends
     shown, best = found[:BESIDE], part.summary.control
@@ -59,8 +59,29 @@ def ends(part: Part) -> Html:
     caption += f", a band where the mean may be, compared with the {of}'s." if "interval" in "".join(rows) else "."
     left = len(part.summary.cells) - len(shown)
     more = [tag("p", f"{left} more below.", class_="soft")] if left else []
-    title = tag("h2", "With the final weights" if not left else f"The best {len(shown)}, with the final weights")
-    return tag("figure", title, tag("figcaption", caption), *rows, svg.strip_axis(axis), *more, class_="ends")
+    title = title or ("With the final weights" if not left else f"The best {len(shown)}, with the final weights")
+    return _figure(title, caption, rows, axis, *more)
+
+
+def strips(title: str, caption: str, found: Sequence[End], axis: Axis, part: Part) -> Html:
+    """Any number of each trial: a row a cell, a ring a trial, a bar their mean, a square if it is infinite."""
+    rows = [
+        tag(
+            "div",
+            tag("span", end.name, class_=f"key {end.look}"),
+            svg.strip(end, axis, best=math.nan, repeats=list(part.repeats)),
+            tag("span", end.said, class_="said"),
+            class_="row",
+            data_cell=part.numbers.get(id(end.cell)),
+        )
+        for end in found
+    ]
+    return _figure(title, caption, rows, axis)
+
+
+def _figure(title: str, caption: str, rows: Sequence[Html], axis: Axis, *more: Html) -> Html:
+    head = tag("h2", title), tag("figcaption", caption)
+    return tag("figure", *head, *rows, svg.strip_axis(axis), *more, class_="ends")
 
 
 def _end(end: End, axis: Axis, number: int, *, part: Part, mean: float, said: Sequence[Sequence[str]]) -> Html:

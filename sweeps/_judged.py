@@ -1,0 +1,84 @@
+"""How a claim is answered: yes, no or cannot be told, then the number, then the test."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence, Sized
+
+from nnhp_torch import Cell
+from nnhp_torch.core.stats.pairs import holm
+from nnhp_torch.core.stats.significance import LEVEL
+from nnhp_torch.core.stats.units import by_unit, chance
+
+
+def judged(
+    question: str,
+    number: str,
+    after: Sequence[float],
+    *,
+    before: Sequence[float],
+    cell: Cell,
+    p: float = math.nan,
+    corrected: str = "",
+) -> str:
+    """Return the answer to a question, the number behind it, and how that was tested, in lines.
+
+    Args:
+        question: answered with yes if `after` is more than `before` by more than chance, with no if it is less.
+        number: what stands behind the answer.
+        after, before: a value for each trial of a cell.
+        cell: one of those that are compared; it says how the trials repeat it.
+        p: of the difference, as it is corrected for other comparisons; default: of this one alone.
+        corrected: how that was done.
+    """
+    known = [chance(after, before, cell) if math.isnan(p) else p]
+    return _said(question, number, {"": (after, before)}, known, cell=cell, corrected=corrected)
+
+
+def judged_each(
+    question: str, number: str, compared: Mapping[str, tuple[Sequence[float], Sequence[float]]], cell: Cell
+) -> str:
+    """Return one answer to a question about several comparisons, each of which pays for the others.
+
+    Args:
+        compared: what each is called → its values, and those that they are held against.
+        number, cell: as of `judged`.
+    """
+    p_values = holm([chance(after, before, cell) for after, before in compared.values()])
+    return _said(question, number, compared, p_values, cell=cell, corrected=corrected_for(compared))
+
+
+def _said(
+    question: str,
+    number: str,
+    compared: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    p_values: Sequence[float],
+    *,
+    cell: Cell,
+    corrected: str,
+) -> str:
+    if any(len(by_unit(after, cell)) == 1 for after, _ in compared.values()):
+        return f"{question} Cannot be told from one seed: {number}."
+    named: dict[str, list[str]] = {}
+    for (name, (after, before)), p in zip(compared.items(), p_values, strict=True):
+        more = statistics.fmean(after) > statistics.fmean(before)
+        named.setdefault(("yes" if more else "no, the opposite") if p < LEVEL else "cannot be told", []).append(name)
+    several = len(named) > 1
+    word = "; ".join(f"{word} with {' and '.join(names)}" if several else word for word, names in named.items())
+    tests = "paired t-tests" if len(compared) > 1 else "paired t-test"
+    found = ", ".join(f"{p:.2g}" for p in p_values)
+    test = f"({cell.repeated}, {tests}, p={found}{corrected and f', {corrected}'})"
+    return f"{question} {word[:1].upper()}{word[1:]}: {number}.\n{test}"
+
+
+def least_of_all(
+    question: str, number: str, cell: Cell, least: Sequence[float], others: Sequence[Sequence[float]]
+) -> str:
+    """Whether a cell has less of something than each other one: no correction, because it must be so of all."""
+    p = max(chance(other, least, cell) for other in others)
+    corrected = "the largest against each other one" if len(others) > 1 else ""
+    return judged(question, number, others[0], before=least, cell=cell, p=p, corrected=corrected)
+
+
+def corrected_for(compared: Sized) -> str:
+    """Say how the p-values of several comparisons were corrected."""
+    return f"Holm's correction of {len(compared)}" if len(compared) > 1 else ""

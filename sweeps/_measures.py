@@ -1,0 +1,108 @@
+"""What the article's claims are about, as a number of each run: falls, epochs to a level, a distance, a share."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.stats.cell import Cell
+from nnhp_torch.report.axis import Axis
+from nnhp_torch.report.curves import epochs_to
+from nnhp_torch.report.ends import End, looks, values_of
+from nnhp_torch.report.page.markup import Html
+from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.tables import strips
+from sweeps._claims import FALL, SETTLED, falls_of, training_accuracy
+from sweeps._speed import REACHED
+
+NEVER = math.inf  # of a level that a run has not reached
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that a claim is about.
+
+    Args:
+        name: a picture's title. note: how it is taken, a sentence.
+        of: it, of a run; of the sweep's cells it is known what their ledgers have.
+        unit: behind a number, with the space before it. digits: behind its point.
+        of_epochs: whether it is a number of epochs, of which a training has no more than it has.
+    """
+
+    name: str
+    note: str
+    of: Callable[[TrialResult, list[Cell]], float]
+    unit: str = ""
+    digits: int = 1
+    of_epochs: bool = False
+
+    def said(self, values: list[float]) -> str:
+        """Return the mean of a cell's runs, and how many of them have none."""
+        finite = [value for value in values if math.isfinite(value)]
+        if not finite:
+            return "never"
+        mean = f"{statistics.fmean(finite):.{self.digits}f}{self.unit}"
+        never = len(values) - len(finite)
+        return f"{mean} · never in {never} of {len(values)} runs" if never else mean
+
+
+def _speed(metric: str, of_what: str) -> Measure:
+    def epochs(result: TrialResult, _: list[Cell]) -> float:
+        needed = epochs_to(result.curve(metric), REACHED)
+        return NEVER if needed > result.epochs else float(needed)
+
+    note = f"The first epoch with {of_what} accuracy of {REACHED:.0%}. A square at the right: not within its epochs."
+    return Measure(f"Epochs to {REACHED:.0%} {of_what} accuracy", note, epochs, " epochs", of_epochs=True)
+
+
+def _gap(result: TrialResult, cells: list[Cell]) -> float:
+    return 100 * (result.final(training_accuracy(cells)) - result.final("val_accuracy"))
+
+
+OVERFITTING = Measure(
+    "Overfitting: training minus validation accuracy",
+    "In points, in the end: what a network knows of its training images and of no others.",
+    _gap,
+    " points",
+    2,
+)
+MEASURES: Mapping[str, Measure] = {
+    "optimizer": Measure(
+        "How often validation accuracy falls",
+        f"Epochs after epoch {SETTLED} in which it falls by more than {100 * FALL:.1f} points.",
+        lambda result, _: falls_of(result),
+        " falls",
+    ),
+    "batch_size": OVERFITTING,
+    "learning_rate": _speed("val_accuracy", "validation"),
+    "momentum": _speed("val_accuracy", "validation"),
+    "batch_norm": _speed("train_accuracy", "training"),
+    "activity_regularization": Measure(
+        "How sparse the activity is",
+        "The share of the hidden units' outputs that are exactly zero, over the validation images.",
+        lambda result, _: 100 * result.final("val_sparsity"),
+        "%",
+        0,
+    ),
+    "noise": OVERFITTING,
+    "label_smoothing": OVERFITTING,
+}
+
+
+def measured(part: Part, measure: Measure) -> Html:
+    """Draw what a claim is about: a row a cell, a ring a run."""
+    cells = part.summary.cells
+    ends = []
+    for cell, look in zip(cells, looks(part.summary, cells), strict=True):
+        values = [(cell.repeat(result), measure.of(result, cells)) for result in cell.completed]
+        said = cell.trouble or measure.said([value for _, value in values])
+        ends.append(End(cell, values_of(cell), look, values, None, said))
+    finite = [value for end in ends for _, value in end.values if math.isfinite(value)]
+    most = max((r.epochs for cell in cells for r in cell.completed), default=1) if measure.of_epochs else 0
+    low, high = min([0.0, *finite]), max([0.0, most, *finite]) or 1.0
+    room = 0.04 * (high - low)
+    axis = Axis(measure.name, low - room, high + room)
+    return strips(measure.name, measure.note, ends, axis, part)

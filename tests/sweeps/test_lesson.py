@@ -1,0 +1,143 @@
+"""A section of the student's page: what its picture measures, its one line, and what a guess is worth."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from conftest import TinyConfig, completed
+
+from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.report.page.part import Part
+from sweeps import reference
+from sweeps._article import Answer, answers
+from sweeps._lesson import NO_GUESS, answers_of, guesses, lesson
+from sweeps._measures import MEASURES, NEVER, Measure
+from sweeps._pictures import picture
+from sweeps._student import _bar, _headline, _kind
+from sweeps._study import with_nought
+
+ROOT = Path(reference.__file__).parent.parent
+
+RATES = Sweep("momentum", TinyConfig(), {"lr": [0.1, 0.01, 0.001, 1.0]}, build="toy:build")
+SPREAD = [0.001, -0.001, 0.002, -0.002, 0.0]
+
+
+def _part(means, sweep=RATES, **histories):
+    """A sweep whose cells reach these means with five seeds each; of one cell in another way than noise."""
+    trials = sweep.trials(range(5))
+    known = {}
+    for trial in trials:
+        mean, seed = means[trial.cell["lr"]], trial.config.seed
+        value = mean[seed] if isinstance(mean, list) else mean + SPREAD[(seed + round(1000 * mean)) % 5]
+        history = {name: of[trial.cell["lr"]] for name, of in histories.items()}
+        known[trial.key] = dataclasses.replace(completed(trial, value), **({"history": history} if history else {}))
+    return Part(Outcome(sweep, trials, known))
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return {part.sweep.name: part for part in reference.findings(ROOT)}
+
+
+def test_a_guess_counts_by_its_verdict_and_says_how_far_behind_it_is():
+    part = _part({0.1: 0.95, 0.01: [0.949, 0.951, 0.93, 0.953, 0.94], 0.001: 0.8, 1.0: 0.9})
+    assert [verdict.kind for verdict in part.summary.verdicts] == ["best", "undecided", "worse", "worse"]
+    assert guesses(part) == [
+        ("0.1", 1.0, "Right, though 1 other cannot be told from it."),
+        ("0.01", 0.5, "Half right: 0.54 points behind the best (0.1), from which it cannot be told."),
+        ("0.001", 0.0, "Wrong: 15.00 points behind the best (0.1)."),
+        ("1", 0.0, "Wrong: 5.00 points behind the best (0.1)."),
+        (NO_GUESS, 0.0, "Wrong: 2 of 3 others are worse."),
+    ]
+    assert "guessing blindly comes to 0.3 of 1." in _bar([part])[0], "the mean of 1, a half and three times 0"
+
+
+def test_that_none_can_be_told_is_worth_a_point_if_no_other_is_worse():
+    alike = [0.949, 0.951, 0.93, 0.953, 0.94]
+    part = _part({0.1: 0.95, 0.01: alike, 0.001: alike[::-1], 1.0: [*alike[1:], alike[0]]})
+    assert {verdict.kind for verdict in part.summary.others} == {"undecided"}
+    assert guesses(part)[-1] == (NO_GUESS, 1.0, "Right.")
+
+
+def test_what_is_shown_to_be_as_good_as_the_best_is_worth_as_much(parts):
+    (text, worth, said) = next(of for of in guesses(parts["loss"]) if of[0] == "kl_divergence")
+    assert (text, worth) == ("kl_divergence", 1.0)
+    assert re.fullmatch(r"Right: 0\.01 points behind the best \(cross_entropy\), and shown to be as good\.", said)
+
+
+def test_an_answer_has_its_word_its_number_and_its_doubt():
+    claim = "Faster? Yes with 0.5 and 0.9; cannot be told with 0.99: 12.2 epochs.\n(5 seeds, p=0.03)\nHigher? No: -0.1."
+    assert answers(claim) == [
+        Answer("Faster?", "Yes with 0.5 and 0.9; cannot be told with 0.99", "12.2 epochs.", "5 seeds, p=0.03"),
+        Answer("Higher?", "No", "-0.1."),
+    ]
+    words = ("Yes", "No, the opposite", "Cannot be told from one seed", "Yes with 0.5; cannot be told with 1")
+    assert [Answer("?", word, "").kind for word in words] == ["yes", "no", "open", "mixed"]
+
+
+def test_the_headline_counts_the_articles_claims_by_their_answers(parts):
+    said = _headline(list(parts.values()), ROOT)
+    names = [name for name in parts if name not in ("gradient_clipping", "label_smoothing")]
+    kinds = [_kind(parts[name], ROOT) for name in names]
+    counts = [str(kinds.count(kind)) for kind in ("yes", "mixed", "no", "open")]
+    assert re.findall(r"\d+", said) == [str(sum(map(int, counts))), *counts]
+    assert kinds.count("none") == 4, "learning-rate decay, loss, activation and weight constraint"
+
+
+def test_a_mean_leaves_out_what_was_never_reached_and_says_so():
+    measure = Measure("Epochs", "", lambda result, cells: 0.0, " epochs")
+    assert measure.said([8.0, 9.0]) == "8.5 epochs"
+    assert measure.said([80.0, NEVER, NEVER]) == "80.0 epochs · never in 2 of 3 runs"
+    assert measure.said([NEVER]) == "never"
+
+
+def test_a_pictures_numbers_are_the_runs_own():
+    never, late = [0.5] * 8, [0.5] * 3 + [0.95] * 5
+    soon = [0.95] * 8
+    part = _part(
+        dict.fromkeys(RATES.axes["lr"], 0.9),
+        val_accuracy={0.1: never, 0.01: late, 0.001: soon, 1.0: late},
+    )
+    drawn = picture(part, ROOT)
+    assert re.findall(r'class="said">([^<]*)<', drawn) == ["never", "4.0 epochs", "1.0 epochs", "4.0 epochs"]
+    assert drawn.count('class="beyond"') == 5
+    assert re.findall(r'data-cell="(\d)"', drawn) == ["0", "1", "2", "3"]
+
+
+# Section → where its line has numbers of cells.
+SAID = {
+    "optimizer": r"(\d+\.\d), ends at",
+    "batch_size": r"(\d\.\d\d) at",
+    "learning_rate": r"lr=[\d.]+ (\d+\.\d)",
+    "momentum": r"momentum=[\d.]+ (\d+\.\d)",
+    "batch_norm": r"0\.9: (\d+\.\d) without it",
+    "activity_regularization": r"0\.(\d\d)(?=[,;.])",
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_the_picture_of_a_claim_shows_the_numbers_that_its_line_says(parts, name):
+    drawn = " ".join(re.findall(r'class="said">([^<]*)<', picture(parts[name], ROOT)))
+    said = re.findall(SAID[name], answers_of(parts[name], ROOT)[0].number)
+    assert said
+    assert {*said} <= {*re.findall(r"\d+(?:\.\d+)?", drawn)}
+
+
+def test_each_section_has_one_line_and_one_picture_of_what_is_claimed(parts):
+    for number, part in enumerate(parts.values(), 1):
+        section = lesson(number, part, "", ROOT)
+        assert section.count('class="answered"') == 1, part.sweep.name
+        answered = section.partition('class="answered"')[2].partition("</p>")[0]
+        for answer in answers_of(part, ROOT):
+            assert f"{answer.question} {answer.word}." in answered
+        assert section.count("<figure") + section.count('class="pairs"') + section.count('class="heat with"') in (1, 2)
+        assert "<details" not in section, "nothing is folded away"
+    assert {*MEASURES} <= {*parts}
+
+
+def test_the_study_tells_dropout_by_the_network_without_it(parts):
+    whole = with_nought(parts["dropout"], list(parts.values()))
+    (answer,) = answers_of(whole, ROOT)
+    assert "from dropout=0 to dropout=" in answer.number
