@@ -45,8 +45,8 @@ from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
 from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.request import Request
-from nnhp_torch.run.launch.slurm import Slurm
-from nnhp_torch.run.launch.slurm_files import refuse_jobs
+from nnhp_torch.run.launch.slurm import Slurm, names
+from nnhp_torch.run.launch.slurm_job import refuse_jobs
 from nnhp_torch.run.launch.worker_process import Pool
 
 UNMET = 4  # the exit status if no cell is what --require asks for
@@ -177,9 +177,8 @@ class Command:
                 stays = input("Jobs are left in SLURM's queue. End them? [y/N] ")[:1].lower() != "y"
         if not stays:
             launch.cancel()
-        ids = " ".join(launch.ids)
         said = "run on; the same command takes what they have done" if stays else "were ended"
-        self.out.print(f"SLURM's jobs {ids} {said}", soft_wrap=True)
+        self.out.print(f"SLURM's jobs {' '.join(names(launch.jobs))} {said}", soft_wrap=True)
 
     def _make_room(self) -> Path | None:
         """Make the folder; return the one in which earlier results are, if they were asked to be set aside."""

@@ -1,6 +1,7 @@
 """The ledger keeps what was written, whatever happens while it is written."""
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -8,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 from conftest import completed
@@ -217,6 +219,19 @@ def test_a_file_system_without_locks_is_named_where_filelock_has_nothing_in_thei
     monkeypatch.setattr(FileLock, "acquire", missing)
     with pytest.raises(LedgerError, match="on a file system without locks: pip install -U filelock"), store.lock():
         pass
+
+
+@pytest.mark.parametrize("answer", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_on_a_file_system_without_locks_a_marker_file_keeps_others_out(store, monkeypatch, answer):
+    def flock(descriptor, operation):
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # filelock's own, of its marker
+        for _ in range(2):
+            with store.lock(), pytest.raises(LedgerError, match="in use by process"), ResultStore(store.folder).lock():
+                pass
 
 
 def test_the_lock_stays_where_it_is_when_the_folder_is_set_aside(sweep, store):

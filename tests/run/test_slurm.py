@@ -22,10 +22,10 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch import slurm_files
+from nnhp_torch.run.launch import slurm_job
 from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.slurm import Slurm
-from nnhp_torch.run.launch.slurm_files import NAME, recorded, refuse_jobs
+from nnhp_torch.run.launch.slurm_job import NAME, record, recorded, refuse_jobs
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 
@@ -152,7 +152,7 @@ def test_a_job_that_cannot_begin_is_said_once_with_its_last_lines(drive):
     (drive.folder / "sweep.py").write_text(script)
     code, _, err = drive.run()
     assert code == 1
-    assert "no trial can run there: a job has ended with exit status" in err
+    assert "no trial can run there" in err
     assert "/no/python: No such file or directory" in err
     wait_for(lambda: not drive.jobs())
 
@@ -241,18 +241,26 @@ def test_a_trial_that_kills_its_process_has_failed_alone_and_is_tried_again_if_a
     code, out, err = drive.run()
     assert code == 1, out + err
     assert [r.status for r in drive.store.results().values()].count("failed") == 2
-    assert all("exit status 137" in r.reason for r in drive.store.results().values() if r.status == "failed")
+    assert all("exit status 137" in r.error for r in drive.store.results().values() if r.status == "failed")
     assert drive.run()[0] == 0
+
+
+SEARCH = SCRIPT.replace("Sweep(", "Search(").replace("[0.1, 0.01]", "Range(0.001, 1.0, log=True)")
+PRUNED = ["--trials", "5", "--pruner", "median", "--max_epochs", "3"]
+RACE = ["--seeds", "auto", "--max_seeds", "5", "--grid.lr", "0.1", "--max_epochs", "3"]
 
 
 @NEEDED
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_a_search_that_is_pruned_draws_and_ends_what_it_does_locally(drive):
-    search = SCRIPT.replace("Sweep(", "Search(").replace("[0.1, 0.01]", "Range(0.001, 1.0, log=True)")
-    (drive.folder / "sweep.py").write_text(search)
-    flags = ["--trials", "5", "--pruner", "median", "--max_epochs", "3"]
-    assert drive.run(*flags, "--slurm.array", "1")[0] == 0
+@pytest.mark.parametrize(
+    ("script", "flags", "cluster"),
+    [(SEARCH, PRUNED, ["--slurm.array", "1"]), (SCRIPT, RACE, ["--slurm.trials_per_job", "3"])],
+)
+def test_a_search_that_is_pruned_and_a_race_choose_and_end_what_they_do_locally(drive, script, flags, cluster):
+    (drive.folder / "sweep.py").write_text(script)
+    code, out, err = drive.run(*flags, *cluster)
+    assert code == 0, out + err
     there = digits(drive.store)
     assert drive.run(*flags, "--fresh", "--jobs", "0", launcher=())[0] == 0
     assert there == digits(drive.store)
@@ -298,17 +306,18 @@ def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driv
     """What SLURM runs, without SLURM."""
     trial = dataclasses.replace(sweep, base=TinyConfig(max_epochs=5)).trials()[0]
     runtime = Runtime(str(tmp_path), accelerator="cpu")
-    (job,) = slurm_files.record(tmp_path / NAME, [[trial]], "toy:build_slow", runtime)
-    command = [sys.executable, "-m", "nnhp_torch.run.launch.slurm_job", str(job.folder), "0", str(LONG)]
+    ((key, job),) = record(tmp_path / NAME, [[trial]], "toy:build_slow", runtime).items()
+    command = [sys.executable, "-m", "nnhp_torch.run.launch.slurm_job", str(job)]
     env = {**environment(), "SECONDS_AN_EPOCH": "1"}
-    result, told = job.folder / f"{trial.key}.result", job.folder / "0.0.told"
+    result, told = Path(f"{job}.{key}.result"), Path(f"{job}.{key}.told")
     process = subprocess.Popen(command, env=env)
-    wait_for(lambda: told.exists() and '"epoch": 1' in told.read_text())
+    wait_for(lambda: "val_accuracy" in told.read_text())
     process.send_signal(signal.SIGUSR1)
     assert process.wait(LONG) == 0
-    assert '"signal"' in told.read_text()
+    assert len(told.read_text().splitlines()) < 5
     assert not result.exists()
-    assert subprocess.run(command, env={**env, "SLURM_RESTART_COUNT": "1"}).returncode == 0
+    assert subprocess.run(command, env=env).returncode == 0
+    assert len(told.read_text().splitlines()) == 1 + 5, "it tells all epochs again"
     monkeypatch.setenv("SECONDS_AN_EPOCH", "0")
     there, here = (
         TrialResult.from_json(result.read_text()),
@@ -323,18 +332,18 @@ def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_pat
         def __reduce__(self):
             return Path.touch, (tmp_path / "executed",)
 
-    left = tmp_path / NAME / "0001-abcdef"
-    left.mkdir(parents=True)
-    (left / "trials").write_bytes(pickle.dumps(Hostile()))
-    (left / "keys").write_text('[["0123456789abcdef"]]')
-    monkeypatch.setattr(slurm_files, "queue", lambda: {(f"{tmp_path.name}-0001-abcdef", 0): ("1", "")})
-    with pytest.raises(LedgerError, match="has jobs in SLURM"):
+    left = tmp_path / NAME / "1f3a9cab"
+    left.parent.mkdir()
+    left.with_suffix(".trials").write_bytes(pickle.dumps(Hostile()))
+    left.with_suffix(".0.0123456789abcdef.told").touch()
+    monkeypatch.setattr(slurm_job, "queue", lambda: {"1f3a9cab.0": ""})
+    with pytest.raises(LedgerError, match=f"has jobs in SLURM.*scancel --name={tmp_path.name}-1f3a9cab; rm -r"):
         refuse_jobs(tmp_path)
-    assert [job.open for job in recorded(tmp_path / NAME)] == [["0123456789abcdef"]]
+    assert recorded(tmp_path / NAME) == {"0123456789abcdef": left.with_suffix(".0")}
     assert not (tmp_path / "executed").exists()
-    monkeypatch.setattr(slurm_files, "queue", dict)
+    monkeypatch.setattr(slurm_job, "queue", dict)
     refuse_jobs(tmp_path)  # they have ended, and nothing is left to take
-    assert not left.exists()
+    assert not left.parent.exists()
 
 
 @pytest.mark.parametrize(

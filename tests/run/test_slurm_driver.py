@@ -1,6 +1,6 @@
 """The driver of SLURM's jobs, with a SLURM that does what a test says: nothing is lost, nothing is submitted twice."""
 
-import json
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +11,8 @@ from conftest import completed
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import on_slurm
-from nnhp_torch.run.launch.slurm import Refused, Slurm, Unreachable, name_of
-from nnhp_torch.run.launch.slurm_files import record
+from nnhp_torch.run.launch.slurm import Slurm
+from nnhp_torch.run.launch.slurm_job import NAME, record, recorded
 from nnhp_torch.run.runtime import Runtime
 
 
@@ -30,36 +30,35 @@ class Cluster:
         self.waiting = []
 
     def submit(self, command):
-        folder = Path(command[-1]).parent
-        keys = json.loads((folder / "keys").read_text())
+        (array,) = re.findall(r"\[ -e (\S+)\.trials \]", command)
+        jobs = [(job, key) for key, job in recorded(Path(array).parent).items() if str(job).startswith(array)]
         error, done = self.answers.pop(0) if self.answers else (None, True)
         if done:
-            self.arrays.append(len(keys))
-            self.waiting.append((folder, keys))
+            self.arrays.append(len(jobs))
+            self.waiting.append(jobs)
         if error:
             raise error
-        return str(len(self.arrays))
 
     def queue(self):
-        listed = {(name_of(f), i): ("7", "Resources") for f, keys in self.waiting for i in range(len(keys))}
+        listed = {job.name: "Resources" for jobs in self.waiting for job, _ in jobs}
         waiting, self.waiting = self.waiting, []
-        for folder, keys in waiting:
+        for jobs in waiting:
             outcome = self.outcomes.pop(0) if self.outcomes else "completed"
-            for index, (key,) in enumerate(keys):
-                self.run(folder, index, key, outcome)
+            for job, key in jobs:
+                self.run(job, key, outcome)
         return listed
 
-    def run(self, folder, index, key, outcome):
-        (folder / f"{index}.log").write_text("slurmstepd: error: something\n")
+    def run(self, job, key, outcome):
+        told, log = Path(f"{job}.{key}.told"), Path(f"{job}.log")
+        log.write_text("slurmstepd: error: something\n")
         if outcome == "completed":
-            lines = [{"trial": key}, {"epoch": 1, "metrics": {"val_accuracy": 0.5}}]
-            (folder / f"{index}.0.told").write_text("".join(json.dumps(line) + "\n" for line in lines))
-            (folder / f"{key}.result").write_text(completed(self.trials[key]).to_json())
+            told.write_text('\n{"val_accuracy": 0.5}\n')
+            Path(f"{job}.{key}.result").write_text(completed(self.trials[key]).to_json())
         elif outcome != "killed":
-            (folder / f"{index}.0.told").write_text(json.dumps({"trial": key}) + "\n" if outcome == 137 else "")
-            (folder / f"{index}.exit").write_text(str(outcome))
+            told.write_text("\n" if outcome == 137 else "")
+            log.write_text(f"slurmstepd: error: something\nexit status {outcome}\n")
 
-    def cancel(self, names):
+    def cancel(self, jobs):
         self.waiting = []
 
 
@@ -91,13 +90,13 @@ def test_a_grid_is_one_array_and_leaves_nothing(run, store):
 
 
 def test_what_was_submitted_though_no_id_came_is_found_and_not_submitted_twice(run):
-    outcome, cluster = run(answers=[(Unreachable("Socket timed out"), True)])
+    outcome, cluster = run(answers=[(ConnectionError("Socket timed out"), True)])
     assert outcome.successful
     assert cluster.arrays == [4]
 
 
 def test_what_was_not_submitted_is_submitted_anew(run):
-    outcome, cluster = run(answers=[(Unreachable("Unable to contact slurm controller"), False)])
+    outcome, cluster = run(answers=[(ConnectionError("Unable to contact slurm controller"), False)])
     assert outcome.successful
     assert cluster.arrays == [4]
 
@@ -112,32 +111,33 @@ def test_a_trial_that_comes_no_epoch_further_fails_after_so_many_jobs(run, monke
     monkeypatch.setattr(on_slurm, "RETRIES", 3)
     outcome, cluster = run(outcomes=["killed"] * 3)
     assert {result.status for result in outcome.ordered} == {"failed"}
-    assert outcome.ordered[0].reason.endswith("3 jobs have ended before an epoch of it was over: more --slurm.time?")
+    assert outcome.ordered[0].error.startswith("jobs that came no epoch further: 3, the last with no word.")
     assert len(cluster.arrays) == 3
 
 
 def test_a_trial_whose_job_dies_of_it_fails_at_once_with_the_last_lines(run):
     outcome, cluster = run(outcomes=[137])
     assert {result.status for result in outcome.ordered} == {"failed"}
-    assert "slurmstepd: error: something\nits job has ended with exit status 137" in outcome.ordered[0].reason
+    assert outcome.ordered[0].reason.startswith("slurmstepd: error: something")
+    assert "jobs that came no epoch further: 1, the last with exit status 137" in outcome.ordered[0].error
     assert cluster.arrays == [4]
 
 
 def test_where_no_job_can_begin_it_is_said_and_none_is_submitted_again(run, store):
-    with pytest.raises(PreparationError, match="exit status 127:\nslurmstepd: error: something"):
+    with pytest.raises(PreparationError, match=r"no trial can run there.*\n.*something\nexit status 127"):
         run(outcomes=[127] * 9)
     assert not (store.folder / ".slurm").exists()
 
 
 def test_fewer_jobs_are_submitted_where_there_is_a_limit(run):
-    outcome, cluster = run(answers=[(Refused("sbatch: QOSMaxSubmitJobPerUserLimit"), False)])
+    outcome, cluster = run(answers=[(WrongUsage("sbatch: QOSMaxSubmitJobPerUserLimit"), False)])
     assert outcome.successful
     assert cluster.arrays == [2, 2]
 
 
 def test_what_slurm_refuses_otherwise_ends_the_sweep(run, store):
     with pytest.raises(WrongUsage, match="invalid partition"):
-        run(answers=[(Refused("sbatch: invalid partition specified: gpu"), False)])
+        run(answers=[(WrongUsage("sbatch: invalid partition specified: gpu"), False)])
     assert not (store.folder / ".slurm").exists()
 
 
@@ -145,12 +145,11 @@ def test_jobs_of_an_earlier_driver_are_taken_and_those_of_other_trials_left_alon
     trials = sweep.trials()
     other = sweep.trials(seeds=[7])[:1]
     runtime = Runtime(str(store.folder))
-    (left,) = record(store.folder / ".slurm", [other], "toy:build", runtime)
-    (done,) = record(store.folder / ".slurm", [trials[:1]], "toy:build", runtime)
-    (done.folder / f"{trials[0].key}.result").write_text(completed(trials[0]).to_json())
-    (left.folder / "id").write_text("5")
+    left = record(store.folder / NAME, [other], "toy:build", runtime)
+    ((key, done),) = record(store.folder / NAME, [trials[:1]], "toy:build", runtime).items()
+    Path(f"{done}.{key}.told").write_text("\n")
+    Path(f"{done}.{key}.result").write_text(completed(trials[0]).to_json())
     outcome, cluster = run(slurm=Slurm(array=1))
     assert outcome.successful
     assert cluster.arrays == [3]
-    assert left.folder.exists()
-    assert not done.folder.exists()
+    assert recorded(store.folder / NAME) == left

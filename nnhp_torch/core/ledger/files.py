@@ -34,6 +34,14 @@ def replacing(path: Path, *, wait: bool = True) -> Iterator[Path]:
         written.unlink(missing_ok=True)
 
 
+def read(path: Path) -> str:
+    """Return a small file's content; empty if there is none."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def on_disk(*paths: Path) -> None:
     """Wait until what was written to these files is on the disk; those that are not there are left out."""
     for path in paths:

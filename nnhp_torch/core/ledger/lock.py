@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -9,10 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.files import must_be_file, read_only
+from nnhp_torch.core.ledger.files import must_be_file, read, read_only
+
+# What file systems without locks answer; a marker file stands in for the lock then. At another answer, ENOSYS, filelock
+# itself puts one there.
+WITHOUT = (errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -30,11 +35,19 @@ def locked(folder: Path) -> Iterator[bool]:
     holder = folder.with_name(f".{folder.name}.running")
     path = folder.with_name(f".{folder.name}.lock")
     must_be_file(holder, path)
-    lock = FileLock(path)
+    lock: BaseFileLock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        try:
+            lock.acquire(timeout=0)
+        except OSError as error:
+            if error.errno not in WITHOUT:
+                raise
+            lock = SoftFileLock(f"{path}ed")
+            lock.acquire(timeout=0)
     except Timeout:
-        raise LedgerError(f"{folder} is in use by {_who(holder)}; wait for it, or give another --log_dir") from None
+        raise LedgerError(
+            f"{folder} is in use by {read(holder) or 'another process'}; wait for it, or give another --log_dir"
+        ) from None
     except NotImplementedError as error:  # newer ones put a marker file in the lock's place
         raise LedgerError(f"{folder} is on a file system without locks: pip install -U filelock") from error
     except OSError as error:
@@ -50,10 +63,3 @@ def locked(folder: Path) -> Iterator[bool]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
-
-
-def _who(holder: Path) -> str:
-    try:
-        return holder.read_text().strip()
-    except FileNotFoundError:
-        return "another process"

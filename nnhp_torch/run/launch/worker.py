@@ -25,13 +25,17 @@ from nnhp_torch.run.runtime import Runtime
 
 
 UNGUARDED = 79  # exit status of a worker whose script, being imported, would start the sweep again
+AGAIN = (
+    "the script runs again in each worker process, which imports it: put what it runs, such as main(…), "
+    'below a line `if __name__ == "__main__":`'
+)
 
 
 def end_if_imported() -> None:
     """End a worker process that imports a script without `if __name__ == "__main__":` before it starts workers too."""
     # As multiprocessing itself asks; no public name says it.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise SystemExit(UNGUARDED)
+        raise SystemExit(AGAIN if "NNHP_JOB" in os.environ else UNGUARDED)  # a cluster's job has nobody who says it
 
 
 def serve(connection: Connection, build: str | Callable[..., Any], runtime: Runtime, *, index: int, rank: int) -> None:

@@ -16,7 +16,7 @@ from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.messages import RunTrial, Work
-from nnhp_torch.run.launch.worker import UNGUARDED, serve
+from nnhp_torch.run.launch.worker import AGAIN, UNGUARDED, serve
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
 
@@ -113,10 +113,7 @@ class Slot:
     def refusal(self, how: str) -> PreparationError:
         """Return why no trial can run, of how its process has ended at its start."""
         if any(process.exitcode == UNGUARDED for process in self.processes):
-            return WrongUsage(
-                "the script runs again in each worker process, which imports it: put what it runs, such as main(…), "
-                'below a line `if __name__ == "__main__":`'
-            )
+            return WrongUsage(AGAIN)
         return PreparationError(how)
 
     def asked_to_end(self) -> bool:
