@@ -12,6 +12,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from nnhp_torch.core.spec.provenance import is_main_block
+
 _unfinished: set[str] = set()  # modules that were left while they were imported: each use imports them anew
 
 
@@ -105,9 +107,13 @@ def main_block(module: ModuleType) -> CodeType:
     """Return the block below `if __name__ == "__main__":`, which runs only if the module is run."""
     file = module.__file__ or ""
     tree = ast.parse(Path(file).read_bytes())
-    blocks = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
-    tree.body = [statement for block in blocks for statement in block.body]
+    tree.body = [statement for node in tree.body if is_main_block(node) for statement in node.body]
     return compile(tree, file, "exec")
+
+
+def module_name(where: str) -> str:
+    """Return the name under which `load` imports a module or a script."""
+    return where if where == "__main__" else _spec(where).name
 
 
 def _spec(where: str) -> ModuleSpec:

@@ -34,7 +34,7 @@ from nnhp_torch.project.keys import (
     without_files,
     without_objects,
 )
-from nnhp_torch.project.loading import NoProject
+from nnhp_torch.project.loading import NoProject, module_name
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
 
 # Of their keys, those that stand in no configuration: they change no result, or are fields and flags of the sweep's.
@@ -79,6 +79,11 @@ class Settings:
     def cli_config(self) -> str:
         """Return all of it as YAML, for `--config` of the project's own `fit`."""
         return project(self.cli).written(self)
+
+    @property
+    def script_modules(self) -> list[str]:
+        """The module of the script that makes the command line; of classes there is none."""
+        return [] if self.cli.startswith("--model ") else [module_name(self.cli.partition(":")[0])]
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a configuration is frozen: {name} cannot be set")

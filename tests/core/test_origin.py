@@ -1,5 +1,6 @@
 """A result says by what code it was made: comments do not count, what is computed does."""
 
+import importlib
 import sys
 
 import pytest
@@ -52,9 +53,58 @@ def test_a_maker_may_be_known_by_several_names(recorded, today, same):
         assert found == {"name": today, "config": "mine:C", "sources": {today.partition(":")[0]: "d"}}
 
 
-def test_sources_are_those_of_the_build_and_of_the_modules_class_without_lightnings():
+def test_sources_are_those_of_the_build_the_modules_class_and_what_they_import_without_lightnings():
     module, _, _ = toy.build(TinyConfig())
-    assert sources(toy.build, module, "toy:C") == {"toy": f"apart:{digest_of(toy.__file__, 'toy:C')}"}
+    found = sources(toy.build, [module], "toy:C")
+    for name in ("toy", "conftest"):
+        assert found[name] == f"apart:{digest_of(sys.modules[name].__file__, 'toy:C')}"
+    assert not {name.partition(".")[0] for name in found} & {"torch", "lightning", "pytest", "nnhp_torch"}
+
+
+FILES = {
+    "work_of/__init__.py": "from work_of.nets import Net\nfrom work_of import unused\n",
+    "work_of/nets.py": "import torch\nfrom .layers import WIDTH\n\nclass Net:\n    width = WIDTH\n",
+    "work_of/layers.py": "WIDTH = 3\n",
+    "work_of/unused.py": "BESIDE = 1\n",
+    "work_of/rows.py": "from work_of import shared\n\nclass Rows:\n    pass\n",
+    "work_of/shared.py": "def late():\n    import work_of.late\n",
+    "work_of/late.py": "N = 1\n",
+    "work_of/train.py": "from work_of import Net\n\ndef build(c):\n    return Net()\n"
+    "if __name__ == '__main__':\n    main(1)\n",
+}
+
+
+@pytest.mark.parametrize("edited", ["nets", "layers", "rows", "shared", "late", "train"])
+def test_whatever_file_of_ones_own_a_trial_is_made_by_an_edit_makes_its_result_stale(tmp_path, monkeypatch, edited):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "work_of").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    work = [importlib.import_module(f"work_of.{name}") for name in ("train", "rows", "late")]
+    try:
+        found = sources(work[0].build, [work[0].build(None), work[1].Rows()], "C")
+        assert set(found) == {f"work_of.{name}" for name in ("train", "nets", "layers", "rows", "shared", "late")}
+        made = {"config": "C", "sources": found}
+        assert changed([made]) == {}
+        file = tmp_path / f"work_of/{edited}.py"
+        file.write_text(file.read_text().replace("main(1)", "main(2)") + "# no more than a remark\n")
+        assert changed([made]) == {}
+        file.write_text(f"{file.read_text()}\nMORE = 1\n")
+        assert changed([made]) == {f"work_of.{edited}": 1}
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "work_of"]:
+            del sys.modules[name]
+
+
+def test_of_a_projects_script_the_main_block_counts_too(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "script_of.py"
+    file.write_text("if __name__ == '__main__':\n    CLI(clip=1)\n")
+    monkeypatch.setitem(sys.modules, "script_of", importlib.import_module("script_of"))
+    made = {"config": "C", "sources": sources(toy.build, [object()], "C", ["script_of"])}
+    assert changed([made]) == {}
+    file.write_text("if __name__ == '__main__':\n    CLI(clip=2)\n")
+    assert changed([made]) == {"script_of": 1}
 
 
 SCRIPT = """

@@ -380,5 +380,5 @@ def test_a_checkpoint_that_another_source_has_made_is_not_gone_on_from(trial, ru
         run_trial(trial, toy.build, runtime, on_epoch=stop)
     monkeypatch.undo()
     result = run_trial(trial, toy.build, runtime)
-    assert result.notes == ["started over: its checkpoint was made by another source of the module, or of build"]
+    assert result.notes == ["started over: its checkpoint was made by another source of toy"]
     assert result.history == whole.history

@@ -41,6 +41,14 @@ class CliConfig(Protocol):
 
 
 @runtime_checkable
+class Scripts(Protocol):
+    """A configuration that knows in which modules its command line is made: their main blocks count as source."""
+
+    @property
+    def script_modules(self) -> Collection[str]: ...
+
+
+@runtime_checkable
 class Checksums(Protocol):
     """A data module that names what it reads: file → checksum, which a result keeps beside the sources."""
 

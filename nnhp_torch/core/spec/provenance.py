@@ -8,11 +8,12 @@ import hashlib
 import os
 import re
 import sys
-import sysconfig
 from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
+
+from nnhp_torch.core.spec.imports import imported, is_installed
 
 # Former module → where what it held is now, so that earlier results stay one's own.
 MOVED = {
@@ -22,6 +23,7 @@ MOVED = {
 }
 
 MAIN = ("__main__", "__mp_main__")  # what Python calls the script that it runs, and a worker process likewise
+WHOLE = "whole:"  # before a digest in which a script's main block counts, too
 APART = "apart:"  # before a digest in which the configuration's defaults and the script's sweeps do not count
 
 
@@ -69,20 +71,30 @@ def as_of(record: Mapping[str, Any], maker: tuple[str, str]) -> dict[str, Any] |
     return {**record, "name": maker[0], "config": maker[1], "sources": sources}
 
 
-def sources(build: Any, module: Any, config: str = "") -> dict[str, str]:
-    """Module → digest of its source, of those in which a build, a module's class and its bases are defined.
+def sources(build: Any, made: Iterable[Any], config: str = "", scripts: Iterable[str] = ()) -> dict[str, str]:
+    """Module → digest of its source: of a build, of the classes of what it has made, and of all that these import.
 
     Args:
-        build: the function. module: what it has made; bases that are installed, as Lightning's, are left out.
+        build: the function.
+        made: a LightningModule first, then its parts, data and callbacks; classes that are installed, as Lightning's,
+            are left out, and so is what their modules and this package's import.
         config: name of the configuration's class.
+        scripts: modules whose main block counts as well, since that is what makes a project's command line.
     """
     build = getattr(build, "func", build)
     build = build if hasattr(build, "__qualname__") else type(build)
-    bases = [base for base in type(module).__mro__[1:] if not is_installed(_file(base))]
+    first, *others = made
+    own = [base for base in type(first).__mro__[1:] if not is_installed(_file(base))]
+    own += [base for kind in dict.fromkeys(map(type, others)) for base in kind.__mro__ if is_own(base)]
+    files = {_module(thing): _file(thing) for thing in (build, type(first), *own)}
+    scripts = [name for name in scripts if name in sys.modules]
+    for name in imported([thing.__module__ for thing in (build, type(first), *own)] + scripts):
+        files.setdefault(_imported_as(name) if name in MAIN else name, sys.modules[name].__file__)
     digests = {}
-    for made in (build, type(module), *bases):
-        if digest := digest_of(_file(made), config):
-            digests[_module(made)] = f"{APART}{digest}"
+    for name, file in files.items():
+        whole = name in scripts
+        if digest := digest_of(file, config, main=whole):
+            digests[name] = f"{WHOLE if whole else APART}{digest}"
     return digests
 
 
@@ -92,39 +104,40 @@ def changed(makers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     This package's own modules do not count: what changes their digits raises SEMANTICS, which is part of every key.
     """
     counts: dict[str, int] = {}
-    today: dict[tuple[str, str | None], str] = {}
+    today: dict[tuple[str, str | None, bool], str] = {}
     for maker in makers:
         for module, recorded in maker.get("sources", {}).items():
-            digest = recorded.removeprefix(APART)
+            kind, colon, digest = recorded.rpartition(":")
             if module.startswith("nnhp_torch."):
                 continue
-            config = maker["config"] if recorded != digest else None
-            if (module, config) not in today:
-                today[module, config] = digest_of(_find(module), config)
-            if today[module, config] not in ("", digest):
+            asked = module, maker["config"] if colon else None, f"{kind}:" == WHOLE
+            if asked not in today:
+                today[asked] = digest_of(_find(module), asked[1], main=asked[2])
+            if today[asked] not in ("", digest):
                 counts[module] = counts.get(module, 0) + 1
     return counts
 
 
-def digest_of(path: str | None, config: str | None = None) -> str:
+def digest_of(path: str | None, config: str | None = None, *, main: bool = False) -> str:
     """Digest of a source without its comments, docstrings, formatting and main block; empty if it cannot be read.
 
     Args:
         config: name of a configuration's class: its defaults and the script's sweeps count no more, because a result
             has its settings beside it. None: as digests were made before that.
+        main: have the main block count.
     """
     try:
         found = os.stat(path or "")
-        return _digest(path, found.st_mtime_ns, found.st_size, config)
+        return _digest(path, found.st_mtime_ns, found.st_size, config, main)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
 
 
 @functools.cache
-def _digest(path: str, changed: int, size: int, config: str | None) -> str:
+def _digest(path: str, changed: int, size: int, config: str | None, main: bool) -> str:
     """Parsing takes longer than a short trial's epoch, and a worker's trials are made of the same files."""
     tree = ast.parse(Path(path).read_bytes())
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))]
+    tree.body = [node for node in tree.body if main or not is_main_block(node)]
     if config is not None:
         tree.body = [node for node in tree.body if not _is_sweep(node)]
     for node in ast.walk(tree):
@@ -135,6 +148,11 @@ def _digest(path: str, changed: int, size: int, config: str | None) -> str:
                 if isinstance(statement, ast.AnnAssign):
                     statement.value = None
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def is_main_block(node: ast.stmt) -> TypeGuard[ast.If]:
+    """Return whether a statement is `if __name__ == "__main__":`."""
+    return isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
 
 
 def _is_sweep(node: ast.stmt) -> bool:
@@ -197,14 +215,3 @@ def _find(module: str) -> str | None:
 def is_own(made: type) -> bool:
     """Return whether a class is the user's: neither of this package nor of one that is installed."""
     return made.__module__.partition(".")[0] != "nnhp_torch" and not is_installed(_file(made))
-
-
-@functools.cache
-def is_installed(path: str | None) -> bool:
-    """Return whether a file is of an installed package or of Python's own."""
-    if path is None:
-        return True
-    folder = Path(path)
-    return {"site-packages", "dist-packages"} & set(folder.parts) != set() or folder.is_relative_to(
-        sysconfig.get_path("stdlib")
-    )

@@ -22,7 +22,8 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from nnhp_torch.core.spec.provenance import is_installed, is_own
+from nnhp_torch.core.spec.imports import is_installed
+from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.plain import is_table
 from nnhp_torch.run.resume.randomness import GENERATORS, LONG
 

@@ -17,6 +17,7 @@ from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
 from nnhp_torch.core.ledger.files import must_be_file, name_too, on_disk
 from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
+from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.resume.data_position import sums
 from nnhp_torch.run.trial import ending
@@ -120,8 +121,8 @@ class Recorder(Checkpoint):
             if state.get("trainer", {}) != self.settings:
                 self.notes = ["started over: its checkpoint was made under other settings of the Trainer"]
                 return {}
-            if sorted(state.get("sources", self.sources).values()) != sorted(self.sources.values()):
-                self.notes = ["started over: its checkpoint was made by another source of the module, or of build"]
+            if found := self._other_sources(state.get("sources", {})):
+                self.notes = [f"started over: its checkpoint was made by another source of {', '.join(found)}"]
                 return {}
             fields.check(state, fields.STATE)
             fields.check_epochs(state["history"], checkpoint["epoch"] + 1, max_epochs)
@@ -132,6 +133,14 @@ class Recorder(Checkpoint):
             self.notes = [f"started over: its checkpoint cannot be read ({why})"]
             return {}
         return checkpoint
+
+    def _other_sources(self, recorded: Mapping[str, str]) -> list[str]:
+        """Return the modules whose source has changed; by its digest a script is known under another name, too."""
+        today = self.sources.values()
+        others = {name: digest for name, digest in recorded.items() if digest not in today}
+        late = {name: digest for name, digest in others.items() if name not in self.sources}  # not imported yet
+        unlike = changed([{"sources": late, "config": self.identity["config"]}])
+        return [name for name in others if name in self.sources or name in unlike]
 
     def retell(self, history: Mapping[str, list[float]]) -> Iterator[tuple[int, str | None]]:
         """Tell recorded epochs to who listens; yield each with the answer."""

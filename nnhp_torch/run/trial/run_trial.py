@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
 from nnhp_torch.core.ledger.files import disk_full
 from nnhp_torch.core.ledger.result import TrialResult, made_by
-from nnhp_torch.core.spec.members import Checksums
+from nnhp_torch.core.spec.members import Checksums, Scripts
 from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
@@ -226,7 +226,8 @@ def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
     trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
     found: Mapping[str, str] = setup.datamodule.checksums if isinstance(setup.datamodule, Checksums) else {}
     data = {"data": dict(found)} if found else {}
-    made = sources(build, setup.module, trial.identity["config"])
+    scripts = trial.config.script_modules if isinstance(trial.config, Scripts) else ()
+    made = sources(build, setup.parts(), trial.identity["config"], scripts)
     return {**made_by(trial), "sources": made, **trainer, **data}
 
 

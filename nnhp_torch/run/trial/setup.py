@@ -81,6 +81,11 @@ class Setup:
         """The data, if they are a data module."""
         return self.data if isinstance(self.data, L.LightningDataModule) else None
 
+    def parts(self) -> list[Any]:
+        """Return what a trial is made of: the module first, then its layers, the data, what they hold, callbacks."""
+        data = [] if self.datamodule is None else [self.datamodule, *vars(self.datamodule).values()]
+        return [*self.module.modules(), *data, *self.callbacks]
+
     def fit_data(self) -> dict[str, Any]:
         """Trainer.fit's arguments for the data."""
         if self.datamodule is not None:
