@@ -75,7 +75,7 @@ class OneTrial(LightningCLI):
         except (OSError, ValueError) as error:
             self.parser.error(f"{path} cannot be read: {error}")
         usual, given = vars(self._parser(subcommand).get_defaults().model), vars(self._chosen.model)
-        asked = {name: value for name, value in given.items() if value != usual[name]}
+        flags = {name: value for name, value in given.items() if value != usual[name]}
         try:
             made = {name: value for name, value in checkpoint["hyper_parameters"].items() if not name.startswith("_")}
             module = MLPClassifier(**made)
@@ -86,10 +86,10 @@ class OneTrial(LightningCLI):
             why = " ".join(str(error).split())[:200]
             self.parser.error(f"{path} is no checkpoint of an MLPClassifier that {subcommand} can use ({why})")
         try:
-            asked = {name: MLPClassifier(**{**made, **asked}).hparams[name] for name in asked}
+            flags = {name: MLPClassifier(**{**made, **flags}).hparams[name] for name in flags}
         except ValueError as error:
             self.parser.error(str(error))
-        for name, value in asked.items():
+        for name, value in flags.items():
             if value != (is_made := module.hparams[name]):
                 self.parser.error(
                     f"the checkpoint was made with {name}={is_made}: leave --model.{name} out, or start without it"

@@ -138,13 +138,13 @@ class Command:
         aside = self._make_room()
         progress = ProgressReport(self.out, f"The earlier results are in {aside}" if aside else "")
         callbacks = [progress, *self.callbacks(), *self.request.callbacks]
-        asked = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
+        options = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
         launch, proposal = self.launch(), self.sweep.proposal
         if self.proposals and proposal and isinstance(self.sweep, Sweep):
             self.proposals.enter(proposal, self.sweep)
         try:
             with self.interrupt, progress:
-                self.outcome = Sweeper(launch, self.store, callbacks, **asked).run(
+                self.outcome = Sweeper(launch, self.store, callbacks, **options).run(
                     self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser, make=self.make
                 )
         except PreparationError:

@@ -38,16 +38,16 @@ WIDTH = 120  # letters of a table as text
 OWN = ("callbacks", "launch", "chooser", "judge")  # objects that a command line cannot name
 
 
-def run(sweep: SweepBase, asked: Mapping[str, Any]) -> Outcome:
+def run(sweep: SweepBase, requested: Mapping[str, Any]) -> Outcome:
     """Run a sweep or a search; see SweepBase.run."""
     end_if_imported()
-    asked, request = renamed(asked), kind(sweep)
+    requested, request = renamed(requested), kind(sweep)
     known = [field.name for field in fields(request)]
-    for name in asked:
+    for name in requested:
         if name not in known:
             raise TypeError(f"run() has no argument {name!r}; there are {', '.join(known)}")
-    words = ", ".join(f"{name}={value!r}" for name, value in asked.items() if name not in OWN)
-    of = kind_of_run(sweep)(sweep, request(**asked), f"run({words})")
+    words = ", ".join(f"{name}={value!r}" for name, value in requested.items() if name not in OWN)
+    of = kind_of_run(sweep)(sweep, request(**requested), f"run({words})")
     of.again = ""  # what started this process runs no sweep
     outcome = of.perform()
     if (then := of.then()) is not None:

@@ -26,11 +26,11 @@ def main(argv: Sequence[str]) -> NoReturn:
         parser.print_help()
         raise SystemExit(0)
     try:
-        asked, rest = read(argv)
-        sweep, theirs = as_sweep(**asked)
+        project, rest = read(argv)
+        sweep, theirs = as_sweep(**project)
         told = {word.partition("=")[0] for word in rest}
         argv = [*rest, *(f"--{name}={value}" for name, value in theirs.items() if f"--{name}" not in told)]
-        if not asked["monitor"] and "--check" not in rest:
+        if not project["monitor"] and "--check" not in rest:
             raise ValueError(_ask(sweep, argv))
     except (ValueError, SweepError) as error:
         parser.error(str(error))

@@ -24,7 +24,7 @@ def sweep(
     mode: Any = None,
     name: str = "",
     callbacks: Sequence[SweepCallback] = (),
-    **asked: Any,
+    **requested: Any,
 ) -> Outcome:
     """Run a sweep over a project from Python or a notebook, as `python -m nnhp_torch sweep` does.
 
@@ -42,7 +42,7 @@ def sweep(
         mode: `"max"` or `"min"`; default: what the metric's name tells.
         name: the folder under `log_dir`; default: the project's last name.
         callbacks: SweepCallbacks of your own.
-        asked: `seeds=3`, `jobs=2`, `max_epochs=5` and the other options of every sweep (see SweepBase.run).
+        requested: `seeds=3`, `jobs=2`, `max_epochs=5` and the other options of every sweep (see SweepBase.run).
 
     Returns:
         The Outcome, as of SweepBase.run; `.best.save_config(path)` writes what the project's `fit --config` takes.
@@ -58,17 +58,19 @@ def sweep(
 
     project.cache_clear()  # a notebook's classes may have changed since
     named = {"model": _named(model), "data": _named(data)}
-    fixed = {**(base or {}), **({"trainer.max_epochs": asked.pop("max_epochs")} if "max_epochs" in asked else {})}
+    fixed = dict(base or {})
+    if "max_epochs" in requested:
+        fixed["trainer.max_epochs"] = requested.pop("max_epochs")
     if empty := [key for key, values in grid.items() if not len(values)]:
         raise ValueError(f"{empty[0]} has no values to try")
     axes, repeated = ({key: list(values) for key, values in (lists or {}).items()} for lists in (grid, over))
     source, title = source_of(cli, **named, name=name)
     of_sweep = {"configs": config, "axes": axes, "over": repeated, "base": fixed, "monitor": monitor, "mode": mode}
     made, theirs = as_sweep(source, name=title, **of_sweep)
-    asked = {**theirs, **asked}
+    requested = {**theirs, **requested}
     if not monitor:
-        raise ValueError(question_of(made, Request(**asked)))
-    return made.run(callbacks=callbacks, **asked)
+        raise ValueError(question_of(made, Request(**requested)))
+    return made.run(callbacks=callbacks, **requested)
 
 
 def _named(of: str | type) -> str:

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from nnhp_torch.run.resume.data_position import Places, structure
+from nnhp_torch.run.resume.data_position import Positions, structure
 from nnhp_torch.run.resume.foreign import LEFT_OUT, changed
 from nnhp_torch.run.resume.loaders import stop_workers
 from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, keep_random_state
@@ -45,23 +45,23 @@ class EpochSeed(L.Callback):
         self.seed = seed
         self.on_doubt = on_doubt
         self._kept: dict[str, Any] | None = None
-        self._places = Places()
+        self._positions = Positions()
         self._lacking: dict[str, Any] = {}  # its checkpoint, if objects were left out of that
         self._network = ""  # the structure that it began with
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._places = Places()
-        self._places.look(around(trainer))
+        self._positions = Positions()
+        self._positions.look(around(trainer))
         self._network = (self._kept or {}).get("network") or structure(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            self._places.look(around(trainer))
+            self._positions.look(around(trainer))
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         progress: Any = trainer.fit_loop.epoch_progress.current
         if progress.processed > progress.completed or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            state = keep_random_state(trainer, self._places)
+            state = keep_random_state(trainer, self._positions)
             checkpoint["random_state"] = {**state, "network": self._network}
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class EpochSeed(L.Callback):
         """Put back what a training that is complete has left; in the place of training on."""
         kept, self._kept = self._kept or {}, None
         self._network = kept.get("network", "")
-        self._say(trainer, go_on_to_test(trainer, kept, self._places))
+        self._say(trainer, go_on_to_test(trainer, kept, self._positions))
 
     def _say(self, trainer: L.Trainer, doubts: list[str]) -> None:
         """Say why the digits may differ, in a sentence: data in pandas has some two dozen caches that do."""
@@ -88,7 +88,7 @@ class EpochSeed(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._kept is not None:
             kept, self._kept = self._kept, None
-            self._say(trainer, go_on(trainer, kept, self._places))
+            self._say(trainer, go_on(trainer, kept, self._positions))
         if trainer.current_epoch > 0:  # the first epoch's iterator is there already, with its workers
             stop_workers(trainer.train_dataloader)
             stop_workers(trainer.val_dataloaders)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Optuna is imported when a study is opened, not before: `--help` answers at once, and without it.
 
-ANSWER = "nnhp_torch:pruned"  # where a trial of the study says that it was pruned: the epoch, the reason
+DECISION = "nnhp_torch:pruned"  # where a trial of the study says that it was pruned: the epoch, the reason
 
 
 class OptunaChooser(Chooser):
@@ -119,9 +119,9 @@ class OptunaChooser(Chooser):
         assert self.study is not None
         # No public name leads from a stored trial to one that goes on. The first test to break is
         # test_a_search_that_was_stopped_goes_on_as_if_it_never_was.
-        asked = optuna.trial.Trial(self.study, stored._trial_id)
+        suggested = optuna.trial.Trial(self.study, stored._trial_id)
         self.study.sampler = self._redrawing(stored.number)
-        return self._cell(asked)
+        return self._cell(suggested)
 
     def remaining(self) -> int:
         """Return how many trials may still be chosen."""
@@ -136,32 +136,32 @@ class OptunaChooser(Chooser):
         value = metrics.get(logged_name(self.search.monitor, metrics), math.nan)
         if not math.isfinite(value):
             return None
-        for asked in self._open.get(distinct(values), [])[:1]:
-            return self._answer(values, asked, epoch=epoch, value=value)
+        for suggested in self._open.get(distinct(values), [])[:1]:
+            return self._decision(values, suggested, epoch=epoch, value=value)
         return None
 
-    def _answer(self, values: Mapping[str, Any], asked: Any, *, epoch: int, value: float) -> str | None:
+    def _decision(self, values: Mapping[str, Any], suggested: Any, *, epoch: int, value: float) -> str | None:
         """Return the reason to end a trial at an epoch, if the pruner has one; the same one whenever it is asked again.
 
-        A pruner answers otherwise when it is asked twice, because it notes in the study what it has seen. So its answer
+        A pruner decides otherwise when it is asked twice, because it notes in the study what it has seen. What it says
         is noted beside that; if a kill came before, a copy of the study, as it was then, hears the epochs anew.
         """
-        stored = self._stored(asked.number)
-        if noted := stored.user_attrs.get(ANSWER):
+        stored = self._stored(suggested.number)
+        if noted := stored.user_attrs.get(DECISION):
             return str(noted[1]) if epoch >= noted[0] else None
         known = epoch in stored.intermediate_values
-        source = self._hearing_again(distinct(values), asked.number, epoch) if known else asked
+        source = self._hearing_again(distinct(values), suggested.number, epoch) if known else suggested
         source.report(value, epoch)
         if epoch >= self._epochs(values):
             return None
         poor = source.should_prune()
         if known and epoch == stored.last_step and not stored.state.is_finished():
-            asked.should_prune()  # a kill may have come before the pruner's own notes, too
+            suggested.should_prune()  # a kill may have come before the pruner's own notes, too
         if not poor:
             return None
         reason = f"{self.pruner} saw no promise in {self.search.monitor}={value:.4f} after epoch {epoch}"
         if not stored.state.is_finished():
-            asked.set_user_attr(ANSWER, (epoch, reason))
+            suggested.set_user_attr(DECISION, (epoch, reason))
         return reason
 
     def _hearing_again(self, key: str, number: int, epoch: int) -> optuna.trial.Trial:
@@ -187,18 +187,18 @@ class OptunaChooser(Chooser):
             return
         self._makers |= {result.versions.get("optuna", "")} - {""}
         self._spent[distinct(values)] = result.epochs
-        for asked in self._open.pop(distinct(values), ()):
-            if not isinstance(asked, optuna.trial.Trial):
+        for suggested in self._open.pop(distinct(values), ()):
+            if not isinstance(suggested, optuna.trial.Trial):
                 continue
             for epoch, value in enumerate(result.curve(self.search.monitor), 1):  # if the study has lost any
-                if math.isfinite(value) and epoch not in self._stored(asked.number).intermediate_values:
-                    asked.report(value, epoch)
+                if math.isfinite(value) and epoch not in self._stored(suggested.number).intermediate_values:
+                    suggested.report(value, epoch)
                     if epoch < self._epochs(values):
-                        asked.should_prune()  # the pruner's notes, by which it judges later trials
+                        suggested.should_prune()  # the pruner's notes, by which it judges later trials
             if result.status == "completed":
-                self.study.tell(asked, result.final(self.search.monitor))
+                self.study.tell(suggested, result.final(self.search.monitor))
             else:
-                self.study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+                self.study.tell(suggested, state=optuna.trial.TrialState.PRUNED)
 
     def remarks(self) -> list[str]:
         """Say what was drawn by another Optuna, and what the configuration has refused."""
@@ -244,11 +244,11 @@ class OptunaChooser(Chooser):
         """Give what a kill has left out of a trial: the whole of it is sampled again, by a copy of the study."""
         import optuna
 
-        asked = self._copy(number).ask()
-        self.search.sample(suggesting(asked))
+        suggested = self._copy(number).ask()
+        self.search.sample(suggesting(suggested))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.PartialFixedSampler(asked.params, self._sampler(number))
+            return optuna.samplers.PartialFixedSampler(suggested.params, self._sampler(number))
 
     def _copy(self, number: int) -> optuna.Study:
         """Return a copy of the study as it was when a trial was chosen."""

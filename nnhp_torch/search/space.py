@@ -137,12 +137,12 @@ class Search(SweepBase):
         check_config(self.base)
 
     @takes(lambda: SearchRequest)
-    def run(self, **asked: Any) -> Outcome:
+    def run(self, **requested: Any) -> Outcome:
         """Run it as Sweep.run does; it also takes `trials=50`, `sampler`, `pruner`, `budget`, `confirm` and its seeds.
 
         With `confirm=5` the outcome is that of the best five on other seeds, which alone rank them.
         """
-        return super().run(**asked)
+        return super().run(**requested)
 
     def sample(self, suggest: Suggest) -> dict[str, Primitive]:
         """Return a cell.

@@ -123,7 +123,7 @@ class SweepBase(metaclass=Renaming):
         raise NotImplementedError
 
     @takes(lambda: Request)
-    def run(self, **asked: Any) -> Outcome:
+    def run(self, **requested: Any) -> Outcome:
         """Run it from Python or a notebook, as the command line would; what the ledger has is not run again.
 
         Progress is printed. Ctrl-C, or the notebook's stop button, leaves what is finished. Functions and classes of a
@@ -134,7 +134,7 @@ class SweepBase(metaclass=Renaming):
             launch: where trials run, if neither here nor on Ray or SLURM: makes a Launch of build and Runtime.
             chooser: which cells are tried, if not those of the grid, nor Optuna's: makes a Chooser of the sweep.
             judge: what may be said of the cells, if not by AgainstBest or AgainstBaseline (nnhp_torch.Judge).
-            asked: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
+            requested: how it is to be run, by the names that the command line has for it: `seeds=3`, `jobs=2`,
                 `accelerator="gpu"`, `log_dir="logs"`, `fresh=True` (nnhp_torch.run.launch.request.Request has all).
 
         Raises:
@@ -146,7 +146,7 @@ class SweepBase(metaclass=Renaming):
             >>> outcome = SWEEP.run(seeds=3, jobs=2)
             >>> print(outcome.table())
         """
-        outcome: Outcome = upstairs("cli.python:run")(self, asked)
+        outcome: Outcome = upstairs("cli.python:run")(self, requested)
         return outcome
 
     @property

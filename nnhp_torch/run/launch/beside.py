@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 def beside(call: Callable[..., T], *args: Any, **options: Any) -> Future[T]:
     """Call in a thread of its own, which nobody waits for at the process's end; what it raises, `result()` raises."""
-    answer: Future[T] = Future()
-    threading.Thread(target=_fulfil, args=(answer, partial(call, *args, **options)), daemon=True).start()
-    return answer
+    future: Future[T] = Future()
+    threading.Thread(target=_fulfil, args=(future, partial(call, *args, **options)), daemon=True).start()
+    return future
 
 
-def _fulfil(answer: Future[T], call: Callable[[], T]) -> None:
+def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
     try:
-        answer.set_result(call())
-    except BaseException as error:  # it is raised where the answer is awaited
-        answer.set_exception(error)
+        future.set_result(call())
+    except BaseException as error:  # it is raised where the result is awaited
+        future.set_exception(error)

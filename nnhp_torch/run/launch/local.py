@@ -20,7 +20,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.status import Status
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.machine import places
+from nnhp_torch.run.launch.machine import trials_on_gpus
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.launch.process import import_by_name, prepare, quiet_lightning
 from nnhp_torch.run.launch.worker_process import Pool, Slot
@@ -120,7 +120,7 @@ class Workers:
         self.runtime = runtime
         self.jobs = jobs
         self.pool = pool
-        self.places = places(runtime.accelerator, runtime.devices)
+        self.on_gpus = trials_on_gpus(runtime.accelerator, runtime.devices)
         self._slots: list[Slot] = []
         self._waiting: list[Trial] = []  # those that have run out of memory beside others
         self._alone: Trial | None = None  # the one of them that is running
@@ -225,7 +225,7 @@ class Workers:
         else:
             result = message.result
         no_memory = result.status == "failed" and bool(NO_MEMORY.search(result.reason))
-        if several or isinstance(message, Died) or no_memory or (result.status == "failed" and self.places):
+        if several or isinstance(message, Died) or no_memory or (result.status == "failed" and self.on_gpus):
             self._replace(slot)
         if trial is self._alone:
             self._alone, result = None, replace(result, notes=[*result.notes, ALONE])
@@ -237,7 +237,7 @@ class Workers:
     def _is_shared(self, slot: Slot) -> bool:
         """Return whether another trial is running where a slot's does."""
         busy = (other for other in self._slots if other.trial is not None)
-        return any(not self.places or (other.index - slot.index) % self.places == 0 for other in busy)
+        return any(not self.on_gpus or (other.index - slot.index) % self.on_gpus == 0 for other in busy)
 
     def _replace(self, slot: Slot) -> None:
         slot.kill()

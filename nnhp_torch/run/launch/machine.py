@@ -34,7 +34,7 @@ def gpus() -> int:
     return len(chosen[: bad[0]] if bad else chosen)
 
 
-def places(accelerator: str, devices: int | tuple[int, ...] | list[int]) -> int:
+def trials_on_gpus(accelerator: str, devices: int | tuple[int, ...] | list[int]) -> int:
     """Return how many trials can have GPUs to themselves; 0 if trials run on the CPU, which they share."""
     there = 0 if accelerator == "cpu" else gpus() if accelerator == "auto" else max(gpus(), 1)
     each = devices if isinstance(devices, int) else max(there, 1)  # those that are named are the same for all

@@ -93,8 +93,8 @@ class RayTasks:
             done, _ = self.ask(ray.wait, [questions, *running], num_returns=1, timeout=0.2)
             for task in done:
                 if task == questions:
-                    asked = self.ask(ray.get, questions)
-                    board.answer.remote(_answers(asked, {t.key: t for t in running.values()}, listener))
+                    heard = self.ask(ray.get, questions)
+                    board.reply.remote(_replies(heard, {t.key: t for t in running.values()}, listener))
                     questions = board.questions.remote()
                 else:
                     trial = running.pop(task)
@@ -129,37 +129,37 @@ class RayTasks:
 
 
 class Board:
-    """An actor on the driver's node: epochs from the trials to the driver, and its answers back."""
+    """An actor on the driver's node: epochs from the trials to the driver, and its replies back."""
 
     def __init__(self) -> None:
         self.numbers = itertools.count()
-        self.asked: asyncio.Queue[Question] = asyncio.Queue()
+        self.unheard: asyncio.Queue[Question] = asyncio.Queue()
         self.open: dict[int, asyncio.Future[str | None]] = {}
 
     async def ask(self, key: str, epoch: int, metrics: dict[str, float]) -> str | None:
         """Return a trial's epoch; answered with the reason to end it there, if there is one."""
         number = next(self.numbers)
         self.open[number] = asyncio.get_running_loop().create_future()
-        await self.asked.put((number, key, epoch, metrics))
+        await self.unheard.put((number, key, epoch, metrics))
         return await self.open[number]
 
     async def questions(self) -> list[Question]:
         """Return the questions since the last call, at least one."""
-        asked = [await self.asked.get()]
-        while not self.asked.empty():
-            asked.append(self.asked.get_nowait())
-        return asked
+        heard = [await self.unheard.get()]
+        while not self.unheard.empty():
+            heard.append(self.unheard.get_nowait())
+        return heard
 
-    async def answer(self, answers: Mapping[int, str | None]) -> None:
+    async def reply(self, replies: Mapping[int, str | None]) -> None:
         """Let those trials go on."""
-        for number, reason in answers.items():
+        for number, reason in replies.items():
             self.open.pop(number).set_result(reason)
 
 
-def _answers(asked: list[Question], running: Mapping[str, Trial], listener: Listener) -> dict[int, str | None]:
-    """Pass the listener's answers on for each epoch that was asked about, unless its trial has ended since."""
+def _replies(heard: list[Question], running: Mapping[str, Trial], listener: Listener) -> dict[int, str | None]:
+    """Pass the listener's replies on for each epoch that was asked about, unless its trial has ended since."""
     said = {}
-    for number, key, epoch, metrics in asked:
+    for number, key, epoch, metrics in heard:
         trial = running.get(key)
         said[number] = listener.epoch_ended(trial, epoch, metrics) if trial else None
     return said

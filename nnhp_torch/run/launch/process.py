@@ -106,13 +106,13 @@ def _prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) ->
     with _wrong_usage():
         make_trainer(trial, runtime, logger=False, enable_checkpointing=False)
     try:
-        answer = import_by_name(build)(trial.config)
+        made = import_by_name(build)(trial.config)
     except WrongUsage:
         raise
     except BaseException:
         return  # the trial itself will fail in the same way, and its record will tell
     with _wrong_usage():
-        setup = setup_of(answer)
+        setup = setup_of(made)
         make_trainer(trial, runtime, logger=False, enable_checkpointing=False, **setup.trainer)
     try:
         setup.prepare_data()

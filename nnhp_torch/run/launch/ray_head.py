@@ -76,7 +76,7 @@ class Head:
         Raises:
             ClusterLost: the head has not answered for `PATIENCE` seconds.
         """
-        answer = beside(call, *args, **options)
+        reply = beside(call, *args, **options)
         while True:
             if answers_at(self.address):
                 self.answered = time.monotonic()
@@ -86,8 +86,8 @@ class Head:
                     "command again: what has ended is in the ledger, and each trial goes on from its checkpoint "
                     "on a shared disk."
                 )
-            if wait([answer], timeout=0.5).done:
-                return answer.result()
+            if wait([reply], timeout=0.5).done:
+                return reply.result()
 
 
 def last_line(error: BaseException) -> str:
@@ -122,10 +122,10 @@ def _knock(address: str, greeting: bytes = b"") -> bytes:
 
 
 def _greet(address: str) -> None:
-    """An OSError if what listens there is no Ray: it speaks HTTP/2, whose first answer is a frame of settings."""
+    """An OSError if what listens there is no Ray: it speaks HTTP/2, whose first reply is a frame of settings."""
     if os.environ.get("RAY_USE_TLS", "0") == "1":
         _knock(address)
         return
-    answer = _knock(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
-    if answer and answer[3:4] != b"\x04":
+    reply = _knock(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    if reply and reply[3:4] != b"\x04":
         raise ConnectionError("something else than Ray listens there")

@@ -18,7 +18,7 @@ from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.stats.interim import MOST
 from nnhp_torch.core.stats.judge import Judge
 from nnhp_torch.core.stats.proposal import MOST as PROPOSED
-from nnhp_torch.run.launch.machine import cores, places
+from nnhp_torch.run.launch.machine import cores, trials_on_gpus
 from nnhp_torch.run.launch.slurm import Slurm
 from nnhp_torch.run.runtime import SHORT, Keep, Runtime, check_device
 
@@ -207,7 +207,7 @@ class Request:
         """Trials side by side; 0 if they run in this process."""
         if self.jobs != "auto":
             return self.jobs
-        return places(self.accelerator, self.devices) or max(1, cores() // (self.threads * self.world_size))
+        return trials_on_gpus(self.accelerator, self.devices) or max(1, cores() // (self.threads * self.world_size))
 
     @property
     def cluster(self) -> str:

@@ -41,7 +41,7 @@ TRAINER = (
 
 @dataclass
 class Around:
-    """Where places are: the loaders and all that can be reached from them, and the attributes of a fit's parts.
+    """Where positions are: the loaders and all that can be reached from them, and the attributes of a fit's parts.
 
     Args:
         loaders: by the name that a note gives them.
@@ -70,8 +70,8 @@ class Around:
 
 
 @dataclass
-class Places:
-    """The places of a fit, as far as they are known.
+class Positions:
+    """The positions of a fit, as far as they are known.
 
     Attributes:
         begun: owner's path → name → digest, when it was first seen.
@@ -89,7 +89,7 @@ class Places:
                 self.begun[path] = _digests(owner)
 
     def keep(self, around: Around) -> dict[str, dict[str, Any]]:
-        """The digests of all places, and the values of those that have changed or why they cannot be kept, in words."""
+        """The digests of all positions; of those that have changed the values, or in words why they cannot be kept."""
         kept: dict[str, dict[str, Any]] = {"digests": {}, "values": {}, "lost": {}}
         for path, owner in around.owners().items():
             values = _values(owner)

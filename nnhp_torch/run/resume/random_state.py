@@ -12,19 +12,19 @@ import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
 from torchmetrics import Metric
 
-from nnhp_torch.run.resume.data_position import Around, Places, sums
+from nnhp_torch.run.resume.data_position import Around, Positions, sums
 from nnhp_torch.run.resume.loaders import keep, leaves, put_back, unseen
 from nnhp_torch.run.resume.plain import pack, unpack
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
 
 
-def keep_random_state(trainer: Any, places: Places) -> dict[str, Any]:
+def keep_random_state(trainer: Any, positions: Positions) -> dict[str, Any]:
     """Keep what the epochs after this one depend on, of every process, in plain values."""
     states, doubts = keep(_loaders(trainer), _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks))
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
         "states": states,
-        "places": places.keep(around(trainer)),
+        "places": positions.keep(around(trainer)),
         "metrics": _metrics(trainer),
         "sums": sums(trainer.lightning_module),
         "doubts": doubts,
@@ -37,7 +37,7 @@ def keep_random_state(trainer: Any, places: Places) -> dict[str, Any]:
     return {"epoch": trainer.current_epoch + 1, "ranks": ranks}
 
 
-def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
+def go_on(trainer: Any, kept: dict[str, Any], positions: Positions) -> list[str]:
     """Put the random state back at the start of a resumed epoch, then load data as an uninterrupted fit would.
 
     Returns:
@@ -66,7 +66,7 @@ def go_on(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
             renewed.append(loader)
         elif epoch > 0 and every:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
-    doubts += places.put_back(mine["places"], around(trainer), tuple(renewed))
+    doubts += positions.put_back(mine["places"], around(trainer), tuple(renewed))
     _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
     # After all that could have mended them: weights that are still others come from no checkpoint.
     doubts = [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
@@ -92,7 +92,7 @@ def _load_validation_data(trainer: Any, loaded: bool) -> None:
         trainer.training = True
 
 
-def go_on_to_test(trainer: Any, kept: dict[str, Any], places: Places) -> list[str]:
+def go_on_to_test(trainer: Any, kept: dict[str, Any], positions: Positions) -> list[str]:
     """Put the state back that a training has left at its end, before its test.
 
     Returns:
@@ -103,7 +103,7 @@ def go_on_to_test(trainer: Any, kept: dict[str, Any], places: Places) -> list[st
     mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
     module = trainer.lightning_module
     put_back(mine["states"], {}, _others(module, trainer.datamodule, trainer.callbacks))
-    doubts = places.put_back({**mine["places"], "digests": {}}, Around({}, trainer))
+    doubts = positions.put_back({**mine["places"], "digests": {}}, Around({}, trainer))
     _put_metrics_back(module, mine.get("metrics", {}))
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     return [*_changed(mine.get("sums"), sums(module)), *doubts]
@@ -152,7 +152,7 @@ def _loading(trainer: Any) -> list[tuple[Any, str]]:
 
 
 def around(trainer: Any) -> Around:
-    """Return where a trial may keep places in its data."""
+    """Return where a trial may keep positions in its data."""
     return Around(_loaders(trainer), trainer)
 
 
