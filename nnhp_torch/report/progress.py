@@ -60,6 +60,7 @@ class ProgressReport(SweepCallback):
         self.running: dict[str, TaskID] = {}
         self.epochs: dict[str, int] = {}
         self.total = self.ended = 0  # trials
+        self.up_to = ""  # before their number, if it may be less
         self.waiting = ""  # what trials wait for elsewhere
 
     def __enter__(self) -> None:
@@ -140,7 +141,8 @@ class ProgressReport(SweepCallback):
 
     def _show(self, total: float | None = None) -> None:
         """Have the bar of the sweep say how far it is, and what it waits for."""
-        said = "  ".join(filter(None, [f"{self.ended}/{self.up_to}{self.total} trials", self.waiting]))
+        far = f"{self.ended}/{self.up_to}{self.total} trials" if self.total else ""  # none has begun while all wait
+        said = "  ".join(filter(None, [far, self.waiting]))
         refresh = isinstance(self.bars, _InNotebook)  # in a terminal rich does that by itself
         self.bars.update(
             self.sweep, total=total, completed=sum(self.epochs.values()), description=said, refresh=refresh

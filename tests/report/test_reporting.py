@@ -290,6 +290,8 @@ def test_the_bars_say_what_is_left_and_what_is_waited_for(sweep, store):
 
     def launch(trials, listener):
         render()
+        listener.waiting("4 waiting (Resources)")
+        render()
         for trial in trials:
             listener.started(trial)
             for epoch in (1, 2):
@@ -302,12 +304,14 @@ def test_the_bars_say_what_is_left_and_what_is_waited_for(sweep, store):
 
     Sweeper(launch, store, [progress]).run(sweep, sweep.trials())
     assert "starting: the first trial begins in a few seconds" in shown[0]
-    first, trial = shown[1].splitlines()
+    assert "4 waiting (Resources)" in shown[1]
+    assert "trials" not in shown[1]
+    first, trial = shown[2].splitlines()
     assert "0/4 trials" in first
     assert "0:10:00" in first, "two of twelve epochs have taken two minutes"
     assert "epoch 2/3  val_accuracy=0.5000" in trial
-    assert "1/4 trials  1 running, 2 waiting" in shown[2]
-    assert len(shown[2].splitlines()) == 1, "a trial that has ended has a line of its own, not a bar"
+    assert "1/4 trials  1 running, 2 waiting" in shown[3]
+    assert len(shown[3].splitlines()) == 1, "a trial that has ended has a line of its own, not a bar"
 
 
 @pytest.mark.parametrize("colour", ["#ffffff", "#000000"])
