@@ -27,12 +27,14 @@ from options import Options  # noqa: E402
 ROWS = {
     "usual": rows_training.usual,
     "bare": rows_training.bare,
+    "host": rows_training.host,
     "efficiency": rows_training.efficiency,
     "jobs": rows_training.jobs,
     "prompt": rows_sweeps.prompt,
     "first_line": rows_sweeps.first_line,
     "memory": rows_training.memory,
     "keras": rows_sweeps.keras,
+    "small": rows_sweeps.small,
     "gpu": rows_sweeps.gpu,
 }
 

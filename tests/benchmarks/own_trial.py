@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import psutil
 import torch
+import toy
+from lightning.pytorch.loggers import TensorBoardLogger
 from timing import Timing
+from torch.utils.data import DataLoader, TensorDataset
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.article.experiment import build
@@ -39,6 +45,40 @@ def run(config: TrialConfig, precision: str = "32-true") -> Timing:
     if not result.settled:
         raise RuntimeError(result.reason)
     return Timing(ends, result.fit_seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """A trial whose arithmetic is next to nothing."""
+
+    steps: int = 4
+    seed: int = 123
+    max_epochs: int = 3
+
+
+def build_small(config: Small) -> Any:
+    x = torch.zeros(16 * config.steps, 3)
+    loader = DataLoader(TensorDataset(x, x[:, 0].long()), batch_size=16)
+    return toy.Toy(0.01, 4), (loader, loader, loader)
+
+
+def host(steps: int, epochs: int, plain: bool = False) -> float:
+    """CPU seconds an epoch of so many steps in a trial, or in Trainer.fit with a logger; not what happens once."""
+
+    def spent(epochs: int) -> float:
+        config = Small(steps, max_epochs=epochs)
+        quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+        clock = time.process_time()
+        with tempfile.TemporaryDirectory() as folder:
+            if not plain:
+                run_trial(Trial("host", config, {}, "trial"), build_small, Runtime(folder, accelerator="cpu"))
+                return time.process_time() - clock
+            logger = TensorBoardLogger(folder)
+            trainer = L.Trainer(max_epochs=epochs, accelerator="cpu", logger=logger, log_every_n_steps=10**9, **quiet)
+            trainer.fit(*build_small(config)[:1], *build_small(config)[1][:2])
+        return time.process_time() - clock
+
+    return (spent(epochs) - spent(1)) / (epochs - 1)
 
 
 def memory(config: TrialConfig, trials: int) -> tuple[list[float], list[float]]:

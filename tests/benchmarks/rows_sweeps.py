@@ -98,8 +98,7 @@ def _until(pattern: bytes, module: Sequence[str]) -> float:
 
 def keras(options: Options) -> Iterator[Line]:
     """The seven grids, 37 trials, against Keras on TensorFlow."""
-    found = subprocess.run([options.keras_python, "-c", "import tensorflow, keras"], capture_output=True)
-    if found.returncode:
+    if not _has_keras(options):
         yield Line("the seven grids against Keras: TensorFlow is not installed", [], "")
         return
     trials = grids(options)
@@ -126,9 +125,36 @@ def keras(options: Options) -> Iterator[Line]:
     runs = interleaved(contestants, 1 if options.full else options.few)
     how = "" if options.full else f", from {measured[0].max_epochs} epochs of each"
     yield Line(f"{len(trials)} trials of the seven grids in Keras{how}", runs["keras"], "s")
-    for precision, goal in zip(precisions, (0.6, 0.33), strict=True):
+    for precision, goal in zip(precisions, (0.5, 0.33), strict=True):
         yield Line(f"the same here, {precision}, --jobs {cores()}", runs[precision], "s")
         yield Line(f"{precision} over Keras", ratios(runs[precision], runs["keras"]), "×", f"≤ {goal}")
+
+
+def small(options: Options) -> Iterator[Line]:
+    """Small batches, two trials side by side, against Keras."""
+    if not _has_keras(options):
+        yield Line("small batches against Keras: TensorFlow is not installed", [], "")
+        return
+    with process(own_trial.start) as one, process(own_trial.start) as other:
+        for batch_size in (512,) if options.quick else (512, 128, 32):
+            config = options.trial(batch_size, 3)
+
+            def here(config: Any = config) -> float:
+                futures = [where.submit(own_trial.run, config) for where in (one, other)]
+                return 1 / sum(1 / future.result().per_epoch for future in futures)
+
+            def in_keras(config: Any = config) -> float:
+                return _in_keras(options, [config])[0].per_epoch
+
+            runs = interleaved({"keras": in_keras, "here": here}, options.few)
+            yield Line(f"batch {batch_size}: Keras, an epoch", runs["keras"], "s")
+            yield Line(f"batch {batch_size}: two trials side by side, an epoch of one", runs["here"], "s")
+            yield Line(f"batch {batch_size}: over Keras", ratios(runs["here"], runs["keras"]), "×", "≤ 0.4")
+
+
+def _has_keras(options: Options) -> bool:
+    found = subprocess.run([options.keras_python, "-c", "import tensorflow, keras"], capture_output=True)
+    return found.returncode == 0
 
 
 def grids(options: Options) -> list[Any]:

@@ -65,8 +65,9 @@ def _per_epoch(processes: list[Any], run: Any, *arguments: Any) -> float:
 def bare(options: Options) -> Iterator[Line]:
     """Trainer.fit with all of a trial's logging against a bare loop over the same chunks."""
     with process(own_trial.start) as trial, process(own_trial.start) as loop:
-        for precision, batch_size in itertools.product(PRECISIONS, BATCH_SIZES):
-            config = options.trial(batch_size, 20)
+        for precision, batch_size in (*itertools.product(PRECISIONS, BATCH_SIZES), ("32-true", 128)):
+            goal = 1.15 if batch_size in BATCH_SIZES else 1.25
+            config = options.trial(batch_size, 20 if batch_size in BATCH_SIZES else 4)
             contestants = {
                 "trial": partial(_fit, trial, own_trial.run, config, precision),
                 "loop": partial(_fit, loop, bare_loop.run, config, precision),
@@ -76,13 +77,37 @@ def bare(options: Options) -> Iterator[Line]:
             case = f"batch {batch_size}, {precision}"
             yield Line(f"{case}: bare loop, an epoch", runs["loop"], "s")
             yield Line(f"{case}: Trainer.fit, an epoch", runs["trial"], "s")
-            yield Line(f"{case}: Trainer.fit over bare loop", ratios(runs["trial"], runs["loop"]), "×", "≤ 1.15")
+            yield Line(f"{case}: Trainer.fit over bare loop", ratios(runs["trial"], runs["loop"]), "×", f"≤ {goal}")
 
 
 def _fit(where: Any, run: Any, config: Any, precision: str) -> float:
     """Seconds an epoch, with all that a fit has to do beside its epochs."""
     timing = where.submit(run, config, precision).result()
     return timing.fit / config.max_epochs
+
+
+def host(options: Options) -> Iterator[Line]:
+    """CPU time beside the arithmetic: a trial of a tiny network, against Trainer.fit with a logger."""
+    spent: dict[tuple[str, int], list[float]] = {}
+    with process(own_trial.start) as trial, process(own_trial.start) as plain:
+        for steps, epochs in ((4, 100), (200, 10)):
+            epochs = 2 if options.quick else epochs
+            contestants = {
+                "trial": lambda case=(steps, epochs): trial.submit(own_trial.host, *case).result(),
+                "Trainer.fit": lambda case=(steps, epochs): plain.submit(own_trial.host, *case, plain=True).result(),
+            }
+            interleaved(contestants, 1)
+            for name, seconds in interleaved(contestants, options.repeat).items():
+                spent[name, steps] = seconds
+                yield Line(f"{name}: an epoch of {steps} steps", seconds, "s")
+    epoch = ratios(spent["trial", 4], spent["Trainer.fit", 4])
+    yield Line("host: an epoch of 4 steps, over Trainer.fit", epoch, "×", "≤ 1.3")
+    of_steps = {
+        name: [many - few for few, many in zip(spent[name, 4], spent[name, 200], strict=True)]
+        for name in ("trial", "Trainer.fit")
+    }
+    step = ratios(of_steps["trial"], of_steps["Trainer.fit"])
+    yield Line("host: a step, over Trainer.fit", step, "×", "≤ 1.1")
 
 
 def efficiency(options: Options) -> Iterator[Line]:
@@ -103,7 +128,7 @@ def efficiency(options: Options) -> Iterator[Line]:
         runs = interleaved({"trials": trials, "ceiling": ceiling}, options.repeat)
     yield Line("fastest float32 matrix products of all cores", runs["ceiling"], "GFLOP/s")
     yield Line("batch 30000, 32-true: one trial per core, in its matrix products", runs["trials"], "GFLOP/s")
-    yield Line("matrix products: share of the fastest", ratios(runs["trials"], runs["ceiling"]), "", "≥ 0.5")
+    yield Line("matrix products: share of the fastest", ratios(runs["trials"], runs["ceiling"]), "", "≥ 0.62")
 
 
 def jobs(options: Options) -> Iterator[Line]:
@@ -113,7 +138,7 @@ def jobs(options: Options) -> Iterator[Line]:
     for n, results in runs.items():
         yield Line(f"--jobs {n}", [minute for minute, _ in results], "trials/min")
     first, second = ([minute for minute, _ in results] for results in runs.values())
-    yield Line("--jobs 2 over --jobs 1", ratios(second, first), "×", "≥ 1.7")
+    yield Line("--jobs 2 over --jobs 1", ratios(second, first), "×", "≥ 1.85")
     digits = [repr(history) for results in runs.values() for _, histories in results for history in histories]
     same = digits.count(digits[0]) / len(digits)
     yield Line("--jobs 1 and 2: share of trials with the same digits", [same], "", "≥ 1")

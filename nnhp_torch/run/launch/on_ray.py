@@ -78,7 +78,8 @@ class RayTasks:
     def _run(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         board = ray.remote(Board).options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here).remote()
-        train = ray.remote(_train).options(**self.needs, max_retries=RETRIES, retry_exceptions=[NodeLeaves])
+        # Not by options(), which would leave out what Ray does of itself: each trial on a GPU has a process of its own.
+        train = ray.remote(**self.needs, max_retries=RETRIES, retry_exceptions=[NodeLeaves])(_train)
         running: dict[Any, Trial] = {}
         questions = board.questions.remote()
         waiting = itertools.chain(trials, itertools.repeat(None))
