@@ -135,16 +135,16 @@ def test_a_default_and_an_axis_are_settings_which_a_result_has_beside_it_and_no_
 
 
 def test_what_has_changed_is_found_without_importing_a_package(tmp_path, monkeypatch):
-    package = tmp_path / "stranger" / "deep"
+    package = tmp_path / "foreigner" / "deep"
     package.mkdir(parents=True)
     (package.parent / "__init__.py").write_text("raise RuntimeError('imported')\n")
     digest = _written(package / "net.py", "WIDTH = 3\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    maker = {"sources": {"stranger.deep.net": digest}}
+    maker = {"sources": {"foreigner.deep.net": digest}}
     assert changed([maker]) == {}
     (package / "net.py").write_text("WIDTH = 4\n")
-    assert changed([maker] * 2) == {"stranger.deep.net": 2}
-    assert "stranger" not in sys.modules
+    assert changed([maker] * 2) == {"foreigner.deep.net": 2}
+    assert "foreigner" not in sys.modules
 
 
 def test_this_packages_own_modules_make_nothing_stale_because_its_semantics_are_in_every_key():
