@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import pickle
 import random
@@ -162,12 +163,12 @@ def test_a_job_that_cannot_begin_is_said_once_with_its_last_lines(drive):
 @pytest.mark.timeout(1500)
 def test_a_trial_that_is_longer_than_its_jobs_goes_on_in_others(drive, tmp_path, monkeypatch):
     drive.seconds = 3
-    flags = ["--slurm.time", "2", "--slurm.signal", "30", "--max_epochs", "40", "--grid.lr", "0.1"]
+    flags = ["--slurm.time", "1", "--slurm.signal", "5", "--max_epochs", "60", "--grid.lr", "0.1", "--grid.width", "4"]
     code, out, err = drive.run(*flags)
     assert code == 0, out + err
     jobs = [len(list(path.glob("events*"))) for path in drive.store.folder.glob("lr=*")]
     assert min(jobs) > 1, "none was stopped"
-    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=40, lr=[0.1], width=[4, 8]) <= sum(jobs) - 2
+    assert equals_the_local_ledger(drive, tmp_path, monkeypatch, epochs=60, lr=[0.1], width=[4]) <= sum(jobs) - 1
 
 
 @NEEDED
@@ -308,14 +309,25 @@ def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driv
     runtime = Runtime(str(tmp_path), accelerator="cpu")
     ((key, job),) = record(tmp_path / NAME, [[trial]], "toy:build_slow", runtime).items()
     command = [sys.executable, "-m", "nnhp_torch.run.launch.slurm_job", str(job)]
-    env = {**environment(), "SECONDS_AN_EPOCH": "1"}
-    result, told = Path(f"{job}.{key}.result"), Path(f"{job}.{key}.told")
+    env = {**environment(), "SECONDS_AN_EPOCH": "0.5"}
+    result, told, trained = Path(f"{job}.{key}.result"), Path(f"{job}.{key}.told"), tmp_path / trial.name / "trained"
     process = subprocess.Popen(command, env=env)
     wait_for(lambda: "val_accuracy" in told.read_text())
     process.send_signal(signal.SIGUSR1)
     assert process.wait(LONG) == 0
-    assert len(told.read_text().splitlines()) < 5
+    first = len(trained.read_text().splitlines())
+    assert first < 5
     assert not result.exists()
+
+    job.with_name("driver").write_text(json.dumps({key: [first, None]}))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])  # a child is born with it
+    process = subprocess.Popen(command, env=env)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(LONG) == 0
+    assert len(trained.read_text().splitlines()) == first + 1, "told to end at its start, it comes an epoch further"
+    job.with_name("driver").unlink()
+
     assert subprocess.run(command, env=env).returncode == 0
     assert len(told.read_text().splitlines()) == 1 + 5, "it tells all epochs again"
     monkeypatch.setenv("SECONDS_AN_EPOCH", "0")
@@ -324,7 +336,7 @@ def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driv
         run_trial(trial, toy.build_slow, Runtime(str(tmp_path / "h"))),
     )
     assert (there.status, there.history, there.test) == (here.status, here.history, here.test)
-    assert len((tmp_path / trial.name / "trained").read_text().splitlines()) == 5, "no epoch was trained twice"
+    assert len(trained.read_text().splitlines()) == 5, "no epoch was trained twice"
 
 
 def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_path, monkeypatch):

@@ -97,6 +97,7 @@ class Mail:
         self.job = job
         self.driver, self.since = "", time.monotonic()  # what it has said, and since when
         self.ending = False  # after the epoch that was running when a signal came
+        self.before = 0
 
     def _tell(self, trial: Trial, how: int, line: str = "") -> None:
         """Write a line; FileNotFoundError if the driver has taken the trial out of this job."""
@@ -105,28 +106,35 @@ class Mail:
 
     def started(self, trial: Trial) -> None:
         self._tell(trial, os.O_TRUNC)  # what it told before it was put back into the queue, it will tell again
+        self.before, _ = self._answered(trial.key)  # epochs that an earlier job has trained
 
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         self._tell(trial, os.O_APPEND, json.dumps(dict(metrics)))
         reason = self._answer(trial.key, epoch)
-        self.ending = is_told_to_end()
+        self.ending = is_told_to_end() and epoch > self.before
         return reason
 
     def _answer(self, key: str, epoch: int) -> str | None:
         """Wait for the answer to an epoch, as long as a driver lives (by the job's own clock) and no signal comes."""
         pause = 0.01
         while not is_told_to_end():
-            if (said := read(self.job.with_name("driver"))) != self.driver:
-                self.driver, self.since = said, time.monotonic()
-            if not said or time.monotonic() > self.since + ALONE:
+            answered, reason = self._answered(key)
+            if answered >= epoch:
+                return reason if answered == epoch else None
+            if not self.driver or time.monotonic() > self.since + ALONE:
                 break
-            with suppress(ValueError):  # a network file system may show half of it for a while
-                answered, reason = json.loads(said).get(key, (0, None))
-                if answered >= epoch:
-                    return reason if answered == epoch else None
             time.sleep(pause)
             pause = min(pause * 1.2, 1.0)
         return None
+
+    def _answered(self, key: str) -> tuple[int, str | None]:
+        """Return the last epoch that the driver has answered, and what."""
+        if (said := read(self.job.with_name("driver"))) != self.driver:
+            self.driver, self.since = said, time.monotonic()
+        with suppress(ValueError):  # a network file system may show half of it for a while
+            epoch, reason = json.loads(said).get(key, (0, None))
+            return epoch, reason
+        return 0, None
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         self.ending = is_told_to_end()
