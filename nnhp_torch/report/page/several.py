@@ -112,7 +112,7 @@ def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
 def multiple(part: Part, link: str) -> Html:
     """A sweep's finding and its curves, small; both lead to its page."""
     curves = curves_of(part, named=False)
-    found = tag("h3", tag("a", headline(part.summary), href=link))
+    found = tag("h2", tag("a", headline(part.summary), href=link))
     named = zip(part.names, part.looks, strict=True) if len(curves) <= len(CELLS) else [("the best", "best")]
     keys = tag("figcaption", *(tag("span", name, " ", class_=f"key {look}") for name, look in named))
     drawn = [tag("figure", keys, charts.curves(curves, Axis.of_curves(part.sweep, part.shown)))]
