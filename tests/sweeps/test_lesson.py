@@ -104,6 +104,16 @@ def test_a_pictures_numbers_are_the_runs_own():
     assert re.findall(r'class="said">([^<]*)<', drawn) == ["never", "4.0 epochs", "1.0 epochs", "4.0 epochs"]
     assert drawn.count('class="beyond"') == 5
     assert re.findall(r'data-cell="(\d)"', drawn) == ["0", "1", "2", "3"]
+    assert {*re.findall(r'd="M(\d+) 500h0" class="ring"', drawn)} == {"500", "153"}, "4 and 1 of 8, with room beside"
+
+
+def test_a_picture_has_room_for_every_run():
+    falls = [0.9] * 10 + [0.9, 0.8] * 2
+    curves = {0.1: [0.9] * 14, 0.01: falls, 0.001: [0.9] * 14, 1.0: [0.9] * 14}
+    sweep = dataclasses.replace(RATES, name="optimizer")
+    drawn = picture(_part(dict.fromkeys(RATES.axes["lr"], 0.9), sweep, val_accuracy=curves), ROOT)
+    assert re.findall(r'class="said">([^<]*)<', drawn) == ["0.0 falls", "2.0 falls", "0.0 falls", "0.0 falls"]
+    assert {*re.findall(r'd="M(\d+) 500h0" class="ring"', drawn)} == {"37", "963"}
 
 
 # Section → where its line has numbers of cells.
