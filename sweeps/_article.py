@@ -98,14 +98,14 @@ def claim_of(part: Part, root: Path) -> str:
 
 def claims_table(found: list[Part], root: Path = Path()) -> str:
     """Return a row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
-    lines = ["| said | here | error after each epoch | measured |", "| --- | --- | --- | --- |"]
+    lines = ["| said | here | measured (the picture: error after each epoch) |", "| --- | --- | --- |"]
     for said, measured, link, folder in _rows(found, root):
         words = list(dict.fromkeys(answer.word for answer in answers(measured))) or [measured.partition(",")[0]]
         test = [line for line in measured.splitlines() if line.startswith("(")]
         told = "<br>".join(line for line in measured.splitlines() if not line.startswith("("))
         more = f"<details><summary>the test</summary>{'<br>'.join(test)}</details>" if test else "<br>"
         image = f'<a href="{folder}/figure.png"><img src="{folder}/{SMALL}" width="{WIDE}" alt="{ALT}"></a>'
-        lines.append(f"| {said} | **{'; '.join(words)}** | {image} | {told}{more}{link} |")
+        lines.append(f"| {said} | **{'; '.join(words)}** | {image}<br>{told}{more}{link} |")
     return "\n".join([*lines, ""])
 
 

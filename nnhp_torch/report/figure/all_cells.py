@@ -14,7 +14,7 @@ from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import apart, median_curve
 from nnhp_torch.report.ends import End, ends
-from nnhp_torch.report.figure.drawing import dress, name_guessing
+from nnhp_torch.report.figure.drawing import dress
 from nnhp_torch.report.style import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, colour, tidy
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def draw_curves(axes: Axes, summary: Summary, found: Sequence[End], axis: Axis, 
     finals = {
         number: end for number, of in enumerate(found) if (end := _draw_curves(axes, of, number, summary, axis=axis))
     }
-    if len(found) <= len(CELLS):
-        _name_curves(axes, found, finals, apart_by)
-    name_guessing(axes, axis)
+    _name_curves(axes, found, finals if len(found) <= len(CELLS) else {}, axis, apart_by=apart_by)
     axes.set_xlim(0, max((epochs for epochs, _ in finals.values()), default=1))
     locator: Any = axes.xaxis.get_major_locator()
     locator.set_params(integer=True)
@@ -87,12 +85,16 @@ def _draw_curves(axes: Axes, end: End, number: int, summary: Summary, *, axis: A
     return float(len(median)), median[-1]
 
 
-def _name_curves(axes: Axes, found: Sequence[End], finals: dict[int, tuple[float, float]], least: float) -> None:
-    """Write each cell's name beside the end of its line, from the lowest to the highest."""
+def _name_curves(
+    axes: Axes, found: Sequence[End], finals: dict[int, tuple[float, float]], axis: Axis, *, apart_by: float
+) -> None:
+    """Write each cell's name beside the end of its line, and what guessing reaches, from the lowest to the highest."""
     to_axes = (axes.transData + axes.transAxes.inverted()).transform
-    order = sorted((to_axes(end)[1], number) for number, end in finals.items() if math.isfinite(end[1]))
-    for place, (_, number) in zip(apart([place for place, _ in order], least), order, strict=True):
-        name, shade = found[number].name, colour(found[number].look)
+    ends = [(to_axes(end)[1], found[number]) for number, end in finals.items() if math.isfinite(end[1])]
+    named = [(place, end.name, colour(end.look)) for place, end in ends]
+    named += [] if axis.guess is None else [(axis.guess, "guessing", GREY)]
+    named.sort()
+    for place, (_, name, shade) in zip(apart([place for place, *_ in named], apart_by), named, strict=True):
         axes.text(1.015, place, name, transform=axes.transAxes, va="center", fontsize=SMALL, color=shade)
 
 
