@@ -135,8 +135,8 @@ def in_words(column: str, sweep: SweepBase) -> str:
 
 
 def spaced(text: str) -> str:
-    """Thin spaces, at which no line breaks, about the sign between a mean and its spread."""
-    return text.replace("±", "\u202f±\u202f")
+    """Thin spaces about the sign between a mean and its spread: a line breaks there on a phone alone."""
+    return text.replace("±", "\u2009±\u2009")
 
 
 def _kind(column: str, *, less: bool) -> str:
