@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +11,7 @@ from nnhp_torch.cli.command import unmet
 from nnhp_torch.cli.options import add_field, add_list
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.report import LEDGER
-from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.exports import rows_of
-from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import label
@@ -25,7 +22,7 @@ from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import NAME, PageReport
 from nnhp_torch.report.page.document import known_of
 from nnhp_torch.report.table import TableReport, console
-from nnhp_torch.report.terminal import Terminal, open_standard_streams
+from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.run.launch import question
 from nnhp_torch.run.launch.request import Request
@@ -78,8 +75,9 @@ def judge(
 def _judge(frame: Any, cell: Sequence[str], asked: Request, *, folder: str | Path | None, **columns: Any) -> Outcome:
     outcome = judged(rows_of(frame), cell, name=Path(folder).name if folder else "judged", **columns)
     sweep, seeds = outcome.sweep, sorted({trial.config.seed for trial in outcome.trials})
-    if lacks := set(sweep.axes) - set(asked.baseline or sweep.axes):
-        raise ValueError(f"baseline needs a value of {min(lacks)} too")
+    axes, given = set(sweep.axes), set(asked.baseline or sweep.axes)
+    if given < axes:
+        raise ValueError(f"baseline needs a value of {min(axes - given)} too")
     sweep = question.judged(sweep, dataclasses.replace(asked, seeds=seeds))
     if sweep.baseline is not None and sweep.baseline not in (cells := [trial.cell for trial in outcome.trials]):
         raise ValueError(f"baseline: no run has {label(sweep.baseline)}; the first has {label(cells[0])}")
@@ -132,18 +130,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(args.log_dir) / (args.name or paths[0].stem)
     columns = {"value": args.value, "seed": None if args.seed == "none" else args.seed}
     columns |= {"step": args.step, "mode": args.mode}
-    try:
+    with parser.refusing():
         asked = Request(**{name: args[name] for name in ("baseline", "require", "smallest_effect")})
         if any(path.resolve().parent == folder.resolve() for path in paths):
             raise ValueError(f"{folder} would hold what is read from there: give another --name")
         cell = [name for given in args.cell for name in given.split(",")]
         outcome = _judge(paths, cell, asked, folder=folder, **columns)
-    except (LedgerError, ValueError) as error:
-        parser.error(str(error))
-    except OSError as error:
-        if not (read_only(error) or disk_full(error)):
-            raise
-        Terminal(sys.stderr).print(f"{parser.prog}: {error}", soft_wrap=True)
-        return 1
     _Table(console(), ResultStore(folder), PROG).on_sweep_end(outcome)
     return unmet(console(), outcome, args.require)

@@ -8,13 +8,16 @@ import json
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, _typehints, get_loader, set_loader
 
 from nnhp_torch.cli.refusal import in_words
+from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.spec.renamed import RENAMED
 from nnhp_torch.report.terminal import Terminal
 
@@ -66,6 +69,19 @@ class Spoken(ArgumentParser):
         command = self.prog.replace(" [options]", "")
         Terminal(sys.stderr).print(f"{command}: {line} (--help lists the options)", soft_wrap=True)
         raise SystemExit(2)
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Say in a line what is wrong with what was given (exit status 2), or that it cannot be written (1)."""
+        try:
+            yield
+        except (LedgerError, ValueError) as error:
+            self.error(str(error))
+        except OSError as error:
+            if not (read_only(error) or disk_full(error)):
+                raise
+            Terminal(sys.stderr).print(f"{self.prog}: {error}", soft_wrap=True)
+            raise SystemExit(1) from error
 
     def known(self) -> dict[str, str]:
         """Option → its help text."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.spec.objective import Mode
 from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.document import known_of
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.table import console
-from nnhp_torch.report.terminal import Terminal, open_standard_streams
+from nnhp_torch.report.terminal import open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
@@ -40,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"there is no {LEDGER} in {', '.join(args.folders)}, nor in the folders right in it")
     if args.out is not None and len(folders) == 1:
         parser.error("--out is for the page over several folders, and there is one")
-    try:
+    with parser.refusing():
         parts = [_part(folder, args.monitor, args.mode) for folder in folders]
         paths = [folder / NAME for folder in folders]
         if len(parts) > 1:  # first, so that the others lead to it
@@ -48,13 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_several(paths[-1], "All sweeps", parts, paths[:-1])
         for path, part in zip(paths, parts, strict=False):
             write(path, part)
-    except (LedgerError, ValueError) as error:
-        parser.error(str(error))
-    except OSError as error:
-        if not (read_only(error) or disk_full(error)):
-            raise
-        Terminal(sys.stderr).print(f"{parser.prog}: {error}", soft_wrap=True)
-        return 1
     for path in paths:
         console().print(path, soft_wrap=True, markup=False)
     return 0

@@ -264,6 +264,7 @@ BAD = {
     "head": ("two columns called 'lr'", ["lr,lr,val_acc", "1,2,3"], []),
     "fields": ("more fields in row 1", ["lr,seed,val_acc", "1,2,3,4"], []),
     "baseline": ("baseline: no run has lr=7", PLAIN, ["--baseline", "lr=7"]),
+    "no axis": ("baseline: width does not vary here, which lr does", PLAIN, ["--baseline", "width=7"]),
     "part of it": ("baseline: wid does not vary", PLAIN, ["--baseline", "lr=0.1", "wid=3"]),
     "require": ("--require better needs a cell to be held against", PLAIN, ["--require", "better"]),
     "two seeds": (

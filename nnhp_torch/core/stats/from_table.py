@@ -152,26 +152,23 @@ def _seeded(results: list[TrialResult], seed: str | None) -> list[TrialResult]:
     for result in results:
         cells.setdefault(distinct(result.cell), []).append(result)
     given = once(result.config["seed"] for result in results)
-    order = sorted(given, key=lambda one: (not is_number(one), one if is_number(one) else 0, str(one)))
-    place = {distinct(one): one if type(one) is int and one >= 0 else n for n, one in enumerate(order)}
-    if len({*place.values()}) < len(place):  # a number that stands for a text is another one's own
-        place = {distinct(one): n for n, one in enumerate(order)}
-    numbered = {
-        r.key: n if seed is None else place[distinct(r.config["seed"])]
-        for of in cells.values()
-        for n, r in enumerate(of)
-    }
-    every = {
-        numbered[r.key]: f"run {numbered[r.key] + 1}" if seed is None else f"{seed}={r.config['seed']}" for r in results
-    }
-    if len(cells) < 2 or len(every) < 2:
+    if any(type(one) is not int or one < 0 for one in given):  # they are numbered in their order
+        given.sort(key=lambda one: (not is_number(one), one if is_number(one) else 0, str(one)))
+        number = {distinct(one): n for n, one in enumerate(given)}
+    else:
+        number = {distinct(one): one for one in given}
+    number = {r.key: number[distinct(r.config["seed"])] for r in results}
+    if seed is None:
+        number = {result.key: n for of in cells.values() for n, result in enumerate(of)}
+    called = {number[r.key]: f"{seed}={r.config['seed']}" if seed else f"run {number[r.key] + 1}" for r in results}
+    if len(cells) < 2 or len(called) < 2:
         few = f"there is one cell, {_named(results[0].cell)}" if len(cells) < 2 else "each cell has one run"
         raise ValueError(f"{few}: two cells or more, with several seeds each, can be compared")
     for of in cells.values():
-        if lacks := [every[n] for n in sorted(every.keys() - {numbered[result.key] for result in of})]:
+        if lacks := [called[n] for n in sorted(called.keys() - {number[result.key] for result in of})]:
             named = _named(of[0].cell)
             raise ValueError(f"{named} lacks {_listed(lacks)}, which other cells have: cells are compared by the same")
-    seeded = [replace(result, config={**result.config, "seed": numbered[result.key]}) for result in results]
+    seeded = [replace(result, config={**result.config, "seed": number[result.key]}) for result in results]
     return sorted(seeded, key=lambda result: result.config["seed"])
 
 
