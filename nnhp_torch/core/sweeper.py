@@ -23,7 +23,7 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed, maker
-from nnhp_torch.core.spec.status import WRONG
+from nnhp_torch.core.spec.status import RANKED, WRONG
 from nnhp_torch.core.spec.trial import Trial
 
 
@@ -129,6 +129,8 @@ class Loop:
         self.before = before = self._outcome(results=dict(self.results))
         if self.store.read_only and before.left:
             raise LedgerError(f"{self.store.folder} cannot be written, and trials are missing: another --log_dir?")
+        if not before.left:
+            self._need_monitor()
         try:
             if before.left:
                 further = self._choose(self.chosen) if self.chosen else ()
@@ -261,6 +263,14 @@ class Loop:
         if found := mixed(result for result in self.results.values() if result.settled):
             remarks.append(found)
         return remarks
+
+    def _need_monitor(self) -> None:
+        """Refuse a monitor that no completed trial has logged in its epochs: a new trial would fail for it as well."""
+        completed = [result for result in self.results.values() if result.status in RANKED]
+        if completed and not self._has_monitor():
+            names = {name for result in completed for name in result.history}
+            wrong = unlogged(self.sweep.monitor, names)
+            raise LedgerError(f"{self.store.path}: {wrong}. Give one of them as the sweep's monitor.")
 
     def _has_monitor(self) -> bool:
         return any(logged_name(self.sweep.monitor, result.history) for result in self.results.values())

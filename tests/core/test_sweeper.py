@@ -367,6 +367,17 @@ def test_results_of_a_former_source_are_stale_and_run_anew_if_asked(sweep, store
     assert not Sweeper(FakeLaunch(), store).run(sweep, [taken, failed]).stale, "they are of today"
 
 
+@pytest.mark.parametrize("monitor", ["val_nothing", "test_loss"])
+def test_a_monitor_that_no_result_has_logged_is_refused_though_nothing_is_left_to_run(sweep, store, monitor):
+    """It was said that no cell had completed, and by a metric of the test the cells were even ranked."""
+    trials = sweep.trials()
+    Sweeper(FakeLaunch(), store).run(sweep, trials)
+    other = dataclasses.replace(sweep, monitor=monitor, mode="min")
+    with pytest.raises(LedgerError, match=f"no metric is called '{monitor}'; logged were .*val_accuracy"):
+        Sweeper(FakeLaunch(), store).run(other, trials)
+    assert Sweeper(FakeLaunch(), store).run(sweep, trials).ran == []
+
+
 class Chooses(Chooser):
     """Chooses the cells of these trials one after another."""
 
