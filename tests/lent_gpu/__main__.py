@@ -99,7 +99,7 @@ def pack(folder: Path) -> int:
     subprocess.run([sys.executable, "-m", "pip", "download", "-q", *of_image, "-d", folder, *LACKING], check=True)
     data = mnist.default_data_dir()
     mnist.fetch("MNIST", data)
-    with tarfile.open(folder / "mnist.tgz", "w:gz") as archive:
+    with tarfile.open(folder / "mnist.tgz", "w:gz", compresslevel=6) as archive:
         for name in mnist.NAMES:
             archive.add(data / "MNIST" / "raw" / name, f"MNIST/raw/{name}")
     return 0

@@ -40,6 +40,13 @@ def test_a_state_comes_back_as_it_was(state, through):
     np.testing.assert_equal(unpack(packed), state)
 
 
+@pytest.mark.parametrize("state", [list(range(200)), tuple(range(200)), [True] * 200, [2**70] * 200])
+def test_of_many_whole_numbers_each_comes_back_as_it_was(state):
+    packed = pack(state)
+    assert repr(unpack(packed)) == repr(state)
+    assert (len(packed) == 3) == (state[1] == 1 and state[1] is not True), "they are kept as one thing"
+
+
 @pytest.mark.parametrize("state", [Path("a"), [Path("a")], {"a": {Path("b")}}, np.array([None]), torch.nn.Linear(1, 1)])
 def test_what_only_trust_could_load_is_named(state):
     assert not is_plain(state)

@@ -10,6 +10,7 @@ import marshal
 import numbers
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -24,6 +25,7 @@ _SAMPLE = 100_000  # of what is longer, every so manieth item is looked at
 _FEW = 1000  # likewise, of items that are objects
 _ARRAY = "numpy.ndarray"  # marks what stands for an array; a tensor could not: pickle fails on one of uint32
 _DEQUE = "collections.deque"  # likewise
+_INTS = "nnhp_torch.ints"  # marks what stands for many whole numbers: a pickle takes long over each of them alone
 
 
 def is_plain(value: object) -> bool:
@@ -45,6 +47,9 @@ def pack(value: Any) -> Any:
         return type(value)((pack(key), pack(inner)) for key, inner in value.items())
     if type(value) in (list, tuple):
         # A generator's state is hundreds of numbers, in every epoch.
+        if len(value) > 100 and {int}.issuperset(map(type, value)):
+            with suppress(OverflowError):
+                return (_INTS, type(value) is tuple, np.array(value, np.int64).tobytes())
         return type(value)(value if _SCALARS.issuperset(map(type, value)) else map(pack, value))
     if type(value) is deque:
         return (_DEQUE, value.maxlen, pack(list(value)))
@@ -64,6 +69,10 @@ def unpack(value: Any) -> Any:
     if type(value) is tuple and value[:1] == (_ARRAY,):
         _, dtype, shape, content = value
         return np.frombuffer(content, dtype).reshape(shape).copy()
+    if type(value) is tuple and value[:1] == (_INTS,):
+        _, is_tuple, content = value
+        whole = np.frombuffer(content, np.int64).tolist()
+        return tuple(whole) if is_tuple else whole
     if type(value) is tuple and value[:1] == (_DEQUE,):
         return deque(unpack(value[2]), value[1])
     if type(value) in (list, tuple):
