@@ -22,6 +22,7 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
 import shutil
 import signal
 import sys
@@ -95,9 +96,9 @@ class Points:
     def _counts(self, path: object) -> bool:
         return isinstance(path, (str, os.PathLike)) and os.path.abspath(path).startswith(f"{self.folder}/")
 
-    def install(self) -> None:
+    def install(self, *, hooks_of_fits: bool = True) -> None:
         """Have this process, and those that it forks, stop at each operation."""
-        import lightning.pytorch.trainer.call as hooks
+        import lightning.pytorch.trainer.call as calls
 
         from nnhp_torch.core.sweeper import Sweeper
         from nnhp_torch.run.trial import recorder
@@ -110,8 +111,8 @@ class Points:
         for name in ("send", "recv"):
             kind = multiprocessing.connection.Connection
             setattr(kind, name, self.around(getattr(kind, name), f"message {name}"))
-        for name in ("_call_callback_hooks", "_call_lightning_module_hook"):
-            setattr(hooks, name, self.around(getattr(hooks, name), name))
+        for name in ("_call_callback_hooks", "_call_lightning_module_hook") if hooks_of_fits else ():
+            setattr(calls, name, self.around(getattr(calls, name), name))
         made = Sweeper.__init__
 
         def make(sweeper: Any, *args: Any, **options: Any) -> None:
@@ -169,6 +170,38 @@ class _File(io.FileIO):
             return super().truncate(size)
 
 
+def stack() -> str:
+    """Where in our code this thread is: module and line of each of its calls, the innermost first."""
+    frame, places = sys._getframe(1), []
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("nnhp_torch."):
+            places.append(f"{module.removeprefix('nnhp_torch.')}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " ".join(places)
+
+
+# What is another in each run and nothing to the next one: times, and who wrote.
+PASSING = re.compile(rb'\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:[\d.]+)?(\+00:00)?|\d\d:\d\d:\d\d UTC|"worker_id": ?"[^"]*"')
+
+
+def content(folder: Path) -> str:
+    """A digest of all that a rerun can see of a folder: the same for two runs that differ in their times alone."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.rglob("*")):
+        name, data = str(path.relative_to(folder)), b""
+        if path.name.startswith("events.out."):
+            name = f"{path.parent.relative_to(folder)}/events"
+            events = [[event.step, str(event.summary)] for event in EventFileLoader(str(path)).Load()]
+            data = json.dumps([path.stat().st_size, *events]).encode()
+        elif path.is_file():
+            data = PASSING.sub(b"", path.read_bytes())
+        found.setdefault(name, []).append(hashlib.sha256(data).hexdigest())
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:20]
+
+
 class Snapshots:
     """Keeps what is in a folder at each point, each content once."""
 
@@ -185,7 +218,7 @@ class Snapshots:
             with OPEN(self.store / name, "w") as file:
                 file.write(text)
         with OPEN(self.store / "points", "a") as file:
-            file.write(f"{name} {what}\n")
+            file.write(f"{name} {what}\t{stack()}\n")
 
     def _look(self, folder: str) -> Iterator[tuple[str, str]]:
         with os.scandir(folder) as entries:
@@ -210,9 +243,10 @@ class Snapshots:
                 file.write(content)
         return name
 
-    def points(self) -> list[tuple[str, str]]:
-        """Each point's state, and the operation that came next."""
-        return [tuple(line.split(" ", 1)) for line in (self.store / "points").read_text().splitlines()]
+    def points(self) -> list[tuple[str, str, str]]:
+        """Each point's state, the operation that came next, and where in our code it stands."""
+        lines = (self.store / "points").read_text().splitlines()
+        return [(*line.partition("\t")[0].split(" ", 1), line.partition("\t")[2]) for line in lines]
 
     def restore(self, name: str, folder: Path) -> None:
         folder.mkdir(parents=True)

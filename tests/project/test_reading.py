@@ -7,6 +7,7 @@ from pathlib import Path
 import foreign
 import pytest
 import yaml
+from jsonargparse import ArgumentParser
 
 from nnhp_torch.project.as_sweep import as_sweep
 from nnhp_torch.project.build import build
@@ -119,3 +120,10 @@ def test_words_and_whole_numbers_reach_a_project_as_they_were_written(key, words
     assert repr(list(sweep.axes[key])) == repr(values)
     for trial, value in zip(sweep.trials(), values, strict=True):
         assert repr(getattr(trial.config, key)) == repr(value)
+
+
+def test_a_whole_number_stays_one_in_whatever_order_typing_gives_the_kinds_of_a_union():
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--limit", type=float | int | None)  # a signature's may come out in either order
+    assert repr(parser.parse_args(["--limit", "1"]).limit) == "1"
+    assert repr(parser.parse_args(["--limit", "1.0"]).limit) == "1.0"

@@ -4,18 +4,21 @@ import collections
 import json
 import os
 import random
+import shutil
 import signal
 import sys
+import time
 from multiprocessing import RawValue
 from pathlib import Path
 
 import pytest
 from conftest import LONG, TinyConfig
-from crash_points import Points, Snapshots, in_a_fork
+from crash_points import Points, Snapshots, content, in_a_fork, stack
 from forked import CONTEXT, IMPORTED, fork_workers
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.search.space import Range, Search
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1"  # what is drawn is nothing to this
@@ -69,6 +72,7 @@ def run(sweep, options, log_dir):
     for part in (callback, report):
         part.publish = lambda draw, *args, **options: publish(lambda: None, *args, **options)
     fork_workers()
+    time.perf_counter = lambda: 0.0  # so that what two runs write differs in no seconds
     try:
         argv = [*options, "--accelerator", "cpu", "--log_dir", str(log_dir)]
         main(sweep, argv=argv, callbacks=[Patience()])
@@ -124,9 +128,13 @@ def differences(log_dir, status, whole):
 
 
 def prepare(earlier, log_dir):
-    log_dir.mkdir()
-    if earlier is not None:
-        assert in_a_fork(lambda: run(*earlier, log_dir)) == 0
+    """Make the folder as it is before the sweep that is stopped; what runs in it before runs once."""
+    before = log_dir.parent / "before"
+    if not before.exists():
+        before.mkdir()
+        if earlier is not None:
+            assert in_a_fork(lambda: run(*earlier, before)) == 0
+    shutil.copytree(before, log_dir)
 
 
 def count(name, folder):
@@ -154,7 +162,7 @@ def rerun(name, log_dir, expected):
 def kill_everything(name, folder, counted, *, most):
     """Kill all processes at points of a sweep: how many points there are, how many were tried, what has gone wrong."""
     snapshots, expected = counted
-    states = dict(reversed(snapshots.points()))  # with the first operation that came next
+    states = {state: what for state, what, _ in reversed(snapshots.points())}  # with the first operation that came next
     drawn = draw(name, sorted(states), most)
     wrong = {}
     for state in drawn:
@@ -164,40 +172,67 @@ def kill_everything(name, folder, counted, *, most):
     return len(snapshots.points()), len(states), len(drawn), wrong
 
 
-def stop_one(name, folder, counted, *, most, victim):
-    """Kill one worker, or press Ctrl-C, at points of a sweep; the other processes live on."""
-    snapshots, expected = counted
-    earlier, sweep, options = SWEEPS[name]
+def groups(counted, victim):
+    """The points at which one process may be stopped: the first of each group, and how many there are in all.
+
+    Those are one group that stand at the same calls of our code, before the same operation, with the same on the disk.
+    """
     # Nothing that another process sees happens between the hooks of a fit.
-    outside = [what for _, what in snapshots.points() if "_call_" not in what]
-    role = "worker" if victim == "worker" else ""
-    numbers = range(1, 1 + sum(what.startswith(role) for what in outside))
-    drawn = draw(f"{name} {victim}", numbers, most)
-    wrong = {}
+    outside = [point for point in counted[0].points() if "_call_" not in point[1] and point[1].startswith(role(victim))]
+    first = {}
+    for number, point in enumerate(outside, 1):
+        first.setdefault(point, number)
+    return first, len(outside)
+
+
+def role(victim):
+    return "worker" if victim == "worker" else ""
+
+
+def stop_at(name, number, log_dir, victim):
+    """Kill one worker, or press Ctrl-C, at the n-th point outside of a fit's hooks; the other processes live on.
+
+    Returns: what is wrong with how that ends, and before which operation it was.
+    """
+    earlier, sweep, options = SWEEPS[name]
+    prepare(earlier, log_dir)
+    seen = RawValue("i", 0)
+
+    def before(what):
+        if what.startswith(role(victim)):
+            seen.value += 1
+            if seen.value == number:
+                Path(f"{log_dir}.at").write_text(f"{what}\t{stack()}")
+                os.kill(os.getpid(), signal.SIGKILL) if victim == "worker" else os.killpg(0, signal.SIGINT)
+
+    def stopped():
+        Points(log_dir, before).install(hooks_of_fits=False)
+        return run(sweep, options, log_dir)
+
+    status = in_a_fork(stopped)
+    printed, at = Path(f"{log_dir}.out").read_text(), Path(f"{log_dir}.at")
+    expected = (0, 1) if victim == "worker" else (0, 130)
+    wrong = [] if status in expected else [f"exit status {status}: {printed[-2000:]}"]
+    wrong += ["Traceback"] * (victim != "worker" and "Traceback" in printed)
+    return wrong, at.read_text() if at.exists() else "the end"
+
+
+def stop_one(name, folder, counted, *, most, victim):
+    """Stop at points of a sweep, and go on from each different content that this leaves."""
+    first, points = groups(counted, victim)
+    drawn = draw(f"{name} {victim}", sorted(first.values()), most)
+    wrong, gone_on = {}, set()
     for number in drawn:
         log_dir = folder / f"{victim} {number}"
-        prepare(earlier, log_dir)
-        seen = RawValue("i", 0)
-
-        def before(what, number=number, seen=seen, log_dir=log_dir):
-            if what.startswith(role) and "_call_" not in what:
-                seen.value += 1
-                if seen.value == number:
-                    Path(f"{log_dir}.at").write_text(what)
-                    os.kill(os.getpid(), signal.SIGKILL) if role else os.killpg(0, signal.SIGINT)
-
-        def stopped(log_dir=log_dir, before=before):
-            Points(log_dir, before).install()
-            return run(sweep, options, log_dir)
-
-        status = in_a_fork(stopped)
-        printed = Path(f"{log_dir}.out").read_text()
-        problems = [] if status in ((0, 1) if role else (0, 130)) else [f"exit status {status}: {printed[-2000:]}"]
-        problems += ["Traceback"] * (not role and "Traceback" in printed)
-        if problems := problems + rerun(name, log_dir, expected):
-            at = Path(f"{log_dir}.at")
-            wrong[f"{number}, before {at.read_text() if at.exists() else 'the end'}"] = problems
-    return len(snapshots.points()), len(numbers), len(drawn), wrong
+        problems, at = stop_at(name, number, log_dir, victim)
+        left = in_a_fork(lambda log_dir=log_dir: content(log_dir))
+        if left not in gone_on:
+            problems += rerun(name, log_dir, counted[1])
+        gone_on.add(left)
+        if problems:
+            wrong[f"{number}, before {at}"] = problems
+        shutil.rmtree(log_dir)
+    return points, len(first), len(drawn), wrong
 
 
 def draw(name, points, most):
@@ -205,11 +240,17 @@ def draw(name, points, most):
 
 
 def _nursery(function, answer, *args):
-    """Import once what all runs need, and have them fork from here."""
+    """Import and find out once what all runs need, and have them fork from here."""
     os.setpgid(0, 0)
     import torch
 
+    import nnhp_torch.cli.command  # noqa: F401  (what is imported here is there in each fork)
+    from nnhp_torch.run.launch.process import get_ready, prepare
+
     torch.set_num_threads(1)
+    get_ready()
+    sweep = SWEEPS["folds"][1]
+    prepare(sweep.trials()[0], sweep.build, Runtime(".", accelerator="cpu"))
     answer.send(function(*args))
 
 

@@ -88,7 +88,10 @@ def is_installed(path: str | None) -> bool:
     """Return whether a file is of an installed package or of Python's own."""
     if path is None:
         return True
-    folder = Path(path)
-    return {"site-packages", "dist-packages"} & set(folder.parts) != set() or folder.is_relative_to(
-        sysconfig.get_path("stdlib")
-    )
+    # Not by pathlib: each worker asks of some thousand modules before its first trial.
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep)) or path.startswith(_stdlib())
+
+
+@functools.cache
+def _stdlib() -> str:
+    return os.path.join(sysconfig.get_path("stdlib"), "")
