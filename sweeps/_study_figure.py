@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.figure.drawing import dress
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.several import KEYS, QUESTION, Effect, answer, axis_of, effects
+from nnhp_torch.report.page.several import QUESTION, Effect, answer, axis_of, effects, keys_of
 from nnhp_torch.report.style import BLUE, DPI, FAINT, GREY, LABEL, LIGHT_GREY, ORANGE, SMALL, WIDTH, tidy
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def draw(parts: Sequence[Part]) -> Figure:
     figure.text(0.012, 1 - 0.55 / tall, textwrap.fill(answer(found), 112), fontsize=LABEL + 1, **head)
     said = f"{axis.name.capitalize()} with the final weights, the mean of each cell; the widest effect on top."
     figure.text(0.012, 1 - 1.05 / tall, said, fontsize=LABEL, color=GREY, **head)
-    keys = [axes.plot([], [], label=text, **_mark(tone))[0] for tone, text in KEYS.items()]
-    figure.legend(handles=keys, loc="lower right", ncols=len(KEYS), frameon=False, fontsize=LABEL)
+    keys = [axes.plot([], [], label=text, **_mark(tone))[0] for tone, text in keys_of(parts).items()]
+    figure.legend(handles=keys, loc="lower right", ncols=len(keys), frameon=False, fontsize=LABEL)
     return figure
 
 

@@ -115,8 +115,9 @@ class TableReport(SweepCallback):
             f"{name} {made.versions[name]}" for name in ("torch", "lightning") if name in made.versions
         )
         where = f" on {made.hardware['device']}" if "device" in made.hardware else ""
+        total = len(outcome.trials)
         known = (
-            f"Nothing to run: all {count(len(outcome.trials), 'trial')} are in {self.store.path}, "
+            f"Nothing to run: {f'all {total} trials are' if total > 1 else 'the trial is'} in {self.store.path}, "
             f"made {made.started[:10]}{where} with {versions}. "
         )
         again = " runs them anew and keeps the old folder."

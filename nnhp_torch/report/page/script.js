@@ -132,7 +132,8 @@ if (lessons.length) {
   let [points, guessed, seed] = [0, 0, -1];
   const halves = number => `${Math.floor(number) || (number ? "" : 0)}${number % 1 ? "½" : ""}`;
   const count = () => {
-    score.textContent = `${halves(points)} of ${guessed} points, ${lessons.length - guessed} guesses to go`;
+    const left = `${lessons.length - guessed} guesses to go`;
+    score.textContent = guessed ? `${halves(points)} of ${guessed} points, ${left}` : left;
   };
   each(document, ".bar-of-guesses, .rule", part => { part.hidden = false; });
   count();

@@ -20,7 +20,7 @@ from nnhp_torch.report.words import amount
 QUESTION = "Which hyperparameter matters?"
 SMALL, LARGE = 0.01, 0.07  # of an accuracy: a point, below which an effect is called small, and what costs much
 TONES = {"best": "best", "better": "best"} | dict.fromkeys(("baseline", "as good", "undecided"), "alike")
-KEYS = {"best": "best", "alike": "cannot be told from it, or as good", "worse": "worse", "choice": "chosen"}
+KEYS = {"best": "best", "alike": "cannot be told from it, or as good", "worse": "worse"}
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,19 @@ def answer(found: Sequence[Effect]) -> str:
     return f"{costly}{sum(e.size < SMALL for e in known)} of the {len(known)} move the error by less than a point."
 
 
+def keys_of(parts: Sequence[Part]) -> dict[str, str]:
+    """Return what each tone of a mark means; a ring is what the study's own choice is, if it has made one."""
+    by = [part.chooses for part in parts if part.chosen is not None]
+    return {**KEYS, **({"choice": by[0][0].lower() + by[0][1:]} if by else {})}
+
+
 def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
     """The question, its answer in a sentence, and a row a sweep, the widest effect on top."""
     found, drawn = effects(parts), one_metric(parts)
     axis = axis_of(found)
     rows = [_row(effect, axis, links[parts.index(effect.part)], drawn=drawn) for effect in found]
     what = f"{axis.name.capitalize()} with the final weights, the mean of each cell; the widest effect on top."
-    chosen = any(part.chosen is not None for part in parts)
-    keys = [tag("span", text, class_=f"tone {tone}") for tone, text in KEYS.items() if tone != "choice" or chosen]
+    keys = [tag("span", text, class_=f"tone {tone}") for tone, text in keys_of(parts).items()]
     return [
         tag("h1", QUESTION if drawn else "What each sweep has found", class_="finding"),
         tag("p", answer(found), class_="lead") if drawn else Html(""),
