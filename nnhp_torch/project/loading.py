@@ -12,6 +12,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from nnhp_torch.core.spec.imports import loaded
 from nnhp_torch.core.spec.provenance import is_main_block
 
 _unfinished: set[str] = set()  # modules that were left while they were imported: each use imports them anew
@@ -106,7 +107,7 @@ def _text(file: str | None) -> str:
 def main_block(module: ModuleType) -> CodeType:
     """Return the block below `if __name__ == "__main__":`, which runs only if the module is run."""
     file = module.__file__ or ""
-    tree = ast.parse(Path(file).read_bytes())
+    tree = ast.parse(loaded(module))  # of the functions that it calls, whatever the file has become since
     tree.body = [statement for node in tree.body if is_main_block(node) for statement in node.body]
     return compile(tree, file, "exec")
 

@@ -107,6 +107,25 @@ def test_of_a_projects_script_the_main_block_counts_too(tmp_path, monkeypatch):
     assert changed([made]) == {"script_of": 1}
 
 
+def test_a_result_is_of_the_source_that_was_imported_whatever_its_file_becomes_while_trials_run(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a reload within one second would go by that
+    file = tmp_path / "edited_later.py"
+    file.write_text("class Net:\n    width = 3\n")
+    module = importlib.import_module("edited_later")
+    monkeypatch.setitem(sys.modules, "edited_later", module)
+    before = {"config": "C", "sources": sources(toy.build, [module.Net()], "C")}
+    file.write_text("import json\n\nclass Net:\n    width = 4\n")
+    later = {"config": "C", "sources": sources(toy.build, [module.Net()], "C")}
+    assert module.Net.width == 3
+    assert later == before
+    assert changed([before, later]) == {"edited_later": 2}
+    importlib.reload(module)
+    now = {"config": "C", "sources": sources(toy.build, [module.Net()], "C")}
+    assert module.Net.width == 4
+    assert changed([now]) == {}
+
+
 SCRIPT = """
 @dataclass(frozen=True)
 class Settings:

@@ -9,6 +9,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -33,7 +34,7 @@ def imported(roots: Iterable[str]) -> list[str]:
 
 def _imports(name: str) -> Iterator[str]:
     module = sys.modules[name]
-    for target, level, names in _statements(module):
+    for target, level, names in _statements(loaded(module)):
         package = getattr(module, "__package__", None) or ""
         try:
             base = importlib.util.resolve_name("." * level + target, package) if level else target
@@ -55,20 +56,33 @@ def _of(base: str, name: str) -> Iterator[str]:
     yield where if _is_own(where) else base
 
 
-def _statements(module: ModuleType) -> list[tuple[str, int, tuple[str, ...]]]:
-    path = module.__file__ or ""
-    try:
-        found = os.stat(path)
-        return _read(path, found.st_mtime_ns, found.st_size)
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+def loaded(module: ModuleType | None) -> bytes:
+    """Return the source that a module runs by; empty if there is none that can be read.
+
+    It is read once for each import: trials run by what was imported, whatever is written to the file meanwhile.
+    """
+    spec, path = getattr(module, "__spec__", None), getattr(module, "__file__", None) or ""
+    key = getattr(module, "__name__", ""), path
+    if key not in _loaded or _loaded[key][0] is not spec:  # a reload gives the module another spec
+        try:
+            _loaded[key] = spec, Path(path).read_bytes()
+        except OSError:
+            _loaded[key] = spec, b""
+    return _loaded[key][1]
+
+
+_loaded: dict[tuple[str, str], tuple[ModuleSpec | None, bytes]] = {}
 
 
 @functools.cache
-def _read(path: str, changed: int, size: int) -> list[tuple[str, int, tuple[str, ...]]]:
+def _statements(source: bytes) -> list[tuple[str, int, tuple[str, ...]]]:
     """Each import's module, its leading dots, and the names that are taken from it; none: the module itself."""
     statements: list[tuple[str, int, tuple[str, ...]]] = []
-    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             statements += [(alias.name, 0, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

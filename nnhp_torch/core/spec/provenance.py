@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeGuard
 
-from nnhp_torch.core.spec.imports import imported, is_installed
+from nnhp_torch.core.spec.imports import imported, is_installed, loaded
 
 # Former module → where what it held is now, so that earlier results stay one's own.
 MOVED = {
@@ -72,7 +72,7 @@ def as_of(record: Mapping[str, Any], maker: tuple[str, str]) -> dict[str, Any] |
 
 
 def sources(build: Any, made: Iterable[Any], config: str = "", scripts: Iterable[str] = ()) -> dict[str, str]:
-    """Module → digest of its source: of a build, of the classes of what it has made, and of all that these import.
+    """Module → digest of the source that it was imported from: a build's, what it has made, and all that these import.
 
     Args:
         build: the function.
@@ -86,14 +86,14 @@ def sources(build: Any, made: Iterable[Any], config: str = "", scripts: Iterable
     first, *others = made
     own = [base for base in type(first).__mro__[1:] if not is_installed(_file(base))]
     own += [base for kind in dict.fromkeys(map(type, others)) for base in kind.__mro__ if is_own(base)]
-    files = {_module(thing): _file(thing) for thing in (build, type(first), *own)}
+    modules = {_module(thing): _home(thing) for thing in (build, type(first), *own)}
     scripts = [name for name in scripts if name in sys.modules]
     for name in imported([thing.__module__ for thing in (build, type(first), *own)] + scripts):
-        files.setdefault(_imported_as(name) if name in MAIN else name, sys.modules[name].__file__)
+        modules.setdefault(_imported_as(name) if name in MAIN else name, sys.modules[name])
     digests = {}
-    for name, file in files.items():
+    for name, module in modules.items():
         whole = name in scripts
-        if digest := digest_of(file, config, main=whole):
+        if (source := loaded(module)) and (digest := _digest(source, config, whole)):
             digests[name] = f"{WHOLE if whole else APART}{digest}"
     return digests
 
@@ -127,16 +127,21 @@ def digest_of(path: str | None, config: str | None = None, *, main: bool = False
         main: have the main block count.
     """
     try:
-        found = os.stat(path or "")
-        return _digest(path, found.st_mtime_ns, found.st_size, config, main)
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return _digest(Path(path or "").read_bytes(), config, main)
+    except OSError:
         return ""
 
 
 @functools.cache
-def _digest(path: str, changed: int, size: int, config: str | None, main: bool) -> str:
+def _digest(source: bytes, config: str | None, main: bool) -> str:
     """Parsing takes longer than a short trial's epoch, and a worker's trials are made of the same files."""
-    tree = ast.parse(Path(path).read_bytes())
+    try:
+        return _digest_of_tree(ast.parse(source), config, main)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+
+
+def _digest_of_tree(tree: ast.Module, config: str | None, main: bool) -> str:
     tree.body = [node for node in tree.body if main or not is_main_block(node)]
     if config is not None:
         tree.body = [node for node in tree.body if not _is_sweep(node)]
@@ -184,12 +189,14 @@ def _imported_as(main: str) -> str:
     return Path(file).stem if name == "__main__" and file else str(name)
 
 
-def _file(made: Any) -> str | None:
-    """Return the file of a function or a class; None if it came by value, as on a Ray cluster, or has none."""
+def _home(made: Any) -> ModuleType | None:
+    """Return the module of a function or a class; None if it came by value, as on a Ray cluster."""
     module = sys.modules.get(made.__module__)
-    if not hasattr(module, made.__qualname__.split(".")[0]):
-        return None
-    return getattr(module, "__file__", None)
+    return module if hasattr(module, made.__qualname__.split(".")[0]) else None
+
+
+def _file(made: Any) -> str | None:
+    return getattr(_home(made), "__file__", None)
 
 
 def _find(module: str) -> str | None:
