@@ -191,6 +191,7 @@ class Loop:
         self.running.pop(trial.key, None)
         self.results[trial.key] = result
         self.stale.pop(trial.key, None)
+        self.stale |= stale({trial.key: result})  # who trained it may have imported what was edited since
         self.failed |= result.status in WRONG
         wrong = unlogged(self.sweep.monitor, result.history)
         if result.status == "failed" and wrong in result.reason and not self._has_monitor():

@@ -367,6 +367,14 @@ def test_results_of_a_former_source_are_stale_and_run_anew_if_asked(sweep, store
     assert not Sweeper(FakeLaunch(), store).run(sweep, [taken, failed]).stale, "they are of today"
 
 
+def test_a_source_that_is_edited_while_trials_run_is_said_at_the_end_of_that_sweep(sweep, store):
+    first, second = sweep.trials()[:2]
+    former = _made(second, sources={"toy": "0123456789abcdef"})
+    outcome = Sweeper(FakeLaunch({second.label: former}), store).run(sweep, [first, second])
+    assert outcome.ran == [first.key, second.key]
+    assert set(outcome.stale) == {second.key}
+
+
 @pytest.mark.parametrize("monitor", ["val_nothing", "test_loss"])
 def test_a_monitor_that_no_result_has_logged_is_refused_though_nothing_is_left_to_run(sweep, store, monitor):
     """It was said that no cell had completed, and by a metric of the test the cells were even ranked."""

@@ -44,6 +44,12 @@ def test_the_best_value_lies_at_the_edge_or_within_and_of_nought_there_is_no_les
     assert bool(found[EDGE].leaves) == said.startswith("Yes")
 
 
+def test_an_axis_of_lists_has_no_edge_and_a_number_beside_it_has(sweep):
+    assert EDGE not in _checks(sweep, {"width": [[4], [4, 4], [8]]}, [0.9, 0.8, 0.7])
+    mixed = _checks(sweep, {"width": [[4], [4, 4]], "lr": [0.1, 0.2, 0.3]}, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    assert mixed[EDGE].answer == "Yes, lr=0.1 is the least that was tried"
+
+
 def test_a_cell_that_still_gains_more_than_what_matters_is_counted(sweep):
     assert (
         _checks(sweep, {"width": [4, 8]}, [0.9, 0.8], slope=0.0006)[LATE].answer
