@@ -165,6 +165,31 @@ def smoothest(cells: Sequence[Cell]) -> str:
     return least_of_all(question, f"{fell}, per run: {listed}", best[0], falls[id(best[0])], others)
 
 
+def settles_and_arrives(cells: Sequence[Cell]) -> str:
+    """Whether validation falls more often at the highest rate than at the best, and still rises more at the lowest."""
+    cells = sorted((c for c in cells if c.ranked and c.mean_epochs > SETTLED), key=lambda cell: cell.values["lr"])
+    if len(cells) < 2:
+        return ""
+    best = max(cells, key=lambda cell: cell.mean("val_accuracy"))
+    said = []
+    if (high := cells[-1]) is not best:
+        falls, of_best = ([falls_of(result) for result in cell.completed] for cell in (high, best))
+        number = (
+            f"it ends at val_accuracy {high.mean('val_accuracy'):.3f}, and after epoch {SETTLED} it falls "
+            f"{statistics.fmean(falls):.1f} times, the best ({best.label}) {statistics.fmean(of_best):.1f} times"
+        )
+        said.append(judged(f"Does {high.label} never settle?", number, falls, before=of_best, cell=high))
+    if (low := cells[0]) is not best:
+        late, of_best = ([_late_change(result, "val_accuracy") for result in cell.completed] for cell in (low, best))
+        rises = [f"{100 * statistics.fmean(changes):+.2f} points" for changes in (late, of_best)]
+        number = (
+            f"it ends at val_accuracy {low.mean('val_accuracy'):.3f}, and over the last quarter of the epochs changes "
+            f"by {rises[0]}, the best ({best.label}) by {rises[1]}"
+        )
+        said.append(judged(f"Has {low.label} not arrived in the end?", number, late, before=of_best, cell=low))
+    return "\n".join(said)
+
+
 def falls_of(result: TrialResult) -> float:
     """In how many epochs, once it has settled, the validation of a run falls."""
     late = itertools.pairwise(result.curve("val_accuracy")[SETTLED - 1 :])

@@ -98,7 +98,8 @@ def _answer(part: Part, link: str, root: Path) -> list[Html]:
     if "lr" not in part.sweep.axes:
         leaves.append("a learning rate of its own for each value may turn the order")
     undecided = sum(verdict.kind == "undecided" for verdict in part.summary.verdicts)
-    leaves += [f"{part.summary.repeated} leave {undecided} open"] if undecided else []
+    held = "held against the best, which is another question than the claim's, " * bool(answers_of(part, root))
+    leaves += [f"{held}{part.summary.repeated} leave {undecided} open"] if undecided else []
     finding = headline(part.summary)
     drawn = picture(part, root)
     if part.sweep.name not in WHOLE:
@@ -118,6 +119,7 @@ def _line(part: Part, root: Path) -> Html:
     """Return the answer in a line: the question, yes or no, the numbers and the doubt."""
     said: list[Html] = []
     for of in answers_of(part, root):
+        said += [Html("<br>")] * bool(said)
         said.append(tag("strong", f"{of.question} {of.word}. "))
         said.append(prose(_sentence(of.number)))
         said.append(tag("span", f" ({of.test}) " if of.test else " ", class_="soft"))

@@ -77,7 +77,6 @@ MEASURES: Mapping[str, Measure] = {
         " falls",
     ),
     "batch_size": OVERFITTING,
-    "learning_rate": _speed("val_accuracy", "validation"),
     "momentum": _speed("val_accuracy", "validation"),
     "batch_norm": _speed("train_accuracy", "training"),
     "activity_regularization": Measure(

@@ -76,7 +76,9 @@ def cost(part: Part) -> Html:
     texts += below(whole_ticks(most))
     texts.append(tag("span", "epochs trained, which is what it costs", class_="unit"))
     title = tag("h2", "What stopping costs, and what it gains")
-    caption = f"{axis.name.capitalize()}; a small dot is one run, a large one the mean over the seeds."
+    caption = (
+        f"{axis.name.capitalize()}; a small dot is one run, a large one the mean over the seeds, with its patience."
+    )
     return tag(
         "figure", title, tag("figcaption", caption), tag("div", drawing(grid, *lines), *texts, class_="chart cost")
     )
@@ -84,8 +86,9 @@ def cost(part: Part) -> Html:
 
 def _patience(cell: Cell, x: float, y: float) -> Html:
     patience = cell.values["patience"]
-    name = ["no stopping"] if patience is None else [tag("span", "patience ", class_="less"), patience]
-    return tag("span", *name, class_="below", style=f"left:{x:.2%};--y:{y:.2%}")
+    return tag(
+        "span", "no stopping" if patience is None else patience, class_="below", style=f"left:{x:.2%};--y:{y:.2%}"
+    )
 
 
 def weights(root: Path) -> Html:

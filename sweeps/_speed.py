@@ -7,22 +7,9 @@ from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.report.curves import epochs_to
 from nnhp_torch.report.ends import values_of
-from sweeps._judged import judged_each, least_of_all
+from sweeps._judged import judged_each
 
 REACHED = 0.9  # the accuracy by which training is called faster or slower
-
-
-def fastest(cells: Sequence[Cell]) -> str:
-    """Say which cell is the first to reach an accuracy, and whether it is faster than each other one."""
-    cells = [cell for cell in cells if cell.ranked]
-    if len(cells) < 2:
-        return ""
-    if unreached := _unreached(cells):
-        return f"Which is the fastest? {unreached}"
-    first, *others = sorted(cells, key=lambda cell: statistics.fmean(map(_epochs, cell.completed)))
-    number = f"epochs to val_accuracy {REACHED}: {_listed(cells)}"
-    before, *after = ([float(_epochs(result)) for result in cell.completed] for cell in (first, *others))
-    return least_of_all(f"Is {first.label} the fastest?", number, first, before, after)
 
 
 def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:

@@ -42,7 +42,7 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
         tag("p", "Neural Networks III: Hyperparameter Tuning, section by section", class_="kicker"),
         tag("h1", _headline(parts, root), class_="finding"),
         tag("p", _lead(parts), class_="lead"),
-        tag("nav", *(_tile(n, part, root) for n, part in enumerate(parts, 1)), class_="tiles"),
+        tag("nav", *(_tile(n, part, root) for n, part in enumerate(parts, 1)), class_="tiles", aria_label="Sections"),
         tag("details", tag("summary", "How to read it"), tag("p", Html(HOW)), tag("p", ROWS)),
         *_bar(parts),
     ]

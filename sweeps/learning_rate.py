@@ -6,7 +6,7 @@ article tries four powers of ten. (How the rate may fall during training is the 
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, after, before
-from sweeps._speed import fastest
+from sweeps._claims import settles_and_arrives
 
 SWEEP = Sweep(
     name="learning_rate",
@@ -15,7 +15,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    claim=fastest,
+    claim=settles_and_arrives,
     next_steps=after("learning_rate"),
 )
 

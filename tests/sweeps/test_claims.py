@@ -14,13 +14,11 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.table import TableReport
 from sweeps import (
     _claims,
-    _speed,
     activity_regularization,
     batch_norm,
     dropout,
     early_stopping,
     gradient_clipping,
-    learning_rate,
     momentum,
     weight_regularization,
 )
@@ -107,12 +105,6 @@ def test_a_regularizer_is_judged_by_its_best_cell_against_the_least_of_it(store)
 
 
 def test_speed_that_no_training_had_the_epochs_for_is_not_told(store):
-    poor = [[0.80 + seed / 1000 for seed in range(3)] for _ in range(4)]
-    said = _verdict(learning_rate.SWEEP, store, poor)
-    assert said == "Which is the fastest? Cannot be told: none reaches val_accuracy 0.9 within 3 epochs."
-
-
-def test_nor_is_that_of_momentum(store):
     poor = [[0.80 + seed / 1000 for seed in range(3)] for _ in range(4)]
     said = _verdict(momentum.SWEEP, store, poor)
     assert said.startswith("Is training faster with more momentum than 0.1? Cannot be told: none reaches")
@@ -206,22 +198,32 @@ def test_a_small_batch_regularizes_if_training_is_less_far_above_validation(swee
     assert "3.00 at 2000, 5.00 at 30000" in said
 
 
-def test_the_fastest_rate_is_the_first_at_90_percent_and_one_that_never_gets_there_is_called_so(sweep):
+def test_too_high_a_rate_falls_more_often_than_the_best_and_too_low_a_one_still_rises_more(sweep):
+    def falling(times):
+        return {"val_accuracy": [*([0.3, 0.2] * (5 + times)), *([0.3] * (30 - 2 * times))]}
+
+    flat = [{"val_accuracy": [0.95] * 40}] * 3
+    cells = {
+        0.1: [falling(5), falling(6), falling(5)],
+        0.01: flat,
+        0.0001: [{"val_accuracy": _rising(40, by)} for by in (0.01, 0.011, 0.0102)],
+    }
+    settles, _, arrives, _ = _claims.settles_and_arrives(_cells(sweep, "lr", cells)).splitlines()
+    assert settles.startswith("Does lr=0.1 never settle? Yes: it ends at val_accuracy 0.300, ")
+    assert settles.endswith("after epoch 10 it falls 5.3 times, the best (lr=0.01) 0.0 times.")
+    assert arrives.startswith("Has lr=0.0001 not arrived in the end? Yes: it ends at val_accuracy 0.906, ")
+    assert "the best (lr=0.01) by +0.00 points" in arrives
+    calm = {0.1: flat, 0.01: [{"val_accuracy": [0.96] * 40}] * 3}
+    assert _claims.settles_and_arrives(_cells(sweep, "lr", calm)).startswith("Does lr=0.1 never settle? Cannot be told")
+    assert _claims.settles_and_arrives(_cells(sweep, "lr", {0.1: flat})) == "", "of one rate there is nothing to tell"
+
+
+def test_more_momentum_may_be_slower(sweep):
     def at(epoch):
         return {"val_accuracy": [0.5] * (epoch - 1) + [0.95] * (12 - epoch)}
 
-    never = {"val_accuracy": [0.5] * 11}
-    cells = {
-        0.1: [never] * 3,
-        0.01: [at(2), at(3), at(2)],
-        0.001: [at(7), at(9), at(8)],
-        0.0001: [never, never, at(11)],
-    }
-    said = _speed.fastest(_cells(sweep, "lr", cells))
-    assert said.startswith("Is lr=0.01 the fastest? Yes: epochs to val_accuracy 0.9: lr=0.1 never; lr=0.01 2.3; ")
-    assert "lr=0.001 8.0; lr=0.0001 11.0, not within 11 in 2 of 3 runs." in said
-    assert said.endswith("the largest against each other one)")
-    slower = momentum.SWEEP.claim(_cells(sweep, "momentum", {0.9: cells[0.001], 0.1: cells[0.01]}))
+    cells = {0.9: [at(7), at(9), at(8)], 0.1: [at(2), at(3), at(2)]}
+    slower = momentum.SWEEP.claim(_cells(sweep, "momentum", cells))
     assert slower.startswith("Is training faster with more momentum than 0.1? No, the opposite: epochs")
 
 

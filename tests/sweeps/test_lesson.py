@@ -120,7 +120,6 @@ def test_a_picture_has_room_for_every_run():
 SAID = {
     "optimizer": r"(\d+\.\d), ends at",
     "batch_size": r"(\d\.\d\d) at",
-    "learning_rate": r"lr=[\d.]+ (\d+\.\d)",
     "momentum": r"momentum=[\d.]+ (\d+\.\d)",
     "batch_norm": r"0\.9: (\d+\.\d) without it",
     "activity_regularization": r"0\.(\d\d)(?=[,;.])",

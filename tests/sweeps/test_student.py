@@ -47,12 +47,12 @@ def test_a_picture_appears_when_the_winner_is_guessed_and_the_guess_is_counted_o
     _press(page, "optimizer", "SGD")
     assert told_above.is_displayed()
     assert answer.is_displayed()
-    assert "You said SGD. Wrong: 33.23 points behind the best (Adam). (0 of 1 point.)" in answer.text
+    assert "You said SGD. Wrong: 33.23 points behind the best (Adam). It counts 0." in answer.text
     _press(page, "optimizer", "Adam")
-    assert page.find_element("id", "score").text == "0 of 1 points, 16 guesses to go"
+    assert page.find_element("id", "score").text == "Score: 0 of 1, 16 guesses to go"
     _press(page, "batch_size", "none can be told from the best")
     _press(page, "dropout", "0.1")
-    assert page.find_element("id", "score").text == "1½ of 3 points, 14 guesses to go"
+    assert page.find_element("id", "score").text == "Score: 1½ of 3, 14 guesses to go"
 
 
 def test_an_answer_is_one_line_and_one_picture_that_is_seen_without_unfolding(page):

@@ -202,7 +202,9 @@ def parallel(
     for i, (name, places) in enumerate(axes):
         left = f"left:{i / max(1, len(axes) - 1):.2%}"
         texts.append(tag("span", name, class_="axis-name", style=left))
-        texts += [tag("span", text, class_="axis-number", style=f"{left};--y:{1 - at:.2%}") for at, text in places]
+        for n, (at, text) in enumerate(places):  # where they would crowd, every other one goes
+            look = "axis-number less" if n % 2 and len(places) > 2 else "axis-number"
+            texts.append(tag("span", text, class_=look, style=f"{left};--y:{1 - at:.2%}"))
     return picture(alt, drawing(bars, *lines[::-1]), *texts, class_="chart parallel")
 
 

@@ -133,7 +133,7 @@ if (lessons.length) {
   const halves = number => `${Math.floor(number) || (number ? "" : 0)}${number % 1 ? "½" : ""}`;
   const count = () => {
     const left = `${lessons.length - guessed} guesses to go`;
-    score.textContent = guessed ? `${halves(points)} of ${guessed} points, ${left}` : left;
+    score.textContent = guessed ? `Score: ${halves(points)} of ${guessed}, ${left}` : left;
   };
   each(document, ".bar-of-guesses, .rule", part => { part.hidden = false; });
   count();
@@ -152,7 +152,7 @@ if (lessons.length) {
       target.setAttribute("aria-pressed", "true");
       for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
       answer.querySelector(".guessed").textContent =
-        `You said ${target.textContent}. ${target.dataset.said} (${halves(+target.dataset.worth)} of 1 point.)`;
+        `You said ${target.textContent}. ${target.dataset.said} It counts ${halves(+target.dataset.worth)}.`;
       answer.tabIndex = -1;
       answer.focus({ preventScroll: true });
       count();
