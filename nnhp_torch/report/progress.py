@@ -91,7 +91,10 @@ class ProgressReport(SweepCallback):
         self.bars.start()
 
     def on_trial_start(self, trial: Trial) -> None:
-        self.running[trial.key] = self.bars.add_task(f"{self._title(trial)}  starting", total=trial.config.max_epochs)
+        if trial.key not in self.running:  # as one is that goes on in another job
+            self.running[trial.key] = self.bars.add_task(
+                f"{self._title(trial)}  starting", total=trial.config.max_epochs
+            )
         self._show()
 
     def on_epoch_end(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:

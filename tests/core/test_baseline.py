@@ -186,7 +186,7 @@ def test_values_of_the_baseline_that_nobody_named_are_said_above_the_table(typed
     outcome = swept.run(seeds=3, jobs=0, launch=Scores, log_dir=str(tmp_path))
     assert "The baseline is lr=0.1, width=4; width as in the base." in outcome.remarks
     out = capsys.readouterr().out
-    assert out.index("The baseline is") < out.index("s/trial"), "above the table"
+    assert out.index("The baseline is") < out.index("points ahead"), "above the table"
     assert typed("--baseline", "lr=0.1") == 0
     assert "as in the base" not in capsys.readouterr().out, "one axis, which was named"
 

@@ -6,6 +6,7 @@ import math
 import pytest
 from conftest import FakeLaunch, completed
 
+from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.stats.verdict import looked
@@ -137,7 +138,8 @@ def test_of_two_folds_the_unit_is_the_seed(sweep, store):
 
 def test_where_no_difference_is_known_to_matter_no_cell_is_as_good(sweep, store):
     losses = {0.1: [0.10, 0.11, 0.12], 0.2: [0.1001, 0.1099, 0.1201], 0.3: [0.51, 0.50, 0.53]}
-    assert _kinds(_judge(sweep, store, losses, mode="min", monitor="val_loss2")) == ["unranked"] * 3, "not logged"
+    with pytest.raises(LedgerError, match="no metric is called 'val_loss2'"):
+        _judge(sweep, store, losses, mode="min", monitor="val_loss2")
     found = _judge(sweep, store, losses, mode="min")
     assert _kinds(found) == ["best", "undecided", "worse"]
     assert found[2].gap == pytest.approx(0.4, abs=0.01), "less is better, and the gap is above 0"

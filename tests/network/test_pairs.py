@@ -246,9 +246,12 @@ def check(case, folder, monkeypatch):
         assert not [name for name in watch.logged[-1] if name.startswith("val")]
     else:
         scored = Perceptron(model.net.state_dict(), case, case["chunk"]).score(plain(val_x), val_y)
+        short = dtype.itemsize == 2 or "bf" in case["precision"]
         for name, value in scored.items():
+            # What is nearly zero is counted, and a CPU's own rounding of short numbers moves some of them across.
+            least = 0.05 if short and name == "sparsity" else 1e-5
             assert watch.logged[best][f"val_{name}"] == pytest.approx(
-                value, rel=1e-4 if dtype.itemsize > 2 and "bf" not in case["precision"] else 0.02, abs=1e-5, nan_ok=True
+                value, rel=0.02 if short else 1e-4, abs=least, nan_ok=True
             ), name
 
     # A second fit that goes on from the first epoch's end comes to the same digits.

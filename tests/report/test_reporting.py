@@ -294,6 +294,7 @@ def test_the_bars_say_what_is_left_and_what_is_waited_for(sweep, store):
         render()
         for trial in trials:
             listener.started(trial)
+            listener.started(trial)  # as in a cluster's second job
             for epoch in (1, 2):
                 now[0] += 60
                 listener.epoch_ended(trial, epoch, {"val_accuracy": 0.5})

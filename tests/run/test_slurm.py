@@ -339,6 +339,24 @@ def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driv
     assert len(trained.read_text().splitlines()) == 5, "no epoch was trained twice"
 
 
+@pytest.mark.parametrize(
+    ("setup", "said"),
+    [
+        ("echo no such module; exit 3", "no such module\nexit status 3\n"),
+        ("set -e\nfalse", "exit status 1\n"),
+        ("srun() { return 7; }", "exit status 7\n"),
+        ("srun() { kill -USR1 $$; return 138; }", "exit status 0\n"),
+        ("srun() { return 0; }", ""),
+    ],
+)
+def test_the_last_line_of_a_jobs_log_says_how_it_has_failed_also_before_its_trial(tmp_path, setup, said):
+    (tmp_path / "1f3a9cab.trials").touch()
+    command = Slurm.of({"setup": setup}).command(tmp_path / "1f3a9cab", 1, 1, Runtime(str(tmp_path)))
+    script = command.partition("<<'END'\n")[2].removesuffix("END")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, said)
+
+
 def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_path, monkeypatch):
     class Hostile:
         def __reduce__(self):

@@ -69,11 +69,12 @@ class Slurm:
         return f"""{shlex.join(["sbatch", "--parsable", *flags])} <<'END'
 #!/bin/bash
 trap told=0 TERM USR1 USR2
+trap 'status=$?; [ $status = 0 ] || echo "exit status ${{told:-$status}}"; exit 0' EXIT
 [ -e {there}.trials ] || exit 0  # its trials have been submitted anew
 export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
 {self.setup}
 srun --ntasks=1 --cpus-per-task={said["cpus_per_task"]} \\
-    {python} -m nnhp_torch.run.launch.slurm_job {there}.$SLURM_ARRAY_TASK_ID || echo "exit status ${{told:-$?}}"
+    {python} -m nnhp_torch.run.launch.slurm_job {there}.$SLURM_ARRAY_TASK_ID
 END"""
 
 
