@@ -32,6 +32,8 @@ from nnhp_torch.run.launch.request import Request
         ({"precision": 33}, "precision must be one of 16, "),
         ({"keep_checkpoints": "some"}, "keep_checkpoints must be one of winner, best, last, all, not 'some'"),
         ({"launcher": "dask"}, "launcher must be one of local, ray, slurm"),
+        ({"slurm": {"partition": "low"}}, "--slurm is for --launcher slurm, not local"),
+        ({"detach": True}, "--detach is for --launcher slurm, not local"),
         ({"fresh": "no"}, "fresh must be true or false, not 'no'"),
     ],
     ids=str,

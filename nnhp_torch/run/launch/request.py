@@ -132,6 +132,8 @@ class Request:
             self._check_ray()
         if self.launcher == "slurm":
             self._check_slurm()
+        elif self.slurm or self.detach:  # or all would be trained on the login node
+            raise ValueError(f"--{'slurm' if self.slurm else 'detach'} is for --launcher slurm, not {self.launcher}")
 
     def _check_choices(self) -> None:
         hints = typing.get_type_hints(type(self))
