@@ -29,6 +29,14 @@ def main() -> None:
     if command in ("", "-h", "--help"):
         print(OVERVIEW, file=sys.stdout if command else sys.stderr)
         raise SystemExit(0 if command else 2)
+    try:
+        _run(command, rest)
+    except KeyboardInterrupt:  # as in a project's imports; from when a sweep runs on, that hears of it
+        print(f"{PROG}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(command: str, rest: list[str]) -> None:
     if command == "sweep":
         from nnhp_torch.project.command import main as sweep
 

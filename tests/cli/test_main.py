@@ -186,3 +186,14 @@ def test_a_checkpoint_that_is_none_is_refused_in_a_line(run, capsys):
             assert raised.value.code == 2
             (line,) = [line for line in capsys.readouterr().err.splitlines() if "INFO" not in line]
             assert line.startswith(f"python -m nnhp_torch: {name}.ckpt "), line
+
+
+def test_ctrl_c_while_a_project_is_imported_is_one_line_and_130(tmp_path, monkeypatch, capsys):
+    script = "from lightning.pytorch.cli import LightningCLI\nraise KeyboardInterrupt\nLightningCLI()\n"
+    (tmp_path / "slow_to_import.py").write_text(script)
+    monkeypatch.chdir(tmp_path)
+    asked = ["--cli", "slow_to_import.py", "--grid.model.lr", "0.1", "--monitor", "val_loss"]
+    monkeypatch.setattr(sys, "argv", ["nnhp_torch", "sweep", *asked])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "python -m nnhp_torch: interrupted\n")
