@@ -111,10 +111,6 @@ def test_a_metric_that_is_no_accuracy_has_its_own_unit_and_says_that_nothing_is_
     assert test.endswith("no smallest difference that matters is given (--smallest_effect): no cell is called as good)")
 
 
-def test_of_cells_of_which_none_has_completed_nothing_is_said(sweep, store):
-    assert _answer(sweep, store, {0.1: [1.0], 0.2: [1.1]}, mode="max", monitor="val_f1") == [], "not logged"
-
-
 def test_with_one_seed_it_gives_the_number_what_one_seed_moves_and_the_command_that_decides(sweep, store):
     said = _answer(sweep, store, {0.1: [0.95], 0.2: [0.94]})
     assert said[0] == "Is it the best? Cannot be told from one seed: ahead of lr=0.2 by 1.00 points."
