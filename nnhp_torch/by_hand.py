@@ -23,7 +23,7 @@ from nnhp_torch.mnist.digits import sheet
 from nnhp_torch.network.module import MLPClassifier
 from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.launch.process import quiet_lightning
-from nnhp_torch.run.resume.isolation import prefer_onednn
+from nnhp_torch.run.trial.hardware import prefer_onednn
 from nnhp_torch.run.trial.saving import read
 
 LOGS = "lightning_logs"

@@ -98,14 +98,15 @@ def _answer(part: Part, link: str, root: Path) -> list[Html]:
     if "lr" not in part.sweep.axes:
         leaves.append("a learning rate of its own for each value may turn the order")
     undecided = sum(verdict.kind == "undecided" for verdict in part.summary.verdicts)
-    held = "held against the best, which is another question than the claim's, " * bool(answers_of(part, root))
+    answered = answers_of(part, root)
+    held = "held against the best, which is another question than the claim's, " * bool(answered)
     leaves += [f"{held}{part.summary.repeated} leave {undecided} open"] if undecided else []
     finding = headline(part.summary)
     drawn = picture(part, root)
     if part.sweep.name not in WHOLE:
-        drawn = tag("div", drawn, ends(part, finding if answers_of(part, root) else ""), class_="first")
+        drawn = tag("div", drawn, ends(part, finding if answered else ""), class_="first")
     return [
-        _line(part, root),
+        _line(part, answered),
         tag("p", "", class_="of-one", data_one=json.dumps(_of_one_seed(part))),
         drawn,
         tag("p", tag("strong", "Open: "), f"{'; '.join(leaves)}." if leaves else "nothing that these checks see."),
@@ -115,10 +116,10 @@ def _answer(part: Part, link: str, root: Path) -> list[Html]:
     ]
 
 
-def _line(part: Part, root: Path) -> Html:
+def _line(part: Part, answered: list[Answer]) -> Html:
     """Return the answer in a line: the question, yes or no, the numbers and the doubt."""
     said: list[Html] = []
-    for of in answers_of(part, root):
+    for of in answered:
         said += [Html("<br>")] * bool(said)
         said.append(tag("strong", f"{of.question} {of.word}. "))
         said.append(prose(_sentence(of.number)))

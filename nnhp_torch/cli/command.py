@@ -39,7 +39,7 @@ from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.verdicts_json import VerdictsJson
-from nnhp_torch.report.words import same_in_words
+from nnhp_torch.report.words import count, same_in_words
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
@@ -81,6 +81,7 @@ class Command:
                 self.proposals = Proposals(request.log_dir, request.proposal)
                 try:
                     known = known_results(self.store, self.store.results(maker(sweep.build, sweep.base)), self.trials)
+                    self._refuse_stale(known)
                     self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known))
                 except LedgerError as error:
                     raise ValueError(str(error)) from error
@@ -92,6 +93,14 @@ class Command:
         self.out = console()
         self.outcome: Outcome | None = None
         self.interrupt = Interrupt()
+
+    def _refuse_stale(self, known: Mapping[str, TrialResult]) -> None:
+        """A proposal is not held against what another source has made: its level could not be spent again."""
+        if self.request.stale == "fail" and (former := stale(known)):
+            raise LedgerError(
+                f"{count(len(former), 'result')} of these cells are of another source than today's: "
+                "--stale rerun makes them anew, --stale use takes them as they are"
+            )
 
     def list_trials(self) -> int:
         """Print what would run, and write nothing."""

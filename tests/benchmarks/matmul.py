@@ -7,7 +7,8 @@ import time
 
 import torch
 
-from nnhp_torch.run.resume.isolation import kept_precisions, prefer_onednn
+from nnhp_torch.run.resume.isolation import kept_precisions
+from nnhp_torch.run.trial.hardware import prefer_onednn
 
 # (rows, inner, columns): large squares, and the study's own layers at the chunk they are computed in.
 SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (2500, 784, 128), (2500, 128, 128))

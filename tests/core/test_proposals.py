@@ -14,6 +14,7 @@ from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.proposals import Proposals
 from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.stats.pairs import paired_t_test
 from nnhp_torch.core.stats.proposal import MOST, Proposal, left_after, level_of
 from nnhp_torch.core.stats.significance import LEVEL
@@ -154,6 +155,23 @@ def test_what_has_been_seen_is_no_proposal_any_more(propose, capsys):
     assert propose(0.3, "--baseline", "lr=0.4") == 2
     assert "lr=0.3 has results here already" in capsys.readouterr().err
     assert len(_entries()) == 1, "and it has spent nothing"
+
+
+def test_what_an_edit_of_the_code_has_made_stale_is_no_baseline(propose, capsys):
+    """The new cell would be of today's source, the baseline of another, and the level spent on the difference."""
+    propose(0.3)
+    ledger, spent = Path("lightning_logs/tiny/results.jsonl"), Path("lightning_logs/night.proposals.jsonl")
+    records = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for record in records:
+        sources = {"toy": "apart:0123456789abcdef"}
+        record["build"] = {"name": "toy:build", "config": name_of(TinyConfig), "sources": sources}
+    ledger.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    entered, ran = spent.read_text(), Scores.ran
+    assert propose(0.2) == 2
+    assert "are of another source than today's: --stale rerun makes them anew" in capsys.readouterr().err
+    assert (spent.read_text(), Scores.ran) == (entered, ran), "nothing was run or spent"
+    assert propose(0.2, "--stale", "rerun") == 0
+    assert "Kept: lr=0.2 by " in capsys.readouterr().out
 
 
 def test_the_page_of_a_folder_with_several_proposals_is_made_again_as_that_of_the_last_one(propose):

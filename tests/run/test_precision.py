@@ -6,7 +6,8 @@ import pytest
 import torch
 import toy
 
-from nnhp_torch.run.resume.isolation import kept_precisions, prefer_onednn
+from nnhp_torch.run.resume.isolation import kept_precisions
+from nnhp_torch.run.trial.hardware import prefer_onednn
 from nnhp_torch.run.trial.run_trial import run_trial
 
 
@@ -71,7 +72,7 @@ def test_a_build_that_has_changed_the_default_device_and_type_changes_nothing(tr
         torch.set_default_dtype(torch.bfloat16)
         return made
 
-    from nnhp_torch.run.resume.isolation import _stays_float32
+    from nnhp_torch.run.trial.hardware import _stays_float32
 
     _stays_float32.cache_clear()
     run_trial(trial, build, runtime)

@@ -1,4 +1,4 @@
-"""The state of the process that a trial may change, and how it is put back; which library multiplies on its CPU."""
+"""The state of the process that a trial may change, and how it is put back: no trial feels the one before it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from functools import cache
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from nnhp_torch.run.one_lightning import PAIRS
@@ -28,8 +27,6 @@ PRECISIONS = tuple(  # of float32 products
     f"{backend}.fp32_precision"
     for backend in ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
 )
-
-EXACT = 1e-6  # relative error of a float32 product; bfloat16's is near 2e-3
 
 
 @contextmanager
@@ -197,44 +194,3 @@ def _set_precisions(values: tuple[str, dict[str, Any]]) -> None:
 
     torch.set_float32_matmul_precision(values[0])
     _set_flags(values[1])
-
-
-def prefer_onednn() -> bool:
-    """Send this process's float32 products on the CPU to oneDNN, if they stay float32 there; return whether it did.
-
-    torch sends them to MKL, which reaches half of oneDNN's speed on some CPUs. Nothing is changed where somebody has
-    chosen a precision already.
-    """
-    import torch
-
-    with suppress(AttributeError):  # torch before 2.9 has no such switch
-        backend: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-        if backend.fp32_precision == "none" and _stays_float32():
-            _permit()
-            return True
-    return False
-
-
-def _permit() -> None:
-    """Permit bfloat16, the one switch there is to oneDNN; CPUs with AMX make use of that.
-
-    It is torch's setting for all devices, so this is for a process that trains on its CPU: where one backend alone has
-    another precision, torch.get_float32_matmul_precision raises, whoever calls it.
-    """
-    import torch
-
-    torch.set_float32_matmul_precision("medium")
-
-
-@cache
-def _stays_float32() -> bool:
-    """Try a product: precision decides, never speed, which would differ from run to run and with it the last digits."""
-    import torch
-
-    with kept_precisions():
-        _permit()
-        generator = torch.Generator().manual_seed(0)
-        of: Any = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
-        a, b = torch.rand(512, 256, **of), torch.randn(256, 128, **of)
-        exact = a.double() @ b.double()
-        return bool((a @ b - exact).norm() < EXACT * exact.norm())

@@ -26,12 +26,12 @@ from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed
-from nnhp_torch.run.resume.isolation import isolated, prefer_onednn
+from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.devices import share
 from nnhp_torch.run.trial.fit import Unloadable, fit
-from nnhp_torch.run.trial.hardware import hardware, versions
+from nnhp_torch.run.trial.hardware import hardware, prefer_onednn, versions
 from nnhp_torch.run.trial.history import last_logged, round_to_float32
 from nnhp_torch.run.trial.hooks import HookGuard
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
