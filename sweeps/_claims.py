@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.stats.pairs import holm
-from nnhp_torch.core.stats.significance import LEVEL
 from nnhp_torch.core.stats.units import chance
 from sweeps._judged import corrected_for, judged, judged_each, least_of_all
 

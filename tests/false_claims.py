@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 from scipy.special import stdtr
 
+from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.stats.interim import A_LOOK
 from nnhp_torch.core.stats.judge import AgainstBaseline
 from nnhp_torch.core.stats.luck import unlucky
 from nnhp_torch.core.stats.pairs import holm, paired_t_test
-from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement
+from nnhp_torch.core.stats.significance import AgainstBest, Judgement
 from nnhp_torch.core.stats.units import Units
 from sweeps._article import with_block
 

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from false_claims import CELLS, EQUAL, Values, former_judged, judged, main, over_folds, seed_of, table
 
-from nnhp_torch.core.stats.interim import CHANCE, FIRST, chance_of_deciding, looks
+from nnhp_torch.core.spec.looks import FIRST, LEVEL, looks
+from nnhp_torch.core.stats.interim import CHANCE, chance_of_deciding
 from nnhp_torch.core.stats.pairs import paired
-from nnhp_torch.core.stats.significance import LEVEL, AgainstBest
+from nnhp_torch.core.stats.significance import AgainstBest
 
 MOST, MATTERS = 20, 0.001
 DECIDED = ("worse", "as good")

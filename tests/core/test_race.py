@@ -11,7 +11,8 @@ from races import race as simulated
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
-from nnhp_torch.core.stats.interim import chance_of_deciding, looks
+from nnhp_torch.core.spec.looks import looks
+from nnhp_torch.core.stats.interim import chance_of_deciding
 from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.stats.significance import DRAWS
 from nnhp_torch.core.sweeper import Sweeper

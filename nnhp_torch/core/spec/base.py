@@ -12,14 +12,13 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
+from nnhp_torch.core.spec.looks import FIRST, LEVEL, looks
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.renamed import Renaming
-from nnhp_torch.core.stats.interim import FIRST, looks
-from nnhp_torch.core.stats.proposal import Proposal
-from nnhp_torch.core.stats.significance import LEVEL
 
 if TYPE_CHECKING:
     from nnhp_torch.core.outcome import Outcome
+    from nnhp_torch.core.stats.proposal import Proposal
     from nnhp_torch.run.launch.request import Request
 
 MATTERS = 0.001  # a tenth of a point, of an accuracy

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from nnhp_torch.core.stats.significance import LEVEL, AgainstBest, Judgement
+from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.stats.significance import AgainstBest, Judgement
 
 if TYPE_CHECKING:
     import numpy as np

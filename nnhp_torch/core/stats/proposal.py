@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnhp_torch.core.stats.interim import looks
+from nnhp_torch.core.spec.looks import LEVEL, looks
 from nnhp_torch.core.stats.pairs import holm, paired
-from nnhp_torch.core.stats.significance import LEVEL, Judgement
+from nnhp_torch.core.stats.significance import Judgement
 
 RESERVE = 50  # after so many proposals half of the 5% is spent
 HOPE = 0.15  # the chance of being kept below which it is given up

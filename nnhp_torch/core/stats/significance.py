@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.stats.pairs import step_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-LEVEL = 0.05
 DRAWS = 1999
 MOST_DRAWS = 50_000  # at a level that is lowered again and again
 FEWEST = 3  # units; two show too little of a spread for any test

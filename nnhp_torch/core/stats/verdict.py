@@ -9,9 +9,10 @@ from typing import Literal
 
 from nnhp_torch.core.ledger.result import ASKED
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.looks import looks
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.stats.cell import Cell, ranked
-from nnhp_torch.core.stats.interim import A_LOOK, CHANCE, MOST, looks
+from nnhp_torch.core.stats.interim import A_LOOK, CHANCE, MOST
 from nnhp_torch.core.stats.judge import judge_of
 from nnhp_torch.core.stats.significance import FEWEST, Judgement
 from nnhp_torch.core.stats.units import Units
