@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.trial import defaults
-from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.report.page.part import Part
 from sweeps.weight_regularization import drives_to_zero
 

@@ -18,7 +18,6 @@ from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
-from nnhp_torch.core.ledger.proposals import Proposals
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
@@ -26,6 +25,7 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.provenance import maker, name_of
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.stats.proposals import Proposals
 from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import holds

@@ -11,12 +11,12 @@ from nnhp_torch.cli.command import unmet
 from nnhp_torch.cli.options import add_field, add_list
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.report import LEDGER
-from nnhp_torch.core.ledger.exports import rows_of
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.recorded.exports import rows_of
+from nnhp_torch.core.recorded.from_table import judged
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import Mode
-from nnhp_torch.core.stats.from_table import judged
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import NAME, PageReport

@@ -9,8 +9,8 @@ from typing import Literal
 
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.objective import Mode
-from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.document import known_of
 from nnhp_torch.report.page.part import Part

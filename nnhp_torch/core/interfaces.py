@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.trial import Trial
+
+if TYPE_CHECKING:
+    from nnhp_torch.core.outcome import Outcome
 
 
 class Listener(Protocol):

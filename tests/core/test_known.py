@@ -7,8 +7,8 @@ from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder, claim, kept
+from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.stats.from_ledger import recorded
 from nnhp_torch.core.sweeper import Sweeper
 
 

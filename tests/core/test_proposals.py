@@ -12,12 +12,12 @@ from conftest import TinyConfig, completed
 import nnhp_torch
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.proposals import Proposals
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.stats.pairs import paired_t_test
 from nnhp_torch.core.stats.proposal import MOST, Proposal, left_after, level_of
+from nnhp_torch.core.stats.proposals import Proposals
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import proposals as simulated

@@ -8,7 +8,7 @@ import foreign
 import pytest
 
 from nnhp_torch.core.ledger.store import ResultStore
-from nnhp_torch.core.stats.from_ledger import recorded
+from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.project.command import main
 
 pytestmark = pytest.mark.filterwarnings(

@@ -10,8 +10,8 @@ import pytest
 from report import Line, heading, table
 
 from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.core.stats.from_ledger import recorded
 from sweeps import reference
 from sweeps._article import CLAIMS, FIRST_PAGE, PRINTED, block, claims_table, sweeps_table
 from sweeps._base import CHAIN, OTHERS

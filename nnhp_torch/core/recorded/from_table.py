@@ -13,10 +13,10 @@ from nnhp_torch.checks import nearest
 from nnhp_torch.core.ledger.fields import LARGEST, is_number
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.recorded.from_ledger import RunsElsewhere, outcome_of
 from nnhp_torch.core.spec.names import distinct, label, once, typed
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.spec.status import Status
-from nnhp_torch.core.stats.from_ledger import RunsElsewhere, outcome_of
 
 Row = Mapping[str, Any]
 
