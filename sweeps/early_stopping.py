@@ -39,7 +39,6 @@ def claim(cells: Sequence[Cell]) -> str:
         return ""
     if (before := last_and_best(whole).get("last")) is None:
         return "What the last weights score is not in this ledger: an earlier version made it (--fresh makes it anew)."
-    seeds = "one seed, which decides nothing" if whole.trials == 1 else f"{whole.trials} seeds"
     compared = {
         (cell.values["patience"], weights): (cell, values)
         for cell in cells
@@ -47,37 +46,28 @@ def claim(cells: Sequence[Cell]) -> str:
         if cell is not whole or weights == "best"
     }
     p_values = dict(zip(compared, p_against(before, list(compared.values())), strict=True))
-
-    def told(patience: int | None, weights: str, *, of: str = "") -> str:
-        p = f" (p={p_values[patience, weights]:.2g})" if whole.trials > 1 else ""
-        return f"{difference(before, compared[patience, weights][1])}{of} with the {weights} weights{p}"
-
     corrected = corrected_for(compared)
-    pays = ""
-    longest = max((p for p, weights in compared if p is not None and weights == "best"), default=None)
-    if longest is not None:
-        kept, after = compared[longest, "best"]
-        number = (
-            f"{difference(before, after)} of val_accuracy in {kept.mean_epochs:.0f} of {whole.mean_epochs:.0f} epochs"
-        )
-        question = f"Does stopping with the best weights (patience {longest}) beat the last ones of all epochs?"
-        p = p_values[longest, "best"]
-        pays = judged(question, number, after, before=before, cell=kept, p=p, corrected=corrected) + "\n"
-
-    lines = []
+    seeds = "one seed, which decides nothing" if whole.trials == 1 else f"{whole.trials} seeds"
+    how = f"; p of paired t-tests, {corrected}" if whole.trials > 1 else ""
+    epochs = f"{whole.mean_epochs:.0f} epochs"
+    lines = [f"Early stopping, all held against {epochs} and their last weights ({seeds}{how}):"]
     for cell in cells:
         patience = cell.values["patience"]
         parts = [f"{cell.mean_epochs:.0f} epochs"]
-        if (patience, "last") in compared:
-            parts.append(told(patience, "last", of=" of val_accuracy"))
-        if (patience, "best") in compared:
-            parts.append(told(patience, "best"))
+        for weights, of in (("last", " of val_accuracy"), ("best", "")):
+            if (patience, weights) in compared:
+                tested = f" (p={p_values[patience, weights]:.2g})" if whole.trials > 1 else ""
+                gain = difference(before, compared[patience, weights][1])
+                parts.append(f"{gain}{of} with the {weights} weights{tested}")
         lines.append(f"{'no patience' if patience is None else f'patience {patience}'}: {', '.join(parts)}")
-    how = f"; p of paired t-tests, {corrected}" if whole.trials > 1 else ""
-    head = (
-        f"{pays}Early stopping, all held against {whole.mean_epochs:.0f} epochs and their last weights ({seeds}{how}):"
-    )
-    return "\n".join([head, *lines])
+    longest = max((p for p, weights in compared if p is not None and weights == "best"), default=None)
+    if longest is not None:
+        stopped, after = compared[longest, "best"]
+        question = f"Does stopping with the best weights (patience {longest}) beat the last ones of all epochs?"
+        number = f"{difference(before, after)} of val_accuracy in {stopped.mean_epochs:.0f} of {epochs}"
+        p = p_values[longest, "best"]
+        lines.insert(0, judged(question, number, after, before=before, cell=stopped, p=p, corrected=corrected))
+    return "\n".join(lines)
 
 
 SWEEP = Sweep(
