@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """The sweep, as a launcher sees it: told of each trial, by one thread of the driver's process at a time.
+    """The sweep, as a launcher sees it: told of each trial, by any thread of the driver's process.
 
     Example:
         >>> def launch(trials, listener):  # trains nothing
@@ -42,7 +42,8 @@ class Listener(Protocol):
 class Launch(Protocol):
     """Runs trials somewhere: `main(SWEEP, launch=…)` makes one by calling it with the sweep's build and its Runtime.
 
-    What a process does that trains them is in nnhp_torch/run/launch/process.py; plugins.md shows a launcher whole.
+    What a process does that trains them is in nnhp_torch/run/launch/process.py; a process of a trial's own is in
+    apart.py beside it. plugins.md shows a launcher whole.
 
     Example:
         >>> main(SWEEP, launch=lambda build, runtime: Cluster(build, runtime, nodes=4))  # doctest: +SKIP
@@ -77,8 +78,6 @@ class Chooser:
 
     Example:
         >>> class Two(Chooser):
-        ...     def remaining(self):
-        ...         return 0
         ...     def __iter__(self):
         ...         yield [{"lr": 0.1}, {"lr": 0.01}]
         >>> main(SWEEP, chooser=lambda sweep: Two())  # doctest: +SKIP
@@ -95,8 +94,8 @@ class Chooser:
         raise NotImplementedError
 
     def remaining(self) -> int:
-        """Return how many it may still choose, at most."""
-        raise NotImplementedError
+        """Return how many it may still choose, at most; of one that names all at once, none are left."""
+        return 0
 
     def epoch_ended(self, values: Mapping[str, Any], epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Return a reason to end a cell's trial at this epoch (from 1), as `pruned`; None to let it go on."""

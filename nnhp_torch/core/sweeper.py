@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,7 @@ from nnhp_torch.core.spec.objective import logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed, maker
 from nnhp_torch.core.spec.status import RANKED, WRONG
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.core.turns import InTurn, in_turn
 
 
 class Sweeper:
@@ -84,7 +86,7 @@ class Sweeper:
 
 
 class Loop:
-    """One run of a sweep, under the ledger's lock: the Listener that its launcher tells.
+    """One run of a sweep, under the ledger's lock: the Listener that its launcher tells, from any of its threads.
 
     Args: those of Sweeper.run, which keeps the lock.
     """
@@ -98,6 +100,7 @@ class Loop:
         stop: Callable[[], bool],
         chosen: Chosen | None,
     ) -> None:
+        self.lock = threading.RLock()
         self.launch = sweeper.launch
         self.store = sweeper.store
         self.fail_fast = sweeper.fail_fast
@@ -135,7 +138,7 @@ class Loop:
             if before.left:
                 further = self._choose(self.chosen) if self.chosen else ()
                 trials = itertools.chain(before.missing, further)
-                self.launch((trial and self.shorter(trial) for trial in trials), self)
+                self.launch(InTurn((trial and self.shorter(trial) for trial in trials), self.lock), self)
             self._begin()
         except BaseException:
             if self.begun:
@@ -164,6 +167,7 @@ class Loop:
             self.listeners.sweep_ended(outcome)
         return outcome
 
+    @in_turn
     def started(self, trial: Trial) -> None:
         """A launcher has begun a trial."""
         self._begin()
@@ -171,6 +175,7 @@ class Loop:
         self.ran.append(trial.key)
         self.listeners.trial_started(trial)
 
+    @in_turn
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Pass on that a trial has finished an epoch; return a callback's reason to end it there, if one has any."""
         self.heard.setdefault(trial.key, {})[epoch] = metrics
@@ -178,6 +183,7 @@ class Loop:
         told = self.listeners.epoch_ended(trial, epoch, metrics)
         return word or told
 
+    @in_turn
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended: the ledger first, then whoever listens."""
         told = self.heard.pop(trial.key, {})
@@ -200,10 +206,12 @@ class Loop:
             self.chosen.settle(trial, result)
         self.listeners.trial_ended(trial, result)
 
+    @in_turn
     def stopping(self) -> bool:
         """Return whether no further trial should start."""
         return self.stop() or (self.fail_fast and self.failed) or bool(self.unlogged)
 
+    @in_turn
     def waiting(self, words: str) -> None:
         """What trials wait for elsewhere."""
         self.listeners.waiting(words)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -161,6 +161,19 @@ class Search(SweepBase):
             left = other is not None and values[other] == value
             values[name] = getattr(self.base, name) if left else suggest(name, axis)
         return values
+
+    def at(self, shares: Iterable[float]) -> dict[str, Primitive]:
+        """Return the cell at some shares of the axes, a number from 0 to 1 for each: of a list, at that share of it.
+
+        Example:
+            >>> search = Search("joint", Settings(), {"lr": Range(1e-4, 1e-1, log=True), "width": [32, 64]}, build)
+            >>> search.at([1 / 3, 0.7])
+            {'lr': 0.001, 'width': 64}
+        """
+        share = dict(zip(self.axes, shares, strict=True))
+        return self.sample(
+            lambda name, axis: axis.at(share[name]) if isinstance(axis, Range) else axis[int(share[name] * len(axis))]
+        )
 
     def trial(
         self, number: int, values: Mapping[str, Primitive], *, precision: str = "32-true", threads: int = 1

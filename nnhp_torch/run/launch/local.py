@@ -253,11 +253,5 @@ class Workers:
         """
         wait([handle for slot in self._slots for handle in slot.handles()], timeout=0.2)
         for slot in list(self._slots):
-            end = slot.ending()  # before its last words, which may come until then
-            try:
-                while slot in self._slots and (connection := slot.speaking()) is not None:
-                    yield slot, connection.recv()
-            except (EOFError, OSError):
-                pass  # its process has ended, and says so below
-            if slot in self._slots and end is not None:
-                yield slot, Died(end)
+            for message in slot.messages():
+                yield slot, message

@@ -7,7 +7,8 @@ import multiprocessing
 import random
 import signal
 import socket
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from typing import Any
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.messages import RunTrial, Work
+from nnhp_torch.run.launch.messages import Died, RunTrial, Work
 from nnhp_torch.run.launch.worker import AGAIN, UNGUARDED, serve
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
+
+_starting = threading.Lock()  # a process inherits the environment, which all threads share
 
 
 class Pool:
@@ -64,7 +67,7 @@ class Slot:
             environment = {**runtime.environment, **_environment(threads, rank, runtime.world_size, port=port)}
             options = {"index": index, "rank": rank}
             process = context.Process(target=serve, args=(there, build, runtime), kwargs=options)
-            with environment_of_one(environment):
+            with _starting, environment_of_one(environment):
                 process.start()
             there.close()
             self.processes.append(process)
@@ -77,6 +80,15 @@ class Slot:
     def speaking(self) -> Connection | None:
         """Return the connection to a rank that has something to say; to one that has failed before the others mind."""
         return next((connection for connection in reversed(self.connections) if connection.poll()), None)
+
+    def messages(self) -> Iterator[Any]:
+        """Yield what its ranks have said by now, and that it has died if it has; nothing more once it is killed."""
+        end = self.ending()  # before its last words, which may come until then
+        with contextlib.suppress(EOFError, OSError):  # its process has ended, and says so below
+            while (connection := self.speaking()) is not None:
+                yield connection.recv()
+        if end is not None and self.connections:
+            yield Died(end)
 
     def send(self, message: Any) -> None:
         # A worker that has just died cannot be told; its sentinel says so at the next look.
@@ -125,8 +137,8 @@ class Slot:
             process.kill()
         for process in self.processes:
             process.join()
-        for connection in self.connections:
-            connection.close()
+        while self.connections:
+            self.connections.pop().close()
 
 
 def _environment(threads: int, rank: int, world_size: int, *, port: int) -> dict[str, str]:
