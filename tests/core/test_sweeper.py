@@ -4,6 +4,8 @@ import dataclasses
 import errno
 import itertools
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -470,3 +472,22 @@ def test_results_of_several_devices_in_one_table_are_said_to_be_mixed(sweep, sto
         "Mixed in these results: devices A (2) and B (1); precisions of float32 products high (1) and highest (1). "
         "Digits may differ by that alone."
     )
+
+
+def test_several_threads_of_a_launcher_take_each_trial_once_and_are_heard_one_at_a_time(sweep, store):
+    inside, most = set(), []
+
+    class Slow(SweepCallback):
+        def on_trial_start(self, trial):
+            inside.add(trial.key)
+            time.sleep(0.02)
+            most.append(len(inside))
+            inside.remove(trial.key)
+
+    def launch(trials, listener):
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(FakeLaunch(), [trials] * 4, [listener] * 4))
+
+    outcome = Sweeper(launch, store, [Slow()]).run(sweep, sweep.trials(range(3)))
+    assert outcome.successful
+    assert most == [1] * len(outcome.trials)
