@@ -208,17 +208,24 @@ class Snapshots:
     def __init__(self, folder: Path, store: Path) -> None:
         self.folder, self.store = folder, store
         self.known: dict[str, tuple[Any, str]] = {}
+        self.last = multiprocessing.RawArray("c", 20)  # the state at the last point of any process,
         store.mkdir()
 
     def take(self, what: str) -> None:
-        state = sorted(self._look(str(self.folder)))
-        text = json.dumps(state)
+        if not self.last.value:  # unless the disk is no longer what it was then
+            self.last.value = self._state().encode()
+        with OPEN(self.store / "points", "a") as file:
+            file.write(f"{self.last.value.decode()} {what}\t{stack()}\n")
+        if not what.endswith((" begins", " ends")):
+            self.last.value = b""
+
+    def _state(self) -> str:
+        text = json.dumps(sorted(self._look(str(self.folder))))
         name = hashlib.sha256(text.encode()).hexdigest()[:20]
         if not os.path.exists(self.store / name):
             with OPEN(self.store / name, "w") as file:
                 file.write(text)
-        with OPEN(self.store / "points", "a") as file:
-            file.write(f"{name} {what}\t{stack()}\n")
+        return name
 
     def _look(self, folder: str) -> Iterator[tuple[str, str]]:
         with os.scandir(folder) as entries:

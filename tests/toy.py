@@ -19,6 +19,8 @@ import torch
 from conftest import LONG, TinyConfig
 from torch.utils.data import DataLoader, TensorDataset
 
+from nnhp_torch.run.trial.setup import Setup
+
 
 class Killed(BaseException):
     """Ends a trial as abruptly as one process can do it to itself."""
@@ -97,6 +99,11 @@ def noting(epochs: list[int]):
 
 def build(config: TinyConfig):
     return Toy(config.lr, config.width), ToyData(), []
+
+
+def build_short(config: TinyConfig):
+    """An epoch has two batches."""
+    return Setup(*build(config), trainer={"limit_train_batches": 2})
 
 
 def build_counting_threads(config: TinyConfig):

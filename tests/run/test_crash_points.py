@@ -1,12 +1,14 @@
 """A sweep stopped at any point, and run again: ledger, folder and exit status of one that was not (crash_points.py)."""
 
 import collections
+import gc
 import json
 import os
 import random
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from multiprocessing import RawValue
 from pathlib import Path
@@ -18,7 +20,6 @@ from forked import CONTEXT, IMPORTED, fork_workers
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.search.space import Range, Search
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1"  # what is drawn is nothing to this
@@ -39,10 +40,10 @@ class Patience(SweepCallback):
 
 
 def grid(axes, epochs, **more):
-    return Sweep("tiny", TinyConfig(max_epochs=epochs), axes, build="toy:build", **more)
+    return Sweep("tiny", TinyConfig(max_epochs=epochs), axes, build="toy:build_short", **more)
 
 
-SEARCHED = Search("tiny", TinyConfig(max_epochs=4), {"lr": Range(0.001, 0.1, log=True)}, build="toy:build")
+SEARCHED = Search("tiny", TinyConfig(max_epochs=4), {"lr": Range(0.001, 0.1, log=True)}, build="toy:build_short")
 # What runs before it is stopped anywhere, what is stopped, with which options, and what may be killed in it.
 SWEEPS = {
     "a grid, two jobs": (None, grid({"lr": [0.1, 0.001], "width": [4, 8]}, 3), ["--jobs", "2"]),
@@ -239,32 +240,35 @@ def draw(name, points, most):
     return points if most is None else random.Random(name).sample(points, min(most, len(points)))
 
 
-def _nursery(function, answer, *args):
-    """Import and find out once what all runs need, and have them fork from here."""
+def _nursery(requests):
+    """Import and find out once what all runs need, by a sweep that runs here, and have the others fork from here."""
     os.setpgid(0, 0)
     import torch
 
-    import nnhp_torch.cli.command  # noqa: F401  (what is imported here is there in each fork)
-    from nnhp_torch.run.launch.process import get_ready, prepare
-
     torch.set_num_threads(1)
-    get_ready()
-    sweep = SWEEPS["folds"][1]
-    prepare(sweep.trials()[0], sweep.build, Runtime(".", accelerator="cpu"))
-    answer.send(function(*args))
+    standard = [os.dup(number) for number in (1, 2)]
+    with tempfile.TemporaryDirectory() as folder:
+        assert run(grid({"lr": [0.1, 0.2]}, 1), ["--jobs", "0"], f"{folder}/a") == 0
+        found(f"{folder}/a")
+        content(Path(folder))
+    for number, kept in zip((1, 2), standard, strict=True):
+        os.dup2(kept, number)
+    gc.freeze()
+    while True:
+        function, *args = requests.recv()
+        requests.send(function(*args))
 
 
-def in_a_nursery(function, *args):
+@pytest.fixture(scope="module")
+def nursery():
     CONTEXT.set_forkserver_preload(IMPORTED)
-    here, there = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_nursery, args=(function, there, *args))
+    here, there = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_nursery, args=(there,))
     process.start()
     there.close()
-    try:
-        return here.recv()
-    finally:
-        process.join(10)
-        process.kill()
+    yield here
+    process.kill()
+    process.join()
 
 
 def explore(folder, wanted):
@@ -282,8 +286,9 @@ def explore(folder, wanted):
     return found
 
 
-def check(folder, wanted):
-    found = in_a_nursery(explore, folder, wanted)
+def check(nursery, folder, wanted):
+    nursery.send((explore, folder, wanted))
+    found = nursery.recv()
     for what, (points, different, tried, wrong) in found.items():
         print(f"{what}: {points} points, {different} of them different, {tried} tried, {len(wrong)} wrong")
     wrong = {what: problems for what, (*_, problems) in found.items() if problems}
@@ -294,32 +299,40 @@ def check(folder, wanted):
 KILLED_ALONE = ("a grid, two jobs", "folds", "a longer training")
 
 
+DRAWN = {  # a hundred points: more of the sweeps that are short
+    "a grid, two jobs": {"everything": 12, "Ctrl-C": 3, "worker": 4},
+    "a search with pruning": {"everything": 12, "Ctrl-C": 3},
+    "a race": {"everything": 12, "Ctrl-C": 3},
+    "folds": {"everything": 18, "Ctrl-C": 5, "worker": 3},
+    "a longer training": {"everything": 18, "Ctrl-C": 4, "worker": 3},
+}
+
+
 @pytest.mark.needs("optuna")
-@pytest.mark.timeout(15 * LONG)  # some ten seconds where nothing else runs
+@pytest.mark.timeout(15 * LONG)  # some twenty seconds where nothing else runs
 @pytest.mark.parametrize("name", SWEEPS)
-def test_at_points_that_are_drawn_a_sweep_may_be_stopped_and_comes_to_the_same(name, tmp_path):
-    wanted = [(name, "everything", 6), (name, "Ctrl-C", 1)]
-    check(tmp_path, [*wanted, *[(name, "worker", 3)] * (name == "a grid, two jobs")])
+def test_at_points_that_are_drawn_a_sweep_may_be_stopped_and_comes_to_the_same(name, tmp_path, nursery):
+    check(nursery, tmp_path, [(name, victim, most) for victim, most in DRAWN[name].items()])
 
 
 @pytest.mark.slow
 @pytest.mark.needs("optuna")
 @pytest.mark.timeout(24 * 3600)
 @pytest.mark.parametrize("name", SWEEPS)
-def test_at_whatever_point_all_processes_of_a_sweep_are_killed_it_comes_to_the_same(name, tmp_path):
-    check(tmp_path, [(name, "everything", None)])
+def test_at_whatever_point_all_processes_of_a_sweep_are_killed_it_comes_to_the_same(name, tmp_path, nursery):
+    check(nursery, tmp_path, [(name, "everything", None)])
 
 
 @pytest.mark.slow
 @pytest.mark.needs("optuna")
 @pytest.mark.timeout(24 * 3600)
 @pytest.mark.parametrize("name", SWEEPS)
-def test_at_whatever_point_ctrl_c_comes_a_sweep_comes_to_the_same(name, tmp_path):
-    check(tmp_path, [(name, "Ctrl-C", None)])
+def test_at_whatever_point_ctrl_c_comes_a_sweep_comes_to_the_same(name, tmp_path, nursery):
+    check(nursery, tmp_path, [(name, "Ctrl-C", None)])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(24 * 3600)
 @pytest.mark.parametrize("name", KILLED_ALONE)
-def test_at_whatever_point_a_worker_is_killed_a_sweep_comes_to_the_same(name, tmp_path):
-    check(tmp_path, [(name, "worker", None)])
+def test_at_whatever_point_a_worker_is_killed_a_sweep_comes_to_the_same(name, tmp_path, nursery):
+    check(nursery, tmp_path, [(name, "worker", None)])
