@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -81,8 +81,8 @@ class Command:
                 self.proposals = Proposals(request.log_dir, request.proposal)
                 try:
                     known = known_results(self.store, self.store.results(maker(sweep.build, sweep.base)), self.trials)
-                    self._refuse_stale(known)
-                    self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known))
+                    anew = self._made_anew(known)
+                    self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known, anew))
                 except LedgerError as error:
                     raise ValueError(str(error)) from error
             if sweep.max_seeds is not None:
@@ -94,13 +94,17 @@ class Command:
         self.outcome: Outcome | None = None
         self.interrupt = Interrupt()
 
-    def _refuse_stale(self, known: Mapping[str, TrialResult]) -> None:
-        """A proposal is not held against what another source has made: its level could not be spent again."""
-        if self.request.stale == "fail" and (former := stale(known)):
+    def _made_anew(self, known: Mapping[str, TrialResult]) -> Collection[str]:
+        """Return the keys of a proposal's results that are made anew; stale ones must not be compared unasked."""
+        if self.request.fresh or self.request.stale == "use":
+            return known if self.request.fresh else ()
+        former = stale(known)
+        if former and self.request.stale == "fail":
             raise LedgerError(
                 f"{count(len(former), 'result')} of these cells are of another source than today's: "
                 "--stale rerun makes them anew, --stale use takes them as they are"
             )
+        return former
 
     def list_trials(self) -> int:
         """Print what would run, and write nothing."""

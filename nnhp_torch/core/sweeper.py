@@ -21,6 +21,7 @@ from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.listeners import Listeners, each
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
+from nnhp_torch.core.spec.imports import NEAREST
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed, maker
@@ -268,6 +269,10 @@ class Loop:
             remarks.append(
                 f"Stale: the source of {module} has changed since {count} of these results were made. "
                 f"{anew} runs them anew, --stale use takes them as they are."
+            )
+        if any(len(result.build.get("sources", ())) >= NEAREST for result in self.results.values()):
+            remarks.append(
+                f"Of the files that trials import the nearest {NEAREST} are watched: no edit of others is seen."
             )
         if found := mixed(result for result in self.results.values() if result.settled):
             remarks.append(found)

@@ -189,6 +189,15 @@ def test_runs_without_seeds_in_common_have_no_pairs_and_that_is_said():
     assert outcome.summary.winner.label == "lr=0.01"
 
 
+def test_what_is_empty_is_a_value_of_its_own_and_that_is_said(tmp_path):
+    """W&B and MLflow leave a field empty where a run has not set it, as warmup of most runs here."""
+    rows = [row | {"warmup": "" if row["lr"] > 0.001 else 5} for row in plain_rows()]
+    (tmp_path / "runs.csv").write_text(_csv(rows))
+    outcome = judge(tmp_path / "runs.csv", ["lr", "warmup"], "val_acc")
+    assert outcome.remarks[0] == "warmup is empty in 6 of 9 runs: they are compared as warmup=none."
+    assert [row.cell["warmup"] for row in outcome.verdicts] == [5, None, None]
+
+
 def test_what_was_picked_by_test_data_values_in_percent_and_curves_of_other_lengths_are_said():
     rows = _steps(lr="lr", seed="seed", step="step", test_acc="value")[:-1]
     said = " ".join(judge([row | {"test_acc": 100 * row["test_acc"]} for row in rows], "lr", "test_acc").remarks)

@@ -85,9 +85,9 @@ class Scores:
 @pytest.fixture
 def propose(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    swept = Sweep("tiny", TinyConfig(), {"lr": [0.2]}, "toy:build")
 
-    def run(lr, *argv):
+    def run(lr, *argv, seed=123):
+        swept = Sweep("tiny", TinyConfig(seed=seed), {"lr": [0.2]}, "toy:build")
         argv = ["--grid.lr", str(lr), "--baseline", "lr=0.1", "--proposal", "night", "--jobs", "0", *argv]
         with pytest.raises(SystemExit) as ended:
             nnhp_torch.main(swept, launch=Scores, argv=argv)
@@ -157,21 +157,48 @@ def test_what_has_been_seen_is_no_proposal_any_more(propose, capsys):
     assert len(_entries()) == 1, "and it has spent nothing"
 
 
-def test_what_an_edit_of_the_code_has_made_stale_is_no_baseline(propose, capsys):
-    """The new cell would be of today's source, the baseline of another, and the level spent on the difference."""
-    propose(0.3)
-    ledger, spent = Path("lightning_logs/tiny/results.jsonl"), Path("lightning_logs/night.proposals.jsonl")
+def _edit_the_code():
+    """What the ledger has is of another source from now on."""
+    ledger = Path("lightning_logs/tiny/results.jsonl")
     records = [json.loads(line) for line in ledger.read_text().splitlines()]
     for record in records:
         sources = {"toy": "apart:0123456789abcdef"}
         record["build"] = {"name": "toy:build", "config": name_of(TinyConfig), "sources": sources}
     ledger.write_text("".join(f"{json.dumps(record)}\n" for record in records))
-    entered, ran = spent.read_text(), Scores.ran
+
+
+def _spent():
+    return Path("lightning_logs/night.proposals.jsonl").read_text(), Scores.ran
+
+
+def test_what_an_edit_of_the_code_has_made_stale_is_no_baseline(propose, capsys):
+    """The new cell would be of today's source, the baseline of another, and the level spent on the difference."""
+    propose(0.3)
+    _edit_the_code()
+    before = _spent()
     assert propose(0.2) == 2
     assert "are of another source than today's: --stale rerun makes them anew" in capsys.readouterr().err
-    assert (spent.read_text(), Scores.ran) == (entered, ran), "nothing was run or spent"
+    assert _spent() == before, "nothing was run or spent"
     assert propose(0.2, "--stale", "rerun") == 0
     assert "Kept: lr=0.2 by " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("anew", [["--stale", "rerun"], ["--fresh"], []])
+def test_a_proposal_is_not_judged_again_by_results_that_are_made_anew(propose, anew, capsys):
+    """Its level was spent on the former ones: code that is edited until it passes has been tried many times."""
+    propose(0.3)
+    _edit_the_code()
+    if not anew:
+        Path("lightning_logs/tiny/results.jsonl").unlink()
+    before = _spent()
+    assert propose(0.3, *anew) == 2
+    assert "proposal 1 of night has spent its level on results that would be made anew" in capsys.readouterr().err
+    assert _spent() == before
+    if anew:
+        assert propose(0.3, "--stale", "use") == 0
+        assert _spent() == before, "as they are it is the same one"
+    assert propose(0.3, *anew, seed=7) == 0
+    assert len(_entries()) == 2, "on other seeds it is another one"
 
 
 def test_the_page_of_a_folder_with_several_proposals_is_made_again_as_that_of_the_last_one(propose):

@@ -369,6 +369,15 @@ def test_results_of_a_former_source_are_stale_and_run_anew_if_asked(sweep, store
     assert not Sweeper(FakeLaunch(), store).run(sweep, [taken, failed]).stale, "they are of today"
 
 
+@pytest.mark.parametrize(("files", "said"), [(200, True), (199, False)])
+def test_that_only_the_nearest_200_files_are_watched_is_said_where_there_are_more(sweep, store, files, said):
+    trial = sweep.trials()[0]
+    store.append(_made(trial, sources={f"company.module_{number}": "" for number in range(files)}))
+    remarks = Sweeper(FakeLaunch(), store).run(sweep, [trial]).remarks
+    line = "Of the files that trials import the nearest 200 are watched: no edit of others is seen."
+    assert list(remarks) == [line] * said
+
+
 def test_a_source_that_is_edited_while_trials_run_is_said_at_the_end_of_that_sweep(sweep, store):
     first, second = sweep.trials()[:2]
     former = _made(second, sources={"toy": "0123456789abcdef"})

@@ -58,7 +58,7 @@ def judged(
     outcome = outcome_of(
         results, columns.value, rest.get("mode"), about="Runs that were made elsewhere", kind=RunsElsewhere
     )
-    return replace(outcome, remarks=[*columns.remarks, *_unknown(outcome, seed)])
+    return replace(outcome, remarks=[*columns.remarks, *_empty(results), *_unknown(outcome, seed)])
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,16 @@ def _seeded(results: list[TrialResult], seed: str | None) -> list[TrialResult]:
             raise ValueError(f"{named} lacks {_listed(lacks)}, which other cells have: cells are compared by the same")
     seeded = [replace(result, config={**result.config, "seed": number[result.key]}) for result in results]
     return sorted(seeded, key=lambda result: result.config["seed"])
+
+
+def _empty(results: Sequence[TrialResult]) -> list[str]:
+    """Which values are not there: exports leave a field empty where a run has not set it."""
+    counts = {name: sum(result.cell[name] is None for result in results) for name in results[0].cell}
+    return [
+        f"{name} is empty in {number} of {len(results)} runs: they are compared as {name}=none."
+        for name, number in counts.items()
+        if number
+    ]
 
 
 def _unknown(outcome: Outcome, seed: str | None) -> list[str]:

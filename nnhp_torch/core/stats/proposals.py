@@ -9,7 +9,7 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,17 +55,28 @@ class Proposals:
                 raise ValueError(f"{self.path}, line {number} cannot be read; nothing was changed") from None
         return found
 
-    def of(self, sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResult]) -> Proposal:
+    def of(
+        self, sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResult], anew: Collection[str] = ()
+    ) -> Proposal:
         """Return the proposal that a sweep is: as it was entered before, or as it will be.
 
+        Args:
+            anew: keys of results that are known and will be made anew.
+
         Raises:
-            ValueError: it proposes nothing, or what has been seen already.
+            ValueError: it proposes nothing, what has been seen already, or what would be judged once more.
         """
         entries, key = self.entries(), _key(sweep, trials)
+        proposed = [trial for trial in trials if trial.cell != sweep.baseline]
         for number, entry in enumerate(entries, 1):
             if entry["key"] == key:
+                judged = "kept" in entry and (anew or not any(trial.key in known for trial in proposed))
+                if judged or any(trial.key in anew for trial in proposed):
+                    raise ValueError(
+                        f"proposal {number} of {self.name} has spent its level on results that would be made anew: "
+                        "give the sweep's base another seed, and it is a proposal of its own"
+                    )
                 return Proposal(self.name, number, entry["level"], entry["spread"], key)
-        proposed = [trial for trial in trials if trial.cell != sweep.baseline]
         if not proposed:
             raise ValueError("a proposal needs a cell beside the baseline's")
         if seen := next((trial for trial in proposed if trial.key in known), None):
