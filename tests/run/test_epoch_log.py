@@ -16,7 +16,7 @@ from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.setup import Setup
 
 
-def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None):
+def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None, mode=None):
     """A trial of the toy's, with what `change` does to its module and its data."""
 
     def build(config):
@@ -25,7 +25,7 @@ def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None):
         return module, data, callbacks
 
     result = run_trial(
-        trial, build, Runtime(str(folder), accelerator="cpu", objective=Objective.of(monitor)), on_epoch=on_epoch
+        trial, build, Runtime(str(folder), accelerator="cpu", objective=Objective.of(monitor, mode)), on_epoch=on_epoch
     )
     assert result.status != "failed", result.reason
     return result
@@ -115,6 +115,26 @@ def test_a_metric_has_a_place_for_every_epoch_and_nothing_in_those_that_did_not_
         ]
         assert {len(values) for values in result.history.values()} == {3}
     assert '"second": [null, 1.0, null]' in whole.to_json()
+
+
+def test_what_is_written_into_the_trainers_metrics_is_of_the_epochs_that_write_it(trial, tmp_path):
+    """The value may be the very same object: a tensor that is changed in place, or a number that Python has once."""
+
+    def change(module, data):
+        average = torch.zeros(())
+
+        def on_train_epoch_end():
+            metrics = module.trainer.callback_metrics
+            metrics["val_average"], metrics["one"] = average.add_(1), 1
+            if module.current_epoch == 0:
+                metrics.update(first=2.0)
+
+        module.on_train_epoch_end = on_train_epoch_end
+
+    result = _run(trial, tmp_path, change, monitor="val_average", mode="min")
+    assert (result.history["val_average"], result.history["one"]) == ([1, 2, 3], [1, 1, 1])
+    assert result.history["first"] == [2, pytest.approx(math.nan, nan_ok=True), pytest.approx(math.nan, nan_ok=True)]
+    assert (result.final("val_average"), result.notes) == (3, [])
 
 
 def test_a_metric_that_is_undefined_beside_a_finite_loss_makes_no_diverged_trial(trial, tmp_path):

@@ -2,11 +2,14 @@
 
 import functools
 
+import lightning as L
+import numpy as np
 import pytest
 import torch
 import toy
 from test_places import toy_trial
 from test_resumption import LOADERS, Data, Module, loader
+from torchmetrics import MetricTracker, SumMetric
 
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
@@ -59,6 +62,62 @@ class Teacher:
         with torch.no_grad():
             self.net[0].weight.mul_(1.1)
             return float(self.net[0].weight.abs().sum())
+
+
+class Stepped:
+    """A weight that is none of the module's, with an optimizer that Lightning does not know."""
+
+    def __init__(self):
+        self.weight = torch.ones(1, requires_grad=True)
+        self.optimizer = torch.optim.SGD([self.weight], lr=0.01, momentum=0.9)
+
+    def __call__(self):
+        self.weight.grad = torch.ones(1)
+        self.optimizer.step()
+        return float(self.weight.detach())
+
+
+class Regrouped(Stepped):
+    """Its optimizer gets another weight in training, which the one that is made anew has not."""
+
+    def __call__(self):
+        if len(self.optimizer.param_groups) == 1:
+            self.optimizer.add_param_group({"params": [torch.ones(1, requires_grad=True)]})
+        return super().__call__()
+
+
+class Summing:
+    """A metric over all epochs, in a dictionary, so that it is no part of the module."""
+
+    def __init__(self):
+        self.metrics = {"sum": SumMetric()}
+
+    def __call__(self):
+        self.metrics["sum"].update(1)
+        return float(self.metrics["sum"].compute())
+
+
+class Tracking(torch.nn.Module):
+    """Has one more metric after each batch, as torchmetrics' tracker after each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.tracker = MetricTracker(SumMetric(), maximize=True)
+
+    def forward(self):
+        self.tracker.increment()
+        self.tracker.update(1)
+        return float(self.tracker.compute_all().sum())
+
+
+class InFloat32:
+    """What NumPy makes of it has the digits of its type, not those of Python's numbers."""
+
+    n = np.float32(1)
+
+    def __call__(self):
+        self.n = self.n * 1.1
+        return float(self.n * 2**20 % 1)
 
 
 def in_a_closure():
@@ -121,6 +180,27 @@ class Hooked(Holding):
         hook(lambda module, args, out: out * (1 + 0.01 * held()))
 
 
+class Called(Late):
+    """Weighs it by what a callback holds."""
+
+    def configure_callbacks(self):
+        return [Caller(self.make)]
+
+    def on_train_start(self):
+        pass
+
+    def training_step(self, batch, batch_idx):
+        return Module.training_step(self, batch, batch_idx) * (1 + 0.01 * self.now)
+
+
+class Caller(L.Callback):
+    def __init__(self, make):
+        self.inner = make()
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        pl_module.now = self.inner()
+
+
 def stopped(tmp_path, kind, make):
     """A trial that was not stopped, and one that was after its first two epochs."""
 
@@ -146,8 +226,10 @@ def stopped(tmp_path, kind, make):
     return run_trial(toy_trial(), build, whole), resumed
 
 
-@pytest.mark.parametrize("kind", [Holding, Late, Hooked])
-@pytest.mark.parametrize("make", [Count, InASlot, in_a_list, Teacher, in_a_closure, WithStateDict])
+@pytest.mark.parametrize("kind", [Holding, Late, Hooked, Called])
+@pytest.mark.parametrize(
+    "make", [Count, InASlot, in_a_list, Teacher, in_a_closure, WithStateDict, Stepped, Summing, InFloat32]
+)
 def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind, make):
     whole, resumed = stopped(tmp_path, kind, make)
     assert (resumed.history, resumed.test, resumed.notes) == (whole.history, whole.test, [])
@@ -160,6 +242,8 @@ def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind, make):
         (Holding, OfAClass, "OfAClass.n is a variable that changes in training and belongs to no trial"),
         (Holding, in_a_global_variable, "CALLS is a variable that changes in training and belongs to no trial"),
         (VeryLate, Count, "module.held was made in training, and is not there"),
+        (Holding, Tracking, "module.held.tracker.1 was made in training, and is not there"),
+        (Holding, Regrouped, "module.held.optimizer does not take its state back (ValueError)"),
     ],
 )
 def test_what_cannot_be_kept_is_said_to_be_in_doubt(tmp_path, kind, make, why):

@@ -88,10 +88,10 @@ class Positions:
             if path not in self.begun and not (later and path.startswith(_PARTS)):
                 self.begun[path] = _digests(owner)
 
-    def keep(self, around: Around) -> dict[str, dict[str, Any]]:
+    def keep(self, owners: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The digests of all positions; of those that have changed the values, or in words why they cannot be kept."""
         kept: dict[str, dict[str, Any]] = {"digests": {}, "values": {}, "lost": {}}
-        for path, owner in around.owners().items():
+        for path, owner in owners.items():
             values = _values(owner)
             digests = kept["digests"][path] = {name: digest(value) for name, value in values.items()}
             late = {} if path.startswith(_PARTS) else digests  # what a part has made since it began is a change

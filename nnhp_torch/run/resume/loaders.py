@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,10 +27,16 @@ def stop_workers(loaders: Any) -> None:
             CombinedLoader(loader).reset()
 
 
-def keep(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the states around loaders, and of the generators in other things; and what cannot be kept, in words."""
+def keep(
+    loaders: Mapping[str, Any], others: Mapping[str, Any], known: Iterable[Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the states around loaders and of what other things hold; and what cannot be kept, in words.
+
+    Args:
+        known: what Lightning keeps: its optimizers. A module may have others, which it steps itself.
+    """
     states, doubts = {}, []
-    for path, thing in _drawing(loaders, others):
+    for path, thing in _drawing(loaders, others, known):
         if isinstance(thing, Iterator):
             doubts.append(f"{path} is an iterator, whose place cannot be kept")
             continue
@@ -41,13 +47,18 @@ def keep(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[dict[st
     return states, doubts
 
 
-def put_back(states: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
-    """Give everything the state that was kept of it; in words, what was kept and is not there any more."""
-    left = dict(states)
-    for path, thing in _drawing(loaders, others):
+def put_back(
+    states: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapping[str, Any], known: Iterable[Any]
+) -> list[str]:
+    """Give everything the state that was kept of it; in words, what is not there any more or does not take it."""
+    left, doubts = dict(states), []
+    for path, thing in _drawing(loaders, others, known):
         if path in left:
-            _set_state(thing, unpack(left.pop(path)))
-    return [f"{path} had a state and is not there" for path in left]
+            try:
+                _set_state(thing, unpack(left.pop(path)))
+            except Exception as error:  # whatever its own code raises, as of an optimizer that has got more groups
+                doubts.append(f"{path} does not take its state back ({type(error).__name__})")
+    return [*doubts, *(f"{path} had a state and is not there" for path in left)]
 
 
 @contextmanager
@@ -103,9 +114,11 @@ def _set_state(thing: Any, state: Any) -> None:
         thing.load_state_dict(state)
 
 
-def _drawing(loaders: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _drawing(
+    loaders: Mapping[str, Any], others: Mapping[str, Any], known: Iterable[Any] = ()
+) -> Iterator[tuple[str, Any]]:
     """Generators wherever they are; iterators and whatever has a state_dict, but in what gives all that itself."""
-    seen: set[int] = set()
+    seen = set(map(id, known))
     for root, thing in {**loaders, **others}.items():
         kinds = GENERATORS if keeps_itself(thing) else (*GENERATORS, Iterator)
         for path, found in walk({root: thing}, seen):

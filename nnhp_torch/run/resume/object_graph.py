@@ -17,6 +17,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim.optimizer import Optimizer
@@ -31,7 +32,7 @@ from nnhp_torch.run.resume.randomness import GENERATORS, LONG
 _CLOSED = (
     *(str, bytes, int, float, type(None), torch.Tensor, np.ndarray, np.generic),
     *(type, types.ModuleType, types.BuiltinFunctionType, io.IOBase, random.SystemRandom, logging.Logger, Logger),
-    *(L.Trainer, Checkpoint, Optimizer, _BaseDataLoaderIter),
+    *(L.Trainer, Checkpoint, LightningOptimizer, _BaseDataLoaderIter),
 )
 
 
@@ -72,6 +73,8 @@ def inside(thing: Any) -> list[tuple[Any, Any]]:
         case types.FunctionType():
             cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
             return [(name, cell.cell_contents) for name, cell in cells if cell != types.CellType()]  # empty ones raise
+        case Optimizer():  # its state_dict is all that it has
+            return []
     attributes = {**getattr(thing, "__dict__", {}), **_slots(thing)}
     return [(name, inner) for name, inner in attributes.items() if not name.startswith("__")]  # Lightning's
 

@@ -24,6 +24,7 @@ _SAID = (datetime.date, datetime.time, datetime.timedelta, numbers.Number)  # wh
 _SAMPLE = 100_000  # of what is longer, every so manieth item is looked at
 _FEW = 1000  # likewise, of items that are objects
 _ARRAY = "numpy.ndarray"  # marks what stands for an array; a tensor could not: pickle fails on one of uint32
+_NUMBER = "numpy.number"  # marks what stands for one of NumPy's: with Python's, further digits would be others
 _DEQUE = "collections.deque"  # likewise
 _INTS = "nnhp_torch.ints"  # marks what stands for many whole numbers: a pickle takes long over each of them alone
 
@@ -54,7 +55,7 @@ def pack(value: Any) -> Any:
     if type(value) is deque:
         return (_DEQUE, value.maxlen, pack(list(value)))
     if isinstance(value, np.generic):
-        return pack(value.item())
+        return (_NUMBER, pack(np.array(value))) if value.dtype.kind in "biufc" else pack(value.item())
     if type(value) is np.ndarray and value.dtype.kind in "biufc":
         return (_ARRAY, value.dtype.str, value.shape, value.tobytes())
     if type(value) is torch.Tensor:
@@ -69,6 +70,8 @@ def unpack(value: Any) -> Any:
     if type(value) is tuple and value[:1] == (_ARRAY,):
         _, dtype, shape, content = value
         return np.frombuffer(content, dtype).reshape(shape).copy()
+    if type(value) is tuple and value[:1] == (_NUMBER,):
+        return unpack(value[1])[()]
     if type(value) is tuple and value[:1] == (_INTS,):
         _, is_tuple, content = value
         whole = np.frombuffer(content, np.int64).tolist()

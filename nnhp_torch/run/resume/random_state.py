@@ -5,9 +5,9 @@ Trainers are typed as Any, because Lightning declares few of their attributes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import lightning as L
 import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
 from torchmetrics import Metric
@@ -20,12 +20,13 @@ from nnhp_torch.run.resume.randomness import random_state, set_random_state
 
 def keep_random_state(trainer: Any, positions: Positions) -> dict[str, Any]:
     """Keep what the epochs after this one depend on, of every process, in plain values."""
-    states, doubts = keep(_loaders(trainer), _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks))
+    states, doubts = keep(_loaders(trainer), _others(trainer), trainer.optimizers)
+    owners = around(trainer).owners()
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
         "states": states,
-        "places": positions.keep(around(trainer)),
-        "metrics": _metrics(trainer),
+        "places": positions.keep(owners),
+        "metrics": _metrics(trainer, owners),
         "sums": sums(trainer.lightning_module),
         "doubts": doubts,
         "should_stop": trainer.should_stop,
@@ -54,8 +55,7 @@ def go_on(trainer: Any, kept: dict[str, Any], positions: Positions) -> list[str]
     if len(ranks) != trainer.world_size:
         doubts.append(f"it ran on {len(ranks)} processes before, on {trainer.world_size} after")
     # First generators and whatever has a state_dict, then plain attributes: a load_state_dict may reset those.
-    others = _others(trainer.lightning_module, trainer.datamodule, trainer.callbacks)
-    doubts += put_back(mine["states"], _loaders(trainer), others)
+    doubts += put_back(mine["states"], _loaders(trainer), _others(trainer), trainer.optimizers)
     renewed = []
     for (loop, name), epoch, loader in zip(_loading(trainer), mine["loaded"], _loaders(trainer), strict=True):
         # Lightning would count from the epoch that it goes on in. A loader that is due now has no place to be put back
@@ -67,7 +67,7 @@ def go_on(trainer: Any, kept: dict[str, Any], positions: Positions) -> list[str]
         elif epoch > 0 and every:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
     doubts += positions.put_back(mine["places"], around(trainer), tuple(renewed))
-    _put_metrics_back(trainer.lightning_module, mine.get("metrics", {}))
+    doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
     # After all that could have mended them: weights that are still others come from no checkpoint.
     doubts = [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
     trainer.should_stop |= mine.get("should_stop", False)
@@ -101,12 +101,11 @@ def go_on_to_test(trainer: Any, kept: dict[str, Any], positions: Positions) -> l
     if not kept:
         return []
     mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
-    module = trainer.lightning_module
-    put_back(mine["states"], {}, _others(module, trainer.datamodule, trainer.callbacks))
+    put_back(mine["states"], {}, _others(trainer), trainer.optimizers)
     doubts = positions.put_back({**mine["places"], "digests": {}}, Around({}, trainer))
-    _put_metrics_back(module, mine.get("metrics", {}))
+    doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
-    return [*_changed(mine.get("sums"), sums(module)), *doubts]
+    return [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
 
 
 def _changed(then: dict[str, int] | None, now: dict[str, int]) -> list[str]:
@@ -116,30 +115,39 @@ def _changed(then: dict[str, int] | None, now: dict[str, int]) -> list[str]:
     return [f"module.{names[0]}{more} is not what it was when the checkpoint was made"] if names else []
 
 
-def _metrics(trainer: Any) -> dict[str, Any]:
+def _metrics(trainer: Any, owners: Mapping[str, Any]) -> dict[str, Any]:
     """Return the states of the metrics that live on from epoch to epoch, such as the best accuracy so far.
 
-    Those that are logged as they are Lightning resets with each epoch; no metric's state is in a module's state_dict.
+    They may be the module's, a callback's, or stand in a list. Those that are logged as they are Lightning resets with
+    each epoch; no metric's state is in a module's state_dict.
     """
     results = (trainer.fit_loop.epoch_loop._results, trainer.fit_loop.epoch_loop.val_loop._results)
     logged = {id(result.value) for collected in results for result in collected.values() if not result.is_tensor}
     return {
-        name: pack({"count": metric._update_count, "state": {key: getattr(metric, key) for key in metric._defaults}})
-        for name, metric in trainer.lightning_module.named_modules()
+        path: pack({"count": metric._update_count, "state": {key: getattr(metric, key) for key in metric._defaults}})
+        for path, metric in owners.items()
         if isinstance(metric, Metric) and metric.update_called and id(metric) not in logged
     }
 
 
-def _put_metrics_back(module: L.LightningModule, kept: dict[str, Any]) -> None:
-    """Put metrics back after on_train_start, in which modules reset what they have counted so far."""
-    parts = dict(module.named_modules())
-    for name, packed in kept.items():
-        metric: Any = parts[name]
+def _put_metrics_back(trainer: Any, kept: dict[str, Any]) -> list[str]:
+    """Put metrics back after on_train_start, in which modules reset what they have counted so far.
+
+    Returns:
+        Those that are not there, in words.
+    """
+    owners = around(trainer).owners() if kept else {}
+    missing, device = [], trainer.strategy.root_device
+    for path, packed in kept.items():
+        metric: Any = owners.get(path, owners.get(f"module.{path}"))  # earlier checkpoints name the module's alone
+        if not isinstance(metric, Metric):
+            missing.append(f"{path} was made in training, and is not there")
+            continue
         content = unpack(packed)
         metric._update_count, metric._computed = content["count"], None
         for key, state in content["state"].items():
-            tensors = [part.to(module.device) for part in state] if isinstance(state, list) else state.to(module.device)
-            setattr(metric, key, tensors)
+            setattr(metric, key, [part.to(device) for part in state] if isinstance(state, list) else state.to(device))
+    return missing
 
 
 def _loading(trainer: Any) -> list[tuple[Any, str]]:
@@ -160,8 +168,6 @@ def _loaders(trainer: Any) -> dict[str, Any]:
     return {"train_dataloader": trainer.train_dataloader, "val_dataloader": trainer.val_dataloaders}
 
 
-def _others(
-    module: L.LightningModule, datamodule: L.LightningDataModule | None, callbacks: list[L.Callback]
-) -> dict[str, Any]:
-    named = {f"callbacks.{index}": callback for index, callback in enumerate(callbacks)}
-    return {"datamodule": datamodule, "module": module, **named}
+def _others(trainer: Any) -> dict[str, Any]:
+    named = {f"callbacks.{index}": callback for index, callback in enumerate(trainer.callbacks)}
+    return {"datamodule": trainer.datamodule, "module": trainer.lightning_module, **named}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning as L
@@ -28,7 +28,7 @@ class EpochLog:
         self.whole: set[str] = set()  # what Lightning itself has a value of for the epoch
         self._logged: set[str] = set()
         self._logged_now: set[str] = set()
-        self._before: dict[str, Any] = {}
+        self._written = _Written()
 
     def listen(self, trainer: L.Trainer) -> None:
         """Listen to what is logged in each of a trainer's loops."""
@@ -40,6 +40,11 @@ class EpochLog:
         ):
             loop._results = _Results(training=loop._results.training, log=self)
 
+    def begin(self, trainer: L.Trainer) -> None:
+        """Note from here on what callbacks write into a trainer's metrics; its fit has made these anew by now."""
+        connector = trainer._logger_connector
+        connector._callback_metrics = self._written = _Written(connector._callback_metrics)
+
     def heard(self, name: str, forked: bool) -> None:
         self._logged.add(name)
         self._logged_now.add(name)
@@ -49,17 +54,33 @@ class EpochLog:
 
     def take(self, trainer: L.Trainer) -> dict[str, Any]:
         """Return the metrics of the epoch that ends here, without those that are left from an earlier one."""
-        metrics = dict(trainer.callback_metrics)
-        taken = {name: value for name, value in metrics.items() if name not in self.forks and self._is_new(name, value)}
+        metrics = trainer.callback_metrics
+        taken = {name: value for name, value in metrics.items() if name not in self.forks and self._is_new(name)}
         taken |= {name: mean for name, mean in self.means.items() if name in self._logged_now - self.whole}
         self.means, self.whole, self._logged_now = {}, set(), set()
-        self._before = metrics
+        self._written.names.clear()
         return taken
 
-    def _is_new(self, name: str, value: Any) -> bool:
+    def _is_new(self, name: str) -> bool:
         if name in self._logged:
             return name in self._logged_now
-        return value is not self._before.get(name)  # written by a callback, as LearningRateMonitor does
+        return name in self._written.names  # by a callback, as LearningRateMonitor does
+
+
+class _Written(dict[str, Any]):
+    """Lightning's metrics, with the names of those that were written of late: the value may be the very same object."""
+
+    def __init__(self, metrics: Mapping[str, Any] | Iterable[Any] = ()) -> None:
+        super().__init__(metrics)
+        self.names = set(self)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.names.add(name)
+        super().__setitem__(name, value)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for name, value in dict(*args, **kwargs).items():
+            self[name] = value
 
 
 def on_host(*several: Mapping[str, Any]) -> list[dict[str, float]]:

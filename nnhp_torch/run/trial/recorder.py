@@ -169,6 +169,7 @@ class Recorder(Checkpoint):
             self.note(f"resumed, may differ: it was trained on {found}")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.epoch_log.begin(trainer)
         self._end_if_told(trainer, self.told_to_end)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
