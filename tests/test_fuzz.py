@@ -22,7 +22,7 @@ from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.checkpoints import LAST, OWNER, checkpoint_folder, claim, kept, remove
+from nnhp_torch.core.ledger.checkpoints import LAST, OWNER, acquire, checkpoint_folder, remove, usable
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
@@ -79,13 +79,13 @@ def ledger(folder):
 
 def owner(folder):
     checkpoints = checkpoint_folder(folder, TRIAL.name)
-    claim(checkpoints, TRIAL.identity)
+    acquire(checkpoints, TRIAL.identity)
     (checkpoints / LAST).touch()
     yield checkpoints / OWNER
     while True:
-        kept(checkpoints, TRIAL.identity)
+        usable(checkpoints, TRIAL.identity)
         remove(folder, checkpoints, TRIAL.identity)
-        claim(checkpoints, TRIAL.identity)
+        acquire(checkpoints, TRIAL.identity)
         (checkpoints / LAST).touch()
         yield None
 

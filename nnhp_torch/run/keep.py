@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.core.ledger.checkpoints import BEST, LAST, checkpoint_folder, kept, remove
+from nnhp_torch.core.ledger.checkpoints import BEST, LAST, checkpoint_folder, remove, usable
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
@@ -89,7 +89,7 @@ def winner_checkpoint(outcome: Outcome, folder: Path) -> Path | None:
     trial = winning_trial(outcome)
     if trial is None:
         return None
-    found = kept(checkpoint_folder(folder, trial.name), trial.identity)
+    found = usable(checkpoint_folder(folder, trial.name), trial.identity)
     return None if found is None else found / LAST
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnhp_torch.core.ledger.checkpoints import BEST, LAST, checkpoint_folder, claim, owner, remove
+from nnhp_torch.core.ledger.checkpoints import BEST, LAST, acquire, checkpoint_folder, owner, remove
 
 MINE = {"key": "0123456789abcdef", "build": "toy:build", "config": "conftest:TinyConfig"}
 THEIRS = {**MINE, "key": "fedcba9876543210"}
@@ -16,7 +16,7 @@ def folder(tmp_path):
 @pytest.fixture
 def mine(folder):
     made = checkpoint_folder(folder, "lr=0.1")
-    claim(made, MINE)
+    acquire(made, MINE)
     for name in (LAST, BEST):
         (made / name).touch()
     return made
@@ -24,7 +24,7 @@ def mine(folder):
 
 def test_a_folder_says_whose_checkpoints_it_holds(mine):
     assert owner(mine) == MINE
-    assert claim(mine, MINE) == ""
+    assert acquire(mine, MINE) == ""
     assert (mine / LAST).exists()
 
 
@@ -36,7 +36,7 @@ def test_a_folder_that_says_nonsense_is_nobodys(mine, content):
 
 def test_a_key_that_is_none_names_no_folder(mine):
     (mine / "trial.json").write_text('{"key": "../../../elsewhere"}')
-    assert "checkpoints-unknown" in claim(mine, THEIRS)
+    assert "checkpoints-unknown" in acquire(mine, THEIRS)
     assert sorted(path.name for path in mine.parent.iterdir()) == ["checkpoints", "checkpoints-unknown"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder, claim, kept
+from nnhp_torch.core.ledger.checkpoints import LAST, acquire, checkpoint_folder, usable
 from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
@@ -95,13 +95,13 @@ def test_checkpoints_of_a_former_default_are_set_aside_and_found_again(tmp_path)
     (former, *_), (now, *_) = sweep(WIDTHS).trials(), sweep(WIDTHS, lr=0.1).trials()
     assert (former.key, former.name) == (now.key, now.name), "the key leaves out what stands at its default"
     folder = checkpoint_folder(tmp_path, now.name)
-    claim(folder, former.identity)
+    acquire(folder, former.identity)
     (folder / LAST).touch()
-    assert "began anew" in claim(folder, now.identity)
-    assert kept(folder, now.identity) is None
-    assert kept(folder, former.identity).name.startswith("checkpoints-")
+    assert "began anew" in acquire(folder, now.identity)
+    assert usable(folder, now.identity) is None
+    assert usable(folder, former.identity).name.startswith("checkpoints-")
     gained = sweep(WIDTHS, dropout=0.0).trials()[0]
-    assert kept(folder, gained.identity) == kept(folder, former.identity), "a field that is gained changes nothing"
+    assert usable(folder, gained.identity) == usable(folder, former.identity), "a field that is gained changes nothing"
 
 
 USUAL = {"lr": 0.5, "width": 4}

@@ -8,7 +8,7 @@ import pytest
 from conftest import FakeLaunch, completed
 from rich.console import Console
 
-from nnhp_torch.core.ledger.checkpoints import claim
+from nnhp_torch.core.ledger.checkpoints import acquire
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import CsvReport
@@ -118,7 +118,7 @@ def _with_checkpoints(store, launch):
     def run(trials, listener):
         for trial in trials:
             folder = store.folder / trial.name / "checkpoints"
-            claim(folder, trial.identity)
+            acquire(folder, trial.identity)
             for name in ("last", "best"):
                 (folder / f"{name}.ckpt").touch()
             launch(iter([trial]), listener)
@@ -173,7 +173,7 @@ def test_the_weights_that_are_named_are_never_another_trials(sweep, store):
     last = winner_checkpoint(outcome, store.folder)
     assert last == store.folder / "lr=0.1" / "checkpoints" / "last.ckpt"
     edited = dataclasses.replace(small.trials()[0], build="elsewhere:build")
-    claim(last.parent, edited.identity)
+    acquire(last.parent, edited.identity)
     last.touch()
     aside = winner_checkpoint(outcome, store.folder)
     assert aside == last.parent.with_name(f"checkpoints-{small.trials()[0].key[:8]}") / last.name

@@ -15,7 +15,7 @@ import toy
 from conftest import environment
 
 from nnhp_torch.callbacks import RestoreBestWeights
-from nnhp_torch.core.ledger.checkpoints import claim
+from nnhp_torch.core.ledger.checkpoints import acquire
 from nnhp_torch.core.spec import trial as identity
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.runtime import Runtime
@@ -251,7 +251,7 @@ def test_nothing_in_a_malicious_checkpoint_is_executed(trial, runtime, tmp_path,
             return (open, (str(tmp_path / "executed"), "w"))
 
     last = tmp_path / trial.name / "checkpoints" / "last.ckpt"
-    claim(last.parent, trial.identity)
+    acquire(last.parent, trial.identity)
     torch.save({"callbacks": Malicious()}, last)
     result = run_trial(trial, toy.build, runtime)
     assert result.status == "completed"

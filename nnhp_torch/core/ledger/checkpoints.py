@@ -38,18 +38,17 @@ def owner(folder: Path) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def kept(folder: Path, identity: Identity) -> Path | None:
-    """Return where a trial's last checkpoint is: in its folder, or in the one that another trial has set aside since.
+def usable(folder: Path, identity: Identity) -> Path | None:
+    """Return the folder of a trial's last checkpoint, if it has a usable one; None if it has none.
 
-    Returns:
-        The folder; None if it was not kept.
+    It is the trial's own, or the one that another trial has set aside since.
     """
     aside = f"{folder.name}-{identity['key'][:8]}"
     folders = (folder, *sorted(folder.parent.glob(f"{aside}*")))
     return next((found for found in folders if same(owner(found), identity) and (found / LAST).is_file()), None)
 
 
-def claim(folder: Path, identity: Identity, foreign: bool = False) -> str:
+def acquire(folder: Path, identity: Identity, foreign: bool = False) -> str:
     """Make a folder of checkpoints this trial's own. What another trial has left there is renamed, never overwritten.
 
     Args:

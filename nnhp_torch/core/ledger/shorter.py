@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from nnhp_torch.core.ledger.checkpoints import checkpoint_folder, kept
+from nnhp_torch.core.ledger.checkpoints import checkpoint_folder, usable
 from nnhp_torch.core.ledger.known import Known
 from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.provenance import changed
@@ -62,7 +62,7 @@ class Shorter:
 
     def _lost(self, shorter: Trial) -> str:
         """Say why nothing can go on from there; empty if it may."""
-        if kept(checkpoint_folder(self.folder, shorter.name), shorter.identity) is None:
+        if usable(checkpoint_folder(self.folder, shorter.name), shorter.identity) is None:
             return "their checkpoints were not kept (--keep_checkpoints last keeps them)"
         result = self.known.of(shorter)
         return _changed(json.dumps(result.build)) if result else ""

@@ -15,7 +15,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
-from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, checkpoint_folder, claim, kept, owner
+from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, acquire, checkpoint_folder, owner, usable
 from nnhp_torch.core.ledger.files import name_too
 from nnhp_torch.core.spec.trial import Trial, same
 from nnhp_torch.run.resume.difference import difference
@@ -127,7 +127,7 @@ class Lengthening:
         """Return where the shorter trial's checkpoints are; if they are not here, no folder of that name is."""
         assert self.shorter is not None
         place = checkpoint_folder(self.runtime.folder, self.shorter.name)
-        return kept(place, self.shorter.identity) or place / "none"
+        return usable(place, self.shorter.identity) or place / "none"
 
     def _why_not(self, setup: Setup, earlier: Recorder, checkpoint: dict[str, Any]) -> str:
         """Say why this is no way to the same digits; empty if it is one."""
@@ -156,7 +156,7 @@ class Lengthening:
     def _claim(self, epochs: int) -> list[str]:
         """Make the folder this trial's own; in words, what has come of it."""
         elsewhere = self._source() != self.folder
-        moved = claim(self.folder, self.trial.identity)
+        moved = acquire(self.folder, self.trial.identity)
         note = f"its first {epochs} epochs were trained before, in a shorter trial; the seconds are those of the others"
         return [note, *([moved] if moved and elsewhere else [])]
 

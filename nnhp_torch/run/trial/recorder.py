@@ -14,7 +14,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from nnhp_torch.core.ledger import fields
-from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, claim, owner
+from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, acquire, owner
 from nnhp_torch.core.ledger.files import must_be_file, name_too, on_disk
 from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed
@@ -157,7 +157,7 @@ class Recorder(Checkpoint):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
-            if note := claim(self.folder, self.identity, self.foreign):  # the other ranks have looked at it by now
+            if note := acquire(self.folder, self.identity, self.foreign):  # the other ranks have looked at it by now
                 self.notes.append(note)
             self.foreign = False
             self._keep_best()  # in case a kill came between the last checkpoint and this
