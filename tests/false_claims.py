@@ -228,7 +228,7 @@ def beside_poor(name: str, seeds: int, sweeps: int) -> dict[str, float]:
         now, (_, gaps, reaches) = judged(values), former_judged(values)
         best = int(values.mean(axis=1).argmax())
         other = 1 - best if best < 2 else 0
-        count["as good"] += now.gap[other] + now.reach[other] <= MATTERS
+        count["as good"] += now.gap[other] + now.half_width[other] <= MATTERS
         count["was"] += gaps[other] + reaches[other] <= MATTERS
         count["claims"] += best < 2 and now.p[other] < LEVEL
         count["miss"] += _misses(now, (means[best] - means)[:, 0])

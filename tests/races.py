@@ -30,7 +30,7 @@ def now_used(
     values: Values, level: float, *, seed: int, left: Sequence[Sequence[float]] = (), draws: int = 399
 ) -> Found:
     found = AgainstBest(draws, seed).judge(values.tolist(), level, left=left)
-    return list(zip(found.gap, found.error, found.reach, found.p, strict=True))
+    return list(zip(found.gap, found.error, found.half_width, found.p, strict=True))
 
 
 def former(values: Values, level: float, **_: object) -> Found:

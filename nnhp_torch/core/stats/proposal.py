@@ -80,9 +80,9 @@ class Proposal:
         gap = [0.0, *(mean for mean, _ in pairs)]
         error = [0.0, *(spread * math.sqrt(1 + shared * len(rows[0])) for _, spread in pairs)]
         alone = [float(stdtr(freedom, -abs(mean) / spread)) for mean, spread in zip(gap[1:], error[1:], strict=True)]
-        reach = [-float(stdtrit(freedom, max(level / others, 1e-300))) * spread for spread in error]
-        low, high = ([g + sign * r for g, r in zip(gap, reach, strict=True)] for sign in (-1, 1))
-        return Judgement(gap, error, low, high, [1.0, *holm([*alone, *[1.0] * len(left)])[: len(alone)]], reach)
+        half_width = [-float(stdtrit(freedom, max(level / others, 1e-300))) * spread for spread in error]
+        low, high = ([g + sign * r for g, r in zip(gap, half_width, strict=True)] for sign in (-1, 1))
+        return Judgement(gap, error, low, high, [1.0, *holm([*alone, *[1.0] * len(left)])[: len(alone)]], half_width)
 
     def describe(self, rows: int) -> str:
         """What it does, in a few words."""

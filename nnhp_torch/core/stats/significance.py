@@ -29,10 +29,10 @@ class Judgement:
         error: its standard error, from the pair's own differences.
         low, high: interval of the true difference; all intervals and claims hold at once with 1 - level.
         p: adjusted p-value of the difference (1 for the one itself).
-        reach: half the width that the interval has if the row is not told apart.
+        half_width: half of the width that the interval has if the row is not told apart.
 
     Example:
-        >>> Judgement.of(gap=[0.0, 0.02], low=[0.0, 0.01], high=[0.0, 0.04], p=[1.0, 0.003]).reach
+        >>> Judgement.of(gap=[0.0, 0.02], low=[0.0, 0.01], high=[0.0, 0.04], p=[1.0, 0.003]).half_width
         [0.0, 0.015]
     """
 
@@ -41,13 +41,13 @@ class Judgement:
     low: list[float]
     high: list[float]
     p: list[float]
-    reach: list[float]
+    half_width: list[float]
 
     @classmethod
     def of(cls, gap: Sequence[float], low: Sequence[float], high: Sequence[float], p: Sequence[float]) -> Judgement:
         """Of a method that has no standard errors: nobody knows then whether more seeds would decide."""
-        reach = [(end - begin) / 2 for begin, end in zip(low, high, strict=True)]
-        return cls(list(gap), [0.0] * len(reach), list(low), list(high), list(p), reach)
+        half_width = [(end - begin) / 2 for begin, end in zip(low, high, strict=True)]
+        return cls(list(gap), [0.0] * len(half_width), list(low), list(high), list(p), half_width)
 
 
 class AgainstBest:
@@ -105,23 +105,23 @@ class AgainstBest:
         others = [float(_own(np.asarray(row)[None])[0].var(ddof=1)) for row in left]
         gap, error = _behind(values, step, self.control(values))
         # The first step has all rows; `alike` are those not found to be worse.
-        p, reach, alike = np.ones(len(values)), np.full(len(values), math.inf), np.arange(len(values))
-        first, least = reach, 0.0
+        p, half_width, alike = np.ones(len(values)), np.full(len(values), math.inf), np.arange(len(values))
+        first, least = half_width, 0.0
         while len(alike) > 1:
             adjusted, half = self._step(values[alike], step, level, others=others, wider=wider)
-            p[alike], reach[alike] = np.maximum(least, adjusted), half
-            first = reach.copy() if len(alike) == len(values) else first
+            p[alike], half_width[alike] = np.maximum(least, adjusted), half
+            first = half_width.copy() if len(alike) == len(values) else first
             worse = p[alike] < level
             if not worse.any():
                 break
             least, alike = p[alike][worse].max(), alike[~worse]
         worse = p < level
         if worse.sum() == len(values) - 1:
-            reach = first
-        told = worse & ((worse.sum() < len(values) - 1) | (abs(gap) - reach <= 0))  # of which only that is known
-        low = np.where(told, np.where(gap > 0, 0.0, -math.inf), gap - reach)
-        high = np.where(told, np.where(gap > 0, math.inf, 0.0), gap + reach)
-        return Judgement(*(column.tolist() for column in (gap, error * wider, low, high, p, reach)))
+            half_width = first
+        told = worse & ((worse.sum() < len(values) - 1) | (abs(gap) - half_width <= 0))  # of which only that is known
+        low = np.where(told, np.where(gap > 0, 0.0, -math.inf), gap - half_width)
+        high = np.where(told, np.where(gap > 0, math.inf, 0.0), gap + half_width)
+        return Judgement(*(column.tolist() for column in (gap, error * wider, low, high, p, half_width)))
 
     def control(self, rows: Array) -> Array:
         """Return the index of the row that all are held against, in every sweep of a stack."""

@@ -94,15 +94,15 @@ class Units:
             rest: `matters` and `others` of chance_of_deciding.
         """
         seeds, folds = self.values.shape[1:]
-        gap, error, reach = found.gap[place], found.error[place], found.reach[place]
+        gap, error, half_width = found.gap[place], found.error[place], found.half_width[place]
         if not self.folds:
-            return chance_of_deciding(gap, error, reach, units=seeds, most=most, **rest)
+            return chance_of_deciding(gap, error, half_width, units=seeds, most=most, **rest)
         if seeds < 2 or most <= seeds:
             return 0.0
         of_seeds = float((self.values[0] - self.values[place]).var(axis=0, ddof=1).mean()) / folds
         moves = math.sqrt(of_seeds * (1 / seeds - 1 / most))
         left = max(0.0, 1 - moves**2 * (1 + self.shared * folds) / error**2) if error else 0.0
-        shrunk = reach * math.sqrt(left) * float(rest.get("others", 1) ** (1 / (folds - 1)))
+        shrunk = half_width * math.sqrt(left) * float(rest.get("others", 1) ** (1 / (folds - 1)))
         return chance_of_moving(gap, moves, shrunk, freedom=folds * (seeds - 1), matters=rest.get("matters"))
 
 

@@ -159,7 +159,7 @@ def looked(cells: Sequence[Cell]) -> list[int]:
 
 def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Units, found: Judgement) -> Verdict:
     """Judge the cell in a place; the first is what all are held against."""
-    cell, gap, p, reach = ranked[place], found.gap[place], found.p[place], found.reach[place]
+    cell, gap, p, half_width = ranked[place], found.gap[place], found.p[place], found.half_width[place]
     if place == 0:
         kind: Kind = "best" if sweep.baseline is None else "baseline"
         return Verdict(cell, kind, seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
@@ -167,8 +167,8 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
     matters = sweep.smallest_difference
     kind = "undecided" if not p < sweep.level else "worse" if gap > 0 else "better"
     low, high = found.low[place], found.high[place]
-    if same or (matters is not None and abs(gap) + reach <= matters):
-        kind, low, high = "as good", gap - reach, gap + reach
+    if same or (matters is not None and abs(gap) + half_width <= matters):
+        kind, low, high = "as good", gap - half_width, gap + half_width
     if sweep.objective.is_accuracy and math.isfinite(high - low):  # seen from the first, it is from 0 to 1
         mean = ranked[0].mean(sweep.monitor)
         low, high = max(low, mean - 1), min(high, mean)
