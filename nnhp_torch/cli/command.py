@@ -23,7 +23,7 @@ from nnhp_torch.core.ledger.store import ResultStore, known_results
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.provenance import maker, name_of
+from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.proposals import Proposals
 from nnhp_torch.core.stats.race import Race
@@ -80,7 +80,7 @@ class Command:
             if request.proposal is not None:
                 self.proposals = Proposals(request.log_dir, request.proposal)
                 try:
-                    known = known_results(self.store, self.store.results(maker(sweep.build, sweep.base)), self.trials)
+                    known = known_results(self.store, self.store.results(sweep.provenance), self.trials)
                     anew = self._made_anew(known)
                     self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known, anew))
                 except LedgerError as error:
@@ -109,7 +109,7 @@ class Command:
     def list_trials(self) -> int:
         """Print what would run, and write nothing."""
         try:
-            ledger = self.store.results(maker(self.sweep.build, self.sweep.base))
+            ledger = self.store.results(self.sweep.provenance)
 
             def known(trial: Trial) -> TrialResult | None:
                 return known_results(self.store, ledger, [trial]).get(trial.key)

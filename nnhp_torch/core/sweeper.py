@@ -24,7 +24,7 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.imports import NEAREST
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import logged_name, unlogged
-from nnhp_torch.core.spec.provenance import changed, maker
+from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.status import RANKED, WRONG
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.turns import InTurn, in_turn
@@ -111,7 +111,7 @@ class Loop:
         self.sweep = sweep
         self.stop = stop
         self.chosen = chosen
-        self.known = self.store.results(maker(sweep.build, sweep.base))
+        self.known = self.store.results(sweep.provenance)
         opened = chosen.open(self._known) if chosen else ()
         self.trials = {trial.key: trial for trial in (*trials, *opened)}
         self.earlier = earlier_trials(sweep, list(trials), self.known)

@@ -12,7 +12,6 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.objective import Objective, direction
-from nnhp_torch.core.spec.provenance import maker
 from nnhp_torch.project.keys import arguments
 from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.process import quiet_lightning
@@ -112,7 +111,7 @@ def _metrics_of(sweep: Sweep, request: Request) -> set[str]:
         LedgerError: another process has the folder.
     """
     store = ResultStore(request.folder(sweep))
-    if known := {name for result in store.results(maker(sweep.build, sweep.base)).values() for name in result.history}:
+    if known := {name for result in store.results(sweep.provenance).values() for name in result.history}:
         return known
     store.folder.mkdir(parents=True, exist_ok=True)
     first = sweep.trials(request.each_seed(sweep)[:1], request.full_precision, request.threads)[0]

@@ -7,7 +7,8 @@ import pytest
 import toy
 from conftest import TinyConfig
 
-from nnhp_torch.core.spec.provenance import as_of, changed, digest_of, is_same, maker, name_of, sources
+from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.core.spec.provenance import as_of, changed, digest_of, is_same, name_of, sources
 
 
 def _written(path, text):
@@ -27,7 +28,8 @@ def test_comments_formatting_and_the_main_block_do_not_count_and_a_number_does(t
 
 def test_a_build_and_a_configuration_go_by_their_names():
     assert name_of(toy.build) == name_of("toy:build") == "toy:build"
-    assert maker("toy:build", TinyConfig()) == ("toy:build", "conftest:TinyConfig")
+    sweep = Sweep("tiny", TinyConfig(), {"lr": [0.1]}, toy.build)
+    assert sweep.provenance == ("toy:build", "conftest:TinyConfig")
 
 
 @pytest.mark.parametrize(
@@ -147,10 +149,10 @@ def test_a_default_and_an_axis_are_settings_which_a_result_has_beside_it_and_no_
     monkeypatch.syspath_prepend(str(tmp_path))
     digest = written()
     assert written(lr=0.5) == digest != written(depth=2)
-    maker = {"config": "ofmine:Settings", "sources": {"ofmine": f"apart:{digest}"}}
-    assert changed([maker]) == {"ofmine": 1}
+    record = {"config": "ofmine:Settings", "sources": {"ofmine": f"apart:{digest}"}}
+    assert changed([record]) == {"ofmine": 1}
     written(lr=0.2)
-    assert changed([maker]) == {}
+    assert changed([record]) == {}
 
 
 def test_what_has_changed_is_found_without_importing_a_package(tmp_path, monkeypatch):
@@ -159,10 +161,10 @@ def test_what_has_changed_is_found_without_importing_a_package(tmp_path, monkeyp
     (package.parent / "__init__.py").write_text("raise RuntimeError('imported')\n")
     digest = _written(package / "net.py", "WIDTH = 3\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    maker = {"sources": {"foreigner.deep.net": digest}}
-    assert changed([maker]) == {}
+    record = {"sources": {"foreigner.deep.net": digest}}
+    assert changed([record]) == {}
     (package / "net.py").write_text("WIDTH = 4\n")
-    assert changed([maker] * 2) == {"foreigner.deep.net": 2}
+    assert changed([record] * 2) == {"foreigner.deep.net": 2}
     assert "foreigner" not in sys.modules
 
 

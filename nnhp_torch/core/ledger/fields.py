@@ -82,7 +82,7 @@ def _is_folder(value: Any) -> bool:
     return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
 
 
-def _is_maker(value: Any) -> bool:
+def _is_provenance(value: Any) -> bool:
     hints = {"name": str, "config": str, "sources": Mapping[str, str]}
     types = types_of({**hints, "trainer": Mapping[str, Any], "data": Mapping[str, str]})
     return value == {} or (
@@ -103,9 +103,9 @@ def _is_proposal(value: Any) -> bool:
 
 
 FOLDER: Type = ("the name of a folder", _is_folder)
-MAKER: Type = (
+PROVENANCE: Type = (
     "a mapping of a name, a config and sources, and perhaps the Trainer's settings and the data's checksums",
-    _is_maker,
+    _is_provenance,
 )
 
 STATE = types_of(  # what a Recorder keeps in a checkpoint

@@ -91,7 +91,7 @@ class TrialResult:
             cell=dict(trial.cell),
             status=status,
             reason=reason,
-            **{"build": made_by(trial), **rest},
+            **{"build": provenance_of(trial), **rest},
         )
 
     @property
@@ -169,7 +169,7 @@ class TrialResult:
         return cls(**record)
 
 
-FIELDS = fields.types_of(typing.get_type_hints(TrialResult), name=fields.FOLDER, build=fields.MAKER)
+FIELDS = fields.types_of(typing.get_type_hints(TrialResult), name=fields.FOLDER, build=fields.PROVENANCE)
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -184,8 +184,8 @@ def _none_to_nan(value: Any) -> Any:
     return math.nan if value is None else value
 
 
-def made_by(trial: Trial) -> dict[str, Any]:
-    """Return the maker in a record before the source is known; empty if the trial does not name it."""
+def provenance_of(trial: Trial) -> dict[str, Any]:
+    """Return the provenance in a record before the source is known; empty if the trial does not name it."""
     return {"name": trial.build, "config": trial.identity["config"], "sources": {}} if trial.build else {}
 
 

@@ -69,7 +69,7 @@ class Shorter:
 
 
 @cache
-def _changed(maker: str) -> str:
+def _changed(record: str) -> str:
     """Name the sources that have changed, in words; thousands of trials have the same."""
-    modules = changed([json.loads(maker)])
+    modules = changed([json.loads(record)])
     return f"the source of {', '.join(modules)} has changed" if modules else ""

@@ -41,12 +41,12 @@ class ResultStore:
         self.read_only = False  # whether lock() has found that nothing can be written
         self.log = self.folder / "workers.log"  # what worker processes print, and the tracebacks of failed trials
 
-    def results(self, maker: tuple[str, str] | None = None) -> Known:
+    def results(self, provenance: tuple[str, str] | None = None) -> Known:
         """Key → its latest record, in the order of first appearance.
 
         Args:
-            maker: build and configuration's class, by name (origin.maker); what others have made is left out, and its
-                keys are in `others`. Default: everything is read.
+            provenance: the sweep's; what others have made is left out, and its keys are in `others`. Default: all is
+                read.
 
         A last line without its end was torn by a crash: it is left out, with a warning, and cut off by the
         next append. Raises LedgerError for any other damage, and touches nothing.
@@ -66,8 +66,8 @@ class ResultStore:
                 result = TrialResult.from_json(line.decode())
             except (ValueError, RecursionError) as error:
                 raise self._damage(number, error) from error
-            if maker and result.build:
-                if (build := as_of(result.build, maker)) is None:
+            if provenance and result.build:
+                if (build := as_of(result.build, provenance)) is None:
                     self.others |= {result.key} if result.settled else set()
                     continue
                 result = replace(result, build=build)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
 from nnhp_torch.core.spec.looks import FIRST, LEVEL, looks
 from nnhp_torch.core.spec.objective import Mode, Objective
+from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.renamed import Renaming
 
 if TYPE_CHECKING:
@@ -147,6 +148,11 @@ class SweepBase(metaclass=Renaming):
         """
         outcome: Outcome = upstairs("cli.python:run")(self, requested)
         return outcome
+
+    @property
+    def provenance(self) -> tuple[str, str]:
+        """The names of what makes its trials: the build, and the configuration's class."""
+        return name_of(self.build), name_of(type(self.base))
 
     @property
     def objective(self) -> Objective:

@@ -40,11 +40,6 @@ def name_of(made: Any) -> str:
     return f"{_module(made)}:{made.__qualname__}"
 
 
-def maker(build: Any, config: Any) -> tuple[str, str]:
-    """Return the names of a build and of a configuration's class, as they are today."""
-    return name_of(build), name_of(type(config))
-
-
 def is_same(recorded: str, today: str) -> bool:
     """Return whether a recorded name and today's are of one function or class.
 
@@ -61,14 +56,14 @@ def is_same(recorded: str, today: str) -> bool:
     return "__main__" in (one, other) or f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 
-def as_of(record: Mapping[str, Any], maker: tuple[str, str]) -> dict[str, Any] | None:
+def as_of(record: Mapping[str, Any], provenance: tuple[str, str]) -> dict[str, Any] | None:
     """Return who made a record by the names that it has today; None if it is another."""
-    names = list(zip((record["name"], record["config"]), maker, strict=True))
+    names = list(zip((record["name"], record["config"]), provenance, strict=True))
     if not all(is_same(*pair) for pair in names):
         return None
     modules = {recorded.partition(":")[0]: today.partition(":")[0] for recorded, today in reversed(names)}
     sources = {modules.get(module, module): digest for module, digest in record["sources"].items()}
-    return {**record, "name": maker[0], "config": maker[1], "sources": sources}
+    return {**record, "name": provenance[0], "config": provenance[1], "sources": sources}
 
 
 def sources(build: Any, made: Iterable[Any], config: str = "", scripts: Iterable[str] = ()) -> dict[str, str]:
@@ -98,19 +93,19 @@ def sources(build: Any, made: Iterable[Any], config: str = "", scripts: Iterable
     return digests
 
 
-def changed(makers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Module → how many of these makers in records had another source than today's; nothing is imported.
+def changed(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Module → how many of these records of who made a result had another source than today's; nothing is imported.
 
     This package's own modules do not count: what changes their digits raises SEMANTICS, which is part of every key.
     """
     counts: dict[str, int] = {}
     today: dict[tuple[str, str | None, bool], str] = {}
-    for maker in makers:
-        for module, recorded in maker.get("sources", {}).items():
+    for record in records:
+        for module, recorded in record.get("sources", {}).items():
             kind, colon, digest = recorded.rpartition(":")
             if module.startswith("nnhp_torch."):
                 continue
-            asked = module, maker["config"] if colon else None, f"{kind}:" == WHOLE
+            asked = module, record["config"] if colon else None, f"{kind}:" == WHOLE
             if asked not in today:
                 today[asked] = digest_of(_find(module), asked[1], main=asked[2])
             if today[asked] not in ("", digest):

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
 from nnhp_torch.core.ledger.files import disk_full
-from nnhp_torch.core.ledger.result import TrialResult, made_by
+from nnhp_torch.core.ledger.result import TrialResult, provenance_of
 from nnhp_torch.core.spec.members import Checksums, Scripts
 from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
@@ -122,8 +122,8 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     setup = setup_of(build(trial.config))
-    maker = _maker(trial, build, setup)
-    recorder.settings, recorder.sources = dict(setup.trainer), maker["sources"]
+    provenance = _provenance(trial, build, setup)
+    recorder.settings, recorder.sources = dict(setup.trainer), provenance["sources"]
     lengthened = lengthening.go_on(setup, recorder)
     shared = _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
     resume = recorder.resume(trial.config.max_epochs)
@@ -157,7 +157,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         fitted = {
             "fit_seconds": fit(trainer, setup, recorder, seeds=seeds, resume=resume),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
-            "build": _maker(trial, build, setup),  # with what is known of the data by now
+            "build": _provenance(trial, build, setup),  # with what is known of the data by now
         }
         if ended := _verdict(recorder, trainer):
             return {**fitted, **ended}
@@ -221,14 +221,14 @@ def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
     return {Objective(name, "max").over("trained"): value for name, value in scores.items()}
 
 
-def _maker(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
+def _provenance(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
     """Return who made the result, under which settings of the Trainer, of which data."""
     trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
     found: Mapping[str, str] = setup.datamodule.checksums if isinstance(setup.datamodule, Checksums) else {}
     data = {"data": dict(found)} if found else {}
     scripts = trial.config.script_modules if isinstance(trial.config, Scripts) else ()
     made = sources(build, setup.parts(), trial.identity["config"], scripts)
-    return {**made_by(trial), "sources": made, **trainer, **data}
+    return {**provenance_of(trial), "sources": made, **trainer, **data}
 
 
 def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> list[str]:
