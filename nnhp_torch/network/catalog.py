@@ -11,7 +11,11 @@ from typing import Any
 
 from nnhp_torch import checks
 
-_PENALTIES = {"l1": "nnhp_torch.network.regularizers:l1", "l2": "nnhp_torch.network.regularizers:l2"}
+
+def _in(module: str, *names: str) -> dict[str, str]:
+    """Names that a module of this folder has under the same name."""
+    return {name: f"nnhp_torch.network.{module}:{name}" for name in names}
+
 
 _TABLES: dict[str, dict[str, str]] = {
     "activation": {
@@ -24,32 +28,12 @@ _TABLES: dict[str, dict[str, str]] = {
         "leaky_relu": "torch.nn:LeakyReLU",
         "elu": "torch.nn:ELU",
     },
-    "loss": {
-        "cross_entropy": "nnhp_torch.network.losses:cross_entropy",
-        "kl_divergence": "nnhp_torch.network.losses:kl_divergence",
-        "mse": "nnhp_torch.network.losses:mse",
-    },
-    "optimizer": {
-        "Adam": "nnhp_torch.network.optimizers:Adam",
-        "Adagrad": "nnhp_torch.network.optimizers:Adagrad",
-        "RMSprop": "nnhp_torch.network.optimizers:RMSprop",
-        "SGD": "nnhp_torch.network.optimizers:SGD",
-    },
-    "lr_decay": {
-        "constant": "nnhp_torch.network.schedules:constant",
-        "step": "nnhp_torch.network.schedules:step",
-        "exponential": "nnhp_torch.network.schedules:exponential",
-        "cosine": "nnhp_torch.network.schedules:cosine",
-    },
-    "weight_constraint": {
-        "none": "nnhp_torch.network.constraints:none",
-        "max_norm": "nnhp_torch.network.constraints:max_norm",
-        "unit_norm": "nnhp_torch.network.constraints:unit_norm",
-        "min_max_norm": "nnhp_torch.network.constraints:min_max_norm",
-        "non_neg": "nnhp_torch.network.constraints:non_neg",
-    },
-    "reg_type": _PENALTIES,
-    "activity_reg_type": _PENALTIES,
+    "loss": _in("losses", "cross_entropy", "kl_divergence", "mse"),
+    "optimizer": _in("optimizers", "Adam", "Adagrad", "RMSprop", "SGD"),
+    "lr_decay": _in("schedules", "constant", "step", "exponential", "cosine"),
+    "weight_constraint": _in("constraints", "none", "max_norm", "unit_norm", "min_max_norm", "non_neg"),
+    "reg_type": _in("regularizers", "l1", "l2"),
+    "activity_reg_type": _in("regularizers", "l1", "l2"),
 }
 
 _TORCH = "torch.optim."

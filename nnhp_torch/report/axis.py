@@ -49,7 +49,7 @@ class Axis:
         far from the rest.
         """
         objective = sweep.objective
-        curves = [curve for cell in cells for r in cell.results if (curve := r.curve(objective.metric))]
+        curves = [curve for cell in cells for curve in cell.curves(objective.metric)]
         finals = [value for cell in cells for value in cell.values_of(objective.metric)]
         known = sweep.base.guessing.get(objective.name) if isinstance(sweep.base, Guessing) else None
         if _is_error(objective, (value for values in (*curves, finals) for value in values)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnhp_torch.core.spec.names import text
@@ -69,17 +68,13 @@ def _improving(summary: Summary) -> list[Check]:
 
 def _late_gain(cell: Cell, summary: Summary) -> float:
     """The gain of a cell's median over the last tenth of its epochs; each end is the mean of a twentieth of them."""
-    curve = [value for value in _median(cell, summary.sweep.monitor) if math.isfinite(value)]
+    curve = [value for value in median_curve(cell.curves(summary.sweep.monitor)) if math.isfinite(value)]
     few = len(curve) // 20
     if not few:
         return math.nan
     return summary.sweep.objective.sign * (
         statistics.fmean(curve[-few:]) - statistics.fmean(curve[-3 * few : -2 * few])
     )
-
-
-def _median(cell: Cell, monitor: str) -> Sequence[float]:
-    return median_curve([curve for result in cell.results if (curve := result.curve(monitor))])
 
 
 def _infeasible(summary: Summary) -> Check:

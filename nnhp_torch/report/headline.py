@@ -160,7 +160,7 @@ def level(summary: Summary) -> tuple[float, dict[int, int]] | None:
     monitor, cells = summary.sweep.monitor, summary.cells
     if not summary.sweep.objective.is_accuracy or len(cells) < 2:
         return None
-    medians = [median_curve([r.curve(monitor) for r in cell.results if r.curve(monitor)]) for cell in cells]
+    medians = [median_curve(cell.curves(monitor)) for cell in cells]
     reached = None
     for error in LEVELS:
         epochs = [epochs_to(curve, 1 - error / 100) for curve in medians]

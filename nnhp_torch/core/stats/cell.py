@@ -91,6 +91,10 @@ class Cell:
         """Whether all its seeds have completed; else it is not ranked, because the mean of the lucky ones would lie."""
         return self.trials > 0 and len(self.completed) == self.trials
 
+    def curves(self, metric: str) -> list[Sequence[float]]:
+        """The metric after each epoch, per trial that has one, however it ended."""
+        return [curve for result in self.results if (curve := result.curve(metric))]
+
     def values_of(self, metric: str) -> list[float]:
         """The metric with the final weights, per completed seed.
 

@@ -47,7 +47,7 @@ class Panel:
 
 def series(cell: Cell, metric: str) -> Series:
     """The metric's curve over a cell's seeds; shorter runs (early stopping) count as far as they go."""
-    columns = epochs([curve for result in cell.results if (curve := result.curve(metric))])
+    columns = epochs(cell.curves(metric))
     means = [statistics.fmean(values) if values else math.nan for values in columns]
     spreads = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in columns]
     low, high = ([m + sign * s for m, s in zip(means, spreads, strict=True)] for sign in (-1, 1))
