@@ -34,7 +34,7 @@ def refused(capsys, sweep, *args):
         ("--hidden_layers", "did you mean --base.n_layers?"),
         ("--units", "did you mean --base.n_nodes?"),
         ("--beta1", "did you mean --base.momentum?"),
-        ("--weight_decay", "did you mean --base.reg?"),
+        ("--regularization", "did you mean --base.reg?"),
         ("--early_stopping", "did you mean --base.patience?"),
         ("--workers", "did you mean --jobs?"),
         ("--gpu", "did you mean --accelerator?"),
