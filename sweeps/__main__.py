@@ -109,7 +109,7 @@ def report(findings: list[Part], folder: Path, out: Any) -> None:
     ]
     pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
     # The article's grid of dropout has no 0, and what dropout does is told by the network without it.
-    whole = [_study.with_nought(part, parts) if part.sweep.name == "dropout" else part for part in parts]
+    whole = [_study.with_nought(part, parts) for part in parts]
     links = [f"{part.sweep.name}/{NAME}" for part in parts]
     _student.write(folder.parent / "index.html", whole, links, Path())
     ways = {

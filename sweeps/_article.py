@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from nnhp_torch import Cell
+from nnhp_torch.core.ledger.result import logged
 from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.report.page.part import Part
+from sweeps._claims import SCORED, narrows
+from sweeps._study import with_nought
 from sweeps.weight_regularization import drives_to_zero
 
 NOT_THE_ARTICLES = "(Not the article's.) "
@@ -34,12 +39,19 @@ SMALL, WIDE, ALT = "curves.png", 330, "its curves; the whole figure"  # the pict
 EVIDENCE = Path("lightning_logs/evidence")  # apart from the reference: a TensorBoard over that would show it as well
 PRINTED = EVIDENCE / "printed" / "momentum"
 WEIGHTS = EVIDENCE / "weights" / "weight_regularization"  # with the weights' shares near zero and histograms
+TRAINED = EVIDENCE / "trained" / "dropout"  # with the training images scored in the end, and without dropout
 FIRST_PAGE = EVIDENCE / "first_page" / "batch_size"
 # Small runs behind single sentences → the flags that they have.
 RUNS = {
     PRINTED: "--protocol printed --max_epochs 5",
-    WEIGHTS: "--grid.reg [0.001] --seeds 5",
+    WEIGHTS: "--grid.reg [0,0.001] --seeds 5",
+    TRAINED: "--grid.dropout [0,0.1,0.25,0.5,0.75] --seeds 5",
     FIRST_PAGE: "",
+}
+# Sweep → a ledger of its own, the metric that it has and older ones lack, and what that answers.
+BACKED: dict[str, tuple[Path, str, Callable[[Sequence[Cell]], str]]] = {
+    "weight_regularization": (WEIGHTS, "weight_sparsity", drives_to_zero),
+    "dropout": (TRAINED, SCORED, partial(narrows, "dropout")),
 }
 
 
@@ -89,32 +101,51 @@ def answers(claim: str) -> list[Answer]:
     return found
 
 
+def in_short(found: Sequence[Answer]) -> str:
+    """Return the words of a claim's answers, each once.
+
+    >>> in_short([Answer("", "Yes", ""), Answer("", "Yes", ""), Answer("", "Cannot be told", "")])
+    'Yes; cannot be told'
+    """
+    first, *others = dict.fromkeys(answer.word for answer in found) or [""]
+    return "; ".join([first, *(word[:1].lower() + word[1:] for word in others)])
+
+
+def backed(part: Part, root: Path) -> Part:
+    """Return the sweep, or, if its ledger is too old to answer what is claimed, one of its own that does."""
+    folder, metric, _ = BACKED.get(part.sweep.name, (Path(), "", None))
+    if not metric or metric in logged(part.summary.shown) or not (root / folder).is_dir():
+        return part
+    return replace(part, outcome=recorded(root / folder, part.sweep.monitor))
+
+
 def claim_of(part: Part, root: Path) -> str:
-    """Return what a sweep says of its claim; older ledgers of the penalties do not know it, and one of its own does."""
-    if part.summary.claim or part.sweep.name != WEIGHTS.name:
-        return part.summary.claim
-    return drives_to_zero(recorded(root / WEIGHTS, part.sweep.monitor).summary.cells)
+    """Return what a sweep says of its claim, with what only another ledger of it can answer."""
+    other = backed(part, root)
+    more = "" if other is part else BACKED[part.sweep.name][2](other.summary.cells)
+    return "\n".join(filter(None, (more, part.summary.claim)))
 
 
 def claims_table(found: list[Part], root: Path = Path()) -> str:
     """Return a row a claim: what is said, the answer, a picture, what was measured; `root` is the project's folder."""
     lines = ["| said | here | measured (the picture: error after each epoch) |", "| --- | --- | --- |"]
     for said, measured, link, folder in _rows(found, root):
-        words = list(dict.fromkeys(answer.word for answer in answers(measured))) or [measured.partition(",")[0]]
+        word = in_short(answers(measured)) or measured.partition(",")[0]
         test = [line for line in measured.splitlines() if line.startswith("(")]
         told = "<br>".join(line for line in measured.splitlines() if not line.startswith("("))
         more = f"<details><summary>the test</summary>{'<br>'.join(test)}</details>" if test else "<br>"
         image = f'<a href="{folder}/figure.png"><img src="{folder}/{SMALL}" width="{WIDE}" alt="{ALT}"></a>'
-        lines.append(f"| {said} | **{'; '.join(words)}** | {image}<br>{told}{more}{link} |")
+        lines.append(f"| {said} | **{word}** | {image}<br>{told}{more}{link} |")
     return "\n".join([*lines, ""])
 
 
 def _rows(found: list[Part], root: Path) -> Iterator[tuple[str, str, str, str]]:
     """Yield what is said, what was measured, a link to its ledger, and the folder that has that."""
-    for f in found:
+    for f in (with_nought(part, found) for part in found):
         sweep = f.outcome.sweep
         measured = claim_of(f, root)
-        folder = f"../{f'lightning_logs/reference/{sweep.name}' if f.summary.claim else WEIGHTS}"
+        known = backed(f, root) is f
+        folder = f"../{f'lightning_logs/reference/{sweep.name}' if known else BACKED[sweep.name][0]}"
         if measured:
             link = f"[{sweep.name}]({folder}) ({f.summary.cells[0].repeated})"
             yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link, folder

@@ -3,58 +3,77 @@
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from nnhp_torch import Cell
+from nnhp_torch import Cell, Sweep
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.units import chance
+from nnhp_torch.core.stats.verdict import verdicts
+from sweeps._base import FINAL
 from sweeps._judged import corrected_for, judged, judged_each, least_of_all
 
 POOR = 0.6  # a val_accuracy at which a network has learned little
 FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next,
 SETTLED = 10  # after so many epochs
+SCORED = "trained_accuracy"  # of the training images with the final weights, as val_accuracy is; older ledgers lack it
 
 
 def regularizes(what: str, cells: Sequence[Cell]) -> str:
-    """Whether more of something does what is said of a regularizer: help on images that were not trained on.
+    """Whether more of something does what is said of a regularizer: it narrows the gap, and helps on images not seen.
 
     Args:
         what: its name.
         cells: from the least of it to the most.
     """
+    return "\n".join(filter(None, (narrows(what, cells), helps(what, cells))))
+
+
+def narrows(what: str, cells: Sequence[Cell]) -> str:
+    """Whether training is less far above validation with more of it; empty if only a running mean knows training."""
+    least, *more = cells
+    if not more or not all(cell.ranked for cell in cells) or training_accuracy(cells) != SCORED:
+        return ""
+    gaps = {_amount(cell): gaps_of(cell, SCORED) for cell in cells}
+    number = f"training accuracy minus val_accuracy, both with the final weights, in points: {_listed(gaps)}"
+    compared = {name: (gaps[_amount(least)], gap) for name, gap in gaps.items() if name != _amount(least)}
+    return judged_each(f"Does {what} narrow the gap between training and validation?", number, compared, least)
+
+
+def helps(what: str, cells: Sequence[Cell]) -> str:
+    """Whether more of it is better on images not seen, by the verdict of the sweep's table."""
     least, *more = cells
     more = [cell for cell in more if cell.ranked]
     if not more or not least.ranked:
         return ""
-    before = least.values_of("val_accuracy")
-    p_values = p_against(before, [(cell, cell.values_of("val_accuracy")) for cell in more])
-    gains = {cell.label: difference(before, cell.values_of("val_accuracy")) for cell in more}
-    best = max(more, key=lambda cell: cell.mean("val_accuracy"))
-    training = training_accuracy(cells)
-    above = [100 * (cell.mean(training) - cell.mean("val_accuracy")) for cell in (least, best)]
-    measured = "" if training == "trained_accuracy" else f", measured under {what},"
+    before, best = least.values_of("val_accuracy"), max(more, key=lambda cell: cell.mean("val_accuracy"))
     picked = f", the best of {len(more)}" if len(more) > 1 else ""
     tested = best.mean("test_accuracy") - least.mean("test_accuracy")
     test = f" ({100 * tested:+.2f} on the test images)" if math.isfinite(tested) else ""
-    number = (
-        f"{gains[best.label]} of val_accuracy from {least.label} to {best.label}{picked}{test}; "
-        f"training accuracy{measured} minus val_accuracy: {above[0]:+.1f}, then {above[1]:+.1f} points"
-    )
-    for cell, p in zip(more, p_values, strict=True):
-        if p < LEVEL and cell is not best:
-            harms = statistics.fmean(cell.values_of("val_accuracy")) < statistics.fmean(before)
-            number += f"; {cell.label} {'harms' if harms else 'helps'}, {gains[cell.label]} (p={p:.2g})"
-    return judged(
-        f"Does {what} help on images not seen?",
-        number,
-        best.values_of("val_accuracy"),
-        before=before,
-        cell=best,
-        p=p_values[more.index(best)],
-        corrected=corrected_for(more),
-    )
+    after = best.values_of("val_accuracy")
+    number = f"{difference(before, after)} of val_accuracy from {least.label} to {best.label}{picked}{test}"
+    grid = {axis: [cell.values[axis] for cell in cells] for axis in least.values}
+    found = verdicts(cells, Sweep("table", FINAL, grid, build="its"))
+    behind = next(v for v in found if v.cell is (best if found[0].kind == "best" else least))
+    p = 1.0 if behind.kind == "as good" else behind.p
+    question, by = f"Does {what} help on images not seen?", "as in the sweep's table"
+    return judged(question, number, after, before=before, cell=best, p=p, corrected=by)
+
+
+def _amount(cell: Cell) -> str:
+    """How much of its one hyperparameter a cell has."""
+    (text,) = cell.texts.values()
+    return text
+
+
+def gaps_of(cell: Cell, training: str) -> list[float]:
+    """How far training is above validation in the end, of each of a cell's runs."""
+    return [t - v for t, v in zip(cell.values_of(training), cell.values_of("val_accuracy"), strict=True)]
+
+
+def _listed(gaps: Mapping[str, Sequence[float]]) -> str:
+    return ", ".join(f"{100 * statistics.fmean(gap):.2f} at {name}" for name, gap in gaps.items())
 
 
 def p_against(before: Sequence[float], compared: Sequence[tuple[Cell, Sequence[float]]]) -> list[float]:
@@ -64,8 +83,8 @@ def p_against(before: Sequence[float], compared: Sequence[tuple[Cell, Sequence[f
 
 def training_accuracy(cells: Sequence[Cell]) -> str:
     """The metric to hold against val_accuracy: scored at the end as that is, or else the last epoch's running mean."""
-    scored = all(math.isfinite(value) for cell in cells for value in cell.values_of("trained_accuracy"))
-    return "trained_accuracy" if scored else "train_accuracy"
+    scored = all(math.isfinite(value) for cell in cells for value in cell.values_of(SCORED))
+    return SCORED if scored else "train_accuracy"
 
 
 def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
@@ -86,10 +105,8 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
         if not cell.values[setting] and set(cell.troubles) == {"diverged"} and (rate, True) in accuracy:
             after, diverged = accuracy[rate, True], cell.troubles["diverged"]
             before = [r.final("val_accuracy") if r.status == "completed" else 0.0 for r in cell.results]
-            number = (
-                f"at lr={rate} {diverged} of {cell.trials} runs diverge without it, which counts as 0, and it reaches "
-            )
-            number += f"val_accuracy={statistics.fmean(after):.4f} with it"
+            number = f"at lr={rate:g} {diverged} of {cell.trials} runs diverge without it, which counts as 0, and it "
+            number += f"reaches val_accuracy={statistics.fmean(after):.4f} with it"
             if statistics.fmean(after) < POOR:
                 return f"{question} No: {number}, which is no training either."
             return judged(question, number, after, before=before, cell=cell)
@@ -100,7 +117,9 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     # It must gain at the higher rate, and more than it does at the lower one.
     needed = low if statistics.fmean(low) > 0 else [0.0] * len(low)
     without, reached = map(statistics.fmean, changes[1])
-    number = f"{difference(*changes[0])} of val_accuracy at lr={rates[0]}, {difference(*changes[1])} at lr={rates[-1]}"
+    number = (
+        f"{difference(*changes[0])} of val_accuracy at lr={rates[0]:g}, {difference(*changes[1])} at lr={rates[-1]:g}"
+    )
     number += f" ({without:.3f} without, {reached:.3f} with it)"
     return judged(question, number, high, before=needed, cell=cells[0])
 
@@ -202,16 +221,11 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
     if len(cells) < 2:
         return ""
     training = training_accuracy(cells)
-    gaps = [
-        [t - v for t, v in zip(cell.values_of(training), cell.values_of("val_accuracy"), strict=True)] for cell in cells
-    ]
-    listed = ", ".join(
-        f"{100 * statistics.fmean(gap):.2f} at {cell.values['batch_size']}"
-        for gap, cell in zip(gaps, cells, strict=True)
-    )
-    running = "" if training == "trained_accuracy" else " (running mean)"
-    number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {listed}"
-    return judged("Does a small batch regularize?", number, gaps[-1], before=gaps[0], cell=cells[0])
+    gaps = {_amount(cell): gaps_of(cell, training) for cell in cells}
+    running = "" if training == SCORED else " (running mean)"
+    number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {_listed(gaps)}"
+    smallest, *_, largest = gaps.values()
+    return judged("Does a small batch regularize?", number, largest, before=smallest, cell=cells[0])
 
 
 def makes_sparse(cells: Sequence[Cell]) -> str:

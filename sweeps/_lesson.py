@@ -12,11 +12,11 @@ from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.checks import checks
 from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.headline import headline, numbers
-from nnhp_torch.report.page.markup import Html, prose, tag
+from nnhp_torch.report.page.markup import Html, join, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import checked, ends
 from nnhp_torch.report.words import amount, count, same_in_words
-from sweeps._article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
+from sweeps._article import BACKED, CLAIMS, NOT_THE_ARTICLES, Answer, answers, backed, claim_of
 from sweeps._pictures import WHOLE, picture
 
 NO_GUESS = "none can be told from the best"
@@ -60,7 +60,7 @@ def lesson(number: int, part: Part, link: str, root: Path) -> Html:
         tag("p", whose, asked, class_="said-by"),
         tag("p", roles, class_="soft"),
         tag("div", tag("p", which), *buttons, class_="guess", hidden=""),
-        tag("div", tag("p", "", class_="guessed", role="status"), *_answer(part, link, root), class_="answer"),
+        tag("div", tag("p", "", class_="guessed", role="status"), _answer(part, link, root), class_="answer"),
         class_="lesson",
         id=part.sweep.name,
         data_part=part.sweep.name,
@@ -92,8 +92,8 @@ def _told(verdict: Verdict, part: Part) -> str:
     }.get(verdict.kind, f"Wrong: {behind}.")
 
 
-def _answer(part: Part, link: str, root: Path) -> list[Html]:
-    """Return what the guess opens."""
+def _answer(part: Part, link: str, root: Path) -> Html:
+    """Return what the guess opens; the headings of its pictures are those of a section."""
     leaves = [check.leaves for check in checks(part.summary) if check.leaves]
     if "lr" not in part.sweep.axes:
         leaves.append("a learning rate of its own for each value may turn the order")
@@ -103,17 +103,19 @@ def _answer(part: Part, link: str, root: Path) -> list[Html]:
     leaves += [f"{held}{part.summary.repeated} leave {undecided} open"] if undecided else []
     finding = headline(part.summary)
     drawn = picture(part, root)
+    ledger = "" if backed(part, root) is part else f"; the claim is answered by {BACKED[part.sweep.name][0]}"
     if part.sweep.name not in WHOLE:
         drawn = tag("div", drawn, ends(part, finding if answered else ""), class_="first")
-    return [
+    said = join(
         _line(part, answered),
         tag("p", "", class_="of-one", data_one=json.dumps(_of_one_seed(part))),
         drawn,
         tag("p", tag("strong", "Open: "), f"{'; '.join(leaves)}." if leaves else "nothing that these checks see."),
         checked(part),
         tag("pre", tag("code", part.command)),
-        tag("p", tag("a", "The sweep's own page", href=link), class_="soft"),
-    ]
+        tag("p", tag("a", "The sweep's own page", href=link), ledger, class_="soft"),
+    )
+    return Html(said.replace("<h2", "<h3").replace("</h2>", "</h3>"))
 
 
 def _line(part: Part, answered: list[Answer]) -> Html:

@@ -86,6 +86,7 @@ MEASURES: Mapping[str, Measure] = {
         "%",
         0,
     ),
+    "dropout": OVERFITTING,
     "noise": OVERFITTING,
     "label_smoothing": OVERFITTING,
 }

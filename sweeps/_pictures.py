@@ -12,10 +12,10 @@ from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.headline import headline
 from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.sections import KEYS, PAIRS, beside, course, pairs
+from nnhp_torch.report.page.sections import KEYS, PAIRS, course, pairs
 from nnhp_torch.report.page.space import heat
 from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, whole_ticks
-from sweeps._article import WEIGHTS
+from sweeps._article import WEIGHTS, backed
 from sweeps._measures import MEASURES, measured
 from sweeps.early_stopping import last_and_best
 
@@ -27,10 +27,10 @@ def picture(part: Part, root: Path) -> Html:
     """Draw what is claimed of a sweep's hyperparameter, or, if nothing is, how its cells train."""
     name = part.sweep.name
     if name in MEASURES:
-        return measured(part, MEASURES[name])
+        return measured(backed(part, root), MEASURES[name])
     if name == WEIGHTS.name and (drawn := weights(root)):
         return drawn
-    known = {"layers_nodes": both, "dropout": beside, "early_stopping": cost}
+    known = {"layers_nodes": both, "early_stopping": cost}
     return known.get(name, course)(part)
 
 
@@ -92,14 +92,15 @@ def _patience(cell: Cell, x: float, y: float) -> Html:
 
 
 def weights(root: Path) -> Html:
-    """Histograms of the final weights under l1 and l2 of one strength, on one scale; empty without TensorBoard."""
-    folders = {kind: min((root / WEIGHTS).glob(f"reg_type={kind},*"), default=None) for kind in ("l1", "l2")}
-    found = {kind: shares for kind, folder in folders.items() if (shares := _histogram(folder))}
+    """Histograms of the final weights under l1, l2 and no penalty, on one scale; empty without TensorBoard."""
+    runs = {"l1": "reg_type=l1,reg=0.001", "l2": "reg_type=l2,reg=0.001", "no penalty": "reg_type=l2,reg=0"}
+    folders = {name: min((root / WEIGHTS).glob(f"{run},seed=*"), default=None) for name, run in runs.items()}
+    found = {name: shares for name, folder in folders.items() if (shares := _histogram(folder))}
     if len(found) < 2:
         return Html("")
     highest = max(max(of) for of in found.values())
     drawn = []
-    for kind, of in found.items():
+    for name, of in found.items():
         step = SIZE / BINS
         bars = "".join(
             f"M{step * n:.0f} {SIZE}V{SIZE * (1 - share / highest):.0f}h{step:.0f}V{SIZE}z"
@@ -108,9 +109,9 @@ def weights(root: Path) -> Html:
         ends = [(0.0, f"{-WIDEST:g}"), (0.5, "0"), (1.0, f"{WIDEST:g}")]
         numbers = [tag("span", text, class_="x", style=f"left:{at:.0%}") for at, text in ends]
         near = of[BINS // 2]
-        name = tag("p", tag("strong", kind), f" {near:.0%} of the weights within {WIDEST / BINS:.3f} of zero")
+        said = tag("p", tag("strong", name), f" {near:.0%} of the weights within {WIDEST / BINS:.3f} of zero")
         chart = tag("div", drawing(tag("path", d=bars, class_="bars-of")), *numbers, class_="chart small")
-        drawn.append(tag("div", name, chart))
+        drawn.append(tag("div", said, chart))
     caption = (
         "The weights that the penalty is laid on, at the end: one seed, the strength 0.001. l1 heaps them up at zero."
     )

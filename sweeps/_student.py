@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnhp_torch.report.page.callback import write_page
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
-from sweeps._article import CLAIMS, NOT_THE_ARTICLES
+from nnhp_torch.report.words import count
+from sweeps._article import CLAIMS, NOT_THE_ARTICLES, in_short
 from sweeps._lesson import answers_of, guesses, lesson, title
 
 HOW = (
@@ -23,8 +24,7 @@ HOW = (
 ROWS = (
     "A ring is one training run, a bar the mean of its value's runs. A band is where the mean may be, compared with "
     "the best's (the dotted line): what does not reach the line is worse by more than chance. A claim is one question "
-    "with a test of its own; each value held against the best is another, and pays for the others: near the level of "
-    "5% the two may differ."
+    "with a test of its own; each value held against the best is another."
 )
 
 
@@ -40,7 +40,7 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
     ]
     head = [
         tag("p", "Neural Networks III: Hyperparameter Tuning, section by section", class_="kicker"),
-        tag("h1", _headline(parts, root), class_="finding"),
+        *_headline(_claimed(parts, root)),
         tag("p", _lead(parts), class_="lead"),
         tag("nav", *(_tile(n, part, root) for n, part in enumerate(parts, 1)), class_="tiles", aria_label="Sections"),
         tag("details", tag("summary", "How to read it"), tag("p", Html(HOW)), tag("p", ROWS)),
@@ -67,15 +67,25 @@ def _bar(parts: Sequence[Part]) -> list[Html]:
     return [tag("p", rule, class_="soft rule", hidden=""), tag("div", *shown, class_="bar-of-guesses", hidden="")]
 
 
-def _headline(parts: Sequence[Part], root: Path) -> str:
-    """Say of how many of the article's claims each answer is given."""
+def _claimed(parts: Sequence[Part], root: Path) -> dict[str, str]:
+    """Return how many of the article's claims have each kind of answer, in words: kind → `6 hold`."""
     claimed = [part for part in parts if not CLAIMS.get(part.sweep.name, NOT_THE_ARTICLES).startswith(NOT_THE_ARTICLES)]
-    counts = Counter(kind for part in claimed if (kind := _kind(part, root)) != "none")
-    words = {"yes": ("holds", "hold"), "mixed": ("holds in part",) * 2, "no": ("does not", "do not")}
+    counts = Counter(_kind(part, root) for part in claimed)
+    words = {"yes": ("holds", "hold"), "mixed": ("holds in part", "hold in part"), "no": ("does not", "do not")}
     words |= {"open": ("cannot be told", "cannot be told")}
-    said = [f"{counts[kind]} {of[counts[kind] != 1]}" for kind, of in words.items() if counts[kind]]
-    listed = f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else "".join(said)
-    return f"Of {counts.total()} claims of the article {listed}."
+    return {kind: f"{counts[kind]} {of[counts[kind] != 1]}" for kind, of in words.items() if counts[kind]}
+
+
+def _headline(said: Mapping[str, str]) -> list[Html]:
+    """Say of how many claims each answer is given, and draw it."""
+    counts = {kind: int(text.partition(" ")[0]) for kind, text in said.items()}
+    *first, last = said.values() or ["none is answered"]
+    listed = f"{', '.join(first)} and {last}" if first else last
+    bars = [tag("span", text, class_=kind, style=f"flex-grow:{counts[kind]}") for kind, text in said.items()]
+    return [
+        tag("h1", f"Of {count(sum(counts.values()), 'claim')} of the article {listed}.", class_="finding"),
+        tag("p", *bars, class_="claims", aria_hidden="true"),
+    ]
 
 
 def _kind(part: Part, root: Path) -> str:
@@ -95,6 +105,6 @@ def _lead(parts: Sequence[Part]) -> str:
 
 def _tile(number: int, part: Part, root: Path) -> Html:
     """Return a section's name with its answer, which leads there."""
-    said = "; ".join(dict.fromkeys(answer.word for answer in answers_of(part, root))) or "no claim"
+    said = in_short(answers_of(part, root)) or "no claim"
     name = tag("span", f"{number} · {title(part)[0]}")
     return tag("a", name, tag("b", said), href=f"#{part.sweep.name}", class_=f"tile {_kind(part, root)}")

@@ -69,9 +69,9 @@ def write_csv(path: Path, findings: Sequence[Part]) -> None:
 
 
 def with_nought(part: Part, known: Sequence[Part]) -> Part:
-    """Return the sweep of dropout with a network that has none, if another sweep's ledger has it."""
+    """Return the sweep, that of dropout with a network that has none if another sweep's ledger has it."""
     sweep = part.sweep
-    if not isinstance(sweep, Sweep):
+    if sweep.name != "dropout" or not isinstance(sweep, Sweep):
         return part
     sweep = dataclasses.replace(sweep, axes={"dropout": [0.0, *sweep.axes["dropout"]]})
     seeds = list(dict.fromkeys(trial.config.seed for trial in part.outcome.trials))

@@ -31,7 +31,7 @@ from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
 from nnhp_torch.report.page.callback import NAME
 from nnhp_torch.report.page.part import Part
 from sweeps.__main__ import load
-from sweeps._article import EVIDENCE, PRINTED, RUNS, WEIGHTS, claims_table, sweeps_table, with_block
+from sweeps._article import EVIDENCE, PRINTED, RUNS, TRAINED, WEIGHTS, claims_table, sweeps_table, with_block
 from sweeps._base import CHAIN, OTHERS
 from sweeps._small import draw_small, photograph
 
@@ -247,7 +247,7 @@ def write_pages(found: list[Part]) -> None:
     """Put what was found into the pages, and the pictures that they show."""
     for f in (f for f in found if f.summary.claim):
         draw_small(f.summary, FOLDER / f.sweep.name)
-    for folder in (PRINTED, WEIGHTS):
+    for folder in (PRINTED, WEIGHTS, TRAINED):
         draw_small(recorded(folder, MONITOR).summary, folder)
     shown = FOLDER / "batch_size"
     if not photograph(shown / NAME, shown / "page.png"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.ledger.store import JOURNAL
 from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import logged_name
@@ -64,7 +65,7 @@ class OptunaChooser(Chooser):
             raise ValueError("a search needs Optuna, which is not installed: pip install '.[search]'")
         self.versions = {"optuna": metadata.version("optuna")}  # on which depends what is sampled
         self.search = search
-        self.path = folder / "optuna.journal"
+        self.path = folder / JOURNAL
         self.trials = trials
         self.sampler = sampler
         self.pruner = pruner

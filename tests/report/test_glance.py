@@ -55,7 +55,7 @@ def test_tones_are_the_verdicts_and_the_choice_has_a_ring(parts):
 
 
 def test_page_and_figure_say_the_same_sentence_computed_from_the_effects(parts):
-    said = "A wrong widths costs 17.02 points and more. 1 of the 2 move the error by less than a point."
+    said = "A wrong widths costs 17 points and more. 1 of the 2 move the error by less than a point."
     assert answer(effects(parts)) == said
     assert said in "".join(overview(parts, ["a", "b"]))
     assert said in [" ".join(text.get_text().split()) for text in _study_figure.draw(parts).texts]

@@ -14,6 +14,7 @@ from conftest import FakeLaunch, TinyConfig, completed
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
@@ -24,6 +25,8 @@ from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.markup import tag
+from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.tables import breaking
 from nnhp_torch.search.space import Range, Search
 
 HOSTILE = "<script>alert(1)</script></style><img src=x onerror=alert(2)>\"onload='alert(3)'\x1b[2J"
@@ -346,3 +349,20 @@ def test_a_picture_is_called_by_the_metrics_name_in_words(sweep, store):
     loss = dataclasses.replace(sweep, monitor="val_loss")
     Sweeper(FakeLaunch(), store, [PageReport(store.folder)]).run(loss, loss.trials())
     assert ">Validation loss after each epoch<" in (store.folder / "report.html").read_text()
+
+
+def test_a_search_without_its_journal_has_the_command_that_makes_its_page_and_not_one_that_samples_anew(tmp_path):
+    command = "python -m sweeps.search --trials 9"
+    trials = Search("mine", TinyConfig(), {"lr": Range(0.1, 1.0)}, build="toy:build")
+    outcome = dataclasses.replace(Outcome(trials, []), folder=tmp_path / "mine")
+    typed, does = Part(outcome, command).again
+    assert typed == f"python -m nnhp_torch report {tmp_path / 'mine'}"
+    assert does.startswith("Makes this page from its ledger, and trains nothing. It was run by python -m sweeps.search")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "optuna.journal").touch()
+    assert Part(outcome, command).again[0] == command
+    assert Part(dataclasses.replace(outcome, folder=Path()), command).again[0] == command, "of which nobody knows it"
+
+
+def test_the_head_of_a_column_breaks_behind_underscores_alone():
+    assert breaking("activity_reg<type") == "activity_<wbr>reg&lt;type"

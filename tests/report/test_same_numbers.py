@@ -90,7 +90,7 @@ def test_the_middle_at_the_end_is_the_mean_that_table_page_and_csv_show(outcome,
     for text, row in zip(shown, rows, strict=True):
         assert text in str(outcome.table())
         assert text in in_markdown(outcome.summary)
-        assert row[column].replace("\u2009", "") == text
+        assert row[column].replace("\u2009", "").replace("\u202f", "") == text
         assert text in outcome._repr_html_()
 
 

@@ -15,8 +15,7 @@ from sweeps._article import Answer, answers
 from sweeps._lesson import NO_GUESS, answers_of, guesses, lesson
 from sweeps._measures import MEASURES, NEVER, Measure
 from sweeps._pictures import picture
-from sweeps._student import _bar, _headline, _kind
-from sweeps._study import with_nought
+from sweeps._student import _bar, _claimed, _headline, _kind
 
 ROOT = Path(reference.__file__).parent.parent
 
@@ -78,11 +77,13 @@ def test_an_answer_has_its_word_its_number_and_its_doubt():
 
 
 def test_the_headline_counts_the_articles_claims_by_their_answers(parts):
-    said = _headline(list(parts.values()), ROOT)
+    said, drawn = _headline(_claimed(list(parts.values()), ROOT))
     names = [name for name in parts if name not in ("gradient_clipping", "label_smoothing")]
     kinds = [_kind(parts[name], ROOT) for name in names]
     counts = [str(kinds.count(kind)) for kind in ("yes", "mixed", "no", "open")]
-    assert re.findall(r"\d+", said) == [str(sum(map(int, counts))), *counts]
+    given = [count for count in counts if count != "0"]
+    assert re.findall(r"\b\d+(?= )", said.partition(">")[2]) == [str(sum(map(int, counts))), *given]
+    assert re.findall(r"flex-grow:(\d+)", drawn) == given
     assert kinds.count("none") == 4, "learning-rate decay, loss, activation and weight constraint"
 
 
@@ -146,7 +147,7 @@ def test_each_section_has_one_line_and_one_picture_of_what_is_claimed(parts):
     assert {*MEASURES} <= {*parts}
 
 
-def test_the_study_tells_dropout_by_the_network_without_it(parts):
-    whole = with_nought(parts["dropout"], list(parts.values()))
-    (answer,) = answers_of(whole, ROOT)
-    assert "from dropout=0 to dropout=" in answer.number
+def test_a_sections_pictures_have_headings_below_its_own(parts):
+    section = lesson(1, parts["noise"], "", ROOT)
+    assert section.count("<h2") == section.count("</h2>") == 1
+    assert section.count("<h3") == section.count("</h3>") == 2

@@ -100,6 +100,12 @@ def test_it_fits_a_phone_and_its_console_is_silent(page):
     assert (REFERENCE / "index.html").stat().st_size < 1_000_000
 
 
+def test_before_a_guess_too_the_lines_of_an_answer_are_drawn_as_afterwards(page):
+    """Paper shows them; the sections that wait for a guess once shared their class with the dotted line of guessing."""
+    drawn = "return getComputedStyle(document.querySelector('.lesson.guessing .median.validation')).strokeDasharray"
+    assert page.execute_script(drawn) == "none"
+
+
 def test_an_accessibility_checker_finds_nothing_and_a_key_opens_an_answer(page):
     found = find_spec("axe_playwright_python")
     if found is None:

@@ -19,6 +19,7 @@ from nnhp_torch.core.spec.provenance import as_of
 from nnhp_torch.core.spec.trial import Trial
 
 REPORTS = ("results.csv", "figure.png", "report.html")
+JOURNAL = "optuna.journal"  # beside the ledger of a search: without it, it samples anew
 
 
 class ResultStore:

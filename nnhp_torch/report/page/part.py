@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from nnhp_torch.core.ledger.store import JOURNAL
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.members import Examples, Guessing
@@ -52,6 +53,17 @@ class Part:
     def summary(self) -> Summary:
         """All that may be said of it."""
         return self.outcome.summary
+
+    @property
+    def again(self) -> tuple[str, str]:
+        """What to type to have it again, and what that does; a search without its journal would sample anew."""
+        folder = self.outcome.folder
+        if not (self.command and self.sweep.sampled and folder.name) or (folder / JOURNAL).exists():
+            return self.command, "Goes on where the sweep was stopped, and trains nothing if nothing is missing."
+        lost = (
+            f"It was run by {self.command}; without its journal ({JOURNAL}), which is not kept here, that samples anew."
+        )
+        return f"python -m nnhp_torch report {folder}", f"Makes this page from its ledger, and trains nothing. {lost}"
 
     @cached_property
     def chosen(self) -> Cell | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.page.markup import Html, join, tag
+from nnhp_torch.report.page.markup import Html, join, prose, tag
 from nnhp_torch.report.words import count
 
 NUMBERS = re.compile(r"\b\d[\d.]*(e[-+]?\d+)?\b")
@@ -53,11 +53,11 @@ def settings(pairs: Mapping[str, str]) -> Html:
     return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in pairs.items()), class_="settings")
 
 
-def made(summary: Summary, command: str, remarks: Sequence[str] = ()) -> Html:
+def made(summary: Summary, again: tuple[str, str], remarks: Sequence[str] = ()) -> Html:
     """How the results were made, and how to make them again.
 
     Args:
-        command: how the sweep is run; empty if nobody knows.
+        again: what to type to have it again, empty if nobody knows; what that does.
         remarks: what a reader must know of where the results come from.
     """
     results = summary.shown
@@ -75,13 +75,13 @@ def made(summary: Summary, command: str, remarks: Sequence[str] = ()) -> Html:
         facts[fact] = join(*(tag("div", f"{name} ", tag("code", ", ".join(of))) for name, of in digests.items()))
     facts["to know"] = join(*(tag("div", remark) for remark in remarks))
     shown = [tag("dt", name) + tag("dd", value) for name, value in facts.items() if value]
-    goes_on = "The same command goes on where the sweep was stopped, and trains nothing if nothing is missing."
-    again = [tag("h3", "How to make it again"), tag("pre", tag("code", command)), tag("p", goes_on)]
+    command, does = again
+    typed = [tag("h3", "How to make it again"), tag("pre", tag("code", command)), tag("p", prose(does))]
     return tag(
         "section",
         tag("h2", "How this was made"),
         tag("dl", *map(Html, shown), class_="made"),
-        *(again if command else ()),
+        *(typed if command else ()),
     )
 
 

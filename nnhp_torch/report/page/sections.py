@@ -50,7 +50,8 @@ def cards(part: Part) -> Html:
         _, found = part.ends
         reached = found[part.numbers[id(part.chosen)]].said
         made.append(tag("div", tag("h3", f"{part.chooses} {part.chosen.label}."), tag("p", reached), class_="card"))
-    made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", part.command)), class_="card")] * bool(part.command)
+    command, _ = part.again
+    made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", command)), class_="card")] * bool(command)
     tested = [tag("p", prose(line)) for line in answered if line]
     if named := words.sources(summary):
         rows = [
@@ -95,7 +96,7 @@ def sections(part: Part) -> list[Html]:
     first = [controls(part), parallel(part) if wide else Html(""), picture(part), cards(part), beside(part)]
     rest = [table_of_cells(part), space(part), importance(part), troubles(part.summary), same(part.summary)]
     return [
-        part for part in (*first, *rest, made(part.summary, part.command, part.outcome.remarks), trials(part)) if part
+        part for part in (*first, *rest, made(part.summary, part.again, part.outcome.remarks), trials(part)) if part
     ]
 
 

@@ -15,7 +15,6 @@ from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import curves_of
 from nnhp_torch.report.style import CELLS
-from nnhp_torch.report.words import amount
 
 QUESTION = "Which hyperparameter matters?"
 SMALL, LARGE = 0.01, 0.07  # of an accuracy: a point, below which an effect is called small, and what costs much
@@ -84,7 +83,7 @@ def answer(found: Sequence[Effect]) -> str:
     large = [effect for effect in known if effect.size >= LARGE]
     names = [effect.name for effect in large]
     listed = ", ".join(names[:-1]) + (f" or {names[-1]}" if len(names) > 1 else "".join(names))
-    costly = f"A wrong {listed} costs {amount(large[-1].size, objective)} and more. " if large else ""
+    costly = f"A wrong {listed} costs {math.floor(100 * large[-1].size + 1e-9)} points and more. " if large else ""
     return f"{costly}{sum(e.size < SMALL for e in known)} of the {len(known)} move the error by less than a point."
 
 

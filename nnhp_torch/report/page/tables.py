@@ -16,6 +16,7 @@ from nnhp_torch.report.ends import End
 from nnhp_torch.report.ends import ends as ends_of
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.markup import text as escaped
 from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.svg import SIZE
 from nnhp_torch.report.style import WIDE, WORDS
@@ -116,7 +117,7 @@ def _cells(part: Part, cells: list[Cell]) -> Html:
     kinds = [_kind(name, less=name in (train, part.summary.test, *BEHIND)) for name in named]
     kinds[0] = ""  # it names the row
     words = [in_words(name, sweep) + f" {better(sweep)}" * (name == sweep.monitor) or "verdict" for name in named]
-    heads = [tag("th", name, scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]
+    heads = [tag("th", breaking(name), scope="col", class_=kind) for name, kind in zip(words, kinds, strict=True)]
     rows = []
     for cell, first, *texts in zip(cells, *named.values(), strict=True):
         number = part.numbers[id(cell)]
@@ -134,9 +135,14 @@ def in_words(column: str, sweep: SweepBase) -> str:
     return f"{WORDS[objective.split]} {objective.name.replace('_', ' ')}"
 
 
+def breaking(name: str) -> Html:
+    """A name that a narrow column may break behind an underscore, and nowhere else."""
+    return Html(escaped(name).replace("_", "_<wbr>"))
+
+
 def spaced(text: str) -> str:
-    """Thin spaces about the sign between a mean and its spread: a line breaks there on a phone alone."""
-    return text.replace("±", "\u2009±\u2009")
+    """Thin spaces about the sign between a mean and its spread: on a phone a line breaks before it, and not behind."""
+    return text.replace("±", "\u2009±\u202f")
 
 
 def _kind(column: str, *, less: bool) -> str:
