@@ -140,7 +140,10 @@ class Command:
     def list_jobs(self, trials: int) -> None:
         """Print what would be submitted for so many trials, if they run as jobs of a cluster."""
         if self.request.launcher == "slurm" and trials:
-            self.out.print(self._slurm().described(self.request.threads, trials), markup=False, soft_wrap=True)
+            jobs = self._slurm()
+            most = min(trials, jobs.most * jobs.slurm.trials_per_job)  # at a time
+            command = jobs.slurm.command(jobs.folder / "ARRAY", most, self.request.threads, self.runtime)
+            self.out.print(command, markup=False, soft_wrap=True)
 
     def perform(self) -> Outcome:
         """Run the sweep; return the outcome and keep it.

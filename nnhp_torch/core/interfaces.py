@@ -37,6 +37,7 @@ class Listener(Protocol):
 
     def waiting(self, words: str) -> None:
         """Show what trials wait for, if they do elsewhere, as in a cluster's queue, until other words come."""
+        return  # whoever trains trials one by one has no use for it
 
 
 class Launch(Protocol):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.files import read_json, write
 from nnhp_torch.core.spec.trial import same
 
 LAST = "last.ckpt"
@@ -31,11 +31,7 @@ def checkpoint_folder(folder: str | os.PathLike[str], trial: str) -> Path:
 
 def owner(folder: Path) -> dict[str, str]:
     """Return the identity of the trial whose checkpoints these are; empty if nothing says so."""
-    try:
-        found = json.loads((folder / OWNER).read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_json(folder / OWNER)
 
 
 def usable(folder: Path, identity: Identity) -> Path | None:
@@ -70,8 +66,7 @@ def acquire(folder: Path, identity: Identity, foreign: bool = False) -> str:
         note = f"began anew: checkpoints {whose} lay here, they are in {aside.name} now"
     folder.mkdir(parents=True, exist_ok=True)
     if owner(folder) != identity:
-        with replacing(folder / OWNER) as written:
-            written.write_text(json.dumps(identity) + "\n")
+        write(folder / OWNER, json.dumps(identity) + "\n")
     return note
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -34,12 +35,27 @@ def replacing(path: Path, *, wait: bool = True) -> Iterator[Path]:
         written.unlink(missing_ok=True)
 
 
+def write(path: Path, text: str, *, wait: bool = True) -> None:
+    """Have a file hold a text, whole; see replacing()."""
+    with replacing(path, wait=wait) as written:
+        written.write_text(text, encoding="utf-8")
+
+
 def read(path: Path) -> str:
     """Return a small file's content; empty if there is none."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:
         return ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the mapping that a small file has; empty if there is none, or nothing that can be read."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def on_disk(*paths: Path) -> None:

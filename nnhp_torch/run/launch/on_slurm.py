@@ -6,20 +6,16 @@ import json
 import os
 import re
 import time
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.interfaces import Listener
-from nnhp_torch.core.ledger.files import read, replacing
+from nnhp_torch.core.ledger.files import read, write
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.beside import beside
 from nnhp_torch.run.launch.slurm import Slurm, cancel, queue, submit
@@ -42,16 +38,14 @@ class Taken:
     trial: Trial
     job: Path | None  # that has it; None: it is to be submitted
     size: int = 0  # of what that has told; 0: it has not begun
-    epoch: int = 0  # the furthest of all its jobs
-    reason: str | None = None  # the answer to that
+    answer: tuple[int, str | None] = (0, None)  # the furthest epoch of all its jobs, and what was said to that
     vain: int = 0  # jobs since then
 
 
 class SlurmJobs:
     """Runs trials as jobs of a SLURM cluster, which run on when this process ends; another one finds them again.
 
-    The runtime's folder is on a file system that nodes and driver share. `chosen`: the next trials depend on results,
-    so that few should wait in the queue.
+    The runtime's folder is one that nodes and driver share. `chosen`: results choose the next trials, so that few wait.
     """
 
     def __init__(self, build: Build, runtime: Runtime, slurm: Slurm, *, chosen: bool = False) -> None:
@@ -62,21 +56,19 @@ class SlurmJobs:
         self.beat = self.heard = 0.0
 
     def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
-        self.listener = listener
-        earlier, coming = recorded(self.folder), chain(trials, repeat(None))
-        talk = self._talk()
-        answer = next(talk)
+        self.listener, looked = listener, 0.0
+        earlier = recorded(self.folder)
         try:
-            while not listener.stopping():
-                while len(self.taken) < self.most * self.slurm.trials_per_job and (trial := next(coming)):
+            while self._listen():
+                while len(self.taken) < self.most * self.slurm.trials_per_job and (trial := next(trials, None)):
                     self.taken.setdefault(trial.key, Taken(trial, earlier.pop(trial.key, None)))
                 if not self.taken:
                     return
-                if answer is None or answer.done():
-                    answer = next(talk)
-                self._read()
-                self._write()
-                time.sleep(min(max((time.monotonic() - self.heard) / 20, 0.01), 0.5))
+                if due := time.monotonic() > looked + ASK and bool(self.jobs):
+                    looked = time.monotonic()
+                    self._look()
+                if due or self.chosen or not self.jobs:
+                    self._submit()
         finally:
             self.folder.joinpath("driver").unlink(missing_ok=True)  # from now on jobs wait for no answer
             with suppress(OSError):
@@ -92,13 +84,13 @@ class SlurmJobs:
         with suppress(WrongUsage, ConnectionError):
             cancel(self.jobs)
 
-    def described(self, threads: int, trials: int) -> str:
-        """Return the command that would submit so many trials."""
-        jobs = min(-(-trials // self.slurm.trials_per_job), self.most)
-        return self.slurm.command(self.folder / "ARRAY", jobs, threads, self.runtime)
-
-    def _read(self) -> None:
-        """Pass on what jobs have left since the last time."""
+    def _listen(self) -> bool:
+        """Answer what jobs have told, and pass on what is new; False if the sweep is to stop."""
+        if self.jobs and (now := time.monotonic()) > self.beat + BEAT:
+            self.beat = now
+            answers = {key: taken.answer for key, taken in self.taken.items() if taken.size}
+            write(self.folder / "driver", json.dumps({"now": now, **answers}), wait=False)
+        # After that, because a network file system looks anew where it has written.
         there = {f"{self.folder}/{name}" for name in os.listdir(self.folder)} if self.jobs else set()
         for key, taken in list(self.taken.items()):
             if (told := f"{taken.job}.{key}.told") in there:
@@ -109,27 +101,21 @@ class SlurmJobs:
                 except ValueError:
                     continue  # a network file system may show half of it for a while
                 self._end(taken, ended)
+        if self.beat:  # else there is something to answer; more often while much happens
+            time.sleep(min(max((time.monotonic() - self.heard) / 20, 0.01), 0.5))
+        return not self.listener.stopping()
 
     def _hear(self, taken: Taken, told: str) -> None:
         """Pass on the epochs that are new; a job that goes on with a trial tells the earlier ones once more."""
         with open(told) as file:
             if (size := os.fstat(file.fileno()).st_size) == taken.size:
                 return
-            epochs = file.read().split("\n")[1:-1]
+            lines = file.read().split("\n")[:-1]
         if not taken.size:
             self.listener.started(taken.trial)
-        for metrics in epochs[taken.epoch :]:
-            taken.epoch, taken.vain = taken.epoch + 1, 0
-            taken.reason = self.listener.epoch_ended(taken.trial, taken.epoch, json.loads(metrics))
+        for epoch, metrics in list(enumerate(lines))[1 + taken.answer[0] :]:
+            taken.vain, taken.answer = 0, (epoch, self.listener.epoch_ended(taken.trial, epoch, json.loads(metrics)))
         taken.size, self.heard, self.beat = size, time.monotonic(), 0.0
-
-    def _write(self) -> None:
-        """Tell jobs that a driver lives, and its answers to the last epochs."""
-        if self.jobs and (now := time.monotonic()) > self.beat + BEAT:
-            self.beat = now
-            answers = {key: (taken.epoch, taken.reason) for key, taken in self.taken.items() if taken.epoch}
-            with replacing(self.folder / "driver", wait=False) as path:
-                path.write_text(json.dumps({"now": now, **answers}))
 
     def _end(self, taken: Taken, result: TrialResult) -> None:
         self.listener.ended(taken.trial, result)
@@ -139,58 +125,51 @@ class SlurmJobs:
     def _leave_jobs(self, *trials: Taken) -> None:
         for taken in trials:
             if taken.job:
-                close(taken.trial.key, taken.job, ResultStore(self.runtime.folder).log)
+                close(taken.trial.key, taken.job)
                 taken.job = None
 
-    def _talk(self) -> Iterator[Future[Any] | None]:
-        """Have SLURM do what is to be done, one thing at a time: it may take long to answer, and all else goes on."""
-        asked = 0.0
-        while True:
-            if due := time.monotonic() > asked + ASK and bool(self.jobs):
-                asked = time.monotonic()
-                yield from self._look()
-            waiting = [taken.trial for taken in self.taken.values() if not taken.job]
-            each, running = self.slurm.trials_per_job, len(self.jobs)
-            # Each array has a limit of its own: after the first, there are never more jobs than may run at a time.
-            room = max(((running and self.slurm.array) or self.most) - running, 0)
-            jobs = [waiting[at : at + each] for at in range(0, len(waiting), each)][:room]
-            if jobs and (due or self.chosen or not running):
-                yield from self._submit(jobs)
-            else:
-                yield None
+    def _ask(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Return what SLURM answers; it may take long, and all else goes on meanwhile."""
+        answer = beside(call, *args)
+        while not answer.done() and self._listen():
+            pass
+        return answer.result()
 
-    def _submit(self, jobs: list[list[Trial]]) -> Iterator[Future[Any]]:
-        """Submit jobs as an array; if nobody knows whether that was done, the queue will tell."""
+    def _submit(self) -> None:
+        """Submit what has no job as an array, as far as there is room; if nobody knows of it, the queue will tell."""
+        waiting = [taken.trial for taken in self.taken.values() if not taken.job]
+        each, running = self.slurm.trials_per_job, len(self.jobs)
+        # Each array has a limit of its own: after the first, there are never more jobs than may run at a time.
+        room = max(((running and self.slurm.array) or self.most) - running, 0)
+        jobs = [waiting[at : at + each] for at in range(0, len(waiting), each)][:room]
+        if not jobs:
+            return
         made = record(self.folder, jobs, self.build, self.runtime)
         for key, job in made.items():
             self.taken[key].job = job
-        array, threads = next(iter(made.values())).with_suffix(""), jobs[0][0].threads
-        yield (answer := beside(submit, self.slurm.command(array, len(jobs), threads, self.runtime)))
         with suppress(ConnectionError):
             try:
-                answer.result()
+                self._ask(submit, self.slurm.command(job.with_suffix(""), len(made), waiting[0].threads, self.runtime))
             except WrongUsage as error:
                 self._leave_jobs(*map(self.taken.__getitem__, made))
                 self.most = len(jobs) // 2 or len(self.jobs)
                 if not (self.most and LIMIT.search(str(error))):
                     raise
 
-    def _look(self) -> Iterator[Future[Any]]:
+    def _look(self) -> None:
         """Find out which jobs have gone, and what the others wait for."""
-        yield (answer := beside(queue))
         try:
-            listed = answer.result()
+            listed = self._ask(queue)
         except (ConnectionError, WrongUsage) as error:
             self.listener.waiting(f"SLURM does not answer ({error}); what runs there runs on")
             return
         self.beat = 0.0
-        self._write()  # a network file system looks anew where it has written
-        self._read()
+        self._listen()
         for job in [job for job in self.jobs if job.name not in listed]:
             self._lost(job)
-        states = Counter(listed[job.name] for job in self.jobs if job.name in listed)
-        running, waiting, why = states.pop("", 0), states.total(), ", ".join(states)
-        self.listener.waiting(f"SLURM: {running} running" + f", {waiting} waiting ({why})" * bool(waiting))
+        states = [listed[job.name] for job in self.jobs if job.name in listed]
+        running, why = states.count(""), ", ".join(sorted({*states} - {"", "None"}))
+        self.listener.waiting(f"SLURM: {running} running, {len(states) - running} waiting" + f" ({why})" * bool(why))
 
     def _lost(self, job: Path) -> None:
         """Have the trials of a job that has ended submitted again, but for one that has ended it."""

@@ -2,6 +2,7 @@
 
 A launcher has its processes call get_ready() once, prepare() before the first trial, and attempt() for each trial; it
 passes on what `on_epoch` says and brings the answer back. Those of this package do no more (worker.py, on_ray.py).
+What a process needs that nothing here has started, as one of a batch system, pack() writes down and unpack() reads.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import multiprocessing
+import pickle
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from multiprocessing import spawn
+from typing import IO, Any
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger.files import disk_full
@@ -25,6 +29,24 @@ from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
+
+
+def pack(thing: Any, file: IO[bytes]) -> None:
+    """Write a thing for a process elsewhere, with what makes that look like this one: folder, path, main script."""
+    # As multiprocessing does for the processes that it starts, but for what no file should hold.
+    context = spawn.get_preparation_data("elsewhere")
+    pickle.dump({k: v for k, v in context.items() if k not in ("authkey", "start_method")}, file)
+    pickle.dump(thing, file)
+
+
+def unpack(file: IO[bytes]) -> Any:
+    """Have this process look like the one that has packed a thing, and return that."""
+    current = multiprocessing.current_process()
+    current._inheriting = True  # type: ignore[attr-defined]  # as in a process of multiprocessing's
+    spawn.prepare(pickle.load(file))
+    thing = pickle.load(file)
+    del current._inheriting  # type: ignore[attr-defined]
+    return thing
 
 
 def get_ready() -> None:

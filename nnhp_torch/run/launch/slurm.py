@@ -9,17 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from nnhp_torch.core.errors import WrongUsage
 from nnhp_torch.run.runtime import Runtime
 
-OURS = {  # what is not the user's to say, and why
-    **dict.fromkeys(("nodes", "ntasks"), "a trial is one task on one node: --devices gives it more devices there"),
-    **dict.fromkeys(("output", "job_name", "chdir"), "jobs run here, and belong to the sweep's folder"),
-}
+OURS = ("nodes", "ntasks", "output", "open_mode", "job_name", "chdir")
+WHY = "a trial is one task on one node (--devices gives it more there), and its job belongs to the sweep's folder"
 SHORT = {"cpus": "cpus_per_task", "gpus": "gpus_per_node"}  # for what sbatch calls so
-LETTERS = 8  # of what tells one array from another
 UNREACHABLE = re.compile(r"contact|timed out|Zero Bytes|refused|temporarily|connect failure", re.IGNORECASE)
 
 
@@ -38,43 +36,41 @@ class Slurm:
         """Read settings; ValueError if one makes no sense."""
         said = {name.replace("-", "_"): str(value) for name, value in given.items()}
         for name in (name for name in OURS if said.get(name, "1") != "1"):
-            raise ValueError(f"slurm.{name} cannot be {said[name]}: {OURS[name]}")
+            raise ValueError(f"slurm.{name} cannot be {said[name]}: {WHY}")
         if isinstance(given.get("time"), int):  # as a YAML without quotes has it
             raise ValueError(f"slurm.time needs quotes, as in '1:30:00': YAML has read it as {said['time']}")
         own = {name: said.pop(name) for name in ("array", "trials_per_job", "signal") if name in said}
         for name, value in own.items():
             if not value.isdecimal() or int(value) < 1:
                 raise ValueError(f"slurm.{name} must be a number of at least 1, not {value}")
+        time = said.get("time", "")
+        units = (86400, 3600, 60, 1)[0 if "-" in time else 1 if time.count(":") == 2 else 2 :]  # 2-12, 1:30:00, 90
+        limit = sum(int(n) * unit for n, unit in zip(re.findall(r"\d+", time), units, strict=False))
+        if 0 < limit <= (signal := int(own.get("signal", cls.signal))):
+            raise ValueError(f"slurm.signal must be below slurm.time, which is {limit} seconds, not {signal}")
         setup = said.pop("setup", "")
         flags = {SHORT.get(k, k): "" if v.lower() == "true" else v for k, v in said.items() if v.lower() != "false"}
         return cls(setup=setup, sbatch=flags, **{name: int(value) for name, value in own.items()})
 
-    def command(self, array: Path, jobs: int, threads: int, runtime: Runtime) -> str:
-        """Return what submits an array's jobs, with the script that each of them runs."""
+    def command(self, array: Path, trials: int, threads: int, runtime: Runtime) -> str:
+        """Return what submits an array of jobs for so many trials, with the script that each of them runs."""
         said = {"export": "ALL", "cpus_per_task": str(threads * runtime.world_size), **self.sbatch}
         if runtime.accelerator in ("gpu", "cuda") and not any(n.startswith(("gpus", "gres", "tres")) for n in said):
             said["gpus_per_node"] = str(runtime.world_size)
-        said |= {
-            "job_name": names([array])[0],
-            "array": f"0-{jobs - 1}" + f"%{self.array}" * bool(self.array),
-            "nodes": "1",
-            "ntasks": "1",
-            "signal": f"USR1@{self.signal}",
-            "output": str(array).replace("%", "%%") + ".%a.log",
-            "open_mode": "append",
-        }
         flags = [f"--{name.replace('_', '-')}" + f"={value}" * bool(value) for name, value in said.items()]
+        log, last = str(array).replace("%", "%%") + ".%a.log", -(-trials // self.trials_per_job) - 1
         there, python = shlex.quote(str(array)), shlex.quote(sys.executable)
         # A step of srun's hears of every signal, however a site sends it, and the shell waits for it.
         return f"""{shlex.join(["sbatch", "--parsable", *flags])} <<'END'
 #!/bin/bash
+#SBATCH --job-name={shlex.quote(names([array])[0])} --array=0-{last}{f"%{self.array}" * bool(self.array)}
+#SBATCH --nodes=1 --ntasks=1 --signal=USR1@{self.signal} --open-mode=append --output={shlex.quote(log)}
 trap told=0 TERM USR1 USR2
 trap 'status=$?; [ $status = 0 ] || echo "exit status ${{told:-$status}}"; exit 0' EXIT
 [ -e {there}.trials ] || exit 0  # its trials have been submitted anew
 export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
 {self.setup}
-srun --ntasks=1 --cpus-per-task={said["cpus_per_task"]} \\
-    {python} -m nnhp_torch.run.launch.slurm_job {there}.$SLURM_ARRAY_TASK_ID
+srun -n1 -c{said["cpus_per_task"]} {python} -m nnhp_torch.run.launch.slurm_job {there}.$SLURM_ARRAY_TASK_ID
 END"""
 
 
@@ -83,16 +79,11 @@ def names(jobs: Iterable[Path]) -> list[str]:
     return sorted({f"{job.parent.parent.name}-{job.stem}" for job in jobs})
 
 
-def submit(command: str) -> None:
-    """Submit an array."""
-    _call("bash", "-c", command)
-
-
 def queue() -> dict[str, str]:
     """Return ARRAY.N of all of the user's jobs in the queue → why it waits, or empty if it runs."""
-    said = _call("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%K|%T|%r|%j")
+    said = _call("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%K|%t|%r|%j")
     lines = (line.split("|", 3) for line in said.splitlines())
-    return {f"{name[-LETTERS:]}.{index}": "" if state == "RUNNING" else why for index, state, why, name in lines}
+    return {f"{name.rpartition('-')[2]}.{at}": "" if state in ("R", "CG") else why for at, state, why, name in lines}
 
 
 def cancel(jobs: Iterable[Path]) -> None:
@@ -104,10 +95,12 @@ def cancel(jobs: Iterable[Path]) -> None:
 def _call(*command: str) -> str:
     """Return what SLURM answers; WrongUsage if it will not, ConnectionError if it may have done it or not."""
     # What a job of its own has put into the driver's environment is not for the jobs that it submits.
-    theirs = {name for name in os.environ if name.startswith(("SLURM_", "SRUN_")) and name != "SLURM_CONF"}
-    environment = {name: os.environ[name] for name in os.environ.keys() - theirs}
+    environment = {k: v for k, v in os.environ.items() if k == "SLURM_CONF" or not k.startswith(("SLURM_", "SRUN_"))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode == 0:
         return done.stdout
     said = "; ".join(done.stderr.replace("error: ", "").strip().splitlines())
     raise ConnectionError(said) if UNREACHABLE.search(said) else WrongUsage(said)
+
+
+submit = partial(_call, "bash", "-c")  # what Slurm.command() has returned
