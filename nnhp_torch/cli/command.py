@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from rich.text import Text
 from nnhp_torch.cli.interrupt import Interrupt
 from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
-from nnhp_torch.core.interfaces import Launch, SweepCallback
+from nnhp_torch.core.interfaces import Launch, Listener, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results
@@ -46,7 +46,7 @@ from nnhp_torch.run.launch.on_slurm import SlurmJobs
 from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.slurm import Slurm, names
-from nnhp_torch.run.launch.slurm_job import refuse_jobs
+from nnhp_torch.run.launch.slurm_job import NAME, recorded, refuse_jobs
 from nnhp_torch.run.launch.worker_process import Pool
 
 UNMET = 4  # the exit status if no cell is what --require asks for
@@ -120,12 +120,16 @@ class Command:
             former = stale(results)
         except LedgerError as error:
             return self._refuse(error)
+        left = recorded(self.store.folder / NAME)
+        jobs = {key: job for key, job in left.items() if key not in results or not results[key].settled}
         for trial in trials:
             status = results[trial.key].status if trial.key in results else "to run"
-            said = f"{status}{', stale' * (trial.key in former)}"
+            there = f"in {names([jobs[trial.key]])[0]}" if trial.key in jobs else status
+            said = f"{there}{', stale' * (trial.key in former)}"
             self.out.print(Text.assemble(f"{trial.name}  ", (said, "dim")))
         anew = former if self.request.stale == "rerun" else ()
-        missing = sum(t.key not in results or t.key in anew or not results[t.key].settled for t in trials)
+        waiting = [trial for trial in trials if trial.key not in jobs]
+        missing = sum(t.key not in results or t.key in anew or not results[t.key].settled for t in waiting)
         further = self.chooser.remaining() if self.chooser else 0
         then = f", and then up to {further} more" if further else ""
         old = f", {len(former)} are stale (their source has changed since)" if former else ""
@@ -139,6 +143,10 @@ class Command:
 
     def list_jobs(self, trials: int) -> None:
         """Print what would be submitted for so many trials, if they run as jobs of a cluster."""
+        if there := recorded(self.store.folder / NAME):
+            self.out.print(
+                f"SLURM has {count(len(there), 'trial')} in {', '.join(names(there.values()))}", soft_wrap=True
+            )
         if self.request.launcher == "slurm" and trials:
             jobs = self._slurm()
             most = min(trials, jobs.most * jobs.slurm.trials_per_job)  # at a time
@@ -152,23 +160,20 @@ class Command:
             SweepError, OSError, KeyboardInterrupt: as the command line says them in words (see execute).
         """
         aside = self._make_room()
-        progress = ProgressReport(self.out, f"The earlier results are in {aside}" if aside else "")
-        callbacks = [progress, *self.callbacks(), *self.request.callbacks]
+        self.progress = ProgressReport(self.out, f"The earlier results are in {aside}" if aside else "")
+        callbacks = [self.progress, *self.callbacks(), *self.request.callbacks]
         options = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
         launch, proposal = self.launch(), self.sweep.proposal
         if self.proposals and proposal and isinstance(self.sweep, Sweep):
             self.proposals.enter(proposal, self.sweep)
         try:
-            with self.interrupt, progress:
+            with self.interrupt, self.progress:
                 self.outcome = Sweeper(launch, self.store, callbacks, **options).run(
                     self.sweep, self.trials, self.interrupt.requested, chooser=self.chooser, make=self.make
                 )
         except PreparationError:
             self._put_back(aside)
             raise
-        finally:
-            if isinstance(launch, SlurmJobs) and launch.jobs:
-                self._leave(launch)
         if self.proposals and proposal and not self.outcome.left:
             self.proposals.close(proposal, [row.cell for row in self.outcome.verdicts if row.verdict == "better"])
         return self.outcome
@@ -184,12 +189,22 @@ class Command:
         trial: Trial = self.sweep.trial(number, seeded, precision=request.full_precision, threads=request.threads)
         return trial
 
+    def _run_jobs(self, trials: Iterator[Trial | None], listener: Listener) -> None:
+        """Run trials as SLURM's jobs; those that are left run on or end before anything is said of them."""
+        launch = self._slurm()
+        try:
+            launch(trials, listener)
+        finally:
+            if launch.jobs:
+                self._leave(launch)
+
     def _leave(self, launch: SlurmJobs) -> None:
         """Leave jobs to run on if this process alone is to end; else end them."""
+        self.progress.bars.stop()
         asks = self.interrupt.signal == signal.SIGINT and not self.request.detach
         stays = self.interrupt.signal is not None and not asks
         if asks and sys.stdin.isatty():
-            with suppress(EOFError, KeyboardInterrupt):
+            with self.interrupt.aside(), suppress(EOFError, KeyboardInterrupt):
                 stays = input("Jobs are left in SLURM's queue. End them? [y/N] ")[:1].lower() != "y"
         if not stays:
             launch.cancel()
@@ -256,7 +271,7 @@ class Command:
             jobs = None if request.jobs == "auto" else request.jobs
             return RayTasks(build, self.runtime, request.cluster, jobs=jobs)
         if request.launcher == "slurm":
-            return self._slurm()
+            return self._run_jobs
         if request.workers and (why := self._not_importable()):
             said = f"Runs in this process, because {why} cannot be imported by worker processes"
             self.out.print(said, markup=False, soft_wrap=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -34,6 +36,15 @@ class Interrupt:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Have signals do what they did before, as while a question is asked."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:

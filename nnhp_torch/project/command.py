@@ -28,8 +28,7 @@ def main(argv: Sequence[str]) -> NoReturn:
     try:
         project, rest = read(argv)
         sweep, theirs = as_sweep(**project)
-        told = {word.partition("=")[0] for word in rest}
-        argv = [*rest, *(f"--{name}={value}" for name, value in theirs.items() if f"--{name}" not in told)]
+        argv = [*(f"--{name}={value}" for name, value in theirs.items()), *rest]  # the last word counts
         if not project["monitor"] and "--check" not in rest:
             raise ValueError(_ask(sweep, argv))
     except (ValueError, SweepError) as error:
@@ -68,6 +67,7 @@ def read(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         keys["base"]["trainer.max_epochs"] = given.max_epochs
     axes, over = ({k: _values(f"--{kind}.{k}", text) for k, text in keys[kind].items()} for kind in ("grid", "over"))
     of_sweep = {"cli": source, "name": name, "configs": given.config, "axes": axes, "over": over, "base": keys["base"]}
+    rest = [*(f"--config={path}" for path in given.sweep_config), *rest]  # which what is typed overrules
     return {**of_sweep, "monitor": given.monitor, "mode": given.mode}, rest
 
 
@@ -78,6 +78,9 @@ def add_own_options(parser: Any) -> None:
     group.add_argument("--model", help="or else a LightningModule's class: package.module.Net, or file.py:Net")
     group.add_argument("--data", help="and its LightningDataModule's")
     group.add_argument("-c", "--config", action="append", default=[], help="a YAML file of the project; repeatable")
+    group.add_argument(
+        "--sweep_config", action="append", default=[], help="a YAML file of the options below, such as launcher"
+    )
     group.add_argument("--max_epochs", help="epochs per trial: the same as --base.trainer.max_epochs")
     group.add_argument(
         "--monitor", default="", help="the metric that ranks the cells, as the model logs it: val_loss, val/acc, …"

@@ -57,6 +57,15 @@ def _results(tmp_path, name="foreign"):
     return list(ResultStore(tmp_path / "lightning_logs" / name).results().values())
 
 
+def test_a_file_has_options_of_the_sweep_which_what_is_typed_overrules(run, tmp_path):
+    (tmp_path / "cluster.yaml").write_text("seeds: 3\nthreads: 2\n")
+    argv = ["--cli", "foreign:without", "--grid.data.batch_size", "[16, 32]", "--sweep_config", "cluster.yaml"]
+    argv += ["--max_epochs", "1"]
+    status, out = run(*argv, "--dry_run")
+    assert (status, "6 of 6 trials would run" in out) == (0, True), out
+    assert "4 of 4 trials would run" in run(*argv, "--seeds", "2", "--dry_run")[1]
+
+
 def test_without_a_monitor_the_first_epoch_tells_which_metrics_there_are_and_is_not_lost(run, tmp_path, monkeypatch):
     trained = []
     monkeypatch.setattr(foreign.Net, "on_train_epoch_start", lambda net: trained.append(net.current_epoch))

@@ -376,12 +376,20 @@ def test_nothing_that_lies_in_a_folder_of_jobs_is_executed_by_the_driver(tmp_pat
     assert not left.parent.exists()
 
 
+@pytest.mark.parametrize("limit", ["0", "UNLIMITED", "2:00", "90", "0-1"])
+def test_a_time_limit_leaves_room_for_the_signal_if_there_is_one(limit):
+    assert Slurm.of({"time": limit}).signal == 60
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"nodes": "2"}, "slurm.nodes cannot be 2: a trial is one task on one node"),
         ({"array": "0"}, "slurm.array must be a number of at least 1, not 0"),
         ({"time": 3600}, "slurm.time needs quotes"),
+        ({"time": "1"}, "slurm.signal must be below slurm.time, which is 60 seconds, not 60"),
+        ({"time": "1:30:00", "signal": 5400}, "which is 5400 seconds, not 5400"),
+        ({"time": "2-12", "signal": 300_000}, "which is 216000 seconds"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(given, said):

@@ -1,14 +1,19 @@
 """The driver of SLURM's jobs, with a SLURM that does what a test says: nothing is lost, nothing is submitted twice."""
 
+import os
 import re
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from conftest import completed
+from stranger import SWEEP
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
+from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import on_slurm
 from nnhp_torch.run.launch.slurm import Slurm
@@ -22,10 +27,11 @@ class Cluster:
     An outcome is `completed`; `killed` (no last words); or an exit status, after the trial has begun or before that.
     """
 
-    def __init__(self, trials, outcomes=(), answers=()):
+    def __init__(self, trials, outcomes=(), answers=(), reasons=()):
         self.trials = {trial.key: trial for trial in trials}
         self.outcomes = list(outcomes)
         self.answers = list(answers)  # of sbatch: an error, and whether it has submitted all the same
+        self.reasons = list(reasons)  # of SLURM's, at looks at which all wait
         self.arrays = []  # how many jobs each has
         self.waiting = []
 
@@ -41,6 +47,8 @@ class Cluster:
 
     def queue(self):
         listed = {job.name: "Resources" for jobs in self.waiting for job, _ in jobs}
+        if self.reasons:
+            return dict.fromkeys(listed, self.reasons.pop(0))
         waiting, self.waiting = self.waiting, []
         for jobs in waiting:
             outcome = self.outcomes.pop(0) if self.outcomes else "completed"
@@ -66,7 +74,7 @@ class Cluster:
 def run(sweep, store, monkeypatch):
     """Runs the sweep's four trials on a cluster; returns the outcome and the cluster."""
 
-    def run(slurm=None, **settings):
+    def run(slurm=None, callbacks=(), **settings):
         cluster = Cluster(sweep.trials(), **settings)
         for name in ("submit", "queue", "cancel"):
             monkeypatch.setattr(on_slurm, name, getattr(cluster, name))
@@ -75,7 +83,7 @@ def run(sweep, store, monkeypatch):
         monkeypatch.setattr(on_slurm, "time", quick)
         store.folder.mkdir(parents=True, exist_ok=True)
         launch = on_slurm.SlurmJobs("toy:build", Runtime(str(store.folder)), slurm or Slurm())
-        outcome = Sweeper(launch, store).run(sweep, sweep.trials())
+        outcome = Sweeper(launch, store, callbacks).run(sweep, sweep.trials())
         assert len(store.path.read_text().splitlines()) == 4, "each trial has one record"
         return outcome, cluster
 
@@ -141,6 +149,17 @@ def test_what_slurm_refuses_otherwise_ends_the_sweep(run, store):
     assert not (store.folder / ".slurm").exists()
 
 
+def test_a_job_that_has_no_reason_to_wait_is_not_said_to_have_one(sweep, store, run):
+    class Words(SweepCallback):
+        said: ClassVar = []
+
+        def on_wait(self, words):
+            self.said.append(words)
+
+    run(reasons=["None", "Priority"], callbacks=[Words()])
+    assert Words.said[:2] == ["SLURM: 0 running, 4 waiting", "SLURM: 0 running, 4 waiting (Priority)"]
+
+
 def test_jobs_of_an_earlier_driver_are_taken_and_those_of_other_trials_left_alone(run, sweep, store):
     trials = sweep.trials()
     other = sweep.trials(seeds=[7])[:1]
@@ -153,3 +172,44 @@ def test_jobs_of_an_earlier_driver_are_taken_and_those_of_other_trials_left_alon
     assert outcome.successful
     assert cluster.arrays == [3]
     assert recorded(store.folder / NAME) == left
+
+
+@pytest.fixture
+def login(command, monkeypatch):
+    """The command of a stranger's two trials where there is a SLURM, and the folder of its jobs, in which one is."""
+    monkeypatch.setattr("nnhp_torch.run.launch.request.which", str)
+    folder = command.folder / "lightning_logs" / SWEEP.name
+    made = record(folder / NAME, [SWEEP.trials()[:1]], SWEEP.build, Runtime(str(folder)))
+    return lambda *flags, expect: command("--launcher", "slurm", *flags, expect=expect)[1], made
+
+
+def test_a_dry_run_says_which_trials_are_in_jobs_and_what_would_be_submitted_beside_them(login):
+    command, made = login
+    out = command("--dry_run", expect=0)
+    (job,) = made.values()
+    assert f"lr=0.1  in {SWEEP.name}-{job.stem}" in out
+    assert f"1 of 2 trials would run; results go to lightning_logs/{SWEEP.name}\nSLURM has 1 trial in" in out
+    assert "--array=0-0\n" in out
+
+
+def test_ctrl_c_asks_what_becomes_of_the_jobs_before_it_says_what_is_left(login, monkeypatch):
+    command, made = login
+
+    class Stopped(on_slurm.SlurmJobs):
+        def __call__(self, trials, listener):
+            trial = next(trials)
+            self.taken[trial.key] = on_slurm.Taken(trial, made[trial.key])
+            listener.started(trial)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("nnhp_torch.cli.command.SlurmJobs", Stopped)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda words: print(words) or "n")
+    out = command(expect=128 + signal.SIGINT)
+    said = [
+        "End them? [y/N]",
+        "run on; the same command takes what they have done",
+        "the sweep was stopped",
+        "2 trials left",
+    ]
+    assert sorted(said, key=out.index) == said

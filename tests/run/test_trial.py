@@ -14,6 +14,7 @@ import torch
 import toy
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.overrides import TorchFunctionMode
 
@@ -56,6 +57,21 @@ def test_the_initial_weights_are_a_function_of_the_seed_alone(trial, runtime):
     run_trial(trial, noting, runtime)
     seed_all(trial.config.seed, -1, 0)
     torch.testing.assert_close(toy.build(trial.config)[0].state_dict(), begun[0], rtol=0, atol=0)
+
+
+def test_the_seconds_of_a_trial_that_was_stopped_are_those_of_all_its_runs(trial, runtime, monkeypatch):
+    def stop(epoch, metrics):
+        if epoch == 2:
+            raise SIGTERMException
+
+    monkeypatch.setenv("SECONDS_AN_EPOCH", "1")
+    assert run_trial(trial, toy.build_slow, runtime, on_epoch=stop).status == "interrupted"
+    monkeypatch.setenv("SECONDS_AN_EPOCH", "0")
+    clock = time.perf_counter()
+    result = run_trial(trial, toy.build_slow, runtime)
+    last = time.perf_counter() - clock
+    assert 2 < result.fit_seconds < result.seconds
+    assert result.seconds > last + 2 - 0.1
 
 
 def test_before_its_first_epoch_a_trial_has_none(tmp_path):

@@ -116,6 +116,7 @@ STATE = types_of(  # what a Recorder keeps in a checkpoint
         **dict.fromkeys(("asked", "unlogged", "notes"), Sequence[str]),
         **dict.fromkeys(("complete", "stopped", "outdated", "ended", "restored"), bool),
         **dict.fromkeys(("diverged", "pruned"), str),
+        **dict.fromkeys(("seconds", "fit_seconds"), float),
     }
 )
 

@@ -43,7 +43,7 @@ class TrialResult:
         restored: validation metrics of the final weights, if those are not the last epoch's, such as the best epoch's
             (an earlier record has them in place of the last epoch's), and the last value of what the last epoch did
             not log; empty otherwise.
-        seconds: wall time of the trial; fit_seconds: of training and validation alone.
+        seconds: wall time of the trial, in all runs that it took; fit_seconds: of training and validation alone.
         started: ISO 8601, UTC. versions, hardware: what it was made with.
         build: who made it: name (of the build), config (the configuration's class), sources (module → digest), trainer
             (settings) and data (file → checksum) if there are any; empty if it was made before that was recorded.

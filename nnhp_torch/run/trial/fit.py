@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Mapping
 from functools import partial
@@ -22,8 +21,8 @@ class Unloadable(Exception):
     """The network cannot take the checkpoint that it has made itself; the message says why, in a line."""
 
 
-def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSeed, resume: Mapping[str, Any]) -> float:
-    """Train what is left to train; return the seconds that it took.
+def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSeed, resume: Mapping[str, Any]) -> None:
+    """Train what is left to train.
 
     If nothing is, Lightning restores the trial all the same, as it would for a further epoch: a module may make its
     layers in hooks, and put parts of a checkpoint back in others.
@@ -34,7 +33,7 @@ def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSee
     Raises:
         Unloadable: the trial has to start over.
     """
-    clock = time.perf_counter()
+    recorder.count_seconds()
     if recorder.complete:
         trainer.fit_loop.run = partial(_finish, trainer, recorder, seeds)  # type: ignore[method-assign]
     try:
@@ -44,7 +43,7 @@ def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSee
         if _is_of_loading(error) and network == structure(setup.module):
             raise Unloadable(f"{type(error).__name__}: {error}".splitlines()[0].rstrip(":")) from error
         raise
-    return round(time.perf_counter() - clock, 3)
+    recorder.count_seconds(fit=True)
 
 
 def _finish(trainer: Any, recorder: Recorder, seeds: EpochSeed) -> None:

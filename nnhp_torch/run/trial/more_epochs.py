@@ -115,6 +115,8 @@ class Lengthening:
             "history": earlier.history,
             "complete": earlier.stopped or bool(reason),
             "ended": True,
+            "seconds": 0.0,
+            "fit_seconds": 0.0,
             "pruned": reason,
             "notes": [*state["notes"], *self._keep_apart(setup, checkpoint), *self._claim(earlier.epochs)],
         }

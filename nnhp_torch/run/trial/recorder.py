@@ -31,7 +31,7 @@ from nnhp_torch.run.trial.tensorboard import TrialLogger
 ITS_OWN = {"trial": "identity", "trainer": "settings", "sources": "sources"}
 KEPT = (
     *("hardware", "history", "unlogged", "asked", "notes"),
-    *("complete", "stopped", "outdated", "restored", "ended", "diverged", "pruned"),
+    *("complete", "stopped", "outdated", "restored", "ended", "diverged", "pruned", "seconds", "fit_seconds"),
 )
 
 # What earlier checkpoints do not say.
@@ -40,6 +40,7 @@ UNSAID: dict[str, Any] = {
     "stopped": False,
     "hardware": {},
     "restored": False,
+    **dict.fromkeys(("seconds", "fit_seconds"), 0.0),
     "unlogged": [],
     "asked": ["something in it, for all that is known,"],
 }
@@ -92,12 +93,21 @@ class Recorder(Checkpoint):
         self.diverged = ""  # the reason, if there is one
         self.pruned = ""  # likewise
         self.told_to_end = ""  # likewise, by who heard the recorded epochs once more
+        self.clock = time.perf_counter()  # since when seconds are not counted yet
+        self.seconds = self.fit_seconds = 0.0  # of all attempts, each as far as its last epoch, and of this one
         self.notes: list[str] = []  # kept in the checkpoint: what holds of a resumed trial holds of it to its end
 
     @property
     def epochs(self) -> int:
         """Epochs recorded so far."""
         return length(self.history)
+
+    def count_seconds(self, *, fit: bool = False) -> None:
+        """Add the time since the last call, or since the trial began; of training and validation if it is so."""
+        now = time.perf_counter()
+        self.seconds += now - self.clock
+        self.fit_seconds += (now - self.clock) * fit
+        self.clock = now
 
     def note(self, text: str) -> None:
         """Keep what a reader must know of the result, once."""
@@ -226,6 +236,7 @@ class Recorder(Checkpoint):
         A kill loses nothing for that. If the machine goes down, a damaged checkpoint is known by its checksum: the
         trial starts over, to the same digits.
         """
+        self.count_seconds(fit=True)
         trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
         if trainer.is_global_zero and (self.complete or time.monotonic() > self.waited + SECONDS):
             on_disk(self.last, self.best)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -69,7 +68,6 @@ def _attempt(
 ) -> TrialResult:
     """Return a trial's result; Unloadable if it must be made again, from the start."""
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    clock = time.perf_counter()
     folder = checkpoint_folder(runtime.folder, trial.name)
     recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch=on_epoch)
     recorder.unloadable = unloadable
@@ -84,10 +82,12 @@ def _attempt(
             raise
         reason = traceback.format_exc()
         outcome = {"status": "failed", "reason": reason + _hint(reason)}
+    recorder.count_seconds()
     return TrialResult.of(
         trial,
         history=recorder.history,
-        seconds=round(time.perf_counter() - clock, 3),
+        seconds=round(recorder.seconds, 3),
+        fit_seconds=round(recorder.fit_seconds, 3),
         started=started,
         versions=versions(),
         notes=recorder.notes,
@@ -154,8 +154,8 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
         share(trainer, setup.module, recorder.note)
     try:
+        fit(trainer, setup, recorder, seeds=seeds, resume=resume)
         fitted = {
-            "fit_seconds": fit(trainer, setup, recorder, seeds=seeds, resume=resume),
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
             "build": _provenance(trial, build, setup),  # with what is known of the data by now
         }
