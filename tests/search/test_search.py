@@ -232,6 +232,43 @@ def test_whatever_a_search_with_pruning_has_lost_it_answers_as_it_did(search, tm
 
 
 @pytest.mark.needs("optuna")
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+@pytest.mark.parametrize("said", [{"val_accuracy": math.nan}, {"val_accuracy": -math.inf}, {"val_loss": 0.5}], ids=str)
+def test_an_epoch_whose_metric_is_no_number_ends_no_trial_and_is_in_no_study(search, store, pruner, said):
+    """Pruners take NaN for the worst there is, and end a trial that has not logged its metric yet."""
+    search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
+    run(search, store, Curves(), trials=8, pruner=pruner)
+    chooser = OptunaChooser(search, store.folder, 9, pruner=pruner)
+    *_, (cell,) = chooser
+    assert chooser.epoch_ended(cell, 1, said) is None
+    assert chooser.epoch_ended(cell, 2, {"val_accuracy": -9.0}), "a poor trial, if there is a number"
+    assert chooser.study.trials[-1].intermediate_values == {2: -9.0}
+    curve = [math.nan, -9.0, math.inf]
+    trial = _seeded(search, 8, cell, 123)
+    chooser.settle(cell, dataclasses.replace(completed(trial), status="pruned", history={"val_accuracy": curve}))
+    assert chooser.study.trials[-1].intermediate_values == {2: -9.0}
+
+
+@pytest.mark.needs("optuna")
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+def test_where_trials_are_ended_depends_on_no_default_of_optunas(search, store, pruner):
+    search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
+    outcome = run(search, store, Curves(), trials=30, pruner=pruner)
+    ends = {"hyperband": "999399111193399199919999939993", "median": "999999111199199199929999989991"}
+    assert "".join(str(result.epochs) for result in outcome.ordered) == ends[pruner], "by Optuna 4.9 and 5.0"
+
+
+@pytest.mark.needs("optuna")
+def test_importances_are_told_from_five_completed_trials_on(search, store):
+    for trials in (4, 5):
+        chooser = OptunaChooser(search, store.folder, trials, pruner="none")
+        assert chooser.importances() == {}, "before it is opened"
+        run(search, store, trials=trials)
+        list(chooser)
+        assert list(chooser.importances()) == (["lr", "width"] if trials == 5 else []), "what matters most comes first"
+
+
+@pytest.mark.needs("optuna")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("pruner", ["hyperband", "median"])
 @pytest.mark.parametrize("launcher", [InProcess, Workers])
@@ -523,8 +560,18 @@ def test_a_search_whose_base_has_another_default_by_now_draws_anew(search, store
         made = dataclasses.make_dataclass("Edited", fields, frozen=True)
         return dataclasses.replace(search, base=made())
 
+    class Depths(Scores):
+        """The best learning rate depends on it."""
+
+        def __call__(self, trials, listener):
+            for trial in trials:
+                listener.started(trial)
+                listener.ended(trial, completed(trial, 0.9 - abs(math.log10(trial.config.lr) + trial.config.depth)))
+
     for depth in (1, 2):
-        first, again = run(edited(depth), store, trials=4), run(edited(depth), store, trials=4)
-        assert len(first.ran) == 4
+        first, again = (run(edited(depth), store, Depths(), trials=13) for _ in range(2))
+        assert len(first.ran) == 13
         assert again.ran == []
-    assert run(edited(1), store, trials=4).ran == [], "its own trials are still there"
+        alone = run(edited(depth), ResultStore(store.folder.parent / f"{depth}"), Depths(), trials=13)
+        assert drawn(first) == drawn(alone), "what was learned of the other ones counts for nothing"
+    assert run(edited(1), store, Depths(), trials=13).ran == [], "its own trials are still there"
