@@ -34,6 +34,7 @@ TESTS = {
     "core/outcome": ["core/test_sweeper"],
     "core/ledger/result": ["core/test_results", "core/test_sweeper"],
     "core/sweeper": ["core/test_sweeper"],
+    "core/loop/run": ["core/test_sweeper"],
     "core/spec/trial": ["core/test_grid", "core/test_sweeper"],
     "network/mean": ["network/test_module"],
     "network/optimizers": ["network/test_optimizers"],

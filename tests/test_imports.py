@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from count_house import WINGS, floors, rooms
 
 import nnhp_torch
 
@@ -100,6 +101,11 @@ def test_no_file_imports_itself_round_a_circle():
     while free := {name for name, found in left.items() if not found & set(left)}:
         left = {name: found for name, found in left.items() if name not in free}
     assert not left
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_no_room_of_a_large_wing_imports_itself_round_a_circle(wing):
+    assert floors(rooms(ROOT / wing))[1] == []
 
 
 def test_core_report_search_and_the_command_line_answer_before_torch_is_imported():

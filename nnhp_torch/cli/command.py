@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.text import Text
 
 from nnhp_torch.cli.interrupt import Interrupt
-from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, Listener, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.ledger.store import ResultStore, known_results
+from nnhp_torch.core.ledger.store import ResultStore, known_results, stale
+from nnhp_torch.core.loop.chosen import Chosen
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
@@ -29,7 +29,7 @@ from nnhp_torch.core.stats.proposals import Proposals
 from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import holds
-from nnhp_torch.core.sweeper import Sweeper, stale
+from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.commands import whole_command
 from nnhp_torch.report.csv import CsvReport
 from nnhp_torch.report.figure.callback import FigureReport

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from nnhp_torch.core.ledger.files import cut_torn_line, must_be_file
 from nnhp_torch.core.ledger.known import Known, Mismatch
 from nnhp_torch.core.ledger.lock import locked
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.provenance import as_of
+from nnhp_torch.core.spec.provenance import as_of, changed
 from nnhp_torch.core.spec.trial import Trial
 
 REPORTS = ("results.csv", "figure.png", "report.html")
@@ -149,3 +150,13 @@ def known_results(store: ResultStore, known: Known, trials: Iterable[Trial]) -> 
         if result is not None:
             results[trial.key] = replace(result, key=trial.key, name=trial.name, cell=dict(trial.cell))
     return results
+
+
+def stale(results: Mapping[str, TrialResult]) -> dict[str, TrialResult]:
+    """Key → result, of those that another source than today's has made."""
+    makers: dict[str, list[str]] = {}  # thousands of results have the same
+    for key, result in results.items():
+        if result.settled and result.build.get("sources"):
+            makers.setdefault(json.dumps([result.build["config"], result.build["sources"]]), []).append(key)
+    found = [keys for keys in makers.values() if changed([results[keys[0]].build])]
+    return {key: results[key] for keys in found for key in keys}

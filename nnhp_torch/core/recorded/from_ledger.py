@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nnhp_torch.core.chosen import Chosen
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.loop.chosen import Chosen
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Listed
 from nnhp_torch.core.spec.names import distinct, once
