@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
@@ -13,17 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.interfaces import Chooser
-from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import JOURNAL
 from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import logged_name
-from nnhp_torch.core.spec.trial import alike
 from nnhp_torch.search import journal
 from nnhp_torch.search.request import Pruner, Sampler
 from nnhp_torch.search.space import Search
-from nnhp_torch.search.study import importances, pruner, sampler, suggesting
+from nnhp_torch.search.study import Studies, importances, suggesting
 
 if TYPE_CHECKING:
     import optuna
@@ -67,11 +62,10 @@ class OptunaChooser(Chooser):
         self.search = search
         self.path = folder / JOURNAL
         self.trials = trials
-        self.sampler = sampler
         self.pruner = pruner
-        self.seed = seed
         self.budget = budget
-        self.name = f"{sampler}-{pruner}-{search.identity(*settings, seed)}"
+        name = f"{sampler}-{pruner}-{search.identity(*settings, seed)}"
+        self.studies = Studies(search, name, sampler=sampler, pruner=pruner, seed=seed)
         self.study: optuna.Study | None = None
         self.refused: list[str] = []  # why the configuration has refused what was sampled
         self._sampled = False  # whether this run has sampled a trial
@@ -85,31 +79,17 @@ class OptunaChooser(Chooser):
     def __iter__(self) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Yield the cells that the study has, then draw further ones; take up again what a kill has left running."""
         with journal.believed(self.path):
-            self.study = self._opened()
+            self.study = self.studies.open(self.path)
             cells = list(filter(None, map(self._known, self.study.get_trials(deepcopy=False))))
         yield cells
         while self.remaining():
             number = len(self.study.get_trials(deepcopy=False))
-            self.study.sampler = self._sampler(number)
+            self.study.sampler = self.studies.sampler(number)
             self._sampled = True
             with journal.believed(self.path):
                 cell = self._cell(self.study.ask())
             if cell:
                 yield [cell]
-
-    def _opened(self) -> optuna.Study:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)  # a damaged journal is refused in our words
-        storage = journal.storage(self.path)
-        study = self._study(self._sampler(0), storage)
-        base = self._base()
-        if not alike(study.user_attrs.get("base", {}), base):  # a default was edited: these are other trials
-            self.name += f"-{hashlib.sha256(json.dumps(base, sort_keys=True).encode()).hexdigest()[:8]}"
-            study = self._study(self._sampler(0), storage)
-        if "base" not in study.user_attrs:
-            study.set_user_attr("base", base)
-        return study
 
     def _known(self, stored: optuna.trial.FrozenTrial) -> dict[str, Any] | None:
         """Return the cell of a trial that the study has."""
@@ -121,7 +101,7 @@ class OptunaChooser(Chooser):
         # No public name leads from a stored trial to one that goes on. The first test to break is
         # test_a_search_that_was_stopped_goes_on_as_if_it_never_was.
         suggested = optuna.trial.Trial(self.study, stored._trial_id)
-        self.study.sampler = self._redrawing(stored.number)
+        self.study.sampler = self.studies.redrawing(self.study, stored.number)
         return self._cell(suggested)
 
     def remaining(self) -> int:
@@ -167,9 +147,10 @@ class OptunaChooser(Chooser):
 
     def _hearing_again(self, key: str, number: int, epoch: int) -> optuna.trial.Trial:
         """The copy of a study's trial that has heard of the epochs until this one, and of no other trial since."""
+        assert self.study is not None
         heard, copy = self._again.get(key, (epoch, None))
         if copy is None or heard >= epoch:
-            copy = self._copy(number).ask()
+            copy = self.studies.copy(self.study, number).ask()
         self._again[key] = epoch, copy
         return copy
 
@@ -216,11 +197,6 @@ class OptunaChooser(Chooser):
         """Setting → its share in what decides a trial's value, the largest first; empty with too few."""
         return importances(self.study)
 
-    def _base(self) -> dict[str, Any]:
-        """Give the settings that are the same in all trials."""
-        settings = plain(vars(self.search.base))
-        return {name: value for name, value in settings.items() if name not in (*self.search.axes, "seed")}
-
     def _cell(self, source: Any) -> dict[str, Any] | None:
         """Return the cell of one of the study's trials; None if the configuration refuses it."""
         import optuna
@@ -240,38 +216,3 @@ class OptunaChooser(Chooser):
     def _epochs(self, values: Mapping[str, Any]) -> int:
         """Return how many epochs a cell is trained at most."""
         return int(values.get("max_epochs", self.search.base.max_epochs))
-
-    def _redrawing(self, number: int) -> optuna.samplers.BaseSampler:
-        """Give what a kill has left out of a trial: the whole of it is sampled again, by a copy of the study."""
-        import optuna
-
-        suggested = self._copy(number).ask()
-        self.search.sample(suggesting(suggested))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.PartialFixedSampler(suggested.params, self._sampler(number))
-
-    def _copy(self, number: int) -> optuna.Study:
-        """Return a copy of the study as it was when a trial was chosen."""
-        assert self.study is not None
-        copy = self._study(self._sampler(number))
-        copy.add_trials(self.study.get_trials(deepcopy=False)[:number])
-        return copy
-
-    def _study(
-        self, sampler: optuna.samplers.BaseSampler, storage: optuna.storages.BaseStorage | None = None
-    ) -> optuna.Study:
-        """Make the study; by default in memory."""
-        import optuna
-
-        return optuna.create_study(
-            storage=storage,
-            study_name=self.name,
-            direction="maximize" if self.search.objective.mode == "max" else "minimize",
-            sampler=sampler,
-            pruner=pruner(self.pruner, self.search.base.max_epochs),
-            load_if_exists=True,
-        )
-
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        return sampler(self.sampler, self.seed, number)
