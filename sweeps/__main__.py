@@ -13,11 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.console import Console
 from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.check import check
 from nnhp_torch.cli.command import Command, undrawn
+from nnhp_torch.cli.drawing import Drawing
 from nnhp_torch.cli.options import add_environment, add_list, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.spec.grid import Sweep
@@ -38,8 +40,22 @@ OF_THE_STUDY = ("--only", "--skip", "--carry")  # options that a single sweep ha
 def study(args: Any, command: str, pool: Pool) -> int:
     """Run the sweeps that were asked for, then report on all of them; return the exit status."""
     out = console()
+    with Drawing() as drawing:
+        try:
+            status, findings = _each(args, out, pool, drawing=drawing)
+            drawing.wait()
+            if findings and status < 128:
+                report(findings, Path(args.log_dir) / "study", out)
+        except KeyboardInterrupt:
+            drawing.give_up()
+            return undrawn(out)
+    return status
+
+
+def _each(args: Any, out: Console, pool: Pool, *, drawing: Drawing) -> tuple[int, list[Part]]:
+    """Run one after another; return the exit status so far, and what was found."""
     carried: dict[str, Any] = {}
-    findings = []
+    findings: list[Part] = []
     status = 0
     flags = {top: args[top] for top in own_flags(TrialConfig) if args[top] is not None}
     repeated = replicates(args)
@@ -53,25 +69,20 @@ def study(args: Any, command: str, pool: Pool) -> int:
             status = max(status, check(Command, sweep, read(sweep, args), command=f"python -m sweeps.{name}"))
             continue
         run = Command(sweep, read(sweep, args), f"python -m sweeps.{name}")
-        run.again, run.pool = whole_command(run.command, OF_THE_STUDY), pool
+        run.again, run.pool, run.drawing = whole_command(run.command, OF_THE_STUDY), pool, drawing
         if args.dry_run:
             run.list_trials()
             continue
         code = run.execute()
         if code >= 128 or run.outcome is None:
-            return code
+            return code, []
         status = max(status, code)
         # Of what was asked for: what is carried on depends on the command alone.
         found = Part(dataclasses.replace(run.outcome, earlier=()), choice=CHAIN.get(name))
         findings.append(found)
         if args.carry == "winner" and name in CHAIN and found.summary.leader is not None:
             carried |= found.summary.leader.values
-    try:
-        if findings:
-            report(findings, Path(args.log_dir) / "study", out)
-    except KeyboardInterrupt:
-        return undrawn(out)
-    return status
+    return status, findings
 
 
 def _check(name: str, args: Any, flags: dict[str, Any], *, repeated: dict[str, list[Any]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from nnhp_torch.cli.drawing import Drawing
 from nnhp_torch.cli.interrupt import Interrupt
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, Listener, SweepCallback
@@ -71,6 +72,7 @@ class Command:
         self.command = command
         self.again = whole_command()  # what the page tells to type
         self.pool: Pool | None = None  # of workers that live on after the sweep
+        self.drawing: Drawing | None = None  # goes on after it, too
         self.chooser = request.chooser and request.chooser(sweep)
         self.store = ResultStore(request.folder(sweep))
         self.proposals: Proposals | None = None
@@ -253,7 +255,7 @@ class Command:
                 raise  # a callback's own, perhaps: its traceback tells
             return self._refuse(
                 f"the disk with {folder} is full ({error}). Make room and run the same command again: "
-                "what was there is intact, and each trial goes on from its last finished epoch."
+                "what was there is intact, and each trial goes on from its last checkpoint."
             )
         status = _status(outcome, self.interrupt)
         if not status and outcome.stale and self.request.stale == "fail":
@@ -290,13 +292,15 @@ class Command:
     def callbacks(self) -> list[SweepCallback]:
         """Return the callbacks that write and show the sweep's results."""
         folder = self.store.folder
+        drawn: list[SweepCallback] = [FigureReport(folder), PageReport(folder, self.again)]
+        if self.drawing and self.request.workers:  # trials in this process have its generators to themselves
+            drawn = [self.drawing.later(report) for report in drawn]
         return [
             CheckpointPruning(folder, self.request.keep_checkpoints),
             TableReport(self.out, self.store, self.command, keep=self.request.keep_checkpoints),
             CsvReport(folder),
             VerdictsJson(folder, self.again),
-            FigureReport(folder),
-            PageReport(folder, self.again),
+            *drawn,
         ]
 
     def _refuse(self, why: object, status: int = 1) -> int:

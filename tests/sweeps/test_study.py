@@ -2,11 +2,16 @@
 
 import csv
 import sys
+import threading
 
 import pytest
+from conftest import LONG, FakeLaunch
 
+from nnhp_torch.cli.command import Command
+from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.mnist import files as mnist
 from nnhp_torch.report.commands import whole_command
+from nnhp_torch.report.figure.callback import FigureReport
 from sweeps.__main__ import OF_THE_STUDY, load
 from sweeps.__main__ import main as study_main
 from sweeps._base import CHAIN, OTHERS
@@ -92,6 +97,63 @@ def test_the_study_runs_sums_up_and_goes_on_where_it_was(study, tmp_path):
     assert list((tmp_path / "loss").glob("loss=mse,batch_size=2000,*")), "the winner's batch size was carried on"
     again, _ = study(*flags)
     assert again.count("Nothing to run") == 2
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Who draws the figures of a study whose trials are not trained; the first one waits until the next sweep runs."""
+    second, drawn = threading.Event(), {}
+
+    class Launch(FakeLaunch):
+        def __call__(self, trials, listener):
+            if self.name == "loss":
+                second.set()
+            super().__call__(trials, listener)
+
+    def launch(command):
+        made = Launch()
+        made.name = command.sweep.name
+        return made
+
+    def draw(report, outcome):
+        drawn[outcome.sweep.name] = threading.current_thread()
+        if drawn[outcome.sweep.name] is not threading.main_thread():
+            assert second.wait(LONG)
+        if "no ink" in drawn.values():
+            raise RuntimeError("no ink")
+
+    monkeypatch.setattr(Command, "launch", launch)
+    monkeypatch.setattr(FigureReport, "on_sweep_end", draw)
+    return drawn
+
+
+ONLY = ["--only", "[activation, loss]", "--accelerator", "cpu", "--log_dir"]
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_sweeps_report_is_drawn_while_the_next_one_trains(study, drawn, tmp_path, jobs):
+    """But not beside trials in this process, whose random numbers are those that it has."""
+    study(*ONLY, str(tmp_path), "--jobs", str(jobs))
+    assert [thread is threading.main_thread() for thread in drawn.values()] == [jobs == 0] * 2
+    assert (tmp_path / "activation" / "report.html").exists()
+
+
+def test_what_is_wrong_with_a_report_is_said_when_all_sweeps_have_run(study, drawn, tmp_path):
+    drawn["broken"] = "no ink"
+    with pytest.raises(RuntimeError, match="no ink"):
+        study(*ONLY, str(tmp_path), "--jobs", "1")
+    assert ResultStore(tmp_path / "loss").results()
+    assert (tmp_path / "loss" / "report.html").exists()
+    assert not (tmp_path / "study" / "study.csv").exists()
+
+
+def test_ctrl_c_while_reports_are_drawn_is_one_line(study, drawn, tmp_path, monkeypatch):
+    def interrupted(drawing):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnhp_torch.cli.drawing.Drawing.wait", interrupted)
+    out, _ = study(*ONLY, str(tmp_path), "--jobs", "1", expect=130)
+    assert out.splitlines()[-1].startswith("Interrupted while a picture was drawn: all results are in the ledger")
 
 
 def test_a_wrong_name_is_refused_before_anything_is_run(study, tmp_path):
