@@ -82,6 +82,15 @@ def test_what_is_deterministic_is_said_to_be_equal(checked):
     assert out.splitlines()[-1] == EQUAL
 
 
+@pytest.mark.parametrize(
+    ("build", "status", "said"), [(build, 0, EQUAL), (build_urandom, 1, "Two trainings with the same seed differ")]
+)
+def test_on_a_gpu_too_where_some_operations_have_an_order_of_their_own(checked, gpus, build, status, said):
+    gpus(1)
+    found, out = checked(plan(build), "--accelerator", "gpu")
+    assert (found, said in out) == (status, True)
+
+
 def test_in_worker_processes_too(checked, quick):
     assert checked(plan("toy:build"), "--jobs", "2")[0] == 0
 

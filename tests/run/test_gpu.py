@@ -84,6 +84,16 @@ def test_jobs_share_the_gpus_evenly(sweep, store, gpus, there, settings, used):
 
 
 @pytest.mark.usefixtures("quick")
+def test_of_four_gpus_two_may_be_named_for_one_trial_each(sweep, store, gpus, monkeypatch):
+    """CUDA numbers those anew that it is to see."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    gpus(4)
+    two = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
+    results = run(two, store, jobs=Request(accelerator="gpu").workers)
+    assert [(result.reason, result.history["gpu"][0]) for result in results] == [("", 0), ("", 1)]
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_trial_that_fails_on_a_gpu_takes_its_process_along(sweep, store, gpus):
     """A device-side assert stays with the process: every later trial there would fail."""
     gpus(1)
