@@ -44,10 +44,13 @@ class Points:
     Args:
         folder: the operations on what lies there count.
         before: called with the operation in words, while all other processes wait.
+        seconds: between two checkpoints of a trial: one after each epoch, or the first and the last alone, so that
+            each run has as many operations.
     """
 
-    def __init__(self, folder: Path, before: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, before: Callable[[str], None], seconds: float = -1.0) -> None:
         self.folder = str(folder)
+        self.seconds = seconds
         self.before = before
         self.gate = OPEN(f"{folder}.gate", "w")
         self.turn = threading.RLock()
@@ -103,7 +106,7 @@ class Points:
         from nnhp_torch.core.sweeper import Sweeper
         from nnhp_torch.run.trial import recorder
 
-        recorder.SECONDS = -1.0  # a wait for the disk after each epoch: as many operations in each run
+        recorder.SECONDS = self.seconds
 
         for name in OPERATIONS:
             setattr(os, name, self._operation(name))

@@ -44,6 +44,7 @@ def check(kind: Callable[..., Command], sweep: SweepBase, request: Request, *, c
         raise ValueError(f"--check is made on this machine: leave out --launcher {request.launcher}")
     with TemporaryDirectory(prefix="nnhp-check-") as folder:
         run = kind(sweep, replace(request, log_dir=folder, jobs=min(request.workers, 1)), command)
+        run.runtime = replace(run.runtime, each_epoch=True)  # it is to go on from where it was stopped
         trial = _first(run)
         epochs = f"all {trial.config.max_epochs} epochs of {trial.label or 'the base'}"
         run.out.print(

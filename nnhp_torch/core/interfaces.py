@@ -144,7 +144,8 @@ class SweepCallback:
         """Called after each epoch (from 1) and its validation; a returned reason ends the trial here, as `pruned`.
 
         A trial that goes on after a stop tells its epochs once more, from the first one. Of these answers only the one
-        to the last counts, because a stop may have come before it was heard.
+        to the last counts, because a stop may have come before it was heard. Then follow those that it trains, also
+        those that it had trained after its last checkpoint.
 
         Example:
             >>> class Impatient(SweepCallback):

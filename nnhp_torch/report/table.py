@@ -92,7 +92,7 @@ class TableReport(SweepCallback):
             )
         if outcome.interrupted:
             left = f" {up_to(outcome)}{count(outcome.left, 'trial')} left."
-            again = " The same command goes on from the last finished epoch."
+            again = " The same command goes on, each trial from a second before at most."
             self.out.print(Text.assemble(("Interrupted:", TERMINAL["warning"]), left, again))
 
     def _say_winner(self, summary: Summary) -> None:

@@ -52,7 +52,8 @@ class CheckpointPruning(SweepCallback):
         if not result.settled:
             return
         if self.keep == "best":
-            self._remove(trial, LAST)
+            if (checkpoint_folder(self.folder, trial.name) / BEST).exists():  # or it began when none was asked for
+                self._remove(trial, LAST)
         elif self.keep == "last":
             self._remove(trial, BEST)
         elif self.keep == "winner":

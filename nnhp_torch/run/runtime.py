@@ -41,6 +41,8 @@ class Runtime:
         accelerator, devices, strategy: Trainer's own; `devices` is a number, or a list of device indices.
         objective: the validation metric that says which epoch was best, and its direction.
         test: whether the test images are scored when a trial has ended.
+        keeps_best: whether a trial keeps the checkpoint of its best epoch, beside the last one.
+        each_epoch: whether each epoch has a checkpoint, and not one a second.
         repeated: fields that tell the trials of a cell apart, if it has several: columns of TensorBoard's HParams tab.
         environment: variable → what the trials find in it, also on another machine.
     """
@@ -51,6 +53,8 @@ class Runtime:
     strategy: str = "auto"
     objective: Objective = USUAL
     test: bool = True
+    keeps_best: bool = True
+    each_epoch: bool = False
     repeated: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 

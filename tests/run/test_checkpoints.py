@@ -13,6 +13,7 @@ import pytest
 import torch
 import toy
 from conftest import environment
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnhp_torch.callbacks import RestoreBestWeights
 from nnhp_torch.core.ledger.checkpoints import acquire
@@ -44,17 +45,59 @@ def test_a_stopped_trial_goes_on_from_its_last_epoch_to_the_same_digits(trial, r
     assert resumed.test == whole.test
 
 
-@pytest.mark.parametrize(("seconds", "waits"), [(1000, [1, 3]), (-1, [1, 2, 3])])
-def test_the_disk_is_waited_for_now_and_then_and_at_the_end_but_each_epoch_is_there_after_a_kill(
-    trial, runtime, monkeypatch, seconds, waits
-):
-    waited, there = [], []
+@pytest.mark.parametrize(
+    ("seconds", "settings", "there"),
+    [
+        (1000, {}, [1, 1, 3]),
+        (-1, {}, [1, 2, 3]),
+        (1000, {"each_epoch": True}, [1, 2, 3]),
+        (1000, {"keeps_best": True}, [1, 2, 3]),
+    ],
+    ids=["by the clock and at the end", "longer epochs", "as --check asks for", "the best, which here is the last"],
+)
+def test_there_is_a_checkpoint_a_second_and_one_at_the_end(trial, runtime, monkeypatch, seconds, settings, there):
     monkeypatch.setattr(recorder, "SECONDS", seconds)
-    monkeypatch.setattr(recorder, "on_disk", lambda last, best: waited.append(read(last)["epoch"] + 1))
-    checkpoints = Path(runtime.folder) / trial.name / "checkpoints"
-    run_trial(trial, toy.build, runtime, on_epoch=lambda *_: there.append(read(checkpoints / "last.ckpt")["epoch"] + 1))
-    assert there == [1, 2, 3]
-    assert waited == waits
+    found, checkpoints = [], Path(runtime.folder) / trial.name / "checkpoints"
+    run_trial(
+        trial,
+        toy.build,
+        dataclasses.replace(runtime, **{"keeps_best": False, **settings}),
+        on_epoch=lambda *_: found.append(read(checkpoints / "last.ckpt")["epoch"] + 1),
+    )
+    assert found == there
+    assert (checkpoints / "best.ckpt").exists() == settings.get("keeps_best", False)
+
+
+def test_a_kill_between_two_checkpoints_costs_their_epochs_and_changes_no_digit(trial, runtime, tmp_path, monkeypatch):
+    """Of TensorBoard's curves either: those epochs' points are written anew."""
+
+    def die(trainer, module):
+        raise toy.Killed
+
+    def draws(config):
+        """Whoever draws random numbers while a checkpoint is made would come to others for a clock's sake."""
+        module, data, _ = toy.build_shuffled(config)
+        module.on_save_checkpoint = lambda checkpoint: torch.rand(7)
+        return module, data, []
+
+    def dying(config):
+        return (*draws(config)[:2], [toy.AtEpoch(4, die)])
+
+    monkeypatch.setattr(recorder, "SECONDS", 1000)
+    trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, max_epochs=5))
+    runtime = dataclasses.replace(runtime, keeps_best=False)
+    saving = dataclasses.replace(runtime, folder=str(tmp_path / "whole"), each_epoch=True)
+    whole = run_trial(trial, draws, saving)
+    with pytest.raises(toy.Killed):
+        run_trial(trial, dying, runtime)
+    trained, heard = [], []
+    resumed = run_trial(
+        trial, lambda c: (*draws(c)[:2], [toy.Trained(trained)]), runtime, on_epoch=lambda at, _: heard.append(at)
+    )
+    assert (trained, heard) == ([2, 3, 4, 5], [1, 2, 3, 4, 5])
+    assert (resumed.history, resumed.test, resumed.notes) == (whole.history, whole.test, [])
+    accumulator = EventAccumulator(str(tmp_path / trial.name)).Reload()
+    assert [event.step for event in accumulator.Scalars("loss/train")] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])

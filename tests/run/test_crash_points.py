@@ -48,6 +48,7 @@ SEARCHED = Search("tiny", TinyConfig(max_epochs=4), {"lr": Range(0.001, 0.1, log
 SWEEPS = {
     "a grid, two jobs": (None, grid({"lr": [0.1, 0.001], "width": [4, 8]}, 3), ["--jobs", "2"]),
     "a search with pruning": (None, SEARCHED, ["--jobs", "1", "--trials", "5"]),
+    "a search with few checkpoints": (None, SEARCHED, ["--jobs", "1", "--trials", "5"]),
     "a race": (None, grid({"lr": [0.1, 0.05]}, 1), ["--jobs", "2", "--seeds", "auto", "--max_seeds", "4"]),
     "folds": (None, grid({"lr": [0.1]}, 2, replicates={"width": [4, 8]}), ["--jobs", "1"]),
     "a longer training": (
@@ -56,6 +57,7 @@ SWEEPS = {
         ["--jobs", "1", "--keep_checkpoints", "last"],
     ),
 }
+SECONDS = {"a search with few checkpoints": 1000.0}  # between two checkpoints of a trial
 
 
 def run(sweep, options, log_dir):
@@ -145,7 +147,7 @@ def count(name, folder):
     snapshots = Snapshots(folder / "whole", folder / "states")
 
     def whole():
-        Points(folder / "whole", snapshots.take).install()
+        Points(folder / "whole", snapshots.take, SECONDS.get(name, -1.0)).install()
         return run(sweep, options, folder / "whole")
 
     status = in_a_fork(whole)
@@ -207,7 +209,7 @@ def stop_at(name, number, log_dir, victim):
                 os.kill(os.getpid(), signal.SIGKILL) if victim == "worker" else os.killpg(0, signal.SIGINT)
 
     def stopped():
-        Points(log_dir, before).install(hooks_of_fits=False)
+        Points(log_dir, before, SECONDS.get(name, -1.0)).install(hooks_of_fits=False)
         return run(sweep, options, log_dir)
 
     status = in_a_fork(stopped)
@@ -302,6 +304,7 @@ KILLED_ALONE = ("a grid, two jobs", "folds", "a longer training")
 DRAWN = {  # a hundred points: more of the sweeps that are short
     "a grid, two jobs": {"everything": 12, "Ctrl-C": 3, "worker": 4},
     "a search with pruning": {"everything": 12, "Ctrl-C": 3},
+    "a search with few checkpoints": {"everything": 8, "Ctrl-C": 1},
     "a race": {"everything": 12, "Ctrl-C": 3},
     "folds": {"everything": 18, "Ctrl-C": 5, "worker": 3},
     "a longer training": {"everything": 18, "Ctrl-C": 4, "worker": 3},

@@ -230,6 +230,7 @@ class Request:
             devices=self.devices if isinstance(self.devices, int) else tuple(self.devices),
             strategy=self.strategy,
             objective=sweep.objective,
+            keeps_best=self.keep_checkpoints in ("best", "all"),
             repeated=tuple(name for name, values in repeated.items() if len(values) > 1),
             environment={**known, **self.environment},
         )

@@ -1,4 +1,4 @@
-"""The record of each epoch: metrics and checkpoints, written so that a kill loses nothing."""
+"""The record of each epoch: metrics and checkpoints, written so that a kill costs a second of training at most."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, acquire, owner
-from nnhp_torch.core.ledger.files import must_be_file, name_too, on_disk
+from nnhp_torch.core.ledger.files import must_be_file, name_too
 from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.resume.data_position import sums
+from nnhp_torch.run.resume.randomness import random_state, set_random_state
 from nnhp_torch.run.trial import ending
 from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
 from nnhp_torch.run.trial.hardware import differences, hardware
@@ -45,7 +46,7 @@ UNSAID: dict[str, Any] = {
     "asked": ["something in it, for all that is known,"],
 }
 
-SECONDS = 1.0  # between two waits for the disk
+SECONDS = 1.0  # between two checkpoints of a trial
 
 OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
@@ -61,10 +62,19 @@ class Recorder(Checkpoint):
         objective: the metric that makes an epoch the best, and its direction.
         on_epoch: called with the epoch (from 1) and its metrics, on the first rank; a reason in return
             ends the training, as pruned.
+        keeps_best: whether `best.ckpt` is to be there in the end.
+        each_epoch: whether each epoch has its checkpoint, however short it is.
     """
 
     def __init__(
-        self, folder: Path, identity: Identity, objective: Objective, *, on_epoch: OnEpoch | None = None
+        self,
+        folder: Path,
+        identity: Identity,
+        objective: Objective,
+        *,
+        on_epoch: OnEpoch | None = None,
+        keeps_best: bool = True,
+        each_epoch: bool = False,
     ) -> None:
         self.folder = folder
         self.last = folder / LAST
@@ -74,11 +84,13 @@ class Recorder(Checkpoint):
         self.foreign = False  # whether the last checkpoint is another trial's, whatever its folder says
         self.objective = objective
         self.on_epoch = on_epoch
+        self.keeps_best = keeps_best
+        self.each_epoch = each_epoch
         self.epoch_log = EpochLog()
         self.watch = ending.Watch()
         self.validated_at: int | None = None  # optimizer steps before the last validation, None before the first
         self.outdated = False  # whether the weights have changed since the last validation
-        self.waited = -math.inf  # the time of the last wait for the disk
+        self.saved = -math.inf  # when the last checkpoint was made
         self.history: dict[str, list[float]] = {}
         self.hardware: dict[str, Any] = {}  # that the last epoch was trained on
         self.unlogged: list[str] = []  # what the last epoch did not log, and others did
@@ -197,20 +209,22 @@ class Recorder(Checkpoint):
         self.diverged = ending.divergence(trainer, metrics, self.objective, finite)
         if self.diverged:
             ending.stop(trainer)
-        self.hardware = hardware(trainer.strategy.root_device.type, trainer.world_size)
-        self.asked = sorted({*self.asked, *getattr(trainer, "asked", ())})
         self.stopped, self.complete = ending.is_stopped(trainer), ending.is_last_epoch(trainer)
         if self.complete and ending.something_follows(trainer):
             self.ended, self.weights = False, sums(pl_module)
-        for logger in trainer.loggers:
-            if isinstance(logger, TrialLogger):  # Lightning gives them to all loggers after this
-                logger.write({"epoch": trainer.current_epoch, **for_loggers})
-        self._save(trainer)
+        for logger in self._loggers(trainer):  # Lightning gives them to all loggers after this
+            logger.write({"epoch": trainer.current_epoch, **for_loggers})
+        due = self.complete or self.each_epoch or self._is_best() or time.monotonic() > self.saved + SECONDS
+        if due := trainer.strategy.broadcast(due):
+            self._save(trainer)
         reason = None
-        if trainer.is_global_zero:
-            self._keep_best()
-            if self.on_epoch is not None:
+        if trainer.is_global_zero and self.on_epoch is not None:
+            try:
                 reason = self.on_epoch(self.epochs, metrics)
+            except BaseException:  # a stop that leaves time for it
+                if not due and trainer.world_size == 1:
+                    self._save(trainer)
+                raise
         self._end_if_told(trainer, reason)
 
     def _end_if_told(self, trainer: L.Trainer, reason: str | None) -> None:
@@ -231,16 +245,23 @@ class Recorder(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
-        """Save this epoch's checkpoint; wait for the disk once a second, and at the end.
-
-        A kill loses nothing for that. If the machine goes down, a damaged checkpoint is known by its checksum: the
-        trial starts over, to the same digits.
-        """
+        """Save this epoch's checkpoint, of which the training takes no notice: when that is, a clock has said."""
         self.count_seconds(fit=True)
+        device = trainer.strategy.root_device
+        self.hardware = hardware(device.type, trainer.world_size)
+        self.asked = sorted({*self.asked, *getattr(trainer, "asked", ())})
+        for logger in self._loggers(trainer):
+            logger.experiment.flush()  # a trial that goes on from here writes the points after this epoch
+        drawn = random_state(device)
         trainer.save_checkpoint(self.last, weights_only=False, storage_options=RESUMABLE)
-        if trainer.is_global_zero and (self.complete or time.monotonic() > self.waited + SECONDS):
-            on_disk(self.last, self.best)
-            self.waited = time.monotonic()
+        set_random_state(drawn, device)  # a hook may draw while it is saved
+        self.saved = time.monotonic()
+        if trainer.is_global_zero:
+            self._keep_best()
+
+    @staticmethod
+    def _loggers(trainer: L.Trainer) -> list[TrialLogger]:
+        return [logger for logger in trainer.loggers if isinstance(logger, TrialLogger)]
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["epoch"] = self.epochs - 1  # Lightning counts one more at the training's end
@@ -250,10 +271,14 @@ class Recorder(Checkpoint):
         if self.objective.metric and not logged_name(self.objective.metric, self.history):
             raise ValueError(unlogged(self.objective.metric, self.history))
 
-    def _keep_best(self) -> None:
+    def _is_best(self) -> bool:
+        """Return whether the last epoch is the best so far, and its checkpoint will be asked for."""
         curve = self.history.get(logged_name(self.objective.metric, self.history), ())
-        if curve and self.objective.best(curve)[1] == self.epochs:
-            name_too(self.last, self.best, wait=False)  # whoever saved it has, or the next one will
+        return self.keeps_best and bool(curve) and self.objective.best(curve)[1] == self.epochs
+
+    def _keep_best(self) -> None:
+        if self._is_best():
+            name_too(self.last, self.best, wait=False)  # whoever saved it has
 
     @property
     def state_key(self) -> str:

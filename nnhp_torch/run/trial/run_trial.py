@@ -43,7 +43,7 @@ Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.trial.setup
 
 
 def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch | None = None) -> TrialResult:
-    """Trains, validates and tests one configuration; goes on from its last finished epoch if there is one.
+    """Trains, validates and tests one configuration; goes on from its last checkpoint if there is one.
 
     Args:
         build: configuration → (module, data module, callbacks) or a Setup, all of it fresh.
@@ -69,7 +69,8 @@ def _attempt(
     """Return a trial's result; Unloadable if it must be made again, from the start."""
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     folder = checkpoint_folder(runtime.folder, trial.name)
-    recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch=on_epoch)
+    kept = {"keeps_best": runtime.keeps_best, "each_epoch": runtime.each_epoch}
+    recorder = Recorder(folder, trial.identity, runtime.objective, on_epoch=on_epoch, **kept)
     recorder.unloadable = unloadable
     outcome: dict[str, Any] = {}
     torch.set_num_threads(trial.threads)  # they are part of its key: another number sums in another order

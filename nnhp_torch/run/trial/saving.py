@@ -18,7 +18,7 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.run.resume.foreign import LEFT_OUT, digest_of, fill
 from nnhp_torch.run.resume.plain import is_plain, pack, unpack
 
-# The checkpoint is loaded again without trust, so nothing in it may need more; who saves it waits for the disk.
+# The checkpoint is loaded again without trust, so nothing in it may need more.
 RESUMABLE = "resumable"
 PACKED = "packed"  # which of its parts `read` unpacks
 
@@ -48,7 +48,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with replacing(target, wait=storage_options != RESUMABLE) as staged, open(staged, "wb") as file:
+            with replacing(target) as staged, open(staged, "wb") as file:
                 torch.save(checkpoint, file)
         except RuntimeError as error:
             # torch makes it of a failed write; what the system said stands behind it.

@@ -45,7 +45,6 @@ class TrialLogger(TensorBoardLogger):
     def write(self, metrics: Mapping[str, float]) -> None:
         """Write an epoch's points so that a checkpoint may follow; Lightning's come after it, and are left out."""
         self.log_metrics(metrics)
-        self.experiment.flush()
         self.ahead = metrics.keys() - {"epoch"}
 
     def log_history(self, history: Mapping[str, Sequence[float]], first: int = 1) -> None:
