@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.core.listeners import each
+from nnhp_torch.core.loop.listeners import each
 from nnhp_torch.core.outcome import Outcome
 
 
