@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import pytest
 from conftest import TinyConfig, completed
@@ -59,6 +60,14 @@ def test_page_and_figure_say_the_same_sentence_computed_from_the_effects(parts):
     assert answer(effects(parts)) == said
     assert said in "".join(overview(parts, ["a", "b"]))
     assert said in [" ".join(text.get_text().split()) for text in _study_figure.draw(parts).texts]
+
+
+def test_a_screen_reader_hears_which_is_best_and_worst_and_was_chosen(parts):
+    drawn = "".join(overview(parts, ["a", "b"]))
+    assert re.findall(r'role="img" aria-label="([^"]*)"', drawn) == [
+        "best 32: 2.98%; worst 8: 20.0%",
+        "best 0.1: 4.96%; worst 0.01: 4.96%; chosen 0.01: 4.96%",
+    ]
 
 
 def test_a_sweep_in_which_nothing_has_completed_has_a_row_without_marks(parts):

@@ -8,14 +8,16 @@ import pytest
 from conftest import TinyConfig, completed
 
 from nnhp_torch.core.outcome import Outcome
+from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.page.part import Part
 from sweeps import reference
-from sweeps._article import Answer, answers
+from sweeps._article import TRAINED, Answer, answers, backed
 from sweeps._lesson import NO_GUESS, answers_of, guesses, lesson
 from sweeps._measures import MEASURES, NEVER, Measure
 from sweeps._pictures import picture
 from sweeps._student import _bar, _claimed, _headline, _kind
+from sweeps._study import with_nought
 
 ROOT = Path(reference.__file__).parent.parent
 
@@ -145,6 +147,24 @@ def test_each_section_has_one_line_and_one_picture_of_what_is_claimed(parts):
         assert section.count("<figure") + section.count('class="pairs"') + section.count('class="heat with"') in (1, 2)
         assert "<details" not in section, "nothing is folded away"
     assert {*MEASURES} <= {*parts}
+
+
+def test_dropout_is_told_by_the_network_without_it_and_by_training_images_that_were_scored_in_the_end(parts):
+    """Its ledger is older than that: the gap is a newer one's, in line and picture; what helps is told as it was."""
+    whole = with_nought(parts["dropout"], list(parts.values()))
+    gap, helps = answers_of(whole, ROOT)
+    assert gap.question == "Does dropout narrow the gap between training and validation?"
+    assert "from dropout=0 to dropout=" in helps.number
+    drawn = re.findall(r'class="said">(-?[\d.]+) points<', picture(whole, ROOT))
+    assert re.findall(r"(-?\d\.\d\d) at", gap.number) == drawn
+    assert len(drawn) == 2
+
+
+def test_a_newer_ledger_answers_by_itself_and_one_elsewhere_without_the_evidence_too(parts, tmp_path):
+    assert backed(parts["noise"], ROOT) is parts["noise"]
+    assert backed(parts["dropout"], tmp_path) is parts["dropout"]
+    newer = Part(recorded(ROOT / TRAINED, "val_accuracy"))
+    assert backed(newer, ROOT) is newer
 
 
 def test_a_sections_pictures_have_headings_below_its_own(parts):

@@ -131,6 +131,7 @@ def multiple(part: Part, link: str) -> Html:
 def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
     """A sweep's name, its cells on the axis, the best and the worst by name, and how many others are worse."""
     marks: list[Html] = []
+    said = None
     if drawn and effect.marks:
         places = [axis.place(mean) for _, mean, _, _ in effect.marks]
         low, high = min(places), max(places)
@@ -140,8 +141,11 @@ def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
             look = f"mark {tone}{' chosen' * chosen}"
             marks.append(tag("span", "", class_=look, style=f"left:{place:.2%}", title=title))
         marks.append(tag("span", values_of(effect.marks[0][0]), class_="best-name", style=f"right:{1 - low:.2%}"))
+        heard = [("best", effect.marks[0]), ("worst", effect.marks[-1])]
+        heard += [("chosen", mark) for mark in effect.marks if mark[3]]
+        said = "; ".join(f"{which} {values_of(cell)}: {axis.text(mean, 3)}" for which, (cell, mean, _, _) in heard)
         if len(effect.marks) > 1:
             worst = effect.marks[-1][0]
             marks.append(tag("span", values_of(worst), class_="worst-name", style=f"left:{high:.2%}"))
     name = tag("p", tag("a", effect.name, href=link), tag("small", effect.said))
-    return tag("div", name, tag("div", *marks, class_="along-axis"), class_="row")
+    return tag("div", name, tag("div", *marks, class_="along-axis", role=said and "img", aria_label=said), class_="row")
