@@ -11,7 +11,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import epochs_to
-from nnhp_torch.report.ends import End, looks, values_of
+from nnhp_torch.report.ends import End, colours, values_of
 from nnhp_torch.report.page.markup import Html
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import strips
@@ -96,10 +96,10 @@ def measured(part: Part, measure: Measure) -> Html:
     """Draw what a claim is about: a row a cell, a ring a run."""
     cells = part.summary.cells
     ends = []
-    for cell, look in zip(cells, looks(part.summary, cells), strict=True):
+    for cell, colour in zip(cells, colours(part.summary, cells), strict=True):
         values = [(cell.repeat(result), measure.of(result, cells)) for result in cell.completed]
         said = cell.trouble or measure.said([value for _, value in values])
-        ends.append(End(cell, values_of(cell), look, values, None, said))
+        ends.append(End(cell, values_of(cell), colour, values, None, said))
     finite = [value for end in ends for _, value in end.values if math.isfinite(value)]
     most = max((r.epochs for cell in cells for r in cell.completed), default=1) if measure.of_epochs else 0
     low, high = min([0.0, *finite]), max([0.0, most, *finite]) or 1.0

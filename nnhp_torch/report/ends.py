@@ -1,4 +1,4 @@
-"""Where each cell of a sweep ends, and how it looks: what the strip of the page and that of the figure both draw."""
+"""Where each cell of a sweep ends, and in which colour: what the strip of the page and that of the figure both draw."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class End:
     """Where a cell ends.
 
     Args:
-        name: the cell's, short; look: the name of its colour.
+        name: the cell's, short. colour: its name, a class of the page: c0, r3, best, other.
         values: of its trials that have completed: the repeat that each is of, and its final value.
         interval: where its mean may be, compared with the best's or the baseline's; None if nobody knows.
         said: its mean and the verdict, in words.
@@ -28,7 +28,7 @@ class End:
 
     cell: Cell
     name: str
-    look: str
+    colour: str
     values: Sequence[tuple[str, float]]
     interval: tuple[float, float] | None
     said: str
@@ -46,12 +46,12 @@ def ends(summary: Summary, cells: Sequence[Cell]) -> tuple[Axis, list[End]]:
     axis = Axis.of_values(summary.sweep.objective, (value for cell in cells for value in cell.values_of(monitor)))
     mean = best.mean(monitor) if best is not None else math.nan
     made = []
-    for cell, name, look in zip(cells, names(summary, cells), looks(summary, cells), strict=True):
+    for cell, name, colour in zip(cells, names(summary, cells), colours(summary, cells), strict=True):
         values = [(cell.repeat(result), result.final(monitor)) for result in cell.completed]
         interval = None
         if best is not None and cell is not best and (verdict := summary.verdict(cell)).bounded:
             interval = (mean - sign * verdict.low, mean - sign * verdict.high)
-        made.append(End(cell, name, look, values, interval, standing(summary, cell, axis)))
+        made.append(End(cell, name, colour, values, interval, standing(summary, cell, axis)))
     return axis, made
 
 
@@ -77,7 +77,7 @@ def values_of(cell: Cell) -> str:
     )
 
 
-def looks(summary: Summary, cells: Sequence[Cell]) -> list[str]:
+def colours(summary: Summary, cells: Sequence[Cell]) -> list[str]:
     """Return the name of each cell's colour: one each if they are few, else the winner's alone; grey if of earlier."""
     if len(cells) <= len(CELLS):
         found = _ramp(summary, cells) or [f"c{place}" for place in range(len(cells))]

@@ -41,14 +41,14 @@ WORDS: dict[Split | None, str] = {
 LEGEND = {**WORDS, "train": "training (running mean)"}  # of curves
 
 
-def colour(look: str) -> str:
-    """The colour that a cell's look is the name of.
+def hex_of(name: str) -> str:
+    """Return the colour that a name of a cell's stands for.
 
-    >>> colour("c6"), colour("best")
+    >>> hex_of("c6"), hex_of("best")
     ('#000000', '#0072B2')
     """
     of = {"best": BLUE, "other": LIGHT_GREY}
-    return of.get(look) or (RAMP if look[0] == "r" else CELLS)[int(look[1:])]
+    return of.get(name) or (RAMP if name[0] == "r" else CELLS)[int(name[1:])]
 
 
 def tidy(axes: Axes, *, numbers: Literal["both", "x", "y"] = "both", size: float = LABEL) -> None:

@@ -115,7 +115,7 @@ def test_figure_and_page_have_them_in_grey(rates, store):
     assert [colours[f"cell{i}.median"] == LIGHT_GREY for i in range(3)] == [False, True, True]
     titles = [panel.title for panel in panels.panels(outcome.summary)]
     assert [title.endswith("(earlier)") for title in titles] == [False, True, True]
-    assert Part(outcome).looks == ["r6", "other", "other"]
+    assert Part(outcome).colours == ["r6", "other", "other"]
 
 
 def test_a_record_that_cannot_be_its_trials_is_left_out(rates, store):

@@ -12,9 +12,9 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import verdicts
 from nnhp_torch.report.curves import median_curve
-from nnhp_torch.report.ends import looks
+from nnhp_torch.report.ends import colours
 from nnhp_torch.report.figure import all_cells
-from nnhp_torch.report.style import BLUE, CELLS, ORANGE, RAMP, colour
+from nnhp_torch.report.style import BLUE, CELLS, ORANGE, RAMP, hex_of
 
 
 def _gathered(sweep, accuracies, seeds=(1,)):
@@ -123,17 +123,17 @@ def test_what_went_wrong_stands_where_the_ring_would_be(sweep):
 def test_a_colour_per_cell_of_which_none_means_training_or_validation_and_of_many_the_bests_alone(sweep):
     assert not {BLUE, ORANGE} & set(CELLS)
     four = _gathered(sweep, [[0.9]] * 4)
-    assert looks(summary_of(sweep, four), four) == ["c0", "c1", "c2", "c3"]
+    assert colours(summary_of(sweep, four), four) == ["c0", "c1", "c2", "c3"]
     nine = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01, 0.001], "width": [4, 8, 16]})
     cells = _gathered(nine, [[0.9 + i / 100] for i in range(9)])
-    assert looks(summary_of(nine, cells), cells) == ["other"] * 8 + ["best"]
+    assert colours(summary_of(nine, cells), cells) == ["other"] * 8 + ["best"]
 
 
 def test_values_that_have_an_order_go_from_dark_to_light(sweep):
     sizes = dataclasses.replace(sweep, axes={"width": [16, 4, 8]})
     cells = _gathered(sizes, [[0.9]] * 3)
-    assert looks(summary_of(sizes, cells), cells) == ["r6", "r0", "r3"]
-    assert [colour(look) for look in ("r0", "r6", "best")] == [RAMP[0], RAMP[6], BLUE]
+    assert colours(summary_of(sizes, cells), cells) == ["r6", "r0", "r3"]
+    assert [hex_of(name) for name in ("r0", "r6", "best")] == [RAMP[0], RAMP[6], BLUE]
 
 
 def test_a_few_cells_have_their_names_at_the_ends_of_their_lines_none_on_another(sweep):

@@ -54,7 +54,7 @@ def groups(part):
 
 
 def drawn_curves(cells, axis, names=(), *, paces=None, kept=()):
-    """Curves of cells that have these looks: c0, c1, …"""
+    """Curves of cells that have these colours: c0, c1, …"""
     made = []
     for place, seeds in enumerate(cells):
         name = names[place] if names else ""
@@ -187,7 +187,7 @@ def test_of_many_numbers_below_a_chart_every_second_may_go():
 
 def test_along_an_axis_each_trial_has_a_dot_and_a_line_goes_through_the_means():
     cells = [(7, 0.0, [0.2, 0.4]), (3, 0.5, [0.6]), (5, 1.0, [0.6])]
-    drawn = read(charts.response(cells, UNIT, [(0.5, "32")], name="width", looks=["hue0", "hue1", "hue2"], alt=""))
+    drawn = read(charts.response(cells, UNIT, [(0.5, "32")], name="width", colours=["hue0", "hue1", "hue2"], alt=""))
     assert [points(d) for d in paths(drawn, "through")] == [near((0, 0.3), (0.5, 0.6), (1, 0.6))]
     assert {number: [points(d) for d in paths(g, "spot")] for number, g in groups(drawn).items()} == {
         "5": [near((1, 0.6))],
@@ -197,7 +197,7 @@ def test_along_an_axis_each_trial_has_a_dot_and_a_line_goes_through_the_means():
     assert (labels(drawn, "x"), labels(drawn, "unit")) == ([("32", 0.5)], [("width",)])
     assert labels(drawn, "y") == [(text, pytest.approx(1 - float(text), abs=1e-4)) for text, _ in labels(drawn, "y")]
     narrow = [
-        charts.response(cells[1:2], Axis("loss", 0, most / 10), [], name="", looks=["x"], alt="") for most in (7, 7.5)
+        charts.response(cells[1:2], Axis("loss", 0, most / 10), [], name="", colours=["x"], alt="") for most in (7, 7.5)
     ]
     assert [len(labels(read(drawn), "y")) for drawn in narrow] == [8, 4]
     assert [y for _, y in points(paths(drawn, "grid")[0])] == [1 - at for _, at in labels(drawn, "y")]

@@ -15,7 +15,7 @@ from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import apart, median_curve
 from nnhp_torch.report.ends import End, ends
 from nnhp_torch.report.figure.drawing import dress
-from nnhp_torch.report.style import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, colour, tidy
+from nnhp_torch.report.style import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, hex_of, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,21 +67,21 @@ def draw_curves(axes: Axes, summary: Summary, found: Sequence[End], axis: Axis, 
 def _draw_curves(axes: Axes, end: End, number: int, summary: Summary, *, axis: Axis) -> tuple[float, float] | None:
     """Draw a cell's curves; return the epoch and the value, as it is shown, at which its median ends."""
     runs = [(result, values) for result in end.cell.results if (values := result.curve(summary.sweep.monitor))]
-    look, front = colour(end.look), 1 if end.look == "other" else 2
+    colour, front = hex_of(end.colour), 1 if end.colour == "other" else 2
     for seed, (result, values) in enumerate(runs):
         curve, name = [*map(axis.shown, values)], f"cell{number}.seed{seed}"
         along = np.arange(1, len(curve) + 1)
         if len(runs) > 1:
-            axes.plot(along, curve, linewidth=0.6, alpha=0.45, gid=name, color=look, zorder=front)
+            axes.plot(along, curve, linewidth=0.6, alpha=0.45, gid=name, color=colour, zorder=front)
         if mark := stopped(result):
-            style: dict[str, Any] = {"color": look, "linestyle": "", "marker": mark, "markersize": 5}
+            style: dict[str, Any] = {"color": colour, "linestyle": "", "marker": mark, "markersize": 5}
             axes.plot(along[-1:], curve[-1:], gid=f"{name}.stop", zorder=4, **style)
     median = [*map(axis.shown, median_curve([values for _, values in runs]))]
     if not median:
         return None
-    marker, width = "." if len(median) < 10 else None, 1.0 if end.look == "other" else 1.9
+    marker, width = "." if len(median) < 10 else None, 1.0 if end.colour == "other" else 1.9
     along = np.arange(1, len(median) + 1)
-    axes.plot(along, median, linewidth=width, zorder=front, marker=marker, gid=f"cell{number}.median", color=look)
+    axes.plot(along, median, linewidth=width, zorder=front, marker=marker, gid=f"cell{number}.median", color=colour)
     return float(len(median)), median[-1]
 
 
@@ -91,7 +91,7 @@ def _name_curves(
     """Write each cell's name beside the end of its line, and what guessing reaches, from the lowest to the highest."""
     to_axes = (axes.transData + axes.transAxes.inverted()).transform
     ends = [(to_axes(end)[1], found[number]) for number, end in finals.items() if math.isfinite(end[1])]
-    named = [(place, end.name, colour(end.look)) for place, end in ends]
+    named = [(place, end.name, hex_of(end.colour)) for place, end in ends]
     named += [] if axis.guess is None else [(axis.guess, "guessing", GREY)]
     named.sort()
     for place, (_, name, shade) in zip(apart([place for place, *_ in named], apart_by), named, strict=True):
@@ -112,7 +112,7 @@ def _draw_ends(axes: Axes, found: Sequence[End], axis: Axis, summary: Summary) -
     axes.xaxis.set_major_formatter(axis.written)
     best, right = summary.leader, axes.get_yaxis_transform()
     for number, end in enumerate(found):
-        shade = colour(end.look)
+        shade = hex_of(end.colour)
         if end.interval is not None:
             sides = np.clip([*map(axis.shown, end.interval)], axis.low, axis.high)
             band: dict[str, Any] = {"color": shade, "alpha": 0.3, "linewidth": 8, "solid_capstyle": "butt"}

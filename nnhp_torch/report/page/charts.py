@@ -27,13 +27,13 @@ class Curves:
 
     Args:
         runs: the number of each trial's seed, and its metric after each epoch.
-        look: the class of its lines; name: what people call it; named: whether that stands at its line's end.
+        colour: the class of its lines; name: what people call it; named: whether that stands at its line's end.
         kept: the epochs (from 1) whose weights its trials went back to, and what those reach: a ring each.
         paces: another unit → how many of it an epoch takes; the sheet stretches the lines from one to another.
     """
 
     runs: Sequence[tuple[int, Sequence[float]]]
-    look: str
+    colour: str
     name: str = ""
     named: bool = False
     kept: Sequence[tuple[int, float]] = ()
@@ -56,11 +56,13 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
         parts, last = _lines(cell, axis, epochs, most=most)
         widths = ";".join(f"--{unit}:{cell.paces[unit] * epochs / budgets[unit]:.4g}" for unit in units)
         names = {"data_cell": number, "data_name": cell.name or None, "style": widths or None}
-        lines.append(tag("g", *parts, class_=f"curve {cell.look}", **names))
+        lines.append(tag("g", *parts, class_=f"curve {cell.colour}", **names))
         ends += [(last, number)] if cell.named and last is not None else []
     ends.sort()
     labels = [
-        tag("span", cells[number].name, class_=f"end {cells[number].look}", data_cell=number, style=f"--y:{place:.2%}")
+        tag(
+            "span", cells[number].name, class_=f"end {cells[number].colour}", data_cell=number, style=f"--y:{place:.2%}"
+        )
         for place, (_, number) in zip(apart([place for place, _ in ends], 0.052), ends, strict=True)
     ]
     grid, numbers = _across(axis, 9)
@@ -74,7 +76,7 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
     dense = f"--dense:{max(0.15, min(0.65, DENSEST / max(1, len(cells)))):.2f}"
     scale = f"{axis.low:.6g} {axis.high:.6g} {'log' * axis.log} {'%' * axis.error}"
     told = {"data_scale": scale, "data_epochs": epochs, "style": dense}
-    spoken = [cell for cell in cells if len(cells) <= SPOKEN or cell.look == "best"]
+    spoken = [cell for cell in cells if len(cells) <= SPOKEN or cell.colour == "best"]
     ends_of = [_spoken(cell.name, median_curve([curve for _, curve in cell.runs]), axis) for cell in spoken]
     medians = " (medians)" if any(len(cell.runs) > 1 for cell in spoken) else ""
     alt = f"{axis.name} along {count(epochs, 'epoch')}{medians}: {'; '.join(ends_of)}"
@@ -145,7 +147,7 @@ def response(
     ticks: Sequence[Tick],
     *,
     name: str,
-    looks: Sequence[str],
+    colours: Sequence[str],
     alt: str,
 ) -> Html:
     """Draw what is reached along one axis: a dot per trial, and a line through the means.
@@ -153,17 +155,17 @@ def response(
     Args:
         cells: each one's number, its place from 0 to 1, its trials' values; in the order of their places.
         ticks: the numbers on the axis with their places; name: its own.
-        looks: for each cell the class of its dots; alt: the picture in a sentence.
+        colours: for each cell the class of its dots; alt: the picture in a sentence.
     """
     means = [(SIZE * place, SIZE * (1 - axis.place(statistics.fmean(values)))) for _, place, values in cells]
     spots = [
         tag(
             "g",
             tag("path", d=dots([(SIZE * place, SIZE * (1 - axis.place(v))) for v in values]), class_="spot"),
-            class_=f"curve {look}",
+            class_=f"curve {colour}",
             data_cell=number,
         )
-        for (number, place, values), look in zip(cells, looks, strict=True)
+        for (number, place, values), colour in zip(cells, colours, strict=True)
     ]
     grid, numbers = _across(axis, 7)
     numbers += below(ticks)
@@ -175,7 +177,7 @@ def response(
 def parallel(
     rows: Sequence[Sequence[float]],
     axes: Sequence[tuple[str, Sequence[Tick]]],
-    looks: Sequence[str],
+    colours: Sequence[str],
     *,
     numbers: Sequence[int],
     alt: str,
@@ -185,17 +187,17 @@ def parallel(
     Args:
         rows: for each cell where it stands on each axis, from 0 to 1.
         axes: each one's name, and the numbers on it with their places.
-        looks: for each cell the class of its line; numbers: which cell it is; alt: the picture in a sentence.
+        colours: for each cell the class of its line; numbers: which cell it is; alt: the picture in a sentence.
     """
     step = SIZE / max(1, len(axes) - 1)
     lines = [
         tag(
             "g",
             tag("path", d=path([(step * i, SIZE * (1 - place)) for i, place in enumerate(row)]), class_="median"),
-            class_=f"curve {look}",
+            class_=f"curve {colour}",
             data_cell=cell,
         )
-        for cell, row, look in zip(numbers, rows, looks, strict=True)
+        for cell, row, colour in zip(numbers, rows, colours, strict=True)
     ]
     bars = tag("path", d="".join(f"M{step * i:.0f} 0v{SIZE}" for i in range(len(axes))), class_="axis")
     texts = []
@@ -203,8 +205,8 @@ def parallel(
         left = f"left:{i / max(1, len(axes) - 1):.2%}"
         texts.append(tag("span", name, class_="axis-name", style=left))
         for n, (at, text) in enumerate(places):  # where they would crowd, every other one goes
-            look = "axis-number less" if n % 2 and len(places) > 2 else "axis-number"
-            texts.append(tag("span", text, class_=look, style=f"{left};--y:{1 - at:.2%}"))
+            classes = "axis-number less" if n % 2 and len(places) > 2 else "axis-number"
+            texts.append(tag("span", text, class_=classes, style=f"{left};--y:{1 - at:.2%}"))
     return picture(alt, drawing(bars, *lines[::-1]), *texts, class_="chart parallel")
 
 

@@ -1,4 +1,4 @@
-"""One sweep as a page shows it: its cells, which of them are shown, and how their lines look."""
+"""One sweep as a page shows it: its cells, which of them are shown, and in which colours."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ class Part:
         return [end.name for end in self.ends[1]]
 
     @property
-    def looks(self) -> list[str]:
+    def colours(self) -> list[str]:
         """For each cell that is shown the class of its lines."""
-        return [end.look for end in self.ends[1]]
+        return [end.colour for end in self.ends[1]]
 
     @cached_property
     def repeats(self) -> dict[str, str]:

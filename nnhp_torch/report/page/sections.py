@@ -105,10 +105,10 @@ def curves_of(part: Part, *, named: bool = True) -> list[charts.Curves]:
     monitor, repeats = part.sweep.monitor, list(part.repeats)
     few = len(part.shown) <= len(CELLS)
     made = []
-    for number, (cell, look, name) in enumerate(zip(part.shown, part.looks, part.names, strict=True)):
+    for number, (cell, colour, name) in enumerate(zip(part.shown, part.colours, part.names, strict=True)):
         runs = [(repeats.index(cell.repeat(r)), curve) for r in cell.results if (curve := r.curve(monitor))]
         paces = {unit: of[number] for unit, of in part.paces.items()} if few else {}
-        made.append(charts.Curves(runs, look, name, named and few, part.kept[number], paces))
+        made.append(charts.Curves(runs, colour, name, named and few, part.kept[number], paces))
     return made
 
 

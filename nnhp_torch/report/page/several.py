@@ -117,8 +117,8 @@ def multiple(part: Part, link: str) -> Html:
     """A sweep's finding and its curves, small; both lead to its page."""
     curves = curves_of(part, named=False)
     found = tag("h2", tag("a", headline(part.summary), href=link))
-    named = zip(part.names, part.looks, strict=True) if len(curves) <= len(CELLS) else [("the best", "best")]
-    keys = tag("figcaption", *(tag("span", name, " ", class_=f"key {look}") for name, look in named))
+    named = zip(part.names, part.colours, strict=True) if len(curves) <= len(CELLS) else [("the best", "best")]
+    keys = tag("figcaption", *(tag("span", name, " ", class_=f"key {colour}") for name, colour in named))
     drawn = [tag("figure", keys, charts.curves(curves, Axis.of_curves(part.sweep, part.shown)))]
     return tag(
         "section",
@@ -138,8 +138,8 @@ def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
         marks = [tag("span", "", class_="reach", style=f"left:{low:.2%};width:{high - low:.2%}")]
         for (cell, _, tone, chosen), place in reversed(list(zip(effect.marks, places, strict=True))):
             title = f"{cell.label}: {standing(effect.part.summary, cell, axis)}"
-            look = f"mark {tone}{' chosen' * chosen}"
-            marks.append(tag("span", "", class_=look, style=f"left:{place:.2%}", title=title))
+            classes = f"mark {tone}{' chosen' * chosen}"
+            marks.append(tag("span", "", class_=classes, style=f"left:{place:.2%}", title=title))
         marks.append(tag("span", values_of(effect.marks[0][0]), class_="best-name", style=f"right:{1 - low:.2%}"))
         heard = [("best", effect.marks[0]), ("worst", effect.marks[-1])]
         heard += [("chosen", mark) for mark in effect.marks if mark[3]]

@@ -45,11 +45,11 @@ def _response(part: Part, name: str) -> Html:
     order = sorted(range(len(cells)), key=places.__getitem__)
     points = [(part.numbers[id(cells[i])], places[i], cells[i].values_of(monitor)) for i in order]
     axis = Axis.of_values(part.sweep.objective, (value for _, _, values in points for value in values))
-    looks = ["best" if cells[i] is part.summary.leader else "other" for i in order]
+    colours = ["best" if cells[i] is part.summary.leader else "other" for i in order]
     reached = [f"{cells[i].texts[name]} {axis.text(cells[i].mean(monitor), 3)}" for i in order]
     said = reached if len(reached) <= charts.SPOKEN else [reached[0], reached[-1]]
     alt = f"{axis.name} along {name}: {'; '.join(said)}"
-    drawn = charts.response(points, axis, ticks, name=name, looks=looks, alt=alt)
+    drawn = charts.response(points, axis, ticks, name=name, colours=colours, alt=alt)
     caption = f"What each value of {name} reaches: a dot for each trial, a line through the means; the best is in blue."
     return tag("section", tag("h2", f"Along {name}"), tag("figure", tag("figcaption", caption), drawn))
 
@@ -82,8 +82,8 @@ def heat(part: Part, downwards: Sequence[str], across: Sequence[str], inside: Ma
         rows.append(tag("tr", *row))
     above = tag("tr", tag("td", ""), tag("th", second, scope="colgroup", colspan=len(across)))
     heads = tag("tr", tag("th", first, scope="col"), *(tag("th", over, scope="col") for over in across))
-    look = "heat large" if len(across) > LARGE else "heat with" if inside else "heat"
-    return tag("table", tag("thead", above, heads), tag("tbody", *rows), class_=look)
+    classes = "heat large" if len(across) > LARGE else "heat with" if inside else "heat"
+    return tag("table", tag("thead", above, heads), tag("tbody", *rows), class_=classes)
 
 
 def _square(cell: Cell, part: Part, axis: Axis, *, better: int, inside: Html) -> Html:
@@ -105,12 +105,12 @@ def parallel(part: Part) -> Html:
     numbers = [part.numbers[id(cell)] for cell in cells]
     best = part.summary.leader
     alt = f"The best goes through {best.label}" if best is not None else "None leads"
-    drawn = charts.parallel(rows, axes, [part.looks[number] for number in numbers], numbers=numbers, alt=alt)
+    drawn = charts.parallel(rows, axes, [part.colours[number] for number in numbers], numbers=numbers, alt=alt)
     endings = Counter(cell.trouble for cell in part.summary.cells if cell.trouble)
     others = ", ".join(f"{many} {ending}" for ending, many in endings.most_common())
     of = f", of {len(part.summary.cells)} ({others})" if others else ""
     caption = f"A line for each of the {len(cells)} that have completed{of}, from its settings to what it reached"
-    caption += "; the best is in blue" if "best" in part.looks else ""
+    caption += "; the best is in blue" if "best" in part.colours else ""
     caption += ", and the worst quarter at the end of the last axis." if len(cells) > FEW else "."
     return _section("All settings at once", caption, drawn)
 

@@ -36,7 +36,7 @@ def strip(end: End, axis: Axis, *, best: float, repeats: Sequence[str] = ()) -> 
         parts += [tag("path", d=spot, class_=kind, data_seed=seed) for kind in kinds]
     if len(known) > 1 and all(math.isfinite(value) for _, value in known):
         parts.append(tag("path", d=f"M{SIZE * axis.place(end.mean):.0f} 180V820", class_="mean"))
-    return tag("div", drawing(*parts), class_=f"strip swaps {end.look}")
+    return tag("div", drawing(*parts), class_=f"strip swaps {end.colour}")
 
 
 def strip_axis(axis: Axis) -> Html:

@@ -69,7 +69,7 @@ def strips(title: str, caption: str, found: Sequence[End], axis: Axis, part: Par
     rows = [
         tag(
             "div",
-            tag("span", end.name, class_=f"key {end.look}"),
+            tag("span", end.name, class_=f"key {end.colour}"),
             svg.strip(end, axis, best=math.nan, repeats=list(part.repeats)),
             tag("span", end.said, class_="said"),
             class_="row",
@@ -94,7 +94,7 @@ def _end(end: End, axis: Axis, number: int, *, part: Part, mean: float, said: Se
     values = "; ".join(f"{part.repeats[repeat]}: {axis.text(value, 3)}" for repeat, value in end.values)
     return tag(
         "div",
-        tag("span", end.name, class_=f"key {end.look}"),
+        tag("span", end.name, class_=f"key {end.colour}"),
         svg.strip(end, axis, best=mean, repeats=list(part.repeats)),
         tag("span", tag("span", value, data_other=other), tag("span", dot, rest, class_="rest"), class_="said"),
         class_="row",
@@ -121,7 +121,7 @@ def _cells(part: Part, cells: list[Cell]) -> Html:
     rows = []
     for cell, first, *texts in zip(cells, *named.values(), strict=True):
         number = part.numbers[id(cell)]
-        row = [tag("th", tag("span", first, class_=f"key {part.looks[number]}"), scope="row")]
+        row = [tag("th", tag("span", first, class_=f"key {part.colours[number]}"), scope="row")]
         row += [tag("td", spaced(text), class_=kind) for text, kind in zip(texts, kinds[1:], strict=True)]
         rows.append(tag("tr", *row, class_="best" if cell is part.summary.leader else None, data_cell=number))
     return table_of(heads, rows, sortable=len(rows) > 2)
