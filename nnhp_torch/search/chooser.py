@@ -77,7 +77,7 @@ class OptunaChooser(Chooser):
         self._spent: dict[str, int] = {}  # key → epochs, all that they may become while it runs
 
     def __iter__(self) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """Yield the cells that the study has, then draw further ones; take up again what a kill has left running."""
+        """Yield the cells that the study has, then sample further ones; take up again what a kill has left running."""
         with journal.believed(self.path):
             self.study = self.studies.open(self.path)
             cells = list(filter(None, map(self._known, self.study.get_trials(deepcopy=False))))
@@ -101,7 +101,7 @@ class OptunaChooser(Chooser):
         # No public name leads from a stored trial to one that goes on. The first test to break is
         # test_a_search_that_was_stopped_goes_on_as_if_it_never_was.
         suggested = optuna.trial.Trial(self.study, stored._trial_id)
-        self.study.sampler = self.studies.redrawing(self.study, stored.number)
+        self.study.sampler = self.studies.sampling_again(self.study, stored.number)
         return self._cell(suggested)
 
     def remaining(self) -> int:
@@ -183,14 +183,14 @@ class OptunaChooser(Chooser):
                 self.study.tell(suggested, state=optuna.trial.TrialState.PRUNED)
 
     def remarks(self) -> list[str]:
-        """Say what was drawn by another Optuna, and what the configuration has refused."""
+        """Say what another Optuna has sampled, and what the configuration has refused."""
         remarks = []
         now = self.versions["optuna"]
         if self._sampled and (others := ", ".join(sorted(self._makers - {now}))):
-            remarks.append(f"Drawn by Optuna {others} before and by {now} now, which may draw other trials.")
+            remarks.append(f"Sampled by Optuna {others} before and by {now} now, which may sample other trials.")
         if self.refused:
             name = type(self.search.base).__name__
-            remarks.append(f"{name} refused {len(self.refused)} of what was drawn, such as: {self.refused[0]}")
+            remarks.append(f"{name} refused {len(self.refused)} of what was sampled, such as: {self.refused[0]}")
         return remarks
 
     def importances(self) -> dict[str, float]:

@@ -84,7 +84,7 @@ def _copied(path: Path) -> Path:
 def _damaged(path: Path, why: str) -> LedgerError:
     why = " ".join(why.split())[:200]
     return LedgerError(
-        f"{path} is damaged ({why}). Nothing was changed: move it away, and the search draws anew and takes the "
+        f"{path} is damaged ({why}). Nothing was changed: move it away, and the search samples anew and takes the "
         "results that the ledger has, or start anew with --fresh."
     )
 

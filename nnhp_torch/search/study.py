@@ -63,7 +63,7 @@ class Studies:
         copy.add_trials(study.get_trials(deepcopy=False)[:number])
         return copy
 
-    def redrawing(self, study: optuna.Study, number: int) -> optuna.samplers.BaseSampler:
+    def sampling_again(self, study: optuna.Study, number: int) -> optuna.samplers.BaseSampler:
         """Return what samples that which a kill has left out of a trial: a copy of the study samples it all again."""
         import optuna
 
@@ -100,7 +100,7 @@ class Studies:
 
 
 def suggesting(source: Any) -> Suggest:
-    """Return what draws values by one of a study's trials, new or stored."""
+    """Return what samples values by one of a study's trials, new or stored."""
 
     def suggest(name: str, axis: Range | Sequence[Primitive]) -> Primitive:
         value: Primitive

@@ -502,9 +502,9 @@ def test_another_optuna_than_the_ledgers_is_said_and_each_result_names_its_own(s
     first = run(search, store, trials=3)
     assert [result.versions["optuna"] for result in first.ordered] == ["4.0.0"] * 3
     monkeypatch.undo()
-    assert run(search, store, trials=3).remarks == [], "nothing was drawn"
+    assert run(search, store, trials=3).remarks == [], "nothing was sampled"
     (remark,) = run(search, store, trials=4).remarks
-    assert remark.startswith("Drawn by Optuna 4.0.0 before and by ")
+    assert remark.startswith("Sampled by Optuna 4.0.0 before and by ")
 
 
 @pytest.mark.parametrize(
@@ -550,11 +550,11 @@ def test_what_the_configuration_refuses_is_skipped_and_said_and_the_search_goes_
     again = run(search, store, trials=20)
     assert drawn(again) == drawn(whole)
     assert 5 < len(whole.trials) < 20
-    assert again.remarks == [f"Even refused {20 - len(whole.trials)} of what was drawn, such as: width must be even"]
+    assert again.remarks == [f"Even refused {20 - len(whole.trials)} of what was sampled, such as: width must be even"]
 
 
 @pytest.mark.needs("optuna")
-def test_a_search_whose_base_has_another_default_by_now_draws_anew(search, store):
+def test_a_search_whose_base_has_another_default_by_now_samples_anew(search, store):
     def edited(depth):
         fields = [("depth", int, depth), *((f.name, f.type, f.default) for f in dataclasses.fields(TinyConfig))]
         made = dataclasses.make_dataclass("Edited", fields, frozen=True)
