@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.objective import Objective, direction
 from nnhp_torch.project.keys import arguments
+from nnhp_torch.project.loading import NoProject, place
 from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.launch.request import FIRST_SEED, Request
@@ -75,6 +78,23 @@ def as_sweep(
         replicates=over,
     )
     return sweep, requested(parsed["trainer"])
+
+
+def as_recorded(sweep: Sweep, folder: Path) -> Sweep:
+    """Return the sweep over a project by the name that its ledger has: train.py, ./train.py and train are one.
+
+    Raises:
+        LedgerError: the ledger is damaged.
+    """
+    base = sweep.base
+    results = ResultStore(folder).results(sweep.provenance).values()
+    known = dict.fromkeys(str(result.config.get("cli", "")) for result in results)
+    if base.cli not in known and not base.cli.startswith(("--model ", "__main__")):
+        for name in known:
+            with suppress(NoProject):
+                if place(name) == place(base.cli):
+                    return replace(sweep, base=type(base)(**{**vars(base), "cli": name}, aside=base.aside))
+    return sweep
 
 
 def source_of(cli: str, model: str, data: str, *, name: str) -> tuple[str, str]:

@@ -14,7 +14,8 @@ from nnhp_torch.cli.main import main as main_of_sweep
 from nnhp_torch.cli.parser import Parser, listed, load_bounded
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.project.as_sweep import as_sweep, question_of, source_of
+from nnhp_torch.project.as_sweep import as_recorded, as_sweep, question_of, source_of
+from nnhp_torch.run.launch.request import Request
 
 PROG = "python -m nnhp_torch sweep"
 
@@ -29,19 +30,21 @@ def main(argv: Sequence[str]) -> NoReturn:
         project, rest = read(argv)
         sweep, theirs = as_sweep(**project)
         argv = [*(f"--{name}={value}" for name, value in theirs.items()), *rest]  # the last word counts
+        request, dry = _asked(sweep, argv)
+        sweep = as_recorded(sweep, request.folder(sweep))
         if not project["monitor"] and "--check" not in rest:
-            raise ValueError(_ask(sweep, argv))
+            raise ValueError(question_of(sweep, request, only_listed=dry))
     except (ValueError, SweepError) as error:
         parser.error(str(error))
     main_of_sweep(sweep, argv=argv)
 
 
-def _ask(sweep: Sweep, argv: Sequence[str]) -> str:
-    """Ask which metric ranks the cells, once a first epoch has shown which there are."""
+def _asked(sweep: Sweep, argv: Sequence[str]) -> tuple[Request, bool]:
+    """Return how the sweep is to be run, and whether it is to be listed alone."""
     parser = Parser(prog=PROG)
     options.add_sweep_options(parser, sweep)
     args = parser.parse_args(argv)
-    return question_of(sweep, options.read(sweep, args), only_listed=args.dry_run)
+    return options.read(sweep, args), args.dry_run
 
 
 def read(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

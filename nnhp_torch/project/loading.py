@@ -112,6 +112,24 @@ def main_block(module: ModuleType) -> CodeType:
     return compile(tree, file, "exec")
 
 
+def place(source: str) -> tuple[str, str]:
+    """Return the file of a command line and the function that makes it: the same for each way to write them.
+
+    Of a main block that does no more than to call a function, it is that function.
+
+    Raises:
+        NoProject: there is no such thing.
+    """
+    where, _, function = source.partition(":")
+    file = str(Path(_spec(where).origin or where).resolve())
+    if function:
+        return file, function
+    match [statement for node in ast.parse(_text(file)).body if is_main_block(node) for statement in node.body]:
+        case [ast.Expr(ast.Call(ast.Name(name), [], []))]:
+            return file, name
+    return file, ""
+
+
 def module_name(where: str) -> str:
     """Return the name under which `load` imports a module or a script."""
     return where if where == "__main__" else _spec(where).name

@@ -7,7 +7,7 @@ from typing import Any
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.project.as_sweep import as_sweep, question_of, source_of
+from nnhp_torch.project.as_sweep import as_recorded, as_sweep, question_of, source_of
 from nnhp_torch.run.launch.request import Request
 
 
@@ -68,8 +68,10 @@ def sweep(
     of_sweep = {"configs": config, "axes": axes, "over": repeated, "base": fixed, "monitor": monitor, "mode": mode}
     made, theirs = as_sweep(source, name=title, **of_sweep)
     requested = {**theirs, **requested}
+    request = Request(**requested)
+    made = as_recorded(made, request.folder(made))
     if not monitor:
-        raise ValueError(question_of(made, Request(**requested)))
+        raise ValueError(question_of(made, request))
     return made.run(callbacks=callbacks, **requested)
 
 

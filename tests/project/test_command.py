@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import foreign
@@ -378,3 +379,27 @@ def test_a_few_lines_of_a_projects_yaml_that_stand_for_a_memory_full_are_refused
         main(["--cli", "foreign:once", "-c", "bomb.yaml", "--grid.model.lr", "[0.1]", "--monitor", "val_loss"])
     assert raised.value.code == 2
     assert "its aliases stand for more than 1000000 values" in capsys.readouterr().err
+
+
+OWN_SCRIPT = """
+import foreign
+
+
+def main():
+    foreign.with_subcommands()
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("first", ["./spelled.py", "spelled:main"])
+def test_however_a_script_is_written_it_is_the_project_that_the_ledger_has(run, tmp_path, first, monkeypatch):
+    (tmp_path / "spelled.py").write_text(OWN_SCRIPT)
+    monkeypatch.delitem(sys.modules, "spelled", raising=False)
+    argv = ["--grid.model.lr", "[0.1]", "--max_epochs", "1", "--name", "one"]
+    assert run("--cli", first, *argv)[0] == 0
+    for again in ("spelled.py", str(tmp_path / "spelled.py"), "spelled"):
+        assert "0 of 1 trials would run" in run("--cli", again, *argv, "--dry_run")[1], again
+    assert "1 of 1 trials would run" in run("--cli", "foreign:with_subcommands", *argv, "--dry_run")[1], "another one"
