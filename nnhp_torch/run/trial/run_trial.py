@@ -138,6 +138,28 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     logger = TrialLogger(runtime.folder, trial.name, purge_step=written + 1)
     logger.log_history(recorder.history, first=written + 1)
     seeds = EpochSeed(trial.config.seed, recorder.note)
+    trainer = _trainer(trial, runtime, setup, recorder, seeds=seeds, logger=logger)
+    try:
+        fit(trainer, setup, recorder, seeds=seeds, resume=resume)
+        fitted = {
+            "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
+            "build": _provenance(trial, build, setup),  # with what is known of the data by now
+        }
+        if ended := _ending(recorder, trainer):
+            return {**fitted, **ended}
+        logger.epoch = recorder.epochs
+        scores = _scores(trainer, setup, recorder, runtime)
+        repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
+        final = {name: values[-1] for name, values in recorder.history.items()}
+        logger.log_outcome({**trial.cell, **repeated}, final | scores["restored"] | scores["test"] | scores["trained"])
+        return {**fitted, "status": "completed", **scores}
+    finally:
+        logger.close()
+
+
+def _trainer(
+    trial: Trial, runtime: Runtime, setup: Setup, recorder: Recorder, *, seeds: EpochSeed, logger: TrialLogger
+) -> L.Trainer:
     trainer = make_trainer(
         trial,
         runtime,
@@ -154,31 +176,22 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         prefer_onednn()
     if runtime.world_size > 1 and "use_distributed_sampler" not in setup.trainer:
         share(trainer, setup.module, recorder.note)
-    try:
-        fit(trainer, setup, recorder, seeds=seeds, resume=resume)
-        fitted = {
-            "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
-            "build": _provenance(trial, build, setup),  # with what is known of the data by now
-        }
-        if ended := _verdict(recorder, trainer):
-            return {**fitted, **ended}
-        logger.epoch = recorder.epochs
-        restored = _validate(trainer, setup, recorder) if recorder.outdated else {}
-        test = _test(trainer, setup) if runtime.test else {}
-        trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
-        repeated = {name: getattr(trial.config, name) for name in runtime.repeated}
-        for name, epoch in last_logged(recorder.history, recorder.unlogged).items():
-            restored.setdefault(name, recorder.history[name][epoch - 1])
-            if name == logged_name(runtime.objective.metric, recorder.history):
-                recorder.note(f"{name} was last logged in epoch {epoch} of {recorder.epochs}: that value counts")
-        final = {name: values[-1] for name, values in recorder.history.items()}
-        logger.log_outcome({**trial.cell, **repeated}, final | restored | test | trained)
-        return {**fitted, "status": "completed", "test": test, "trained": trained, "restored": restored}
-    finally:
-        logger.close()
+    return trainer
 
 
-def _verdict(recorder: Recorder, trainer: L.Trainer) -> dict[str, Any]:
+def _scores(trainer: L.Trainer, setup: Setup, recorder: Recorder, runtime: Runtime) -> dict[str, dict[str, float]]:
+    """Return what the final weights score that the history does not hold: three fields of the result."""
+    restored = _validate(trainer, setup, recorder) if recorder.outdated else {}
+    test = _test(trainer, setup) if runtime.test else {}
+    trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
+    for name, epoch in last_logged(recorder.history, recorder.unlogged).items():
+        restored.setdefault(name, recorder.history[name][epoch - 1])
+        if name == logged_name(runtime.objective.metric, recorder.history):
+            recorder.note(f"{name} was last logged in epoch {epoch} of {recorder.epochs}: that value counts")
+    return {"test": test, "trained": trained, "restored": restored}
+
+
+def _ending(recorder: Recorder, trainer: L.Trainer) -> dict[str, Any]:
     """Return how the fit has ended if it did not end well; empty if there is a test to come.
 
     Raises:
