@@ -172,11 +172,15 @@ class OptunaChooser(Chooser):
         for suggested in self._open.pop(distinct(values), ()):
             if not isinstance(suggested, optuna.trial.Trial):
                 continue
+            stored = self._stored(suggested.number)
             for epoch, value in enumerate(result.curve(self.search.monitor), 1):  # if the study has lost any
-                if math.isfinite(value) and epoch not in self._stored(suggested.number).intermediate_values:
+                known = epoch in stored.intermediate_values
+                if not math.isfinite(value) or (known and epoch != stored.last_step):
+                    continue
+                if not known:
                     suggested.report(value, epoch)
-                    if epoch < self._epochs(values):
-                        suggested.should_prune()  # the pruner's notes, by which it judges later trials
+                if epoch < self._epochs(values):
+                    suggested.should_prune()  # the pruner's notes, by which it judges later trials
             if result.status == "completed":
                 self.study.tell(suggested, result.final(self.search.monitor))
             else:

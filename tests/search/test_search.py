@@ -20,6 +20,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.local import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.search import journal as optunas
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.space import Range, Search
 
@@ -207,15 +208,22 @@ class Curves(FakeLaunch):
 @pytest.mark.parametrize("pruner", ["hyperband", "median"])
 def test_whatever_a_search_with_pruning_has_lost_it_answers_as_it_did(search, tmp_path, pruner):
     """Lines of the ledger, of Optuna's journal from any one on, or of both: a pruner notes what it was asked."""
+    import optuna
+
     search = dataclasses.replace(search, base=TinyConfig(max_epochs=9))
 
     def records(store):
         outcome = run(search, store, Curves(), trials=11, pruner=pruner)
-        return [(result.name, result.status, result.history) for result in outcome.ordered]
+        (study,) = optuna.get_all_study_summaries(storage := optunas.storage(store.folder / "optuna.journal"))
+        known = [
+            (trial.state, trial.values, trial.intermediate_values, trial.system_attrs)
+            for trial in optuna.load_study(study_name=study.study_name, storage=storage).trials
+        ]
+        return [(result.name, result.status, result.history) for result in outcome.ordered], known
 
     store = ResultStore(tmp_path / "whole")
     whole = records(store)
-    assert {status for _, status, _ in whole} == {"completed", "pruned"}
+    assert {status for _, status, _ in whole[0]} == {"completed", "pruned"}
     ledger, journal = store.path.read_bytes(), (store.folder / "optuna.journal").read_bytes()
     results, lines = ledger.splitlines(keepends=True), journal.splitlines(keepends=True)
     lost = {f"the ledger's line {n}": (results[:n] + results[n + 1 :], lines) for n in range(len(results))}
