@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import FakeLaunch, TinyConfig, completed
+from false_claims import EQUAL, _apart, against_baseline, false_claims, told_by_the_best
 
 import nnhp_torch
 from nnhp_torch.cli.command import UNMET
@@ -221,6 +222,44 @@ def test_false_claims_against_a_baseline_are_rare_also_beside_wild_cells():
         rows = random.normal(size=(4, 5)) * spreads
         claims += min(AgainstBaseline(199, number).judge(rows.tolist()).p) < 0.05
     assert claims <= 18
+
+
+def _with(**options):
+    judge = AgainstBaseline()
+    vars(judge).update(options)
+    return judge
+
+
+def test_dunnetts_comparison_on_blocks_on_numbers_worked_by_hand():
+    """Without means and seeds' effects squares of 8/9, 2/9, 2/9: a spread of 1/3 over 4 degrees of freedom, the
+    control's own is 2/3. A difference's variance is 1, its error 1 / √3, and t = 10√3 for the second row."""
+    rows = [[1.0, 2.0, 3.0], [11.0, 13.0, 12.0], [1.0, 3.0, 2.0]]
+    alone = 1 - (300 / 304) ** 0.5 * (1 + 2 / 304)  # Student's distribution with 4 degrees of freedom, both tails
+    found = _with(equal=0.0).judge(rows)
+    assert found.p == pytest.approx([1.0, alone * 2 / 0.8, 1.0])
+    assert found.gap == [0, -10, 0]
+
+
+def test_where_spreads_are_told_apart_it_tests_at_half_of_the_level():
+    rows = (np.random.default_rng(5).normal(size=(4, 5)) * [[1], [1], [30], [30]] + [[0], [4], [0], [60]]).tolist()
+    assert AgainstBaseline().judge(rows).p == pytest.approx(
+        [min(1, 2 * p) for p in _with(equal=1.0, apart=1.0).judge(rows, 0.025).p]
+    )
+
+
+@pytest.mark.parametrize(
+    ("noise", "cells", "seeds"), [("uniform, spreads drawn", 4, 3), ("spreads from 1 to 100", 9, 5)]
+)
+def test_false_claims_are_rare_where_t_tests_err_most(noise, cells, seeds):
+    """5% of 300 sweeps and three errors of the simulation."""
+    assert (
+        false_claims(against_baseline, EQUAL[noise], cells, seeds, sweeps=300) <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+    )
+
+
+def test_more_is_found_than_by_the_comparison_with_the_best():
+    better = [0.0, 2.0, 2.0, 2.0]
+    assert _apart(against_baseline, better, 5, 60) > 2 * _apart(told_by_the_best, better, 5, 60)
 
 
 def test_the_pages_judge_is_used_in_every_report_and_in_a_race(tmp_path):

@@ -39,7 +39,8 @@ def _check_require(sweep: SweepBase, request: Request) -> None:
     if request.require and sweep.baseline is None:
         raise ValueError(f"--require {request.require} needs a cell to be held against: --baseline NAME=VALUE")
     if request.require and max(len(request.each_seed(sweep)), _folds(sweep)) < FEWEST:
-        raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing (--seeds 5, or auto)")
+        hint = "" if sweep.elsewhere else " (--seeds 5, or auto)"
+        raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing{hint}")
 
 
 def _check_proposal(sweep: SweepBase, request: Request) -> None:
