@@ -112,7 +112,7 @@ def _answer(part: Part, link: str, root: Path) -> Html:
         drawn,
         tag("p", tag("strong", "Open: "), f"{'; '.join(leaves)}." if leaves else "nothing that these checks see."),
         checked(part),
-        tag("pre", tag("code", part.command)),
+        tag("pre", tag("code", prose(part.command))),
         tag("p", tag("a", "The sweep's own page", href=link), ledger, class_="soft"),
     )
     return Html(said.replace("<h2", "<h3").replace("</h2>", "</h3>"))

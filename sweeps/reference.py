@@ -60,7 +60,7 @@ def commands() -> Iterator[list[str]]:
         for name in names:
             (chosen,) = ([f"--{flag}", value] for flag, value in flags.items())
             yield ["-m", f"sweeps.{name}", "--seeds", str(len(SEEDS)), *chosen, "--log_dir", str(EVIDENCE / variant)]
-    for folder, options in RUNS.items():
+    for folder, options in RUNS:
         yield ["-m", f"sweeps.{folder.name}", *options.split(), "--log_dir", str(folder.parent)]
 
 

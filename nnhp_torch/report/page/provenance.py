@@ -76,7 +76,7 @@ def made(summary: Summary, again: tuple[str, str], remarks: Sequence[str] = ()) 
     facts["to know"] = join(*(tag("div", remark) for remark in remarks))
     shown = [tag("dt", name) + tag("dd", value) for name, value in facts.items() if value]
     command, does = again
-    typed = [tag("h3", "How to make it again"), tag("pre", tag("code", command)), tag("p", prose(does))]
+    typed = [tag("h3", "How to make it again"), tag("pre", tag("code", prose(command))), tag("p", prose(does))]
     return tag(
         "section",
         tag("h2", "How this was made"),

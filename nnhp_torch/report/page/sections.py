@@ -51,7 +51,7 @@ def cards(part: Part) -> Html:
         reached = found[part.numbers[id(part.chosen)]].said
         made.append(tag("div", tag("h3", f"{part.chooses} {part.chosen.label}."), tag("p", reached), class_="card"))
     command, _ = part.again
-    made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", command)), class_="card")] * bool(command)
+    made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", prose(command))), class_="card")] * bool(command)
     tested = [tag("p", prose(line)) for line in answered if line]
     if named := words.sources(summary):
         rows = [
