@@ -92,8 +92,12 @@ def _patience(cell: Cell, x: float, y: float) -> Html:
 
 
 def weights(root: Path) -> Html:
-    """Histograms of the final weights under l1, l2 and no penalty, on one scale; empty without TensorBoard."""
-    runs = {"l1": "reg_type=l1,reg=0.001", "l2": "reg_type=l2,reg=0.001", "no penalty": "reg_type=l2,reg=0"}
+    """Histograms of the final weights under l1, l2 and next to no penalty, on one scale; empty without TensorBoard."""
+    runs = {
+        "l1": "reg_type=l1,reg=0.001",
+        "l2": "reg_type=l2,reg=0.001",
+        "l2 of 1e-09, which is next to none,": "reg_type=l2,reg=1e-09",
+    }
     folders = {name: min((root / WEIGHTS).glob(f"{run},seed=*"), default=None) for name, run in runs.items()}
     found = {name: shares for name, folder in folders.items() if (shares := _histogram(folder))}
     if len(found) < 2:

@@ -15,24 +15,29 @@ from sweeps._judged import judged
 
 
 def drives_to_zero(cells: Sequence[Cell]) -> str:
-    """Whether at one strength l1 drives more weights to zero than l2, and l2 makes them smaller than no penalty."""
-    known = {(c.values["reg_type"], c.values["reg"]): c for c in cells if c.ranked and _logged(c)}
-    without = known.get(("l2", 0))
+    """Whether at one strength l1 drives more weights to zero than l2, and l2 makes them smaller than at its least."""
+    known = {(cell.values["reg_type"], cell.values["reg"]): cell for cell in cells if _logged(cell)}
+    least = min((strength for kind, strength in known if kind == "l2"), default=0)
     lines = []
-    for strength in dict.fromkeys(strength for _, strength in known if strength):
-        pair = [known[kind, strength] for kind in ("l1", "l2") if (kind, strength) in known]
-        if len(pair) < 2:
+    for strength in dict.fromkeys(strength for _, strength in known):
+        l1, l2 = (known.get((kind, strength)) for kind in ("l1", "l2"))
+        if l1 is None or l2 is None or not (l1.ranked and l2.ranked):
             continue
-        shares, sizes = ([cell.values_of(name) for cell in pair] for name in ("weight_sparsity", "weight_size"))
-        measured = "; ".join(map(_measured, pair))
+        shares = [cell.values_of("weight_sparsity") for cell in (l1, l2)]
         question = f"Does l1 drive more weights to zero than l2, at {strength:g}?"
-        lines.append(judged(question, measured, shares[0], before=shares[1], cell=pair[0]))
-        if without is not None:
-            before = without.values_of("weight_size")
-            number = f"mean size {statistics.fmean(sizes[1]):.4f}, without a penalty {statistics.fmean(before):.4f}"
+        lines.append(judged(question, "; ".join(map(_measured, (l1, l2))), shares[0], before=shares[1], cell=l1))
+        if strength > least:
+            small, large = _in_common(l2, known["l2", least])
+            number = f"mean size {statistics.fmean(small):.4f}, {statistics.fmean(large):.4f} at {least:g}"
             question = f"Does l2 make weights smaller, at {strength:g}?"
-            lines.append(judged(question, number, before, before=sizes[1], cell=pair[1]))
+            lines.append(judged(question, number, large, before=small, cell=l2.first(len(small))))
     return "\n".join(lines)
+
+
+def _in_common(*cells: Cell) -> list[list[float]]:
+    """The sizes of the weights, with those seeds that all of the cells have."""
+    sizes = [{cell.repeat(result): result.final("weight_size") for result in cell.completed} for cell in cells]
+    return [[of[repeat] for repeat in sizes[0] if all(repeat in other for other in sizes)] for of in sizes]
 
 
 def _logged(cell: Cell) -> bool:

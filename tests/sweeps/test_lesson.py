@@ -167,9 +167,13 @@ def test_a_newer_ledger_answers_by_itself_and_one_elsewhere_without_the_evidence
     assert backed(newer, ROOT) is newer
 
 
-def test_the_penalties_and_none_have_a_histogram_each(parts):
+def test_the_penalties_and_next_to_none_have_a_histogram_each(parts):
     drawn = picture(parts["weight_regularization"], ROOT)
-    assert re.findall(r"<strong>([^<]*)</strong> \d+% of the weights", drawn) == ["l1", "l2", "no penalty"]
+    assert re.findall(r"<strong>([^<]*)</strong> \d+% of the weights", drawn) == [
+        "l1",
+        "l2",
+        "l2 of 1e-09, which is next to none,",
+    ]
 
 
 def test_a_sections_pictures_have_headings_below_its_own(parts):
