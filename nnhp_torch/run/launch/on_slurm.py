@@ -169,7 +169,8 @@ class SlurmJobs:
             self._lost(job)
         states = [listed[job.name] for job in self.jobs if job.name in listed]
         running, why = states.count(""), ", ".join(sorted({*states} - {"", "None"}))
-        self.listener.waiting(f"SLURM: {running} running, {len(states) - running} waiting" + f" ({why})" * bool(why))
+        if said := f"SLURM: {running} running, {len(states) - running} waiting" * bool(states):
+            self.listener.waiting(said + f" ({why})" * bool(why))
 
     def _lost(self, job: Path) -> None:
         """Have the trials of a job that has ended submitted again, but for one that has ended it."""
