@@ -155,8 +155,9 @@ def test_what_the_ledger_has_is_not_trained_again(store):
 
 
 @pytest.mark.needs("optuna")
-def test_a_budget_of_epochs_is_never_overspent(search, store):
-    outcome = run(search, store, trials=100, budget=11)
+@pytest.mark.parametrize("budget", [9, 11])
+def test_a_budget_of_epochs_is_spent_and_never_overspent(search, store, budget):
+    outcome = run(search, store, trials=100, budget=budget)
     assert sum(result.epochs for result in outcome.ordered) == 9, "three epochs each"
     assert outcome.left == 0
 
