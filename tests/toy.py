@@ -254,6 +254,22 @@ def build_killed_in_mid_message(config: TinyConfig):
     return module, data, [AtEpoch(2, fork_and_kill)] if config.width == 8 else callbacks
 
 
+BANK: list[float] = []
+
+
+class Banking(Toy):
+    """Weighs its loss by what a global variable has heard of."""
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        BANK.append(float(loss.detach()))
+        return loss * (1 + 0.01 * len(BANK))
+
+
+def build_global(config: TinyConfig):
+    return Banking(config.lr, config.width), ToyData(), []
+
+
 def build_changing_its_process(config: TinyConfig):
     """The first width's trial changes whatever it can, when it is built and in its second epoch."""
     if config.width == 4:

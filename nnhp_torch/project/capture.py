@@ -20,6 +20,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.project.loading import Left, NoProject, expect_command_line, load, main_block
 from nnhp_torch.project.stages import later_fit
+from nnhp_torch.run.resume.variables import made_anew
 
 Parse = Callable[[LightningCLI, Any, Any], None]  # in place of LightningCLI.parse_arguments
 
@@ -130,7 +131,9 @@ def _run(source: str) -> None:
         expect_command_line(where)
     module = load(where)
     if not name:
-        return exec(main_block(module), vars(module))
+        block = main_block(module)
+        made_anew(module.__name__, block)
+        return exec(block, vars(module))
     function = getattr(module, name, None)
     if not callable(function):
         raise NoProject(f"{where} has no function {name!r}")

@@ -13,9 +13,20 @@ import toy
 
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.launch.local import InProcess, Workers
+from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
+
+
+class Counter:
+    of_all = 0
+
+    def __init__(self):
+        self.n = 0
+
+    def count(self):
+        self.n += 1
 
 
 def state():
@@ -59,6 +70,54 @@ def test_a_trial_that_changes_all_that_it_can_leaves_the_next_one_its_digits(swe
     (fresh,), (changer, after) = (outcome.ordered for outcome in outcomes)
     assert (changer.status, fresh.status) == ("completed", "completed"), changer.reason
     assert (after.history, after.test) == (fresh.history, fresh.test)
+
+
+def test_a_trial_that_changes_a_global_variable_leaves_its_process_to_no_other(sweep, tmp_path):
+    two = dataclasses.replace(sweep, axes={"width": [4, 8]}, build="toy:build_global")
+    outcomes = []
+    for trials in (two.trials()[1:], two.trials()):
+        store = ResultStore(tmp_path / str(len(trials)))
+        launch = Workers(two.build, Runtime(str(store.folder), accelerator="cpu"), jobs=1)
+        outcomes.append(Sweeper(launch, store).run(two, trials).ordered[-1])
+    alone, after = outcomes
+    assert (after.history, after.test, after.notes) == (alone.history, alone.test, [])
+
+
+def test_in_one_process_it_is_said_that_a_global_variable_had_changed(sweep, tmp_path):
+    two = dataclasses.replace(sweep, axes={"width": [4, 8]}, build=toy.build_global)
+    store = ResultStore(tmp_path / "tiny")
+    launch = InProcess(two.build, Runtime(str(store.folder), accelerator="cpu"))
+    first, second = Sweeper(launch, store).run(two, two.trials()).ordered
+    toy.BANK.clear()
+    why = "may differ: it ran after other trials in one process, in which toy.BANK had changed"
+    assert (first.notes, second.notes) == ([], [why])
+
+
+COUNTED = {
+    "list": [1],
+    "object": Counter(),
+    "inside": {"a": [Counter()]},
+    "network": torch.nn.Linear(2, 2),
+    "number": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda: COUNTED["list"].append(2), "COUNTED.list"),
+        (lambda: COUNTED["object"].count(), "COUNTED.object.n"),
+        (lambda: COUNTED["inside"]["a"][0].count(), "COUNTED.inside.a.0.n"),
+        (lambda: torch.nn.init.ones_(COUNTED["network"].weight), "COUNTED.network"),
+        (lambda: setattr(Counter, "of_all", 1), "Counter.of_all"),
+        (lambda: COUNTED.update(new=1), "COUNTED.new"),
+        (lambda: None, ""),
+    ],
+)
+def test_whatever_a_global_variable_holds_a_change_of_it_is_seen(change, named):
+    variables.begin()
+    change()
+    assert [name.removeprefix("test_isolation.") for name in variables.changed()] == ([named] if named else [])
 
 
 def test_the_default_device_and_gradients_are_put_back_also_after_an_exception():

@@ -22,7 +22,7 @@ from nnhp_torch.core.spec.status import Status
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.machine import trials_on_gpus
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
-from nnhp_torch.run.launch.process import import_by_name, prepare, quiet_lightning
+from nnhp_torch.run.launch.process import after_others, import_by_name, prepare, quiet_lightning
 from nnhp_torch.run.launch.worker_process import Pool, Slot
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
@@ -62,12 +62,14 @@ class InProcess:
         from lightning.pytorch.utilities import rank_zero_only
         from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+        from nnhp_torch.run.resume import variables
         from nnhp_torch.run.trial.run_trial import run_trial
 
         rank_zero_only.rank = 0  # type: ignore[attr-defined]  # Lightning has read another launcher's RANK if it was imported before
         quiet_lightning()
         build = import_by_name(self.build)
 
+        variables.begin()
         raised: list[BaseException] = []  # by the listener, which is no failure of the trial's
 
         def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
@@ -86,13 +88,14 @@ class InProcess:
             if index == 0:
                 prepare(trial, build, self.runtime)
             listener.started(trial)
+            felt = variables.changed() if index else []
             try:
                 result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
             except BaseException as error:
                 if isinstance(error, (Exception, KeyboardInterrupt)) or error in raised:
                     raise
                 result = TrialResult.of(trial, "failed", traceback.format_exc())
-            listener.ended(trial, result)
+            listener.ended(trial, after_others(result, felt))
             if result.status == "interrupted" and not listener.stopping():
                 raise KeyboardInterrupt  # Ctrl-C when nobody else listens to it, as in a notebook
 
@@ -103,6 +106,8 @@ class Workers:
     With `runtime.world_size` above 1 a trial runs in that many processes of its own (ranks), which end with it;
     each has a clean environment, since Lightning leaves a process of a DDP fit unfit for the next. Likewise a trial
     that fails on a GPU takes its process along: what is wrong with CUDA's context there would befall the next one too.
+
+    A trial that has changed global variables of the user's own files leaves its process to no other one.
 
     A trial that runs out of memory beside others waits until nothing else is to run, and then runs alone.
 
@@ -146,8 +151,8 @@ class Workers:
             if self._prepared(first, listener):
                 self._run(itertools.chain([first], trials), listener)
                 if self.pool and self._idle() and self.runtime.world_size == 1:
-                    self.pool.keep(self._slots)
-                    self._slots = []
+                    self.pool.keep(slot for slot in self._slots if not slot.spent)
+                    self._slots = [slot for slot in self._slots if slot.spent]
         finally:
             self.close()
 
@@ -180,7 +185,7 @@ class Workers:
                 exhausted = exhausted or not self._fill(trials, listener)
             if self._waiting and self._idle():
                 self._alone = self._waiting.pop(0)
-                self._slots[0].run(self._alone)
+                self._give(self._slots[0], self._alone)
             for slot, message in self._messages():
                 if slot.trial is not None:
                     self._heard(slot, slot.trial, message, listener=listener)
@@ -203,8 +208,12 @@ class Workers:
                 if trial is None:
                     return True
                 listener.started(trial)
-                slot.run(trial)
+                self._give(slot, trial)
         return True
+
+    def _give(self, slot: Slot, trial: Trial) -> None:
+        """Have a worker run a trial, or a new one if an earlier trial would be felt there."""
+        (self._replace(slot) if slot.spent else slot).run(trial)
 
     def _heard(self, slot: Slot, trial: Trial, message: Any, *, listener: Listener) -> None:
         """Pass on what a worker has said of its trial, or that it has died over it."""
@@ -223,7 +232,7 @@ class Workers:
             status: Status = "interrupted" if slot.asked_to_end() else "failed"
             result = TrialResult.of(trial, status, message.how)
         else:
-            result = message.result
+            result, slot.spent = message.result, message.spent
         no_memory = result.status == "failed" and bool(NO_MEMORY.search(result.reason))
         if several or isinstance(message, Died) or no_memory or (result.status == "failed" and self.on_gpus):
             self._replace(slot)
@@ -239,9 +248,10 @@ class Workers:
         busy = (other for other in self._slots if other.trial is not None)
         return any(not self.on_gpus or (other.index - slot.index) % self.on_gpus == 0 for other in busy)
 
-    def _replace(self, slot: Slot) -> None:
+    def _replace(self, slot: Slot) -> Slot:
         slot.kill()
-        self._slots[self._slots.index(slot)] = self._slot(slot.index)
+        new = self._slots[self._slots.index(slot)] = self._slot(slot.index)
+        return new
 
     def _slot(self, index: int) -> Slot:
         return (self.pool or Pool()).slot(self.build, self.runtime, self.threads, index=index)

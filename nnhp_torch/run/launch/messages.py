@@ -58,9 +58,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Ended:
-    """The trial has ended, in whatever way."""
+    """The trial has ended, in whatever way.
+
+    Args:
+        spent: it has changed global variables, so that the next trial needs another process.
+    """
 
     result: TrialResult
+    spent: bool = False
 
 
 @dataclass(frozen=True)

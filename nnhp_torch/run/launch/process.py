@@ -7,6 +7,7 @@ What a process needs that nothing here has started, as one of a batch system, pa
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import importlib
 import logging
@@ -77,6 +78,7 @@ def attempt(
     """
     from nnhp_torch.run.trial.run_trial import run_trial
 
+    felt = changed_variables()
     try:
         result = run_trial(trial, import_by_name(build), runtime, on_epoch=on_epoch)
     except BaseException as error:  # whatever escapes is the trial's failure, not the process's end
@@ -86,7 +88,23 @@ def attempt(
         result = TrialResult.of(trial, "failed", traceback.format_exc())
     if result.status == "failed":
         note(f"{trial.name}:\n{result.reason}")
-    return result
+    return after_others(result, felt)
+
+
+def changed_variables() -> list[str]:
+    """Return the global variables of a person's own files that trials have changed in this process."""
+    from nnhp_torch.run.resume.variables import changed
+
+    return changed()
+
+
+def after_others(result: TrialResult, felt: list[str]) -> TrialResult:
+    """Return a result with the note that variables had changed in its process before it ran, if they had."""
+    if not felt:
+        return result
+    many = f" and {len(felt) - 1} more" if len(felt) > 1 else ""
+    why = f"may differ: it ran after other trials in one process, in which {felt[0]}{many} had changed"
+    return dataclasses.replace(result, notes=[*result.notes, why])
 
 
 def note(text: str) -> None:

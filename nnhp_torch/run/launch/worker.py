@@ -18,7 +18,7 @@ from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.ledger.files import must_be_file
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.run.launch.messages import DiskFull, Ended, Epoch, Prepare, Prepared, Work
-from nnhp_torch.run.launch.process import attempt, get_ready, note, prepare
+from nnhp_torch.run.launch.process import attempt, changed_variables, get_ready, note, prepare
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
@@ -81,7 +81,7 @@ def serve(connection: Connection, build: str | Callable[..., Any], runtime: Runt
         if reporting or result.status == "failed":  # the other ranks would wait for one that has failed
             if runtime.world_size > 1 and result.status == "failed":
                 result = dataclasses.replace(result, notes=[*result.notes, f"failed on rank {rank}"])
-            connection.send(Ended(result))
+            connection.send(Ended(result, bool(changed_variables())))
 
 
 def _on_device(runtime: Runtime, index: int) -> Runtime:

@@ -55,6 +55,7 @@ class Slot:
 
     def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, *, index: int) -> None:
         self.trial: Trial | None = None
+        self.spent = False  # whether a trial has changed global variables there
         self.index = index
         self.folder = runtime.folder
         self.started_as = runtime.environment, runtime.world_size, threads, index

@@ -92,7 +92,7 @@ class Positions:
         """The digests of all positions; of those that have changed the values, or in words why they cannot be kept."""
         kept: dict[str, dict[str, Any]] = {"digests": {}, "values": {}, "lost": {}}
         for path, owner in owners.items():
-            values = _values(owner)
+            values = values_of(owner)
             digests = kept["digests"][path] = {name: digest(value) for name, value in values.items()}
             late = {} if path.startswith(_PARTS) else digests  # what a part has made since it began is a change
             begun = self.begun.setdefault(path, late)
@@ -146,7 +146,7 @@ def _held(part: Any) -> list[tuple[str, Any]]:
     return [(name, thing) for name, thing in inside(part) if name not in known or (name.endswith("_hooks") and thing)]
 
 
-def _values(owner: Any) -> dict[str, Any]:
+def values_of(owner: Any) -> dict[str, Any]:
     """Return the values that an owner has, by name; of a list too long to be looked into, whatever it is."""
     match owner:
         case L.Trainer():
@@ -211,7 +211,7 @@ def structure(module: nn.Module) -> str:
 
 
 def _digests(owner: Any) -> dict[str, str]:
-    return {name: digest(value) for name, value in _values(owner).items()}
+    return {name: digest(value) for name, value in values_of(owner).items()}
 
 
 @functools.cache

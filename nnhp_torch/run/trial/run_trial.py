@@ -25,6 +25,7 @@ from nnhp_torch.core.spec.objective import Objective, logged_name
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed
+from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
@@ -122,7 +123,9 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
+    variables.look()
     setup = setup_of(build(trial.config))
+    variables.look()  # a project's modules are imported by now
     provenance = _provenance(trial, build, setup)
     recorder.settings, recorder.sources = dict(setup.trainer), provenance["sources"]
     lengthened = lengthening.go_on(setup, recorder)
