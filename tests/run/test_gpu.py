@@ -220,20 +220,3 @@ def test_on_a_cluster_more_jobs_than_gpus_have_a_part_of_one_each(monkeypatch, j
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8, "GPU": 1}}] * 2)
     tasks = RayTasks("toy:build", Runtime("logs", accelerator="gpu"), jobs=jobs)
     assert tasks._needs(threads=2) == {"num_cpus": 2, "num_gpus": part}
-
-
-@pytest.mark.needs("ray")
-def test_on_a_cluster_a_trial_runs_on_a_gpu_and_one_that_fails_there_takes_its_process_along(
-    cluster, connection, sweep, store, gpus
-):
-    from nnhp_torch.run.launch.on_ray import RayTasks
-
-    gpus(1)
-    node = cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=100 * 2**20)  # the others pretend none
-    two = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]}, build="toy:build_breaking")
-    try:
-        tasks = RayTasks(two.build, Runtime(str(store.folder), accelerator="gpu"), cluster.address)
-        results = Sweeper(tasks, store).run(two, two.trials()).ordered
-    finally:
-        cluster.remove_node(node)
-    assert [result.status for result in results] == ["failed", "completed"]

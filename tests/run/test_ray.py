@@ -27,10 +27,10 @@ def run(sweep, store, launch, callbacks=()):
     return Sweeper(launch, store, callbacks).run(sweep, sweep.trials())
 
 
-def on_ray(cluster, folder, build="toy:build", **settings):
+def on_ray(cluster, folder, build="toy:build", accelerator="cpu", **settings):
     from nnhp_torch.run.launch.on_ray import RayTasks
 
-    return RayTasks(build, Runtime(str(folder), accelerator="cpu"), cluster.address, **settings)
+    return RayTasks(build, Runtime(str(folder), accelerator=accelerator), cluster.address, **settings)
 
 
 def here(sweep, folder):
@@ -82,6 +82,20 @@ def test_from_the_command_line_a_real_sweep_runs_on_the_cluster(cluster, tmp_pat
     results = [ResultStore(tmp_path / where / "dropout").results() for where in ("ray", "local")]
     ray, local = ({key: (r.history, r.test) for key, r in records.items()} for records in results)
     assert ray == local
+
+
+@pytest.mark.needs("ray")
+def test_a_trial_runs_on_a_gpu_and_one_that_fails_there_takes_its_process_along(
+    cluster, connection, sweep, store, gpus
+):
+    gpus(1)
+    node = cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=100 * 2**20)  # the others pretend none
+    two = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]}, build="toy:build_breaking")
+    try:
+        outcome = run(two, store, on_ray(cluster, store.folder, two.build, accelerator="gpu"))
+    finally:
+        cluster.remove_node(node)
+    assert [result.status for result in outcome.ordered] == ["failed", "completed"]
 
 
 @pytest.mark.needs("ray")
