@@ -1,19 +1,22 @@
 """The driver of SLURM's jobs, with a SLURM that does what a test says: nothing is lost, nothing is submitted twice."""
 
+import gc
 import os
 import re
 import signal
 import time
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from conftest import completed
+from conftest import TinyConfig, completed
 from stranger import SWEEP
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
-from nnhp_torch.core.interfaces import SweepCallback
+from nnhp_torch.core.interfaces import Listener, SweepCallback
+from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import on_slurm
 from nnhp_torch.run.launch.slurm import Slurm
@@ -71,17 +74,27 @@ class Cluster:
 
 
 @pytest.fixture
-def run(sweep, store, monkeypatch):
-    """Runs the sweep's four trials on a cluster; returns the outcome and the cluster."""
+def stand_in(store, monkeypatch):
+    """Has a cluster answer for SLURM, at once."""
 
-    def run(slurm=None, callbacks=(), **settings):
-        cluster = Cluster(sweep.trials(), **settings)
+    def stand_in(cluster):
         for name in ("submit", "queue", "cancel"):
             monkeypatch.setattr(on_slurm, name, getattr(cluster, name))
         monkeypatch.setattr(on_slurm, "ASK", 0.01)
         quick = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: time.sleep(0.002))
         monkeypatch.setattr(on_slurm, "time", quick)
         store.folder.mkdir(parents=True, exist_ok=True)
+        return cluster
+
+    return stand_in
+
+
+@pytest.fixture
+def run(sweep, store, stand_in):
+    """Runs the sweep's four trials on a cluster; returns the outcome and the cluster."""
+
+    def run(slurm=None, callbacks=(), **settings):
+        cluster = stand_in(Cluster(sweep.trials(), **settings))
         launch = on_slurm.SlurmJobs("toy:build", Runtime(str(store.folder)), slurm or Slurm())
         outcome = Sweeper(launch, store, callbacks).run(sweep, sweep.trials())
         assert len(store.path.read_text().splitlines()) == 4, "each trial has one record"
@@ -141,6 +154,27 @@ def test_fewer_jobs_are_submitted_where_there_is_a_limit(run):
     outcome, cluster = run(answers=[(WrongUsage("sbatch: QOSMaxSubmitJobPerUserLimit"), False)])
     assert outcome.successful
     assert cluster.arrays == [2, 2]
+
+
+def test_many_trials_leave_the_drivers_memory_flat(store, stand_in, monkeypatch):
+    """Beside the sweep's own list of results: what is kept of a trial goes when it ends."""
+    trials, sizes = Sweep("tiny", TinyConfig(), {"width": list(range(1, 401))}, "toy:build").trials(), []
+
+    class Deaf(Listener):
+        def ended(self, trial, result):
+            if len(sizes) % 100 == 0:
+                gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+
+    monkeypatch.setattr(on_slurm, "AHEAD", 50)
+    stand_in(Cluster(trials))
+    tracemalloc.start()
+    try:
+        on_slurm.SlurmJobs("toy:build", Runtime(str(store.folder)), Slurm())(iter(trials), Deaf())
+    finally:
+        tracemalloc.stop()
+    assert len(sizes) == 400
+    assert sizes[300] < sizes[100] + 50_000, "a trial's record has 2,000 bytes and more"
 
 
 def test_what_slurm_refuses_otherwise_ends_the_sweep(run, store):
