@@ -138,6 +138,44 @@ def in_a_list():
 CALLS = []
 
 
+class ByNumber(Count):
+    """A dict of its own that has an object and, once training has begun, numbers under numbers."""
+
+    def __init__(self):
+        self.seen = {"object": Count()}
+
+    def __call__(self):
+        self.seen[len(self.seen)] = 1.0
+        return sum(value for key, value in self.seen.items() if isinstance(key, int))
+
+
+class InAGrowingList(Count):
+    def __init__(self):
+        self.seen = [Count()]
+
+    def __call__(self):
+        self.seen.append(1.0)
+        return len(self.seen)
+
+
+class TakenOut(Count):
+    def __init__(self):
+        self.seen = {"object": Count(), **dict.fromkeys(range(30), 1.0)}
+
+    def __call__(self):
+        self.seen.popitem()
+        return len(self.seen)
+
+
+class ByObject(Count):
+    def __init__(self):
+        self.seen = {"object": Count()}
+
+    def __call__(self):
+        self.seen[torch.device("cpu", len(self.seen))] = 1.0
+        return len(self.seen)
+
+
 def in_a_global_variable():
     return lambda: CALLS.append(1) or len(CALLS)
 
@@ -228,7 +266,20 @@ def stopped(tmp_path, kind, make):
 
 @pytest.mark.parametrize("kind", [Holding, Late, Hooked, Called])
 @pytest.mark.parametrize(
-    "make", [Count, InASlot, in_a_list, Teacher, in_a_closure, WithStateDict, Stepped, Summing, InFloat32]
+    "make",
+    [
+        Count,
+        InASlot,
+        in_a_list,
+        Teacher,
+        in_a_closure,
+        WithStateDict,
+        Stepped,
+        Summing,
+        InFloat32,
+        ByNumber,
+        InAGrowingList,
+    ],
 )
 def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind, make):
     whole, resumed = stopped(tmp_path, kind, make)
@@ -243,6 +294,8 @@ def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind, make):
         (Holding, in_a_global_variable, "CALLS is a variable that changes in training and belongs to no trial"),
         (VeryLate, Count, "module.held was made in training, and is not there"),
         (Holding, Tracking, "module.held.tracker.1 was made in training, and is not there"),
+        (Holding, TakenOut, "module.held.seen.[28] was taken out in training"),
+        (Holding, ByObject, "module.held.seen.[device(type='cpu', index=1)] was made in training, and is not there"),
         (Holding, Regrouped, "module.held.optimizer does not take its state back (ValueError)"),
     ],
 )

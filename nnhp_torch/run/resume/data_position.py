@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import types
+from ast import literal_eval
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -96,6 +97,10 @@ class Positions:
             digests = kept["digests"][path] = {name: digest(value) for name, value in values.items()}
             late = {} if path.startswith(_PARTS) else digests  # what a part has made since it began is a change
             begun = self.begun.setdefault(path, late)
+            if isinstance(owner, (list, deque, dict)):
+                there = {_named(owner, name) for name, _ in inside(owner)}
+                gone = [name for name in begun if name not in there]
+                kept["lost"].update({f"{path}.{name}": "was taken out in training" for name in gone})
             for name, value in values.items():
                 if begun.get(name) == digests[name] and (path, name) not in self.put:
                     continue
@@ -115,11 +120,15 @@ class Positions:
             renewed: the loaders that are about to be made anew.
         """
         owners = around.owners()
+        device = around.trainer.strategy.root_device
         missing = [path for path in kept["values"] if path not in owners and path.startswith(_PARTS)]
         for path, values in kept["values"].items():
             for name, (on_device, packed) in values.items() if path in owners else ():
                 value = unpack(packed)
-                _set(owners[path], name, _moved(value, around.trainer.strategy.root_device) if on_device else value)
+                try:
+                    _set(owners[path], name, _moved(value, device) if on_device else value)
+                except (ValueError, SyntaxError):  # the key is an object, which nothing here is equal to
+                    missing.append(f"{path}.{name}")
                 self.put.add((path, name))
         # Digests are compared around the loaders alone: elsewhere hooks that have run by now may have set things anew.
         around_loaders = tuple(around.loaders)
@@ -162,10 +171,29 @@ def values_of(owner: Any) -> dict[str, Any]:
         internal |= _internal()
     of_module = _of_module(owner) if isinstance(owner, nn.Module) else {}
     return of_module | {
-        str(name): value
+        _named(owner, name): value
         for name, value in inside(owner)
         if name not in internal and (is_value(value) or _is_long(value) or _is_weight(owner, value))
     }
+
+
+def _named(owner: Any, key: Any) -> str:
+    """Return the name of a part: a dict's key that is no text stands in brackets, as in `seen.[3]`."""
+    return f"[{key!r}]" if isinstance(owner, dict) and not isinstance(key, str) else str(key)
+
+
+def _key(owner: Any, name: str) -> Any:
+    """Return what a part is called by its owner, which may lack it until it is put there.
+
+    Raises:
+        ValueError: a key that is no plain value, such as an object.
+    """
+    for key, _ in inside(owner):
+        if _named(owner, key) == name:
+            return key
+    if isinstance(owner, dict) and name.startswith("["):
+        return literal_eval(name[1:-1])
+    return int(name) if isinstance(owner, (list, deque)) else name
 
 
 def _is_long(value: Any) -> bool:
@@ -234,7 +262,7 @@ def _set(owner: Any, name: str, value: Any) -> None:
             if weight is not None and of in value:
                 weight.requires_grad_(value[of])
         return
-    key: Any = {str(key): key for key, _ in inside(owner)}.get(name, name)
+    key = _key(owner, name)
     parts = dict(inside(owner)) | (owner._buffers if isinstance(owner, nn.Module) else {})
     match parts.get(key), value:
         case (list() as there, list()):
@@ -255,6 +283,8 @@ def _replace(owner: Any, key: Any, value: Any) -> None:
     match owner:
         case tuple() | functools.partial() | types.MethodType():
             return  # cannot be changed, and the digest tells
+        case list() | deque() if key == len(owner):
+            owner.append(value)
         case list() | deque() | dict():
             owner[key] = value
         case types.FunctionType():
