@@ -104,6 +104,10 @@ class Axis:
         """Where a value stands, from 0 at the lower end to 1; one outside is at the end; NaN if it is not finite."""
         return self._place(self.shown(value))
 
+    def has(self, value: float) -> bool:
+        """Return whether a value lies between the ends."""
+        return self.low <= self.shown(value) <= self.high
+
     def _place(self, shown: float) -> float:
         if not math.isfinite(shown):
             return math.nan

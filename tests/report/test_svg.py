@@ -103,6 +103,14 @@ def test_a_square_is_where_a_run_stopped_early_and_a_ring_where_it_went_back_to(
     assert [g.get("style") for g in one.iter("g")] == [None]
 
 
+def test_what_is_beyond_the_axis_is_not_drawn_at_its_end():
+    """A loss that begins at 7 and comes by at 3 has no plateau at 1, and no line through what is not shown."""
+    cell = charts.Curves([(0, [7.0, 2.0, 0.8, 3.0, 0.4, 0.2])], "c0", "a", named=True)
+    (line,) = paths(read(charts.curves([cell], UNIT)), "median")
+    assert points(line) == [(0.5, pytest.approx(0.8)), (0.833, pytest.approx(0.4)), (1.0, pytest.approx(0.2))]
+    assert line.count("M") == 2, "it breaks between them"
+
+
 def test_numbers_and_names_stand_beside_what_they_name(curves):
     assert labels(curves, "y") == [(text, pytest.approx(1 - float(text), abs=1e-4)) for text, _ in labels(curves, "y")]
     lines = [y for _, y in points(paths(curves, "grid")[0])]

@@ -112,32 +112,31 @@ def _lines(cell: Curves, axis: Axis, epochs: int, *, most: int) -> tuple[list[Ht
     if cell.kept:
         rings = dots((SIZE * epoch / epochs, SIZE * (1 - axis.place(value))) for epoch, value in cell.kept)
         parts += [tag("path", d=rings, class_="kept"), tag("path", d=rings, class_="hole")]
-    return parts, middle[-1][1] / SIZE if middle else None
+    return parts, middle[-1][1] / SIZE if middle and math.isfinite(middle[-1][1]) else None
 
 
 def _points(curve: Sequence[float], axis: Axis, epochs: int, *, most: int) -> list[tuple[float, float]]:
-    """Where a curve goes through, of so many points at most, the last among them."""
+    """Where a curve goes through, of so many points at most, the last among them; beyond the axis its line breaks."""
     every = math.ceil(len(curve) / most)
     taken = [*range(0, len(curve) - 1, every), len(curve) - 1] if curve else []
-    measured = [epoch for epoch in taken if math.isfinite(curve[epoch])]
-    return [(SIZE * (epoch + 1) / epochs, SIZE * (1 - axis.place(curve[epoch]))) for epoch in measured]
+    places = [
+        (epoch, axis.place(curve[epoch]) if axis.has(curve[epoch]) else math.nan)
+        for epoch in taken
+        if math.isfinite(curve[epoch])
+    ]
+    return [(SIZE * (epoch + 1) / epochs, SIZE * (1 - place)) for epoch, place in places]
 
 
 def pair(training: Sequence[float], validation: Sequence[float], axis: Axis, *, epochs: int) -> Html:
     """Draw the training of one cell beside its validation, small."""
-    both = {
-        name: [value if axis.low <= axis.shown(value) <= axis.high else math.nan for value in curve]
-        for name, curve in {"training": training, "validation": validation}.items()
-    }
+    both = {"training": training, "validation": validation}
     lines = [
         tag("path", d=path(_points(curve, axis, epochs, most=200)), class_=f"median {name}")
         for name, curve in both.items()
     ]
     grid, numbers = _across(axis, 4)
     numbers += below(whole_ticks(epochs, 4))
-    alt = "; ".join(
-        _spoken(name, curve, axis) for name, curve in {"training": training, "validation": validation}.items()
-    )
+    alt = "; ".join(_spoken(name, curve, axis) for name, curve in both.items())
     return picture(f"{axis.name}: {alt}", drawing(grid, *lines), *numbers, class_="chart swaps small")
 
 
