@@ -3,6 +3,7 @@
 import sys
 
 from nnhp_torch.checks import nearest
+from nnhp_torch.cli import exit_status
 
 PROG = "python -m nnhp_torch"
 
@@ -28,12 +29,12 @@ def main() -> None:
     command, rest = next(iter(sys.argv[1:]), ""), sys.argv[2:]
     if command in ("", "-h", "--help"):
         print(OVERVIEW, file=sys.stdout if command else sys.stderr)
-        raise SystemExit(0 if command else 2)
+        raise SystemExit(exit_status.DONE if command else exit_status.WRONG_USAGE)
     try:
         _run(command, rest)
     except KeyboardInterrupt:  # as in a project's imports; from when a sweep runs on, that hears of it
         print(f"{PROG}: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(exit_status.stopped()) from None
 
 
 def _run(command: str, rest: list[str]) -> None:
@@ -53,7 +54,7 @@ def _run(command: str, rest: list[str]) -> None:
         near = nearest(command, COMMANDS)
         hint = f": did you mean {near}?" if near else f"; there are {', '.join(COMMANDS)}"
         print(f"{PROG}: there is no command {command!r}{hint} (--help says what they do)", file=sys.stderr)
-        raise SystemExit(2)
+        raise SystemExit(exit_status.WRONG_USAGE)
     from nnhp_torch.by_hand import main as by_hand
 
     by_hand()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pkgutil import iter_modules
 
 from nnhp_torch.checks import nearest
+from nnhp_torch.cli.exit_status import WRONG_USAGE
 
 
 def unknown(name: str, names: Sequence[str]) -> str:
@@ -27,7 +28,7 @@ def _check_command() -> None:
     if package == __name__ and name not in ("", "__main__", *names):
         known = unknown(name, [name for name in names if not name.startswith("_")])
         print(f"python -m {asked}: {known}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(WRONG_USAGE)
 
 
 _check_command()

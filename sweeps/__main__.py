@@ -30,7 +30,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.question import judged
-from nnhp_torch.run.launch.worker_process import Pool
+from nnhp_torch.run.launch.slot import Pool
 from sweeps import _student, _study, unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 

@@ -33,7 +33,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.run.keep import CheckpointPruning
-from nnhp_torch.run.launch.local import Workers
+from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.run.runtime import Runtime
 
 EPOCHS = 80

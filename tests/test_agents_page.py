@@ -5,13 +5,15 @@ import json
 import random
 import re
 import shlex
+import signal
 from pathlib import Path
 
 import pytest
 from conftest import TinyConfig, completed
 
 import nnhp_torch
-from nnhp_torch.cli.command import STALE, UNMET
+from nnhp_torch.cli import exit_status
+from nnhp_torch.cli.exit_status import UNMET
 from nnhp_torch.cli.judge import main as judge
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.verdicts_json import VERSION
@@ -90,6 +92,7 @@ def test_its_fields_and_exit_statuses_are_those_that_there_are(typed):
     assert {name.removesuffix("[]") for inner, names in named if not inner for name in names} == {*found}
     assert {name for inner, names in named if inner for name in names} == set(found["cells"][0])
     assert f"`version` | of this schema: {VERSION} |" in TEXT
-    assert (STALE, UNMET) == (3, 4)
-    statuses = re.findall(r"^\| (\d+(?:, \d+)?) \|", TEXT, re.MULTILINE)
-    assert statuses == ["0", "1", "2", "3", "4", "130, 143"]
+    statuses = " ".join(re.findall(r"^\| (\d+(?:, \d+)?) \|", TEXT, re.MULTILINE))
+    assert statuses == "0 1 2 3 4 130, 143"
+    numbers = [value for value in vars(exit_status).values() if type(value) is int]
+    assert [*numbers, exit_status.stopped(), exit_status.stopped(signal.SIGTERM)] == [0, 1, 2, 3, 4, 130, 143]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from rich.text import Text
 
+from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.command import Command
 from nnhp_torch.core.errors import SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch
@@ -57,9 +57,9 @@ def check(kind: Callable[..., Command], sweep: SweepBase, request: Request, *, c
         except SweepError as error:
             equal, words = False, str(error)
         except KeyboardInterrupt:
-            return 128 + signal.SIGINT
+            return exit_status.stopped()
     run.out.print(Text(words), soft_wrap=True)
-    return 0 if equal else 1
+    return exit_status.DONE if equal else exit_status.FAILED
 
 
 def _first(run: Command) -> Trial:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.drawing import Drawing
 from nnhp_torch.cli.interrupt import Interrupt
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
@@ -42,16 +43,13 @@ from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.report.words import count, same_in_words
 from nnhp_torch.run.keep import CheckpointPruning
-from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
 from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.request import Request
+from nnhp_torch.run.launch.slot import Pool
 from nnhp_torch.run.launch.slurm import Slurm, names
 from nnhp_torch.run.launch.slurm_job import NAME, recorded, refuse_jobs
-from nnhp_torch.run.launch.worker_process import Pool
-
-UNMET = 4  # the exit status if no cell is what --require asks for
-STALE = 3  # the exit status if results are shown that another source has made, and nobody has asked for that
+from nnhp_torch.run.launch.workers import InProcess, Workers, is_importable
 
 
 class Command:
@@ -243,11 +241,11 @@ class Command:
         try:
             outcome = self.perform()
         except WrongUsage as error:
-            return self._refuse(error, status=2)
+            return self._refuse(error, exit_status.WRONG_USAGE)
         except SweepError as error:
             return self._refuse(error)
         except KeyboardInterrupt:
-            return undrawn(self.out) if self.interrupt.listened else 128 + signal.SIGINT
+            return undrawn(self.out) if self.interrupt.listened else exit_status.stopped()
         except OSError as error:
             if read_only(error):
                 return self._refuse(f"{folder} cannot be written: {error}")
@@ -259,7 +257,7 @@ class Command:
             )
         status = _status(outcome, self.interrupt)
         if not status and outcome.stale and self.request.stale == "fail":
-            return STALE
+            return exit_status.STALE
         return status or unmet(self.out, outcome, self.request.require)
 
     def launch(self) -> Launch:
@@ -303,7 +301,7 @@ class Command:
             *drawn,
         ]
 
-    def _refuse(self, why: object, status: int = 1) -> int:
+    def _refuse(self, why: object, status: int = exit_status.FAILED) -> int:
         Terminal(sys.stderr).print(f"{self.command}: {why}", soft_wrap=True)
         return status
 
@@ -311,18 +309,18 @@ class Command:
 def unmet(out: Console, outcome: Outcome, require: str | None) -> int:
     """Say that no cell is what was required, if none is; returns the exit status."""
     if holds(outcome.verdicts, require):
-        return 0
-    out.print(f"--require {require}: no cell is known to be; exit status {UNMET}")
-    return UNMET
+        return exit_status.DONE
+    out.print(f"--require {require}: no cell is known to be; exit status {exit_status.UNMET}")
+    return exit_status.UNMET
 
 
 def undrawn(out: Console) -> int:
     """Say what Ctrl-C has ended once the results and the table were there; returns the exit status."""
     out.print("Interrupted while a picture was drawn: all results are in the ledger, and the same command draws it.")
-    return 128 + signal.SIGINT
+    return exit_status.stopped()
 
 
 def _status(outcome: Outcome, interrupt: Interrupt) -> int:
     if outcome.interrupted and interrupt.signal is not None:
-        return 128 + interrupt.signal
-    return 0 if outcome.successful else 1
+        return exit_status.stopped(interrupt.signal)
+    return exit_status.DONE if outcome.successful else exit_status.FAILED

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from nnhp_torch.cli import exit_status
+
 
 class Interrupt:
     """Ctrl-C or SIGTERM asks for a tidy end; a second one ends at once.
@@ -53,5 +55,5 @@ class Interrupt:
                 raise KeyboardInterrupt
             if os.isatty(1):
                 os.write(1, b"\x1b[?25h")  # the cursor, which the progress bar hides
-            os._exit(128 + number)  # workers see that their parent is gone, and end
+            os._exit(exit_status.stopped(number))  # workers see that their parent is gone, and end
         self.signal = number

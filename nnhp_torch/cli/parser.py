@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, _typehints, get_loader, set_loader
 
+from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.refusal import in_words
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.files import disk_full, read_only
@@ -68,7 +69,7 @@ class Spoken(ArgumentParser):
         line = in_words(str(message), self.known(), self.choices())
         command = self.prog.replace(" [options]", "")
         Terminal(sys.stderr).print(f"{command}: {line} (--help lists the options)", soft_wrap=True)
-        raise SystemExit(2)
+        raise SystemExit(exit_status.WRONG_USAGE)
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
@@ -81,7 +82,7 @@ class Spoken(ArgumentParser):
             if not (read_only(error) or disk_full(error)):
                 raise
             Terminal(sys.stderr).print(f"{self.prog}: {error}", soft_wrap=True)
-            raise SystemExit(1) from error
+            raise SystemExit(exit_status.FAILED) from error
 
     def known(self) -> dict[str, str]:
         """Option → its help text."""

@@ -1,5 +1,7 @@
 """Constraints on a weight tensor, by Keras's formulas: each maps w to a tensor of the same shape.
 
+`WeightConstraint` (nnhp_torch/callbacks.py) applies them after each optimizer step.
+
 A norm is taken for each output unit over `dim`. By default that is every dimension but the first, for torch keeps
 the weights of one output unit at one first index: Linear (out, in), convolutions (out, in, height, width). Where the
 outputs stand elsewhere (transposed convolutions), name the others. A vector has one norm.

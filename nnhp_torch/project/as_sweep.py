@@ -14,11 +14,11 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.objective import Objective, direction
+from nnhp_torch.project.importing import NoProject, place
 from nnhp_torch.project.keys import arguments
-from nnhp_torch.project.loading import NoProject, place
-from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.launch.request import FIRST_SEED, Request
+from nnhp_torch.run.launch.workers import InProcess
 
 BUILD = "nnhp_torch.project.build:build"
 

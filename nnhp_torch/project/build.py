@@ -13,8 +13,8 @@ from lightning.pytorch.loggers import Logger
 
 from nnhp_torch.core.errors import WrongUsage
 from nnhp_torch.project.capture import Fit, fit_of
+from nnhp_torch.project.importing import NoProject
 from nnhp_torch.project.keys import SUBCOMMAND, fit_parser, without_files
-from nnhp_torch.project.loading import NoProject
 from nnhp_torch.project.parser import Settings, configuration
 from nnhp_torch.project.trainer import departures, refuse
 from nnhp_torch.run.trial.setup import SETTINGS, Setup

@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from nnhp_torch.project.loading import Left, NoProject, expect_command_line, load, main_block
+from nnhp_torch.project.importing import Left, NoProject, expect_command_line, load, main_block
 from nnhp_torch.project.stages import later_fit
 from nnhp_torch.run.resume.variables import made_anew
 

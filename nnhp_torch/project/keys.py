@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace, set_dumper
 
-from nnhp_torch.project.loading import NoProject
+from nnhp_torch.project.importing import NoProject
 
 if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI

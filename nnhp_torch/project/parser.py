@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from nnhp_torch.cli.parser import load_bounded
 from nnhp_torch.cli.refusal import refusal
 from nnhp_torch.project.capture import command_line_of
+from nnhp_torch.project.importing import NoProject, module_name
 from nnhp_torch.project.keys import (
     OURS,
     SUBCOMMAND,
@@ -34,7 +35,6 @@ from nnhp_torch.project.keys import (
     without_files,
     without_objects,
 )
-from nnhp_torch.project.loading import NoProject, module_name
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
 
 # Of their keys, those that stand in no configuration: they change no result, or are fields and flags of the sweep's.

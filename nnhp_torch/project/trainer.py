@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 from jsonargparse import Namespace
 
-from nnhp_torch.project.loading import NoProject
+from nnhp_torch.project.importing import NoProject
 from nnhp_torch.run.trial.setup import INSTEAD, SETTINGS
 
 # How trials run: flags of the sweep, which are the same for all trials.

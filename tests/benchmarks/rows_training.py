@@ -21,8 +21,8 @@ from report import Line, ratios
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.local import Workers
 from nnhp_torch.run.launch.machine import cores
+from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.run.runtime import Runtime
 
 BATCH_SIZES = (30_000, 2_000)

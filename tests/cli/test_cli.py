@@ -15,8 +15,8 @@ from stranger import SWEEP, here
 
 from nnhp_torch import ResultStore, Sweep, SweepCallback
 from nnhp_torch.core.spec.provenance import digest_of, name_of
-from nnhp_torch.run.launch.local import is_importable
 from nnhp_torch.run.launch.request import Request
+from nnhp_torch.run.launch.workers import is_importable
 
 
 def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_nothing(command):

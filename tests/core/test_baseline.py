@@ -12,7 +12,7 @@ from conftest import FakeLaunch, TinyConfig, completed
 from false_claims import EQUAL, _apart, against_baseline, false_claims, told_by_the_best
 
 import nnhp_torch
-from nnhp_torch.cli.command import UNMET
+from nnhp_torch.cli.exit_status import UNMET
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.ledger.result import TrialResult

@@ -19,7 +19,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 
 

@@ -26,9 +26,9 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.mnist.datamodule import MNISTDataModule
 from nnhp_torch.network.module import MLPClassifier
-from nnhp_torch.run.launch.local import Workers
 from nnhp_torch.run.launch.machine import cores, gpus
 from nnhp_torch.run.launch.process import quiet_lightning
+from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.hardware import hardware, versions
 from nnhp_torch.run.trial.run_trial import run_trial

@@ -12,8 +12,8 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import on_slurm as slurm
-from nnhp_torch.run.launch.local import InProcess, Workers
 from nnhp_torch.run.launch.slurm import Slurm
+from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
 
 PAGE = Path(__file__).parents[2] / "nnhp_torch" / "plugins.md"

@@ -13,7 +13,7 @@ import toy
 
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch.local import InProcess, Workers
+from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime

@@ -17,11 +17,11 @@ from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch import local as launchers
-from nnhp_torch.run.launch.local import InProcess, Workers, is_importable
+from nnhp_torch.run.launch import workers as launchers
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.launch.process import get_ready
-from nnhp_torch.run.launch.worker_process import Pool
+from nnhp_torch.run.launch.slot import Pool
+from nnhp_torch.run.launch.workers import InProcess, Workers, is_importable
 from nnhp_torch.run.runtime import Runtime
 
 
@@ -219,7 +219,7 @@ def test_a_worker_that_is_ready_collects_garbage_again():
 PARENT = """
 import sys
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.run.launch.local import Workers
+from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.core.sweeper import Sweeper

@@ -20,7 +20,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.keep import CheckpointPruning, winner_checkpoint
-from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.setup import Setup
 

@@ -16,7 +16,7 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import request
-from nnhp_torch.run.launch.local import InProcess
+from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 from sweeps.dropout import SWEEP
 
@@ -231,7 +231,7 @@ def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys
 
 
 def test_the_local_launcher_imports_no_ray():
-    check = "import sys, sweeps.dropout, nnhp_torch.run.launch.local; sys.exit('ray' in sys.modules)"
+    check = "import sys, sweeps.dropout, nnhp_torch.run.launch.workers; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
 

@@ -17,8 +17,8 @@ from nnhp_torch.cli import main as cli
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.process import attempt
+from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 
 SCRIPT = """

@@ -24,9 +24,9 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import slurm_job
-from nnhp_torch.run.launch.local import InProcess
 from nnhp_torch.run.launch.slurm import Slurm
 from nnhp_torch.run.launch.slurm_job import NAME, record, recorded, refuse_jobs
+from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 

@@ -18,7 +18,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch.local import InProcess, Workers
+from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.search import journal as optunas
 from nnhp_torch.search.chooser import OptunaChooser

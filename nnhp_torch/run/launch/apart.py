@@ -10,7 +10,7 @@ from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
-from nnhp_torch.run.launch.worker_process import Slot
+from nnhp_torch.run.launch.slot import Slot
 from nnhp_torch.run.runtime import Runtime
 
 

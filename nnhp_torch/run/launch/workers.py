@@ -23,7 +23,7 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.machine import trials_on_gpus
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.launch.process import after_others, import_by_name, prepare, quiet_lightning
-from nnhp_torch.run.launch.worker_process import Pool, Slot
+from nnhp_torch.run.launch.slot import Pool, Slot
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 
