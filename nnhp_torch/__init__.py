@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import RestoreBestWeights as RestoreBestWeights
     from nnhp_torch.callbacks import WeightConstraint as WeightConstraint
     from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
-    from nnhp_torch.cli.judge import judge as judge
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.interfaces import Chooser as Chooser
     from nnhp_torch.core.interfaces import Launch as Launch
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from nnhp_torch.core.ledger.result import TrialResult as TrialResult
     from nnhp_torch.core.ledger.store import ResultStore as ResultStore
     from nnhp_torch.core.outcome import Outcome as Outcome
+    from nnhp_torch.core.recorded.from_table import judge as judge
     from nnhp_torch.core.spec.grid import Sweep as Sweep
     from nnhp_torch.core.spec.trial import Trial as Trial
     from nnhp_torch.core.stats.cell import Cell as Cell
@@ -55,7 +55,7 @@ _HOME = {
     "MNISTDataModule": "mnist.datamodule",
     "DigitImages": "mnist.digits",
     "folds": "splits",
-    "judge": "cli.judge",
+    "judge": "core.recorded.from_table",
     "main": "cli.main",
     "sweep": "project.python",
     "Sweep": "core.spec.grid",

@@ -25,7 +25,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure import whole
 from nnhp_torch.report.figure.callback import save
 from nnhp_torch.report.page.callback import PageReport, write
@@ -49,7 +49,7 @@ def callbacks(store: ResultStore, terminal: bool) -> list:
     out = Console(file=io.StringIO(), force_terminal=terminal, width=120)
     folder = store.folder
     table = TableReport(out, store, "scale")
-    return [ProgressReport(out), CheckpointPruning(folder), table, CsvReport(folder), PageReport(folder, "scale")]
+    return [ProgressReport(out), CheckpointPruning(folder), table, TablesReport(folder), PageReport(folder, "scale")]
 
 
 class Times(SweepCallback):

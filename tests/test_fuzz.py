@@ -17,18 +17,18 @@ import toy
 from conftest import FakeLaunch, TinyConfig, completed
 from mutations import mutations
 
-from nnhp_torch.cli.judge import judge
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.checkpoints import LAST, OWNER, acquire, checkpoint_folder, remove, usable
 from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.recorded.from_table import judge
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.mnist import files as mnist
 from nnhp_torch.mnist.files import DATASETS
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.table import TableReport
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.run.runtime import Runtime
@@ -71,7 +71,9 @@ def ledger(folder):
     out = Terminal(io.StringIO())
     while True:
         try:
-            Sweeper(Scores(), store, [TableReport(out, store, "x"), CsvReport(folder)]).run(SWEEP, SWEEP.trials([1, 2]))
+            Sweeper(Scores(), store, [TableReport(out, store, "x"), TablesReport(folder)]).run(
+                SWEEP, SWEEP.trials([1, 2])
+            )
         except LedgerError as error:
             in_a_line(error, "results.jsonl, line")
         yield None

@@ -33,14 +33,13 @@ from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import holds
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.commands import whole_command
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.headline import few_steps
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.table import TableReport, console
 from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.report.words import count, same_in_words
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
@@ -296,8 +295,7 @@ class Command:
         return [
             CheckpointPruning(folder, self.request.keep_checkpoints),
             TableReport(self.out, self.store, self.command, keep=self.request.keep_checkpoints),
-            CsvReport(folder),
-            VerdictsJson(folder, self.again),
+            TablesReport(folder, self.again),
             *drawn,
         ]
 

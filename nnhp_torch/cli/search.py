@@ -15,10 +15,9 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Listed
 from nnhp_torch.core.spec.names import once
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.verdicts_json import VerdictsJson
 from nnhp_torch.report.words import count
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
@@ -97,8 +96,7 @@ class SearchCommand(Command):
             SearchTable(
                 self.out, self.store, self.command, confirmed=self.request.confirm, keep=self.request.keep_checkpoints
             ),
-            CsvReport(folder),
-            VerdictsJson(folder, self.again),
+            TablesReport(folder, self.again),
             FigureReport(folder, draw),
             PageReport(folder, self.again, importances),
         ]

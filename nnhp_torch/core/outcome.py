@@ -13,7 +13,7 @@ from nnhp_torch.core.spec.base import SweepBase, upstairs
 from nnhp_torch.core.spec.status import WANTED
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.core.stats.verdict_row import VerdictRow, verdict_rows
+from nnhp_torch.core.stats.verdict_row import VerdictRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ class Outcome:
             >>> [row.cell for row in outcome.verdicts if row.verdict == "worse"]
             [{'lr': 0.1}]
         """
-        return verdict_rows(self.summary)
+        return [VerdictRow.of(verdict, self.sweep) for verdict in self.summary.verdicts]
 
     @property
     def left(self) -> int:

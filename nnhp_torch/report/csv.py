@@ -1,4 +1,4 @@
-"""Tables for a spreadsheet: UTF-8, replaced in one step, and nothing in them that a spreadsheet would run."""
+"""Tables for other programs: UTF-8, replaced in one step, and nothing in them that a spreadsheet would run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ from nnhp_torch.core.spec.names import is_number, is_plain, text, visible
 from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.verdicts_json import write_json
 
 
-class CsvReport(SweepCallback):
-    """`results.csv`: a row a trial; `verdicts.csv`: a row a cell, once cells have several trials."""
+class TablesReport(SweepCallback):
+    """`results.csv`: a row a trial; `verdicts.csv`: a row a cell, once cells have several trials; `verdicts.json`.
+
+    Args:
+        folder: the sweep's.
+        command: how the sweep is run; empty if no command line runs it.
+    """
 
     writes = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: str = "") -> None:
         self.folder = folder
+        self.command = command
 
     def on_sweep_end(self, outcome: Outcome) -> None:
         if outcome.results:
@@ -35,6 +42,7 @@ class CsvReport(SweepCallback):
                 write_verdicts(path, outcome.summary)
             else:
                 path.unlink(missing_ok=True)  # it would show an earlier state
+            write_json(self.folder / "verdicts.json", outcome, self.command)
 
 
 def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> None:

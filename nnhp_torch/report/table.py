@@ -62,7 +62,7 @@ class TableReport(SweepCallback):
             self.out.print(Text("earlier: of earlier calls, on the same base and with the same seeds", style="dim"))
         self._say_troubles(outcome)
         self._say_winner(outcome.summary)
-        if not outcome.ran and not outcome.left:
+        if not outcome.ran and not outcome.left and not outcome.sweep.elsewhere:
             self._say_nothing_ran(outcome)
         self._say_where(outcome)
 
@@ -136,7 +136,10 @@ class TableReport(SweepCallback):
             lines["Weights"] = str(path)
             until = "kept until another trial wins" if self.keep == "winner" else ""
             lines |= {"": "; ".join(said)} if (said := [*filter(None, (_whose(outcome), until))]) else {}
-        lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
+        if outcome.sweep.elsewhere:
+            lines["Verdicts"] = str(folder / "verdicts.json")
+        else:
+            lines["Curves"] = f"tensorboard --logdir {shlex.quote(str(folder))}"
         for name, value in lines.items():
             self.out.print(f"{name:<9}{value}", soft_wrap=True, markup=False)
         if outcome.sweep.next_steps and not outcome.left:

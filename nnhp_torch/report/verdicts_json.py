@@ -7,48 +7,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.files import write
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.stats.proposal import left_after
-from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.core.stats.verdict_row import verdict_rows
 from nnhp_torch.report.answer import tested
 from nnhp_torch.report.commands import lacking
 
 VERSION = 1  # of the schema: another one once a field is renamed, goes, or means something else
-NAME = "verdicts.json"
 SEEDS = ("--seeds", "--max_seeds")
 
 
-class VerdictsJson(SweepCallback):
-    """Writes `verdicts.json` once a sweep has ended, in whatever way.
-
-    Args:
-        folder: the sweep's.
-        command: how the sweep is run; empty if no command line runs it.
-    """
-
-    writes = True
-
-    def __init__(self, folder: Path, command: str = "") -> None:
-        self.path = folder / NAME
-        self.command = command
-
-    def on_sweep_end(self, outcome: Outcome) -> None:
-        if outcome.results:
-            text = json.dumps(document(outcome.summary, self.command), indent=1, ensure_ascii=False, allow_nan=False)
-            with replacing(self.path) as written:
-                written.write_text(f"{text}\n", encoding="utf-8")
+def write_json(path: Path, outcome: Outcome, command: str) -> None:
+    """Write the document, which holds no number that JSON has not."""
+    text = json.dumps(document(outcome, command), indent=1, ensure_ascii=False, allow_nan=False)
+    write(path, f"{text}\n")
 
 
-def document(summary: Summary, command: str = "") -> dict[str, Any]:
+def document(outcome: Outcome, command: str) -> dict[str, Any]:
     """The document as plain values; a cell's `next` is the command with the seeds that may decide on it."""
-    sweep, proposal = summary.sweep, summary.sweep.proposal
-    known = [asdict(row) for row in verdict_rows(summary)]
-    again = {None: None, "": command}
-    unseeded = lacking(command, SEEDS)
-    rows = [row | {"next": again.get(more := row.pop("more"), f"{unseeded} {more}".strip())} for row in known]
+    summary, sweep, proposal = outcome.summary, outcome.sweep, outcome.sweep.proposal
+    again, unseeded = {None: None, "": command}, lacking(command, SEEDS)
+    rows = [asdict(row) for row in outcome.verdicts]
+    rows = [row | {"next": again.get(more := row.pop("more"), f"{unseeded} {more}".strip())} for row in rows]
     return {
         "version": VERSION,
         "sweep": sweep.name,

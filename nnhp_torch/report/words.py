@@ -123,7 +123,8 @@ def same_in_words(summary: Summary) -> str:
 
 def why_undrawn(summary: Summary) -> str:
     """Why there is no figure; empty if there is one."""
-    return "" if any(result.history for result in summary.shown) else "none, because no trial has finished an epoch"
+    why = "the table has no curves" if summary.sweep.elsewhere else "no trial has finished an epoch"
+    return "" if any(result.history for result in summary.shown) else f"none, because {why}"
 
 
 def duration(seconds: float) -> str:

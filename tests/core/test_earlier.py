@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure import all_cells, panels
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.style import LIGHT_GREY
@@ -88,7 +88,7 @@ def test_what_a_sweep_says_of_its_claim_is_said_of_the_cells_that_were_asked_for
 
 def test_table_and_csv_tell_them_from_this_calls(rates, store, capsys):
     accuracies = {0.1: 0.9, 0.01: 0.8, 0.5: 0.7}
-    reports = [TableReport(Terminal(), store, "python tiny.py"), CsvReport(store.folder)]
+    reports = [TableReport(Terminal(), store, "python tiny.py"), TablesReport(store.folder)]
     _run(rates, store, accuracies, callbacks=reports)
     assert "earlier" not in capsys.readouterr().out
     assert "call" not in (store.folder / "results.csv").read_text().splitlines()[0]

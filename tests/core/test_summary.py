@@ -13,7 +13,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats import significance
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.table import TableReport
@@ -59,7 +59,7 @@ def test_the_reports_of_300_cells_with_five_seeds_take_seconds(tmp_path):
     trials = sweep.trials(seeds=range(5))
     results = {t.key: completed(t, 0.9 + hash(t.key) % 1000 / 20_000) for t in trials}
     store, out = ResultStore(tmp_path), Terminal(io.StringIO(), width=120)
-    callbacks = [CheckpointPruning(tmp_path), TableReport(out, store, "x"), CsvReport(tmp_path)]
+    callbacks = [CheckpointPruning(tmp_path), TableReport(out, store, "x"), TablesReport(tmp_path)]
     callbacks += [FigureReport(tmp_path), PageReport(tmp_path, "x")]
     outcome, start = Outcome(sweep, trials, results), time.process_time()
     for callback in callbacks:

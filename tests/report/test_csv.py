@@ -8,7 +8,7 @@ from conftest import FakeLaunch, TinyConfig, completed, summary_of
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.csv import CsvReport, results_table, write_rows
+from nnhp_torch.report.csv import TablesReport, results_table, write_rows
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.terminal import Terminal
 from sweeps import _study
@@ -81,10 +81,10 @@ def test_verdicts_have_a_row_a_cell_and_none_are_left_of_an_earlier_state(sweep,
     launch = FakeLaunch()
     for trial in swept.trials(seeds=[0, 1]):
         store.append(completed(trial, accuracies[trial.cell["lr"]][trial.config.seed]))
-    Sweeper(launch, store, [CsvReport(store.folder)]).run(swept, swept.trials(seeds=[0, 1]))
+    Sweeper(launch, store, [TablesReport(store.folder)]).run(swept, swept.trials(seeds=[0, 1]))
     best, other = csv.DictReader(path.read_text().splitlines())
     assert (best["lr"], best["verdict"], best["trials"]) == ("0.1", "best", "2")
     assert (other["verdict"], other["behind"], other["val_accuracy"]) == ("undecided", "0.4", "0.505")
     assert {other[name] for name in ("behind_low", "behind_high", "p", "chance")} == {""}, "two are too few"
-    Sweeper(launch, store, [CsvReport(store.folder)]).run(swept, swept.trials(seeds=[0]))
+    Sweeper(launch, store, [TablesReport(store.folder)]).run(swept, swept.trials(seeds=[0]))
     assert not path.exists()

@@ -20,7 +20,7 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.callback import PageReport
@@ -62,7 +62,7 @@ class Elements(HTMLParser):
 
 
 def _run(sweep, store, launch=None, seeds=(123,), command="python mine.py"):
-    callbacks = [CsvReport(store.folder), PageReport(store.folder, command)]
+    callbacks = [TablesReport(store.folder), PageReport(store.folder, command)]
     Sweeper(launch or FakeLaunch(), store, callbacks).run(sweep, sweep.trials(seeds=seeds))
     return (store.folder / "report.html").read_text()
 

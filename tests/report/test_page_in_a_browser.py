@@ -14,7 +14,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.page.callback import PageReport
 
 NARROW, WIDE = 390, 1280
@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
     short = {name: values[:2] for name, values in completed(trials[2]).history.items()}
     outcomes[trials[2].label] = dataclasses.replace(completed(trials[2], 0.91), history=short)
     outcomes[trials[7].label] = dataclasses.replace(completed(trials[7]), status="diverged", reason="nan", notes=["oh"])
-    callbacks = [CsvReport(folder), PageReport(folder, "python mine.py --seeds 2")]
+    callbacks = [TablesReport(folder), PageReport(folder, "python mine.py --seeds 2")]
     Sweeper(FakeLaunch(outcomes), ResultStore(folder), callbacks).run(sweep, trials)
     return folder
 

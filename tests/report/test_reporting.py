@@ -11,7 +11,7 @@ from rich.console import Console
 from nnhp_torch.core.ledger.checkpoints import acquire
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.progress import ProgressReport
 from nnhp_torch.report.style import TERMINAL
 from nnhp_torch.report.table import TableReport, table
@@ -57,7 +57,7 @@ def test_further_metrics_of_a_sweep_are_shown_in_table_and_csv_if_they_are_logge
         for trial in shown.trials()
     }
     out = _console()
-    callbacks = [TableReport(out, store, "python -m sweeps.tiny"), CsvReport(tmp_path)]
+    callbacks = [TableReport(out, store, "python -m sweeps.tiny"), TablesReport(tmp_path)]
     Sweeper(FakeLaunch(results), store, callbacks).run(shown, shown.trials())
     assert "val_sparsity" in out.file.getvalue()
     assert "0.4200" in out.file.getvalue()
@@ -193,7 +193,7 @@ def test_several_seeds_of_a_module_that_logs_the_monitor_alone_have_a_table_and_
     for place, trial in enumerate(trials):
         store.append(_of_a_stranger(trial, {"val_loss": [1.0, 0.1 * (1 + place % 4)]}))
     out = _console()
-    callbacks = [CsvReport(store.folder), TableReport(out, store, "python mine.py")]
+    callbacks = [TablesReport(store.folder), TableReport(out, store, "python mine.py")]
     Sweeper(FakeLaunch(), store, callbacks).run(losses, trials)
     head = next(line for line in out.file.getvalue().splitlines() if "val_loss" in line)
     assert head.split() == ["lr", "width", "val_loss", "↓", "best", "s/trial", "behind"], "less is better"

@@ -12,7 +12,7 @@ from test_page import Elements
 
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.csv import CsvReport
+from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure import whole
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page.part import Part
@@ -80,7 +80,7 @@ def test_figure_and_page_draw_one_median_to_the_same_epoch_on_the_same_axis(outc
 
 
 def test_the_middle_at_the_end_is_the_mean_that_table_page_and_csv_show(outcome, page, tmp_path):
-    CsvReport(tmp_path).on_sweep_end(outcome)
+    TablesReport(tmp_path).on_sweep_end(outcome)
     with open(tmp_path / "verdicts.csv", newline="") as file:
         written = [f"{float(row['val_accuracy']):.4f}±{float(row['spread']):.4f}" for row in csv.DictReader(file)]
     shown = [cell.text("val_accuracy") for cell in outcome.summary.cells]

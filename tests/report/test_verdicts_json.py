@@ -6,7 +6,8 @@ import json
 from conftest import FakeLaunch, completed
 
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.verdicts_json import NAME, VERSION, VerdictsJson
+from nnhp_torch.report.csv import TablesReport
+from nnhp_torch.report.verdicts_json import VERSION
 
 VALUES = {0.1: [0.95, 0.951, 0.9495, 0.9505, 0.9502], 0.2: [0.9, 0.902, 0.898, 0.901, 0.9], 0.3: [0.949, 0.953] * 2}
 
@@ -17,8 +18,8 @@ def _ran(sweep, store, values, command="python tiny.py --seeds 5"):
     trials = [t for t in swept.trials(seeds=range(5)) if t.config.seed < len(values[t.cell["lr"]])]
     for trial in trials:
         store.append(completed(trial, values[trial.cell["lr"]][trial.config.seed]))
-    outcome = Sweeper(FakeLaunch(), store, [VerdictsJson(store.folder, command)]).run(swept, trials)
-    return outcome, json.loads((store.folder / NAME).read_text())
+    outcome = Sweeper(FakeLaunch(), store, [TablesReport(store.folder, command)]).run(swept, trials)
+    return outcome, json.loads((store.folder / "verdicts.json").read_text())
 
 
 def test_the_file_has_what_python_has(sweep, store):

@@ -75,6 +75,20 @@ def name_too(path: Path, name: Path, *, wait: bool = True) -> None:
             shutil.copyfile(path, link)
 
 
+def append(path: Path, text: str) -> None:
+    """Add a line to a file and wait until it is on the disk; a write that fails leaves the file as it was."""
+    line = text.encode() + b"\n"
+    with open(path, "ab+", buffering=0) as file:  # a buffer would be written again when it closes
+        end = cut_torn_line(file)
+        try:
+            while line:
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+
+
 def cut_torn_line(file: Any) -> int:
     """Cut off what a crash has left behind the last whole line of an open file; return where that ends."""
     end = _end_of_last_line(file)

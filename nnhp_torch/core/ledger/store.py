@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.files import cut_torn_line, must_be_file
+from nnhp_torch.core.ledger.files import append, must_be_file
 from nnhp_torch.core.ledger.known import Known, Mismatch
 from nnhp_torch.core.ledger.lock import locked
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.provenance import as_of, changed
 from nnhp_torch.core.spec.trial import Trial
 
-REPORTS = ("results.csv", "figure.png", "report.html")
+REPORTS = ("results.csv", "verdicts.csv", "verdicts.json", "figure.png", "report.html")
 JOURNAL = "optuna.journal"  # beside the ledger of a search: without it, it samples anew
 
 
@@ -89,16 +89,7 @@ class ResultStore:
     def append(self, result: TrialResult) -> None:
         """Add a record and wait until it is on the disk; a write that fails leaves the ledger as it was."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        line = result.to_json().encode() + b"\n"
-        with open(self.path, "ab+", buffering=0) as file:  # a buffer would be written again when it closes
-            end = cut_torn_line(file)
-            try:
-                while line:
-                    line = line[file.write(line) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(end)
-                raise
+        append(self.path, result.to_json())
 
     @contextmanager
     def lock(self) -> Iterator[None]:

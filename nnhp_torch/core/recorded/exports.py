@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,20 @@ def rows_of(table: Any) -> list[Row]:
     return [_flat({name: value if value == value else None for name, value in row.items()}) for row in named]
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> Iterator[Row]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            return [*_rows(path, file)]
+            first = file.readline()
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=max(",;\t", key=first.count))
+            header = table.fieldnames or []
+            if twice := {name for name in header if name and header.count(name) > 1}:
+                raise ValueError(f"{path} has two columns called {min(twice)!r}")
+            for number, row in enumerate(table, 1):
+                if None in row:
+                    raise ValueError(f"{path} has more fields in row {number} than its first line has names")
+                there = {name: _nested(name, text) for name, text in row.items() if name and text is not None}
+                yield from _of_exports(path, there)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
@@ -52,21 +62,6 @@ def _flat(row: Row) -> Row:
     for column, inner in row.items():
         flat |= _flat({f"{column}.{key}": value for key, value in inner.items()}) if isinstance(inner, dict) else {}
     return flat
-
-
-def _rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
-    lines = iter(lines)
-    first = next(lines, "")
-    separator = max(",;\t", key=first.count)
-    header = next(csv.reader([first], delimiter=separator), [])
-    if twice := {name for name in header if name and header.count(name) > 1}:
-        raise ValueError(f"{path} has two columns called {min(twice)!r}")
-    for number, fields in enumerate(csv.reader(lines, delimiter=separator), 1):
-        if len(fields) > len(header):
-            raise ValueError(f"{path} has more fields in row {number} than its first line has names")
-        row = dict(zip(header, fields, strict=False))
-        if row:
-            yield from _of_exports(path, {name: _nested(name, text) for name, text in row.items() if name})
 
 
 def _nested(column: str, text: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 import statistics
 import time
@@ -17,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.ledger.files import cut_torn_line, must_be_file
+from nnhp_torch.core.ledger.files import append, must_be_file
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.names import distinct
@@ -32,6 +31,7 @@ class Proposals:
         if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
             raise ValueError(f"--proposal names a ledger by letters, digits, _ and -, not {name!r}")
         self.name, self.path = name, Path(log_dir) / f"{name}.proposals.jsonl"
+        self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the proposals in their order, each with what was kept of it if it has ended.
@@ -90,7 +90,7 @@ class Proposals:
     def enter(self, proposal: Proposal, sweep: Sweep) -> None:
         """Spend its level, for good, unless that was done before."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+        with self.lock:
             entries = self.entries()
             if proposal.key in [entry["key"] for entry in entries]:
                 return
@@ -98,19 +98,13 @@ class Proposals:
                 raise LedgerError(f"{self.path} has another proposal {proposal.number} by now: run the command again")
             cells = [cell for cell in sweep.cells() if distinct(cell) != distinct(sweep.baseline)]
             what = {"sweep": sweep.name, "monitor": sweep.monitor, "baseline": sweep.baseline, "cells": cells}
-            self._append({**asdict(proposal), **what, "entered": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+            append(self.path, json.dumps({**asdict(proposal), **what, "entered": time.strftime("%Y-%m-%dT%H:%M:%S%z")}))
 
     def close(self, proposal: Proposal, kept: Sequence[Mapping[str, Any]]) -> None:
         """Write down what was found better; nothing is a proposal that was not kept."""
-        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+        with self.lock:
             if self.entries()[proposal.number - 1].get("kept") != list(kept):
-                self._append({"number": proposal.number, "kept": list(kept)})
-
-    def _append(self, record: Mapping[str, Any]) -> None:
-        with open(self.path, "ab+", buffering=0) as file:
-            cut_torn_line(file)
-            file.write(json.dumps(record).encode() + b"\n")
-            os.fsync(file.fileno())
+                append(self.path, json.dumps({"number": proposal.number, "kept": list(kept)}))
 
 
 def _key(sweep: Sweep, trials: Sequence[Trial]) -> str:

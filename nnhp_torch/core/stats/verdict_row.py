@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.verdict import Kind, Verdict, more_seeds
 
 # What --require asks for → the verdicts of which one is enough.
 REQUIRED = {"better": ("better",), "as-good": ("better", "as good")}
-
-if TYPE_CHECKING:
-    from nnhp_torch.core.stats.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -49,32 +47,28 @@ class VerdictRow:
     chance: float | None
     more: str | None
 
-
-def verdict_rows(summary: Summary) -> list[VerdictRow]:
-    """The rows of a sweep, in the order of its cells."""
-    return [_row(summary, verdict) for verdict in summary.verdicts]
+    @classmethod
+    def of(cls, verdict: Verdict, sweep: SweepBase) -> VerdictRow:
+        """Return a verdict in plain values, seen from the other side: by how much its cell is better, not behind."""
+        cell, more = verdict.cell, more_seeds(verdict, sweep)
+        known = verdict.kind == "undecided" and (sweep.proposal is not None or not math.isnan(verdict.p))
+        return cls(
+            cell=dict(cell.values),
+            trials=verdict.seeds or len(cell.completed),
+            mean=_known(cell.mean(sweep.monitor)),
+            verdict=verdict.kind,
+            estimate=_known(0.0 - verdict.gap),
+            low=_known(0.0 - verdict.high),
+            high=_known(0.0 - verdict.low),
+            p=_known(verdict.p),
+            chance=verdict.chance if known else None,
+            more="" if more is None and cell.unfinished else more,
+        )
 
 
 def holds(rows: Sequence[VerdictRow], required: str | None) -> bool:
     """Whether some cell has what is required; True if nothing is."""
     return required is None or any(row.verdict in REQUIRED[required] for row in rows)
-
-
-def _row(summary: Summary, verdict: Verdict) -> VerdictRow:
-    sweep, cell = summary.sweep, verdict.cell
-    more = more_seeds(verdict, sweep)
-    return VerdictRow(
-        cell=dict(cell.values),
-        trials=verdict.seeds or len(cell.completed),
-        mean=_known(cell.mean(sweep.monitor)),
-        verdict=verdict.kind,
-        estimate=_known(0.0 - verdict.gap),
-        low=_known(0.0 - verdict.high),
-        high=_known(0.0 - verdict.low),
-        p=_known(verdict.p),
-        chance=verdict.chance if verdict.kind == "undecided" and (sweep.proposal or verdict.p == verdict.p) else None,
-        more="" if more is None and cell.unfinished else more,
-    )
 
 
 def _known(value: float) -> float | None:
