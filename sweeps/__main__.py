@@ -18,8 +18,8 @@ from rich.text import Text
 
 from nnhp_torch.article.config import TrialConfig
 from nnhp_torch.cli.check import check
-from nnhp_torch.cli.command import Command, undrawn
-from nnhp_torch.cli.drawing import Drawing
+from nnhp_torch.cli.command import Command
+from nnhp_torch.cli.drawing import Drawing, undrawn
 from nnhp_torch.cli.options import add_environment, add_list, add_options, add_replicates, own_flags, read, replicates
 from nnhp_torch.cli.parser import Parser
 from nnhp_torch.core.spec.grid import Sweep

@@ -4,153 +4,50 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from nnhp_torch.cli import exit_status
-from nnhp_torch.cli.drawing import Drawing
+from nnhp_torch.cli.drawing import Drawing, undrawn
 from nnhp_torch.cli.interrupt import Interrupt
+from nnhp_torch.cli.prepared import Prepared
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, Listener, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
-from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.ledger.store import ResultStore, known_results, stale
-from nnhp_torch.core.loop.chosen import Chosen
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.proposals import Proposals
-from nnhp_torch.core.stats.race import Race
-from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict_row import holds
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.commands import whole_command
 from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
-from nnhp_torch.report.headline import few_steps
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.table import TableReport, console
-from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import count, same_in_words
+from nnhp_torch.report.table import TableReport
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
-from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.slot import Pool
-from nnhp_torch.run.launch.slurm import Slurm, names
-from nnhp_torch.run.launch.slurm_job import NAME, recorded, refuse_jobs
-from nnhp_torch.run.launch.workers import InProcess, Workers, is_importable
+from nnhp_torch.run.launch.slurm import names
+from nnhp_torch.run.launch.slurm_job import refuse_jobs
+from nnhp_torch.run.launch.workers import InProcess, Workers
 
 
-class Command:
-    """One sweep as the command line wants it.
-
-    Args:
-        sweep: with the changes that the command line makes to it.
-        request: how it is to be run.
-        command: how the sweep is run, for its reports.
-
-    Raises:
-        ValueError: a value that makes no sense, before anything is done.
-    """
+class Command(Prepared):
+    """One sweep as the command line runs it: Prepared says of what it is made."""
 
     def __init__(self, sweep: SweepBase, request: Request, command: str) -> None:
-        self.sweep = sweep = judged(sweep, request)
-        self.request = request
-        self.command = command
+        super().__init__(sweep, request, command)
         self.again = whole_command()  # what the page tells to type
         self.pool: Pool | None = None  # of workers that live on after the sweep
         self.drawing: Drawing | None = None  # goes on after it, too
-        self.chooser = request.chooser and request.chooser(sweep)
-        self.store = ResultStore(request.folder(sweep))
-        self.proposals: Proposals | None = None
-        self.trials: list[Trial] = []  # a search and a race choose them while they run
-        if isinstance(sweep, Sweep) and request.chooser is None:
-            self.trials = sweep.trials(request.each_seed(sweep), request.full_precision, request.threads)
-            if request.proposal is not None:
-                self.proposals = Proposals(request.log_dir, request.proposal)
-                try:
-                    known = known_results(self.store, self.store.results(sweep.provenance), self.trials)
-                    anew = self._made_anew(known)
-                    self.sweep = sweep = replace(sweep, proposal=self.proposals.of(sweep, self.trials, known, anew))
-                except LedgerError as error:
-                    raise ValueError(str(error)) from error
-            if sweep.max_seeds is not None:
-                self.chooser, self.trials = Race(sweep, self.trials), []
-        self.runtime = request.runtime(self.sweep)
-        if (request.world_size > 1 or request.launcher == "slurm") and (why := self._not_importable()):
-            raise ValueError(f"{why} cannot be imported by the processes that these trials need: put it into a module")
-        self.out = console()
         self.outcome: Outcome | None = None
         self.interrupt = Interrupt()
-
-    def _made_anew(self, known: Mapping[str, TrialResult]) -> Collection[str]:
-        """Return the keys of a proposal's results that are made anew; stale ones must not be compared unasked."""
-        if self.request.fresh or self.request.stale == "use":
-            return known if self.request.fresh else ()
-        former = stale(known)
-        if former and self.request.stale == "fail":
-            raise LedgerError(
-                f"{count(len(former), 'result')} of these cells are of another source than today's: "
-                "--stale rerun makes them anew, --stale use takes them as they are"
-            )
-        return former
-
-    def list_trials(self) -> int:
-        """Print what would run, and write nothing."""
-        try:
-            ledger = self.store.results(self.sweep.provenance)
-
-            def known(trial: Trial) -> TrialResult | None:
-                return known_results(self.store, ledger, [trial]).get(trial.key)
-
-            chosen = Chosen(self.chooser, self.make).open(known) if self.chooser else ()
-            trials = [*self.trials, *chosen]
-            results = {trial.key: result for trial in trials if (result := known(trial))}
-            former = stale(results)
-        except LedgerError as error:
-            return self._refuse(error)
-        left = recorded(self.store.folder / NAME)
-        jobs = {key: job for key, job in left.items() if key not in results or not results[key].settled}
-        for trial in trials:
-            status = results[trial.key].status if trial.key in results else "to run"
-            there = f"in {names([jobs[trial.key]])[0]}" if trial.key in jobs else status
-            said = f"{there}{', stale' * (trial.key in former)}"
-            self.out.print(Text.assemble(f"{trial.name}  ", (said, "dim")))
-        anew = former if self.request.stale == "rerun" else ()
-        waiting = [trial for trial in trials if trial.key not in jobs]
-        missing = sum(t.key not in results or t.key in anew or not results[t.key].settled for t in waiting)
-        further = self.chooser.remaining() if self.chooser else 0
-        then = f", and then up to {further} more" if further else ""
-        old = f", {len(former)} are stale (their source has changed since)" if former else ""
-        self.out.print(f"{missing} of {len(trials)} trials would run{then}{old}; results go to {self.store.folder}")
-        self.list_jobs(missing)
-        summary = Summary(self.sweep, trials, {})
-        same = same_in_words(summary)
-        for line in filter(None, (same and f"The same in all: {same}", few_steps(summary))):
-            self.out.print(Text(line), soft_wrap=True)
-        return 0
-
-    def list_jobs(self, trials: int) -> None:
-        """Print what would be submitted for so many trials, if they run as jobs of a cluster."""
-        if there := recorded(self.store.folder / NAME):
-            self.out.print(
-                f"SLURM has {count(len(there), 'trial')} in {', '.join(names(there.values()))}", soft_wrap=True
-            )
-        if self.request.launcher == "slurm" and trials:
-            jobs = self._slurm()
-            most = min(trials, jobs.most * jobs.slurm.trials_per_job)  # at a time
-            command = jobs.slurm.command(jobs.folder / "ARRAY", most, self.request.threads, self.runtime)
-            self.out.print(command, markup=False, soft_wrap=True)
 
     def perform(self) -> Outcome:
         """Run the sweep; return the outcome and keep it.
@@ -181,16 +78,9 @@ class Command:
         """Return what runs once this has ended; None if nothing does."""
         return None
 
-    def make(self, number: int, values: Mapping[str, Any]) -> Trial:
-        """Return the trial of a chosen cell; its seed is the first of those asked for, if the cell has none."""
-        request = self.request
-        seeded = {"seed": request.each_seed(self.sweep)[0], **values}
-        trial: Trial = self.sweep.trial(number, seeded, precision=request.full_precision, threads=request.threads)
-        return trial
-
     def _run_jobs(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         """Run trials as SLURM's jobs; those that are left run on or end before anything is said of them."""
-        launch = self._slurm()
+        launch = self.slurm_jobs()
         try:
             launch(trials, listener)
         finally:
@@ -240,24 +130,27 @@ class Command:
         try:
             outcome = self.perform()
         except WrongUsage as error:
-            return self._refuse(error, exit_status.WRONG_USAGE)
+            return self.refuse(error, exit_status.WRONG_USAGE)
         except SweepError as error:
-            return self._refuse(error)
+            return self.refuse(error)
         except KeyboardInterrupt:
             return undrawn(self.out) if self.interrupt.listened else exit_status.stopped()
         except OSError as error:
             if read_only(error):
-                return self._refuse(f"{folder} cannot be written: {error}")
+                return self.refuse(f"{folder} cannot be written: {error}")
             if not disk_full(error):
                 raise  # a callback's own, perhaps: its traceback tells
-            return self._refuse(
+            return self.refuse(
                 f"the disk with {folder} is full ({error}). Make room and run the same command again: "
                 "what was there is intact, and each trial goes on from its last checkpoint."
             )
-        status = _status(outcome, self.interrupt)
-        if not status and outcome.stale and self.request.stale == "fail":
+        if outcome.interrupted and self.interrupt.signal is not None:
+            return exit_status.stopped(self.interrupt.signal)
+        if not outcome.successful:
+            return exit_status.FAILED
+        if outcome.stale and self.request.stale == "fail":
             return exit_status.STALE
-        return status or unmet(self.out, outcome, self.request.require)
+        return unmet(self.out, outcome, self.request.require)
 
     def launch(self) -> Launch:
         """Return where the trials run."""
@@ -271,37 +164,30 @@ class Command:
             return RayTasks(build, self.runtime, request.cluster, jobs=jobs)
         if request.launcher == "slurm":
             return self._run_jobs
-        if request.workers and (why := self._not_importable()):
+        if request.workers and (why := self.not_importable()):
             said = f"Runs in this process, because {why} cannot be imported by worker processes"
             self.out.print(said, markup=False, soft_wrap=True)
         elif request.workers:
             return Workers(build, self.runtime, request.workers, pool=self.pool)
         return InProcess(build, self.runtime)
 
-    def _slurm(self) -> SlurmJobs:
-        return SlurmJobs(self.sweep.build, self.runtime, Slurm.of(self.request.slurm), chosen=self.chooser is not None)
-
-    def _not_importable(self) -> str:
-        """Return the name of what keeps the trials in this process, if there is any."""
-        parts = (self.sweep.build, self.sweep.base)
-        return next((name_of(part) for part in parts if not is_importable(part)), "")
-
     def callbacks(self) -> list[SweepCallback]:
         """Return the callbacks that write and show the sweep's results."""
         folder = self.store.folder
-        drawn: list[SweepCallback] = [FigureReport(folder), PageReport(folder, self.again)]
+        table, *drawn = self.reports()
         if self.drawing and self.request.workers:  # trials in this process have its generators to themselves
             drawn = [self.drawing.later(report) for report in drawn]
-        return [
-            CheckpointPruning(folder, self.request.keep_checkpoints),
-            TableReport(self.out, self.store, self.command, keep=self.request.keep_checkpoints),
-            TablesReport(folder, self.again),
-            *drawn,
-        ]
+        kept = CheckpointPruning(folder, self.request.keep_checkpoints)
+        return [kept, table, TablesReport(folder, self.again), *drawn]
 
-    def _refuse(self, why: object, status: int = exit_status.FAILED) -> int:
-        Terminal(sys.stderr).print(f"{self.command}: {why}", soft_wrap=True)
-        return status
+    def reports(self) -> list[SweepCallback]:
+        """Return the table, and then what takes a while to draw."""
+        folder, keep = self.store.folder, self.request.keep_checkpoints
+        return [
+            TableReport(self.out, self.store, self.command, keep=keep),
+            FigureReport(folder),
+            PageReport(folder, self.again),
+        ]
 
 
 def unmet(out: Console, outcome: Outcome, require: str | None) -> int:
@@ -310,15 +196,3 @@ def unmet(out: Console, outcome: Outcome, require: str | None) -> int:
         return exit_status.DONE
     out.print(f"--require {require}: no cell is known to be; exit status {exit_status.UNMET}")
     return exit_status.UNMET
-
-
-def undrawn(out: Console) -> int:
-    """Say what Ctrl-C has ended once the results and the table were there; returns the exit status."""
-    out.print("Interrupted while a picture was drawn: all results are in the ledger, and the same command draws it.")
-    return exit_status.stopped()
-
-
-def _status(outcome: Outcome, interrupt: Interrupt) -> int:
-    if outcome.interrupted and interrupt.signal is not None:
-        return exit_status.stopped(interrupt.signal)
-    return exit_status.DONE if outcome.successful else exit_status.FAILED

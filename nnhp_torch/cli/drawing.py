@@ -5,6 +5,9 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
+from rich.console import Console
+
+from nnhp_torch.cli import exit_status
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.loop.listeners import each
 from nnhp_torch.core.outcome import Outcome
@@ -41,3 +44,9 @@ class Drawing:
     def give_up(self) -> None:
         """Draw no further one."""
         self._thread.shutdown(cancel_futures=True)
+
+
+def undrawn(out: Console) -> int:
+    """Say what Ctrl-C has ended once the results and the table were there; return the exit status."""
+    out.print("Interrupted while a picture was drawn: all results are in the ledger, and the same command draws it.")
+    return exit_status.stopped()

@@ -15,11 +15,9 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Listed
 from nnhp_torch.core.spec.names import once
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.words import count
-from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.report import SearchTable, draw
 from nnhp_torch.search.request import SearchRequest
@@ -78,7 +76,7 @@ class SearchCommand(Command):
         self.out.print(
             f"{count(self.request.trials, 'trial')} in all would be chosen; results go to {self.store.folder}"
         )
-        self.list_jobs(self.request.trials)
+        self.list_jobs(self.request.trials, self.jobs())
         if self.request.confirm:
             first, *_, last = self.request.other_seeds(self.search)
             self.out.print(
@@ -87,16 +85,12 @@ class SearchCommand(Command):
             )
         return 0
 
-    def callbacks(self) -> list[SweepCallback]:
-        """Return the callbacks that write and show the search's results."""
-        folder = self.store.folder
+    def reports(self) -> list[SweepCallback]:
+        """Return the table, and then what takes a while to draw."""
+        folder, keep, confirmed = self.store.folder, self.request.keep_checkpoints, self.request.confirm
         importances = self.chooser.importances if isinstance(self.chooser, OptunaChooser) else dict
         return [
-            CheckpointPruning(folder, self.request.keep_checkpoints),
-            SearchTable(
-                self.out, self.store, self.command, confirmed=self.request.confirm, keep=self.request.keep_checkpoints
-            ),
-            TablesReport(folder, self.again),
+            SearchTable(self.out, self.store, self.command, confirmed=confirmed, keep=keep),
             FigureReport(folder, draw),
             PageReport(folder, self.again, importances),
         ]

@@ -236,7 +236,7 @@ def test_ctrl_c_asks_what_becomes_of_the_jobs_before_it_says_what_is_left(login,
             listener.started(trial)
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("nnhp_torch.cli.command.SlurmJobs", Stopped)
+    monkeypatch.setattr("nnhp_torch.cli.prepared.SlurmJobs", Stopped)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("builtins.input", lambda words: print(words) or "n")
     out = command(expect=128 + signal.SIGINT)
