@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import Verdict
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.checks import checks
 from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.headline import headline, numbers
@@ -127,9 +126,7 @@ def _line(part: Part, answered: list[Answer]) -> Html:
         said.append(prose(_sentence(of.number)))
         said.append(tag("span", f" ({of.test}) " if of.test else " ", class_="soft"))
     if not said:
-        finals = (value for cell in part.summary.cells for value in cell.values_of(part.sweep.monitor))
-        axis = Axis.of_values(part.sweep.objective, finals)
-        said = [tag("strong", f"{headline(part.summary)} "), prose(numbers(part.summary, axis))]
+        said = [tag("strong", f"{headline(part.summary)} "), prose(numbers(part.summary))]
     return tag("p", *said, class_="answered")
 
 

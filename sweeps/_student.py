@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnhp_torch.report.page.callback import write_page
+from nnhp_torch.report.page.document import write_page
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.words import count

@@ -14,7 +14,7 @@ from rich.text import Text
 from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.command import Command
 from nnhp_torch.core.errors import SweepError, WrongUsage
-from nnhp_torch.core.interfaces import Launch
+from nnhp_torch.core.interfaces import Launch, Listener
 from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase, change
@@ -147,7 +147,7 @@ class Enough(BaseException):
     """Ends a launcher as abruptly as a kill: its workers, or the trial in this process."""
 
 
-class OneTrial:
+class OneTrial(Listener):
     """Listens to a single trial.
 
     Args:
@@ -156,7 +156,6 @@ class OneTrial:
 
     def __init__(self, end: int | None = None) -> None:
         self.end = end
-        self.heard: list[int] = []
         self.metrics: set[str] = set()
         self.result: TrialResult | None = None
 
@@ -170,7 +169,6 @@ class OneTrial:
         """It is the only one."""
 
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
-        self.heard.append(epoch)
         self.metrics |= set(metrics)
         if epoch == self.end:
             raise Enough
@@ -181,6 +179,3 @@ class OneTrial:
 
     def stopping(self) -> bool:
         return False
-
-    def waiting(self, words: str) -> None:
-        """It waits for nothing."""

@@ -121,21 +121,14 @@ class Axis:
         known = self.guessing is not None and self.low <= self.guessing <= self.high
         return self._place(self.guessing) if known and self.guessing is not None else None
 
-    def numbers(self, most: int, *, dense: bool = False) -> list[float]:
-        """Round numbers between the ends, as they are shown: as many as there may be, or fewer.
-
-        Args:
-            dense: whether a short logarithmic axis may have others than 1, 2 and 5.
-        """
-        return decades(self.low, self.high, most, dense=dense) if self.log else _steps(self.low, self.high, most)
-
     def written(self, shown: float, _: Any = None) -> str:
         """A number of the axis."""
         return f"{shown:.6g}{'%' if self.error else ''}"
 
     def ticks(self, most: int = 7) -> list[tuple[float, str]]:
-        """Where the numbers stand, and what is written there."""
-        return [(self._place(number), self.written(number)) for number in self.numbers(most)]
+        """Where round numbers stand, as many as there may be or fewer, and what is written there."""
+        numbers = (decades if self.log else _steps)(self.low, self.high, most)
+        return [(self._place(number), self.written(number)) for number in numbers]
 
 
 def frame(
@@ -154,7 +147,11 @@ def frame(
 
 
 def decades(low: float, high: float, most: int, *, dense: bool = False) -> list[float]:
-    """Numbers of every decade, the densest that are not too many; else those of every n-th decade."""
+    """Numbers of every decade, the densest that are not too many; else those of every n-th decade.
+
+    Args:
+        dense: whether there may be others than 1, 2 and 5.
+    """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in (*(DENSE if dense else ()), *STEPS):
         found = [step * DECADE**power for power in powers for step in steps]

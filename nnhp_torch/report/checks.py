@@ -13,6 +13,7 @@ from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.words import amount, count
 
 FEW = 3  # values of an axis from which on it has an inside
+NUMBER = (int, float)
 INFEASIBLE = ("diverged", "failed")
 
 
@@ -37,21 +38,17 @@ def _edge(summary: Summary, best: Cell) -> list[Check]:
     """Whether the best value is the least or the greatest that was tried; of none and 0 there is no less."""
     found = []
     for name in summary.sweep.axes:
-        numbers = sorted({value for cell in summary.cells if _is_number(value := cell.values[name])})
+        numbers = sorted({value for cell in summary.cells if type(value := cell.values[name]) in NUMBER})
         value = best.values[name]
         if len(numbers) < FEW or value not in (numbers[0], numbers[-1]) or (value == 0 and value == numbers[0]):
             continue
         found.append(f"{name}={text(value)} is the {'least' if value == numbers[0] else 'greatest'} that was tried")
     question = "Is the best at the grid's edge?"
-    if not any(_is_number(value) for cell in summary.cells for value in cell.values.values()):
+    if not any(type(value) in NUMBER for cell in summary.cells for value in cell.values.values()):
         return []
     if not found:
         return [Check(question, "No")]
     return [Check(question, f"Yes, {' and '.join(found)}", "better values may lie beyond the grid's edge")]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _improving(summary: Summary) -> list[Check]:

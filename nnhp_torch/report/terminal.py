@@ -6,8 +6,8 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -89,20 +89,16 @@ class _Unbreakable:
             self._stream.flush()
 
 
-class _leaving(suppress):
-    """Lets a sweep go on if its output is gone; what is written from then on goes nowhere."""
-
-    def __init__(self, stream: Any) -> None:
-        super().__init__(OSError, ValueError)
-        self.stream = stream
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        if isinstance(error, OSError):
-            with suppress(OSError, ValueError):  # else Python would raise it once more at its end
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, self.stream.fileno())
-                os.close(nowhere)
-        return bool(super().__exit__(kind, error, trace))
+@contextmanager
+def _leaving(stream: Any) -> Iterator[None]:
+    """Let a sweep go on if its output is gone; what is written from then on goes nowhere."""
+    with suppress(OSError, ValueError):
+        try:
+            yield
+        except OSError:  # else Python would raise it once more at its end
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def open_standard_streams() -> None:

@@ -45,7 +45,8 @@ class FigureReport(SweepCallback):
         if not outcome.results:
             return
         if why_undrawn(summary):
-            withdraw(self.path)
+            self.path.unlink(missing_ok=True)  # it would show an earlier state, and so would TensorBoard
+            tensorboard.clear(self.path.with_suffix(""))
         else:
             from nnhp_torch.report.figure import whole  # and NumPy with it, which --help need not wait for
 
@@ -98,7 +99,7 @@ def publish(
     """
     with _ctrl_c_raises(), plain_text():
         save(draw(), path)
-        tensorboard.write(_run(path, run), tag, path.read_bytes(), step=step, words=words)
+        tensorboard.write(path.with_name(run or path.stem), tag, path.read_bytes(), step=step, words=words)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -106,16 +107,6 @@ def save(figure: Figure, path: Path) -> None:
     drawn = png(figure)
     with replacing(path) as replacement:
         replacement.write_bytes(drawn)
-
-
-def withdraw(path: Path, run: str | None = None) -> None:
-    """Removes a picture that shows an earlier state, from its file and from TensorBoard; the ledger has its numbers."""
-    path.unlink(missing_ok=True)
-    tensorboard.clear(_run(path, run))
-
-
-def _run(path: Path, run: str | None) -> Path:
-    return path.with_name(run or path.stem)
 
 
 @contextmanager

@@ -10,13 +10,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.headline import headline, numbers
-from nnhp_torch.report.page.document import document
+from nnhp_torch.report.page.document import write_page
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import facts, running, sections
@@ -115,27 +113,13 @@ def _title(part: Part) -> str:
 def head(part: Part, kind: str) -> list[Html]:
     """What was varied on what, the finding as a headline of some kind, and a line of numbers."""
     summary = part.summary
-    finals = (value for cell in summary.cells for value in cell.values_of(part.sweep.monitor))
-    axis = Axis.of_values(part.sweep.objective, finals)
     about = " ".join(part.sweep.about.strip().partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
     axes = ", ".join(part.sweep.axes) if len(part.sweep.axes) <= WIDE else f"{len(part.sweep.axes)} settings"
     kind_of = f"{'o' if about else 'A joint search o'}ver {axes}" if part.sweep.sampled else ""
     kicker = " · ".join(filter(None, (about or _title(part), kind_of, same_in_words(summary), summary.repeated)))
-    found = tag(kind, headline(summary), class_="finding")
     return [
         running(part),
         tag("p", kicker, class_="kicker"),
-        found,
-        tag("p", numbers(summary, axis), class_="lead"),
+        tag(kind, headline(summary), class_="finding"),
+        tag("p", numbers(summary), class_="lead"),
     ]
-
-
-def write_page(path: Path, title: str, body: Sequence[Html], known: Mapping[str, object] | None = None) -> None:
-    """Write a page of these parts.
-
-    Args:
-        known: what the ledger does not hold and the next page needs to know.
-    """
-    page = document(title, body, known or {})
-    with replacing(path) as written:
-        written.write_text(page, encoding="utf-8")

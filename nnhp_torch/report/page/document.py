@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.ledger.fields import PAGE
+from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.report import style
 from nnhp_torch.report.page.markup import Html, join, tag
 
@@ -16,12 +18,12 @@ from nnhp_torch.report.page.markup import Html, join, tag
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def document(title: str, body: Iterable[Html], known: Any) -> str:
-    """Makes the whole page of its parts.
+def write_page(path: Path, title: str, body: Iterable[Html], known: Mapping[str, object] | None = None) -> None:
+    """Write a page of these parts.
 
     Args:
         title: what a browser's tab shows.
-        known: what the ledger does not hold and the next page needs to know, as JSON.
+        known: what the ledger does not hold and the next page needs to know.
     """
     head = tag(
         "head",
@@ -32,7 +34,7 @@ def document(title: str, body: Iterable[Html], known: Any) -> str:
         tag("title", title),
         tag("style", Html(colours()), Html(_own("style.css"))),
     )
-    island = Html(json.dumps(known).replace("<", "\\u003c"))
+    island = Html(json.dumps(known or {}).replace("<", "\\u003c"))
     made = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     page = tag(
         "body",
@@ -41,7 +43,8 @@ def document(title: str, body: Iterable[Html], known: Any) -> str:
         tag("script", island, type="application/json", id="known"),
         tag("script", Html(_own("script.js"))),
     )
-    return f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n'
+    with replacing(path) as written:
+        written.write_text(f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n', encoding="utf-8")
 
 
 def known_of(page: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnhp_torch.core.spec.names import visible
 
-VOID = ("meta", "link", "br", "input")  # elements that have no end
+VOID = ("meta", "input")  # elements that have no end
 
 
 class Html(str):

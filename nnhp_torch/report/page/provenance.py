@@ -66,10 +66,10 @@ def made(summary: Summary, again: tuple[str, str], remarks: Sequence[str] = ()) 
     facts["on"] = _each(_machine(result.hardware) for result in results)
     facts["with"] = _each(", ".join(f"{name} {v}" for name, v in result.versions.items()) for result in results)
     facts["built by"] = _each(str(result.build.get("name", "")) for result in results)
-    for fact, part in (("sources", "sources"), ("data", "data")):
+    for fact in ("sources", "data"):
         digests: dict[str, list[str]] = {}
         for result in results:
-            for name, digest in result.build.get(part, {}).items():
+            for name, digest in result.build.get(fact, {}).items():
                 if digest not in digests.setdefault(name, []):
                     digests[name].append(digest)
         facts[fact] = join(*(tag("div", f"{name} ", tag("code", ", ".join(of))) for name, of in digests.items()))
