@@ -113,7 +113,7 @@ def test_figure_and_page_have_them_in_grey(rates, store):
     left, _ = figure.axes
     colours = {line.get_gid(): line.get_color() for line in left.get_lines()}
     assert [colours[f"cell{i}.median"] == LIGHT_GREY for i in range(3)] == [False, True, True]
-    titles = [panel.title for panel in panels.panels(outcome.summary)]
+    titles = [panels.title(cell, "val_accuracy") for cell in outcome.summary.cells]
     assert [title.endswith("(earlier)") for title in titles] == [False, True, True]
     assert Part(outcome).colours == ["r6", "other", "other"]
 

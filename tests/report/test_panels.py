@@ -89,14 +89,14 @@ def test_a_title_that_is_too_long_for_its_panel_takes_several_lines(sweep, store
 def test_titles_are_the_articles_and_say_what_went_wrong(sweep, store):
     trials = sweep.trials()
     results = [completed(trials[0], 0.9613), TrialResult.of(trials[1], "failed", "no"), completed(trials[2], 0.5)]
-    shown = panels.panels(_outcome(sweep, store, results).summary)
-    assert [panel.title for panel in shown] == [
+    shown = [axes.title for axes in _drawn(_outcome(sweep, store, results)).axes]
+    assert [title.get_text() for title in shown] == [
         "lr=0.1, width=4  val_acc=0.9613",
         "lr=0.1, width=8  (failed)",
         "lr=0.01, width=4  val_acc=0.5000",
         "lr=0.01, width=8  (not run)",
     ]
-    assert [panel.best for panel in shown] == [True, False, False, False]
+    assert [title.get_fontweight() for title in shown] == ["bold", "normal", "normal", "normal"]
 
 
 def test_the_drawing_holds_each_cells_curves_and_names_its_axes(sweep, store):

@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -35,16 +35,6 @@ class Series:
     high: Sequence[float]
 
 
-@dataclass(frozen=True)
-class Panel:
-    """The contents of one subplot."""
-
-    title: str
-    curves: Mapping[str, Series]  # name in the legend → curve
-    best: bool
-    earlier: bool = False  # of an earlier call, and pale
-
-
 def series(cell: Cell, metric: str) -> Series:
     """The metric's curve over a cell's seeds; shorter runs (early stopping) count as far as they go."""
     columns = epochs(cell.curves(metric))
@@ -54,18 +44,11 @@ def series(cell: Cell, metric: str) -> Series:
     return Series(means, low, high)
 
 
-def panels(summary: Summary) -> list[Panel]:
-    """A panel per cell; the title is the article's: the swept values, and the accuracy of the final weights."""
-    monitor, shown = summary.sweep.monitor, metrics(summary)
-    short = monitor.replace("accuracy", "acc")
-    made = []
-    for cell in summary.cells:
-        value = f"{short}={cell.text(monitor)}" if cell.completed else ""
-        asides = [f"({aside})" for aside in (cell.trouble, "earlier" if cell.earlier else "") if aside]
-        title = "  ".join(filter(None, [cell.label, value, *asides]))
-        curves = {name: series(cell, metric) for name, metric in shown.items()}
-        made.append(Panel(title, curves, cell is summary.leader, cell.earlier))
-    return made
+def title(cell: Cell, monitor: str) -> str:
+    """Name a panel as the article does: the swept values, and the accuracy of the final weights."""
+    value = f"{monitor.replace('accuracy', 'acc')}={cell.text(monitor)}" if cell.completed else ""
+    asides = [f"({aside})" for aside in (cell.trouble, "earlier" if cell.earlier else "") if aside]
+    return "  ".join(filter(None, [cell.label, value, *asides]))
 
 
 def metrics(summary: Summary) -> dict[str, str]:
@@ -80,24 +63,31 @@ def metrics(summary: Summary) -> dict[str, str]:
 
 def draw(figure: FigureBase, summary: Summary) -> None:
     """One subplot per cell with shared axes, training and validation per epoch, the best cell's title in bold."""
-    shown = panels(summary)
+    monitor, shown = summary.sweep.monitor, metrics(summary)
+    curves = [{name: series(cell, metric) for name, metric in shown.items()} for cell in summary.cells]
+    titles = [title(cell, monitor) for cell in summary.cells]
     rows, columns = shape(summary.cells)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    if any(len(panel.title) > LETTERS // columns for panel in shown):
-        shown = [replace(panel, title=_in_lines(panel.title, LETTERS // columns)) for panel in shown]
-    if (limits := _limits(shown, summary)) is not None:
+    if any(len(text) > LETTERS // columns for text in titles):
+        titles = [_in_lines(text, LETTERS // columns) for text in titles]
+    means = [curve.mean for of in curves for curve in of.values()]
+    if (limits := _limits(means, summary)) is not None:
         grid.flat[0].set_ylim(*limits)
-    longest = max((len(curve.mean) for panel in shown for curve in panel.curves.values()), default=1)
+    longest = max(map(len, means), default=1)
     grid.flat[0].set_xlim(0.5 if longest < 10 else 0, max(longest, 1) + 0.5)
     grid.flat[0].xaxis.get_major_locator().set_params(integer=True)
     for index, axes in enumerate(grid.flat):  # the limits stand: else each curve would measure all panels anew
-        if index >= len(shown):
+        if index >= len(summary.cells):
             axes.remove()
             continue
-        _draw_panel(axes, shown[index])
+        cell = summary.cells[index]
+        _draw_panel(axes, curves[index], pale=cell.earlier)
+        best = cell is summary.leader
+        colour = "black" if best else LIGHT_GREY if cell.earlier else "#333333"
+        axes.set_title(titles[index], fontsize=LABEL, fontweight="bold" if best else "normal", color=colour)
         if index % columns == 0:
             axes.set_ylabel(summary.sweep.objective.name)
-        if index + columns >= len(shown):
+        if index + columns >= len(summary.cells):
             axes.set_xlabel("epoch")
             axes.xaxis.set_tick_params(labelbottom=True)
     spread = summary.repeated
@@ -114,9 +104,8 @@ def _in_lines(title: str, letters: int) -> str:
     return "\n".join(itertools.chain(*parts))
 
 
-def _limits(shown: Sequence[Panel], summary: Summary) -> tuple[float, float] | None:
+def _limits(curves: Sequence[Sequence[float]], summary: Summary) -> tuple[float, float] | None:
     """Limits shared by all panels: every seed's final value is within, and nothing that the metric cannot be."""
-    curves = [curve.mean for panel in shown for curve in panel.curves.values()]
     finals = [v for metric in metrics(summary).values() for cell in summary.cells for v in cell.values_of(metric)]
     framed = frame(curves, finals, summary.sweep.objective)
     if framed is None:
@@ -136,21 +125,16 @@ def shape(cells: Sequence[Cell]) -> tuple[int, int]:
     return math.ceil(count / columns), columns
 
 
-def _draw_panel(axes: Axes, panel: Panel) -> None:
-    pale = 0.4 if panel.earlier else 1.0
-    for name, curve in panel.curves.items():
+def _draw_panel(axes: Axes, curves: Mapping[str, Series], *, pale: bool) -> None:
+    """Draw curves, each by its name in the legend."""
+    opaque = 0.4 if pale else 1.0
+    for name, curve in curves.items():
         if not len(curve.mean):
             continue
         style = TRAIN if name == LEGEND["train"] else VALIDATION
         along = np.arange(1, len(curve.mean) + 1)
         marker = "o" if len(along) < 10 else None
-        axes.plot(along, curve.mean, label=name, linewidth=1.6, marker=marker, markersize=3.5, alpha=pale, **style)
+        axes.plot(along, curve.mean, label=name, linewidth=1.6, marker=marker, markersize=3.5, alpha=opaque, **style)
         if curve.high != curve.low:
-            axes.fill_between(along, curve.low, curve.high, color=style["color"], alpha=0.18 * pale, linewidth=0)
-    axes.set_title(
-        panel.title,
-        fontsize=LABEL,
-        fontweight="bold" if panel.best else "normal",
-        color="black" if panel.best else LIGHT_GREY if panel.earlier else "#333333",
-    )
+            axes.fill_between(along, curve.low, curve.high, color=style["color"], alpha=0.18 * opaque, linewidth=0)
     tidy(axes)
