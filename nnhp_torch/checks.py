@@ -6,6 +6,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def require(condition: bool, otherwise: str) -> None:
+    """Refuse what does not meet a condition, in these words."""
+    if not condition:
+        raise ValueError(otherwise)
+
+
 def choice(name: str, value: object, choices: Iterable[object], *, also: str = "") -> None:
     """Refuse a value that is none of the choices, with the nearest of them.
 

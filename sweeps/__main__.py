@@ -78,7 +78,8 @@ def _each(args: Any, out: Console, pool: Pool, *, drawing: Drawing) -> tuple[int
             return code, []
         status = max(status, code)
         # Of what was asked for: what is carried on depends on the command alone.
-        found = Part(dataclasses.replace(run.outcome, earlier=()), choice=CHAIN.get(name))
+        asked = dataclasses.replace(run.outcome, earlier=())
+        found = Part(asked, run.again, choice=CHAIN.get(name), chooses="The article chose")
         findings.append(found)
         if args.carry == "winner" and name in CHAIN and found.summary.leader is not None:
             carried |= found.summary.leader.values
@@ -104,34 +105,24 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
 
 def report(findings: list[Part], folder: Path, out: Any) -> None:
     """The study's table, CSV, page and figure (in TensorBoard too)."""
-    from sweeps import _study_figure  # and NumPy with it, which --help need not wait for
-
     folder.mkdir(parents=True, exist_ok=True)
     _study.write_csv(folder / "study.csv", findings)
     out.rule(Text("the study", style="bold"))
     out.print(_study.table(findings))
-    parts = [
-        dataclasses.replace(
-            part,
-            command=whole_command(f"python -m sweeps.{part.sweep.name}", OF_THE_STUDY),
-            chooses="The article chose",
-        )
-        for part in findings
-    ]
-    pages = [folder.parent / f.outcome.sweep.name / NAME for f in findings]
+    pages = [folder.parent / part.sweep.name / NAME for part in findings]
     # The article's grid of dropout has no 0, and what dropout does is told by the network without it.
-    whole = [_study.with_nought(part, parts) for part in parts]
-    links = [f"{part.sweep.name}/{NAME}" for part in parts]
+    whole = [_study.with_nought(part, findings) for part in findings]
+    links = [f"{part.sweep.name}/{NAME}" for part in findings]
     _student.write(folder.parent / "index.html", whole, links, Path())
     ways = {
         "Guess first: the same as a lesson →": folder.parent / "index.html",
         "All settings at once: the search →": folder.parent / "search" / NAME,
     }
     write_several(folder / NAME, "The study", whole, pages, ways)
-    for part, page in zip(parts, pages, strict=True):  # once more: now there is a study to go back to
+    for part, page in zip(findings, pages, strict=True):  # once more: now there is a study to go back to
         write(page, part)
-    step = max(last_epoch(f.outcome) for f in findings)
-    publish(lambda: _study_figure.draw(whole), folder / "overview.png", "study", run="figure", step=step)
+    step = max(last_epoch(part.outcome) for part in findings)
+    publish(lambda: _study.draw(whole), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Lessons  {folder.parent / 'index.html'}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)

@@ -32,8 +32,8 @@ _TABLES: dict[str, dict[str, str]] = {
     "optimizer": _in("optimizers", "Adam", "Adagrad", "RMSprop", "SGD"),
     "lr_decay": _in("schedules", "constant", "step", "exponential", "cosine"),
     "weight_constraint": _in("constraints", "none", "max_norm", "unit_norm", "min_max_norm", "non_neg"),
-    "reg_type": _in("regularizers", "l1", "l2"),
-    "activity_reg_type": _in("regularizers", "l1", "l2"),
+    "reg_type": _in("losses", "l1", "l2"),
+    "activity_reg_type": _in("losses", "l1", "l2"),
 }
 
 _TORCH = "torch.optim."

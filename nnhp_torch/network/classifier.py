@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from nnhp_torch import checks
+from nnhp_torch.checks import not_negative, require
 from nnhp_torch.network import catalog, launches
 from nnhp_torch.network.chunks import step_loss
 from nnhp_torch.network.losses import mean_loss
@@ -100,13 +100,13 @@ class Classifier(L.LightningModule):
         self.hparams.update(num_classes=num_classes, lr=lr, momentum=momentum, activity_reg=activity_reg)
         self.hparams.update(reg=reg, class_weights=class_weights, label_smoothing=label_smoothing)
 
-        _require(num_classes >= 2, f"num_classes must be at least 2, not {num_classes}")
+        require(num_classes >= 2, f"num_classes must be at least 2, not {num_classes}")
         strengths = reg if isinstance(reg, list) else [reg]
-        allowed = checks.not_negative(*strengths, activity_reg)
-        _require(allowed, "reg and activity_reg must be finite numbers of at least 0")
-        _require(0 <= label_smoothing < 1, f"label_smoothing must be at least 0 and below 1, not {label_smoothing}")
-        _require(
-            class_weights is None or (len(class_weights) == num_classes and checks.not_negative(*class_weights)),
+        allowed = not_negative(*strengths, activity_reg)
+        require(allowed, "reg and activity_reg must be finite numbers of at least 0")
+        require(0 <= label_smoothing < 1, f"label_smoothing must be at least 0 and below 1, not {label_smoothing}")
+        require(
+            class_weights is None or (len(class_weights) == num_classes and not_negative(*class_weights)),
             f"class_weights must be {num_classes} finite numbers of at least 0, one per class, not {class_weights}",
         )
         catalog.check("lr_decay", lr_decay)
@@ -144,7 +144,7 @@ class Classifier(L.LightningModule):
         hidden: list[Tensor] = []  # each (batch, width)
         if self.activity_reg > 0:
             logits, hidden = self.net(x, return_hidden=True)
-            _require(len(hidden) > 0, f"activity_reg: {type(self.net).__name__} gives no hidden activations")
+            require(len(hidden) > 0, f"activity_reg: {type(self.net).__name__} gives no hidden activations")
         else:  # lets go of each layer's output as soon as the next has it
             logits = self.net(x)
         if logits.shape != (len(y), self.num_classes):
@@ -192,7 +192,7 @@ class Classifier(L.LightningModule):
         if self.reg == 0 or self.reg == []:
             return []
         kernels = _kernels(self.net)
-        _require(len(kernels) > 0, f"reg={self.reg} has nothing to lie on: {type(self.net).__name__} has no kernels")
+        require(len(kernels) > 0, f"reg={self.reg} has nothing to lie on: {type(self.net).__name__} has no kernels")
         strengths = self.reg if isinstance(self.reg, list) else [self.reg] * len(kernels)
         return [(strength, kernel) for strength, kernel in zip(strengths, kernels, strict=True) if strength > 0]
 
@@ -200,9 +200,9 @@ class Classifier(L.LightningModule):
         name = type(self.net).__name__
         if isinstance(self.reg, list):
             there = len(_kernels(self.net))
-            _require(len(self.reg) == there, f"reg must be one number or one for each of {name}'s {there} kernels")
+            require(len(self.reg) == there, f"reg must be one number or one for each of {name}'s {there} kernels")
         wanted = "activity_reg" if self.activity_reg > 0 else "log_sparsity" if self.log_sparsity else ""
-        _require(
+        require(
             not wanted or "return_hidden" in inspect.signature(self.net.forward).parameters,
             f"{wanted} needs a network whose forward(x, return_hidden=True) also returns its hidden activations, "
             f"and {name} has no such argument",
@@ -239,8 +239,3 @@ def _kernels(net: nn.Module) -> list[Tensor]:
     if callable(own := getattr(net, "kernels", None)):
         return list(own())
     return [w for w in net.parameters() if w.ndim >= 2 and w.requires_grad]
-
-
-def _require(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise ValueError(otherwise)

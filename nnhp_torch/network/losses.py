@@ -1,6 +1,8 @@
-"""Losses of single examples, by Keras's formulas.
+"""Losses of single examples, and penalties on a tensor, by Keras's formulas.
 
-Each takes logits (batch, num_classes) and labels (batch,), and gives (batch,).
+A loss takes logits (batch, num_classes) and labels (batch,), and gives (batch,). A penalty is to be multiplied by a
+strength and added to the loss (Keras 3, keras/src/regularizers/regularizers.py; torch's weight_decay is another thing:
+½·λ·Σw²).
 """
 
 from __future__ import annotations
@@ -40,6 +42,16 @@ def mse(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
     Source: Keras 3, keras/src/losses/losses.py (MeanSquaredError).
     """
     return (_distribution(logits, y, label_smoothing) - logits.softmax(1)).square().mean(1)
+
+
+def l1(w: Tensor) -> Tensor:
+    """Σ|w|, a scalar."""
+    return w.abs().sum()
+
+
+def l2(w: Tensor) -> Tensor:
+    """Σw², a scalar."""
+    return w.square().sum()
 
 
 def mean_loss(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
+from nnhp_torch.checks import require
 from nnhp_torch.network import catalog, launches
 
 EPSILON = 1e-7  # keras.config.epsilon()
@@ -28,10 +29,10 @@ class KerasOptimizer(Optimizer):
     start: ClassVar[float] = 0.0
 
     def __init__(self, params: ParamsT, *, lr: float, **decays: float | tuple[float, float]) -> None:
-        _require(lr > 0 and math.isfinite(lr), f"lr must be a finite number above 0, not {lr!r}")
+        require(lr > 0 and math.isfinite(lr), f"lr must be a finite number above 0, not {lr!r}")
         for name, value in decays.items():
             values = value if isinstance(value, tuple) else (value,)
-            _require(all(0 <= v < 1 for v in values), f"{name} must be at least 0 and below 1, not {value!r}")
+            require(all(0 <= v < 1 for v in values), f"{name} must be at least 0 and below 1, not {value!r}")
         super().__init__(params, {"lr": lr, **decays, "t": 0})
 
     @torch.no_grad()
@@ -185,7 +186,7 @@ def make_optimizer(name: str, params: Iterable[Tensor], lr: float, *, momentum: 
     settings = inspect.signature(optimizer).parameters
     chosen: dict[str, Any] = {"lr": lr}
     if momentum is not None:
-        _require(0 <= momentum < 1, f"momentum must be at least 0 and below 1, not {momentum!r}")
+        require(0 <= momentum < 1, f"momentum must be at least 0 and below 1, not {momentum!r}")
         if "betas" in settings:
             chosen["betas"] = (momentum, *settings["betas"].default[1:])
         elif "momentum" in settings:
@@ -199,8 +200,3 @@ def make_optimizer(name: str, params: Iterable[Tensor], lr: float, *, momentum: 
 def _root(squares: Tensors) -> Tensors:
     """√(x + 1e-7) of each tensor."""
     return list(torch._foreach_sqrt(torch._foreach_add(squares, EPSILON)))
-
-
-def _require(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise ValueError(otherwise)

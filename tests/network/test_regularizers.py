@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from nnhp_torch.network import catalog
-from nnhp_torch.network.regularizers import l1, l2
+from nnhp_torch.network.losses import l1, l2
 
 W = torch.tensor([[1.0, -2.0], [0.5, 0.0]], requires_grad=True)
 

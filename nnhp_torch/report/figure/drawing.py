@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.report.axis import Axis, decades
-from nnhp_torch.report.style import GREY, SMALL
+from nnhp_torch.report.style import GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,10 +73,3 @@ def number(ruler: Ruler, axis: Axis, ends: tuple[float, float]) -> None:
         ruler.set_major_locator(FixedLocator(decades(*ends, 10, dense=True)))
         ruler.set_minor_locator(NullLocator())
         ruler.set_major_formatter(FuncFormatter(axis.written))
-
-
-def name_guessing(axes: Axes, axis: Axis) -> None:
-    """Say at the right end of axes what their dotted line is."""
-    if axis.guess is not None and axis.guessing is not None:
-        place = axes.get_yaxis_transform()
-        axes.text(1.01, axis.guessing, "guessing", transform=place, va="center", fontsize=SMALL, color=GREY)

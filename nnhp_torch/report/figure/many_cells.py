@@ -11,7 +11,7 @@ import numpy as np
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.figure.drawing import dress, name_guessing, number
+from nnhp_torch.report.figure.drawing import dress, number
 from nnhp_torch.report.style import BLUE, FAINT, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, tidy
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def _draw_line(figure: FigureBase, summary: Summary, axis: Axis, *, name: str) -
         said += f", mean of {spread}" + (", and a band from the least to the greatest" if numeric else "")
     axes.set_title(f"at the end: {said}{_best(summary, axis)}", fontsize=TITLE, loc="left")
     axes.set(xlabel=name, ylabel=axis.name)
-    name_guessing(axes, axis)
+    if axis.guess is not None:
+        axes.text(1.01, axis.guess, "guessing", transform=axes.transAxes, va="center", fontsize=SMALL, color=GREY)
 
 
 def _draw_heat_map(figure: FigureBase, summary: Summary, axis: Axis, *, varied: dict[str, list[str]]) -> None:

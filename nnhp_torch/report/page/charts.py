@@ -158,12 +158,7 @@ def response(
     """
     means = [(SIZE * place, SIZE * (1 - axis.place(statistics.fmean(values)))) for _, place, values in cells]
     spots = [
-        tag(
-            "g",
-            tag("path", d=dots([(SIZE * place, SIZE * (1 - axis.place(v))) for v in values]), class_="spot"),
-            class_=f"curve {colour}",
-            data_cell=number,
-        )
+        _of_cell(number, colour, dots([(SIZE * place, SIZE * (1 - axis.place(v))) for v in values]), "spot")
         for (number, place, values), colour in zip(cells, colours, strict=True)
     ]
     grid, numbers = _across(axis, 7)
@@ -190,12 +185,7 @@ def parallel(
     """
     step = SIZE / max(1, len(axes) - 1)
     lines = [
-        tag(
-            "g",
-            tag("path", d=path([(step * i, SIZE * (1 - place)) for i, place in enumerate(row)]), class_="median"),
-            class_=f"curve {colour}",
-            data_cell=cell,
-        )
+        _of_cell(cell, colour, path([(step * i, SIZE * (1 - place)) for i, place in enumerate(row)]), "median")
         for cell, row, colour in zip(numbers, rows, colours, strict=True)
     ]
     bars = tag("path", d="".join(f"M{step * i:.0f} 0v{SIZE}" for i in range(len(axes))), class_="axis")
@@ -207,6 +197,11 @@ def parallel(
             classes = "axis-number less" if n % 2 and len(places) > 2 else "axis-number"
             texts.append(tag("span", text, class_=classes, style=f"{left};--y:{1 - at:.2%}"))
     return picture(alt, drawing(bars, *lines[::-1]), *texts, class_="chart parallel")
+
+
+def _of_cell(number: int, colour: str, drawn: str, kind: str) -> Html:
+    """What a cell has in a chart: its number, by which a script finds it, its colour, a path and that one's class."""
+    return tag("g", tag("path", d=drawn, class_=kind), class_=f"curve {colour}", data_cell=number)
 
 
 def _across(axis: Axis, most: int) -> tuple[Html, list[Html]]:

@@ -11,7 +11,7 @@ from nnhp_torch.report.axis import FEW, Axis, along, coordinates
 from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.tables import scroll
+from nnhp_torch.report.page.tables import scroll, table_of
 from nnhp_torch.report.style import WIDE
 
 if TYPE_CHECKING:
@@ -129,11 +129,10 @@ def importance(part: Part) -> Html:
         )
         for name, share in part.importances.items()
     ]
-    heads = (tag("th", name, scope="col") for name in ("setting", "drawn", "its share"))
-    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="bars")
+    heads = [tag("th", name, scope="col") for name in ("setting", "drawn", "its share")]
     completed = sum(len(cell.completed) for cell in part.summary.cells)
     caption = f"Its share in what decides {part.sweep.monitor}, by {completed} completed trials (PED-ANOVA)."
-    return _section("Which setting counted", caption, table)
+    return _section("Which setting counted", caption, table_of(heads, rows, kind="bars"))
 
 
 def _section(title: str, caption: str, content: Html) -> Html:
