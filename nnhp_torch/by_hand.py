@@ -179,7 +179,6 @@ def _texts(name: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """`python -m nnhp_torch fit` and the others."""
     quiet_lightning()
     # Said of every checkpoint that is loaded, because the new run has a folder of its own.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")

@@ -131,7 +131,6 @@ def report(findings: list[Part], folder: Path, out: Any) -> None:
 
 
 def main() -> None:
-    """`python -m sweeps`."""
     open_standard_streams()
     command = command_line()
     parser = Parser(prog=command, usage=f"{command} [--option value …]", description=__doc__)

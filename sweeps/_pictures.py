@@ -38,11 +38,10 @@ def both(part: Part) -> Html:
     """Draw training beside validation in the squares of a heat map of what each cell ends with."""
     found = pairs(part)
     inside = {cell: join(tag("small", said), drawn) for cell, (said, drawn) in found.items()}
-    values = [list(dict.fromkeys(cell.texts[name] for cell in part.summary.cells)) for name in part.sweep.axes]
     name = Axis.of_values(part.sweep.objective, [c.mean(part.sweep.monitor) for c in part.summary.cells]).name
     said = f"In each square the {name} in the end, the bluer the better, its verdict, and how it came about. {PAIRS}"
     title = tag("h2", f"Training beside validation: {headline(part.summary)}")
-    return tag("section", title, tag("p", said, *KEYS, class_="soft"), heat(part, values[0], values[1], inside))
+    return tag("section", title, tag("p", said, *KEYS, class_="soft"), heat(part, inside))
 
 
 def cost(part: Part) -> Html:

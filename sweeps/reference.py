@@ -230,7 +230,6 @@ def one_seed(name: str) -> str:
 
 
 def main() -> None:
-    """`python -m sweeps.reference`."""
     for arguments in commands():
         print(" ".join(["python", *arguments]), flush=True)
         if (code := subprocess.run([sys.executable, *arguments]).returncode) > 1:  # 1: a trial diverges, as it should

@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 from nnhp_torch import checks
 from nnhp_torch.network import catalog
 
-PROTOCOLS = ("holdout", "article", "printed")
-
 # What the article's printed code has, and `--protocol printed` with it; its momentum has no effect.
 PRINTED = (
     *("n_layers", "n_nodes", "activation", "optimizer", "batch_size", "lr", "momentum", "loss", "reg_type", "reg"),
@@ -39,7 +37,7 @@ def _whole(default: int | None, help: str, least: int) -> Any:
     return _setting(default, f"{help}; at least {least}", partial(checks.whole, least=least))
 
 
-def _choice(default: Any, help: str, choices: tuple[Any, ...], *, flag: bool = False) -> Any:
+def _choice(default: Any, help: str, choices: Collection[Any], *, flag: bool = False) -> Any:
     return _setting(default, help, partial(checks.choice, choices=choices), flag=flag)
 
 
@@ -110,7 +108,7 @@ class TrialConfig:
         "holdout",
         "holdout: train on 50,000, validate on 10,000, test once at the end; article: train on all 60,000 and "
         "validate on the test images; printed: that, and the network and training as the article's code is printed",
-        PROTOCOLS,
+        TRAINING_IMAGES,
         flag=True,
     )
     dataset: str = _choice("MNIST", "MNIST, FashionMNIST or KMNIST", ("MNIST", "FashionMNIST", "KMNIST"), flag=True)

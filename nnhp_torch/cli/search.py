@@ -86,7 +86,6 @@ class SearchCommand(Command):
         return 0
 
     def reports(self) -> list[SweepCallback]:
-        """Return the table, and then what takes a while to draw."""
         folder, keep, confirmed = self.store.folder, self.request.keep_checkpoints, self.request.confirm
         importances = self.chooser.importances if isinstance(self.chooser, OptunaChooser) else dict
         return [

@@ -216,10 +216,9 @@ def along(values: Sequence[Any], summary: Summary, name: str) -> tuple[list[floa
     ticks = axis.ticks(6)
     if all(isinstance(value, int) for value in numbers):
         ticks = [(place, number) for place, number in ticks if "." not in number]
-    if others := [value for value in different if value not in numbers]:  # `none` among numbers stands below them
-        floor = 0.12 * len(others)
-        ticks = [(floor + (1 - floor) * place, number) for place, number in ticks]
-        ticks += [(0.12 * i, text(value, usual)) for i, value in enumerate(others)]
-        below = {value: 0.12 * i for i, value in enumerate(others)}
-        return [below[v] if v in below else floor + (1 - floor) * axis.place(v) for v in values], ticks
-    return [axis.place(value) for value in values], ticks
+    others = [value for value in different if value not in numbers]  # `none` among numbers stands below them
+    below = {value: 0.12 * i for i, value in enumerate(others)}
+    floor = 0.12 * len(others)
+    ticks = [(floor + (1 - floor) * place, number) for place, number in ticks]
+    ticks += [(at, text(value, usual)) for value, at in below.items()]
+    return [below[v] if v in below else floor + (1 - floor) * axis.place(v) for v in values], ticks

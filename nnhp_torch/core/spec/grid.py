@@ -79,11 +79,8 @@ class Sweep(SweepBase):
         check_count(self.size)
         if self.declared is None:
             object.__setattr__(self, "declared", self.base)
-        for cell in self.cells():  # every configuration is made once, so that a bad value is refused now
-            check_config(change(self.base, cell))
-        for replicate in _product(self.replicates):
-            check_config(change(self.base, replicate))
-        check_config(self.base)
+        for changes in itertools.chain(self.cells(), _product(self.replicates), [{}]):  # a bad value is refused now
+            check_config(change(self.base, changes))
 
     @property
     def size(self) -> int:
@@ -176,11 +173,9 @@ class Listed(Sweep):
 
     @property
     def size(self) -> int:
-        """How many cells there are."""
         return len(self.listed)
 
     def cells(self) -> Iterator[dict[str, Primitive]]:
-        """Yield the swept values of each cell, in their order."""
         yield from map(dict, self.listed)
 
 

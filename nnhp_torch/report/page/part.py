@@ -46,12 +46,10 @@ class Part:
 
     @property
     def sweep(self) -> SweepBase:
-        """The sweep that it shows."""
         return self.outcome.sweep
 
     @property
     def summary(self) -> Summary:
-        """All that may be said of it."""
         return self.outcome.summary
 
     @property

@@ -42,7 +42,6 @@ class Effect:
 
     @property
     def name(self) -> str:
-        """The sweep's."""
         return self.part.sweep.name.replace("_", " ")
 
 

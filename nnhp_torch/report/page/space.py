@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nnhp_torch.report.axis import FEW, Axis, along, coordinates
@@ -30,11 +30,11 @@ def space(part: Part) -> Html:
     if len(names) == 1:
         return _response(part, names[0]) if len(part.summary.cells) > LARGE else Html("")
     if len(names) == 2:
-        values = [list(dict.fromkeys(cell.texts[name] for cell in part.summary.cells)) for name in names]
-        if min(map(len, values)) >= LEAST and len(part.summary.cells) == len(values[0]) * len(values[1]):
+        sides = [len(side) for side in _sides(part)]
+        if min(sides) >= LEAST and len(part.summary.cells) == math.prod(sides):
             name = Axis.of_values(part.sweep.objective, _finals(part)).name
             caption = f"{name.capitalize()} with the final weights: the bluer the better; the best has a frame."
-            return _section(f"{' and '.join(names)} together", caption, heat(part, values[0], values[1]))
+            return _section(f"{' and '.join(names)} together", caption, heat(part))
     return parallel(part)
 
 
@@ -58,16 +58,19 @@ def _finals(part: Part) -> list[float]:
     return [mean for cell in part.summary.cells if math.isfinite(mean := cell.mean(part.sweep.monitor))]
 
 
-def heat(part: Part, downwards: Sequence[str], across: Sequence[str], inside: Mapping[int, Html] | None = None) -> Html:
+def _sides(part: Part) -> list[list[str]]:
+    """For each axis the values that its cells have."""
+    return [list(dict.fromkeys(cell.texts[name] for cell in part.summary.cells)) for name in part.sweep.axes]
+
+
+def heat(part: Part, inside: Mapping[int, Html] | None = None) -> Html:
     """A table whose cells are the bluer the better; the longer axis runs down a page that is too narrow for it.
 
     Args:
-        downwards, across: the values of its two axes.
         inside: by its id what a cell has in its square besides.
     """
-    first, second = part.sweep.axes
-    turned = len(across) > max(len(downwards), MOST // 2)
-    if turned:
+    (first, second), (downwards, across) = part.sweep.axes, _sides(part)
+    if len(across) > max(len(downwards), MOST // 2):
         (first, second), (downwards, across) = (second, first), (across, downwards)
     of = {(cell.texts[first], cell.texts[second]): cell for cell in part.summary.cells}
     objective = part.sweep.objective
