@@ -58,14 +58,10 @@ def _speed(metric: str, of_what: str) -> Measure:
     return Measure(f"Epochs to {REACHED:.0%} {of_what} accuracy", note, epochs, " epochs", of_epochs=True)
 
 
-def _gap(result: TrialResult, cells: list[Cell]) -> float:
-    return 100 * (result.final(training_accuracy(cells)) - result.final("val_accuracy"))
-
-
 OVERFITTING = Measure(
     "Overfitting: training minus validation accuracy",
     "In points, in the end: what a network knows of its training images and of no others.",
-    _gap,
+    lambda result, cells: 100 * (result.final(training_accuracy(cells)) - result.final("val_accuracy")),
     " points",
     2,
 )

@@ -104,7 +104,8 @@ def _compare(launch: Launch, trial: Trial, folder: Path) -> tuple[bool, str]:
 def departure(uninterrupted: TrialResult, resumed: TrialResult) -> str:
     """Say which metric departs first, in which epoch, and to how many digits the two agree; empty if none does."""
     for number, (place, one, other) in enumerate(_places(uninterrupted, resumed), 1):
-        for name in sorted({**one, **other}, key=_is_measured_later):
+        # Those of training first: they are measured before an epoch's validation.
+        for name in sorted({**one, **other}, key=lambda name: Objective(name, "max").split != "train"):
             a, b = one.get(name, math.nan), other.get(name, math.nan)
             if a != b and not (math.isnan(a) and math.isnan(b)):
                 where = f"{name} departs first, {place}: {a} and {b} resumed ({_digits(a, b)} digits agree)."
@@ -112,11 +113,6 @@ def departure(uninterrupted: TrialResult, resumed: TrialResult) -> str:
                     return f"Two trainings with the same seed differ before any stop: {where}"
                 return f"Resumed differs from uninterrupted: {where}"
     return ""
-
-
-def _is_measured_later(name: str) -> bool:
-    """Put the metrics of training first: they are measured before an epoch's validation."""
-    return Objective(name, "max").split != "train"
 
 
 def _places(*results: TrialResult) -> Iterator[tuple[str, Mapping[str, float], Mapping[str, float]]]:

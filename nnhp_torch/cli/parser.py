@@ -164,15 +164,10 @@ def listed(
         elif equals:
             joined.append(f"{option}={join([value])}")
         else:
-            values = list(itertools.takewhile(_is_value, left))
+            values = list(itertools.takewhile(lambda word: not re.match(r"-[^\d.]", word), left))  # -1 is a value
             del left[: len(values)]
             joined += [option, join(values)] if values else [option]
     return joined
-
-
-def _is_value(word: str) -> bool:
-    """Return whether a word is no option; a number may be below 0."""
-    return not re.match(r"-[^\d.]", word)
 
 
 def load_bounded(text: str) -> Any:

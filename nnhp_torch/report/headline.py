@@ -191,8 +191,8 @@ def _speed(summary: Summary) -> str:
     fewer, more = ([epochs_to(r.curve(monitor), 1 - found[0] / 100) for r in c.completed] for c in (least, most))
     if not chance(more, fewer, least) < LEVEL:  # NaN of one seed
         return ""
-    which = "Small" if _rising(needed) else "Large"
-    said = f"{which} {_plural(axes[0].replace('_', ' '))} need fewer epochs"
+    which, name = "Small" if _rising(needed) else "Large", axes[0].replace("_", " ")
+    said = f"{which} {name}{'es' if name.endswith(('s', 'x', 'ch')) else 's'} need fewer epochs"
     each = [steps(summary, cell) for cell in cells]
     if None in each or len(set(each)) == 1:
         return f"{said}."
@@ -203,7 +203,3 @@ def _speed(summary: Summary) -> str:
 
 def _rising(numbers: Sequence[int]) -> bool:
     return all(before < after for before, after in itertools.pairwise(numbers))
-
-
-def _plural(name: str) -> str:
-    return f"{name}s" if not name.endswith(("s", "x", "ch")) else f"{name}es"

@@ -25,7 +25,8 @@ FURTHER = 2.8  # height of the pictures of further metrics, in inches
 def draw(summary: Summary) -> Figure:
     """The picture of all cells above the article's panels, one for each cell; of many cells a picture that has room."""
     few = len(summary.cells) <= MOST
-    below = textwrap.wrap(subtitle(summary), LETTERS)
+    same = f"The same in all cells: {same_in_words(summary)}; {summary.repeated or 'one seed'}"
+    below = textwrap.wrap(same, LETTERS)
     heights = [0.42 + 0.17 * len(below), (all_cells if few else many_cells).height(summary.cells)]
     heights += [0.4 + 2.2 * panels.shape(summary.cells)[0]] if few else []
     metrics = _further(summary) if few else []
@@ -41,11 +42,6 @@ def draw(summary: Summary) -> Figure:
     for part in beneath[1:]:
         _draw_further(part, summary.cells, metrics)
     return figure
-
-
-def subtitle(summary: Summary) -> str:
-    """The settings that all cells share, and how often each was run."""
-    return f"The same in all cells: {same_in_words(summary)}; {summary.repeated or 'one seed'}"
 
 
 def _further(summary: Summary) -> list[str]:
