@@ -1,6 +1,7 @@
 """`python -m nnhp_torch`: a sweep over somebody's project, the pages of ledgers, or one trial by hand."""
 
 import sys
+from importlib import import_module
 
 from nnhp_torch.checks import nearest
 from nnhp_torch.cli import exit_status
@@ -16,6 +17,9 @@ COMMANDS = {
     "judge": "Says which settings are better, of runs that were made elsewhere: a CSV of W&B, MLflow, anybody.",
     "report": "Makes the pages of sweeps that were run before, from their folders alone.",
 }
+
+# Where a command is at home that is none of LightningCLI's.
+HOMES = {"sweep": "nnhp_torch.project.command", "judge": "nnhp_torch.cli.judge", "report": "nnhp_torch.cli.report"}
 
 OVERVIEW = f"""usage: {PROG} COMMAND [--option value …]
 
@@ -38,18 +42,8 @@ def main() -> None:
 
 
 def _run(command: str, rest: list[str]) -> None:
-    if command == "sweep":
-        from nnhp_torch.project.command import main as sweep
-
-        sweep(rest)
-    if command == "judge":
-        from nnhp_torch.cli.judge import main as judge
-
-        raise SystemExit(judge(rest))
-    if command == "report":
-        from nnhp_torch.cli.report import main as report
-
-        raise SystemExit(report(rest))
+    if command in HOMES:
+        raise SystemExit(import_module(HOMES[command]).main(rest))
     if command not in COMMANDS and not command.startswith("-"):
         near = nearest(command, COMMANDS)
         hint = f": did you mean {near}?" if near else f"; there are {', '.join(COMMANDS)}"

@@ -7,6 +7,7 @@ import statistics
 from dataclasses import dataclass
 
 from nnhp_torch.core.spec.names import text
+from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.curves import median_curve
@@ -14,7 +15,6 @@ from nnhp_torch.report.words import amount, count
 
 FEW = 3  # values of an axis from which on it has an inside
 NUMBER = (int, float)
-INFEASIBLE = ("diverged", "failed")
 
 
 @dataclass(frozen=True)
@@ -76,5 +76,5 @@ def _late_gain(cell: Cell, summary: Summary) -> float:
 
 def _infeasible(summary: Summary) -> Check:
     results = [result for cell in summary.cells for result in cell.results]
-    lost = sum(result.status in INFEASIBLE for result in results)
+    lost = sum(result.status in WRONG for result in results)
     return Check("How many trials were infeasible?", f"{lost} of {len(results)}" if lost else "None")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import typing
 from typing import Literal
 
 Status = Literal["completed", "pruned", "diverged", "failed", "interrupted"]
-STATUSES: tuple[Status, ...] = typing.get_args(Status)
 
 RANKED: tuple[Status, ...] = ("completed",)  # trained to the end: averaged, and compared with others
 ENDED_EARLY: tuple[Status, ...] = ("pruned", "diverged")  # results as well, which never run again and are never ranked

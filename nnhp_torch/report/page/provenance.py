@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.page.markup import Html, join, prose, tag
 from nnhp_torch.report.words import count
 
 NUMBERS = re.compile(r"\b\d[\d.]*(e[-+]?\d+)?\b")
 NAMED = 12  # trials that a group of the same end names
-BAD = ("failed", "diverged")
 
 
 def troubles(summary: Summary) -> Html:
@@ -38,9 +38,9 @@ def _group(what: str, why: str, results: Sequence[TrialResult]) -> Html:
     lines = [tag("p", tag("strong", f"{count(len(results), 'trial')} {what}"), f": {why}" if why else "")]
     lines.append(tag("p", names, class_="soft"))
     trace = results[0].reason.strip()
-    if what in BAD and trace != why:
+    if what in WRONG and trace != why:
         lines.append(tag("details", tag("summary", f"The traceback of {results[0].name}"), tag("pre", trace)))
-    return tag("div", *lines, class_="trouble bad" if what in BAD else "trouble")
+    return tag("div", *lines, class_="trouble bad" if what in WRONG else "trouble")
 
 
 def same(summary: Summary) -> Html:
