@@ -90,10 +90,8 @@ def _against_baseline(summary: Summary) -> str:
 def numbers(summary: Summary) -> str:
     """Say in a line what the best reaches, and how far the others are behind."""
     best, monitor, objective = summary.leader, summary.sweep.monitor, summary.sweep.objective
-    if best is None:
+    if best is None or (summary.finished and summary.why_no_winner):
         return f"No winner: {summary.why_no_winner}"
-    if summary.finished and (why := summary.why_no_winner):
-        return f"No winner: {why}"
     axis = Axis.of_values(objective, (value for cell in summary.cells for value in cell.values_of(monitor)))
     test = best.mean(summary.test) if summary.test else math.nan
     compared = best if summary.finished else next(c for c in summary.compared if c.values == best.values)
