@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import re
 from pathlib import Path
@@ -217,11 +218,14 @@ def test_a_question_that_makes_no_sense_is_refused_in_a_line_before_anything_is_
 
 
 def test_false_claims_against_a_baseline_are_rare_also_beside_wild_cells():
-    random, spreads, claims = np.random.default_rng(1), np.array([1.0, 1.0, 30.0, 30.0])[:, None], 0
-    for number in range(200):
-        rows = random.normal(size=(4, 5)) * spreads
-        claims += min(AgainstBaseline(199, number).judge(rows.tolist()).p) < 0.05
-    assert claims <= 18
+    """The wild one is the last of nine, far too wild for a spread of all, with which a fifth of the sweeps claim it."""
+
+    def wild_last(*of):
+        return EQUAL["one of 50 times the spread"](*of)[::-1]
+
+    assert false_claims(against_baseline, wild_last, cells=9, seeds=5, sweeps=300) <= 0.05
+    one_spread = functools.partial(against_baseline, equal=-1.0)
+    assert false_claims(one_spread, wild_last, cells=9, seeds=5, sweeps=300) > 0.15
 
 
 def _with(**options):
@@ -251,10 +255,9 @@ def test_where_spreads_are_told_apart_it_tests_at_half_of_the_level():
     ("noise", "cells", "seeds"), [("uniform, spreads drawn", 4, 3), ("spreads from 1 to 100", 9, 5)]
 )
 def test_false_claims_are_rare_where_t_tests_err_most(noise, cells, seeds):
-    """5% of 300 sweeps and three errors of the simulation."""
-    assert (
-        false_claims(against_baseline, EQUAL[noise], cells, seeds, sweeps=300) <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
-    )
+    """5% of 1000 sweeps and two errors of the simulation; at the whole level, or with spreads pooled, it is more."""
+    limit = 0.05 + 2 * (0.05 * 0.95 / 1000) ** 0.5
+    assert false_claims(against_baseline, EQUAL[noise], cells, seeds, sweeps=1000) <= limit
 
 
 def test_more_is_found_than_by_the_comparison_with_the_best():
