@@ -200,9 +200,11 @@ def test_what_is_empty_is_a_value_of_its_own_and_that_is_said(tmp_path):
 
 def test_what_was_picked_by_test_data_values_in_percent_and_curves_of_other_lengths_are_said():
     rows = _steps(lr="lr", seed="seed", step="step", test_acc="value")[:-1]
-    said = " ".join(judge([row | {"test_acc": 100 * row["test_acc"]} for row in rows], "lr", "test_acc").remarks)
+    outcome = judge([row | {"test_acc": 100 * row["test_acc"]} for row in rows], "lr", "test_acc")
+    said = " ".join(outcome.remarks)
     assert "because that picked it" in said
     assert "in percent: divided by 100" in said
+    assert outcome.ordered[0].curve("test_acc")[:2] == pytest.approx([0.5, 0.84])
     assert "Runs have 2 to 3 values" in said
     assert "An epoch of the curves is a row of the table" in said
 
@@ -246,6 +248,8 @@ def test_a_run_that_has_failed_or_is_not_finite_ranks_nowhere():
     rows[3]["val_acc"] = float("inf")
     outcome = judge(rows, "lr", "val_acc")
     assert [row.verdict for row in outcome.verdicts] == ["best", "unranked", "unranked"]
+    endings = {result.status: result.reason for result in outcome.ordered}
+    assert endings == {"completed": "", "failed": "crashed", "diverged": "val_acc is no finite number"}
 
 
 PLAIN = plain().splitlines()
@@ -321,3 +325,10 @@ def test_a_sweeps_folder_anothers_files_and_what_is_read_are_not_written_over(tm
         assert "another --name" in capsys.readouterr().err
     assert sorted(path.name for path in logs.rglob("*.*")) == ["own.csv", "report.html", "results.jsonl", "thesis.txt"]
     assert (logs / "sweep" / "report.html").read_text() == page
+    columns = ["--cell", "lr", "--value", "val_acc", "--name", "judged"]
+    assert main(["lightning_logs/own/own.csv", *columns]) == 0
+    written = (logs / "judged" / "results.csv").read_bytes()
+    with pytest.raises(SystemExit, match="2"):
+        main(["lightning_logs/judged/results.csv", *columns])
+    assert "would hold what is read from there" in capsys.readouterr().err
+    assert (logs / "judged" / "results.csv").read_bytes() == written
