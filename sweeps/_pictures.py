@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.headline import headline
+from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import KEYS, PAIRS, course, pairs
@@ -78,9 +79,15 @@ def cost(part: Part) -> Html:
     caption = (
         f"{axis.name.capitalize()}; a small dot is one run, a large one the mean over the seeds, with its patience."
     )
-    return tag(
-        "figure", title, tag("figcaption", caption), tag("div", drawing(grid, *lines), *texts, class_="chart cost")
-    )
+    alt = f"{axis.name} by epochs trained: {'; '.join(_spoken(cell, both, axis) for cell, both in known)}"
+    drawn = charts.picture(alt, drawing(grid, *lines), *texts, class_="chart cost")
+    return tag("figure", title, tag("figcaption", caption), drawn)
+
+
+def _spoken(cell: Cell, both: Mapping[str, Sequence[float]], axis: Axis) -> str:
+    """Say what a cell costs, and what its weights reach."""
+    reached = (f"{which} weights {axis.text(statistics.fmean(values), 3)}" for which, values in both.items())
+    return f"{cell.label}, {cell.mean_epochs:.0f} epochs: {', '.join(reached)}"
 
 
 def _patience(cell: Cell, x: float, y: float) -> Html:
@@ -113,7 +120,8 @@ def weights(root: Path) -> Html:
         numbers = [tag("span", text, class_="x", style=f"left:{at:.0%}") for at, text in ends]
         near = of[BINS // 2]
         said = tag("p", tag("strong", name), f" {near:.0%} of the weights within {WIDEST / BINS:.3f} of zero")
-        chart = tag("div", drawing(tag("path", d=bars, class_="bars-of")), *numbers, class_="chart small")
+        drawing_of = drawing(tag("path", d=bars, class_="bars-of"))
+        chart = tag("div", drawing_of, *numbers, class_="chart small", aria_hidden="true")
         drawn.append(tag("div", said, chart))
     caption = (
         "The weights that the penalty is laid on, at the end: one seed, the strength 0.001. l1 heaps them up at zero."

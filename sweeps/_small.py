@@ -19,7 +19,7 @@ from nnhp_torch.report.figure.drawing import figure_class, plain_text
 from sweeps._article import SMALL
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-WIDTH, HEIGHT = 1160, 860  # of a page's first screen; a wider one has letters too small beside a README's
+WIDTH, HEIGHT = 1160, 848  # of a page's first screen; a wider one has letters too small beside a README's
 
 
 def draw_small(summary: Summary, folder: Path) -> None:

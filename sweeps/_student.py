@@ -57,7 +57,7 @@ def _bar(parts: Sequence[Part]) -> list[Html]:
     one = [
         tag("button", "Show one seed", type="button", id="one", data_seeds=json.dumps(repeats)),
         tag("button", f"all {len(repeats)} seeds", type="button", id="all"),
-        tag("span", "", id="told"),
+        tag("span", "", id="told", role="status"),
     ]
     rule = (
         "A guess counts 1 if it is the best, or shown to be as good, ½ if it cannot be told from the best, else 0; "

@@ -12,12 +12,14 @@ from nnhp_torch.core.spec.members import Examples
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.units import chance
+from nnhp_torch.core.stats.verdict import Verdict
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.curves import epochs_to, median_curve
 from nnhp_torch.report.style import WIDE
 from nnhp_torch.report.words import amount, count
 
 FEW = 50  # optimizer steps of a trial, below which its end is still its beginning
+ROOM = 80  # letters for the names of the others and what they are; if they need more, they are counted
 LEVELS = (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent of error by which trainings are called fast or slow
 
 
@@ -58,13 +60,29 @@ def _verdict(summary: Summary) -> str:
         return f"{lead} is the best: {'the other is' if len(others) == 1 else 'every other is'} worse."
     if count["undecided"] == len(others):
         return f"In the end no {axes if len(summary.sweep.axes) == 1 else 'cell'} can be told from the best."
-    said = {
-        "undecided": "cannot be told from it",
-        "as good": "is as good" if count["as good"] == 1 else "are as good",
-        "worse": "is worse" if count["worse"] == 1 else "are worse",
+    return f"{lead} leads: {_of_others(others)}."
+
+
+def _of_others(others: Sequence[Verdict]) -> str:
+    """Say which of the others may be the best and which are worse: by name if one axis is swept and they have room."""
+    words = {
+        "undecided": ("cannot be told from it", "cannot be told from it"),
+        "as good": ("is as good", "are as good"),
+        "worse": ("is worse", "are worse"),
     }
-    parts = [f"{count[kind]} {words}" for kind, words in said.items() if count[kind]]
-    return f"{lead} leads: of {len(others)} others {' and '.join(parts)}."
+    groups = {kind: [verdict.cell for verdict in others if verdict.kind == kind] for kind in words}
+    said = {kind: (cells, words[kind][len(cells) > 1]) for kind, cells in groups.items() if cells}
+    named = "; ".join(f"{_listed(cells)} {verb}" for cells, verb in said.values())
+    if len(others[0].cell.values) == 1 and len(named) <= ROOM:
+        return named
+    counted = (f"{len(cells)} {verb}" for cells, verb in said.values())
+    return f"of {len(others)} others {' and '.join(counted)}"
+
+
+def _listed(cells: Sequence[Cell]) -> str:
+    """Name cells by their one value; what is called none, by its setting too."""
+    *first, last = [cell.label if "none" in cell.texts.values() else "".join(cell.texts.values()) for cell in cells]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _called(summary: Summary, cell: Cell) -> str:

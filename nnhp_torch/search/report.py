@@ -112,7 +112,7 @@ def _curves(axes: Axes, summary: Summary) -> None:
     axes.set_title("every trial, epoch by epoch", fontsize=12, loc="left")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     if axes.lines:  # none, if all have diverged
-        axes.legend(loc="lower right", ncols=3, frameon=False)
+        axes.legend(loc="lower right", ncols=3, framealpha=0.85, edgecolor="none")
 
 
 def _history(axes: Axes, summary: Summary) -> None:
@@ -129,7 +129,7 @@ def _history(axes: Axes, summary: Summary) -> None:
             axes.plot(number, value, "o", markersize=4, color=LIGHT_GREY, markerfacecolor="none")
     if line:
         axes.plot(*zip(*line, strict=True), color=BLUE, drawstyle="steps-post", label="the best so far")
-        axes.legend(loc="lower right", frameon=False)
+        axes.legend(loc="lower right", framealpha=0.85, edgecolor="none")
     _limit(axes, [result.curve(objective.metric)[-1:] for result in summary.shown], objective)
     axes.set(xlabel="trial", ylabel=f"{objective.metric} at its end")
     axes.set_title("trial after trial; hollow ones were pruned", fontsize=12, loc="left")

@@ -65,8 +65,8 @@ def test_page_and_figure_say_the_same_sentence_computed_from_the_effects(parts):
 def test_a_screen_reader_hears_which_is_best_and_worst_and_was_chosen(parts):
     drawn = "".join(overview(parts, ["a", "b"]))
     assert re.findall(r'role="img" aria-label="([^"]*)"', drawn) == [
-        "best 32: 2.98%; worst 8: 20.0%",
-        "best 0.1: 4.96%; worst 0.01: 4.96%; chosen 0.01: 4.96%",
+        "best width=32: 2.98%; worst width=8: 20.0%",
+        "best lr=0.1: 4.96%; worst lr=0.01: 4.96%; chosen lr=0.01: 4.96%",
     ]
 
 

@@ -152,6 +152,11 @@ TOO_WIDE = """
 const shown = frame => !frame.closest("details:not([open])") && frame.scrollWidth > frame.clientWidth + 1;
 return [...document.querySelectorAll(".scroll")].filter(shown).map(frame => frame.getAttribute("aria-label"));
 """
+ON_ANOTHER = """
+const left = document.querySelector(".first .ends")?.getBoundingClientRect().left ?? 0;
+const right = name => name.getBoundingClientRect().right;
+return left < 400 ? [] : [...document.querySelectorAll(".first .chart .end")].map(right).filter(x => x > left);
+"""
 ABOVE_THE_FOLD = """
 const top = document.querySelectorAll("h1, .lead, .controls + section .chart, .controls + section .said");
 return [...top].map(element => element.getBoundingClientRect().bottom).every(bottom => bottom <= 900);
@@ -165,6 +170,7 @@ def test_no_table_of_a_reference_page_is_wider_than_its_frame_and_the_finding_st
         for font in ("sans-serif", "DejaVu Sans", "serif"):
             page.execute_script(f"document.documentElement.style.fontFamily = '{font}'")
             assert page.execute_script(TOO_WIDE) == [], (width, font)
+            assert page.execute_script(ON_ANOTHER) == [], "names at the lines' ends, on the picture beside them"
             assert page.execute_script("return document.documentElement.scrollWidth") <= width
     _look(page, REFERENCE / sweep, 1440)
     assert page.execute_script(ABOVE_THE_FOLD)
@@ -331,6 +337,8 @@ def test_a_screen_reader_hears_a_chart_as_a_sentence_and_not_its_numbers(page):
     assert not {"20%", "50%", "guessing"} & set(said)
     assert ("radiogroup", "Along") in heard
     assert [name for role, name in heard if role == "link"] == ["← the study"]
+    row = page.find_element("css selector", ".ends .row").get_attribute("textContent")
+    assert row.startswith("2000\u00a02.35%"), "Orca read 20002.35%"
 
 
 def test_study_search_and_confirmation_lead_to_each_other(page):

@@ -89,13 +89,18 @@ def _name_curves(
     axes: Axes, found: Sequence[End], finals: dict[int, tuple[float, float]], axis: Axis, *, apart_by: float
 ) -> None:
     """Write each cell's name beside the end of its line, and what guessing reaches, from the lowest to the highest."""
+    from matplotlib.transforms import offset_copy
+
     to_axes = (axes.transData + axes.transAxes.inverted()).transform
     ends = [(to_axes(end)[1], found[number]) for number, end in finals.items() if math.isfinite(end[1])]
     named = [(place, end.name, hex_of(end.colour)) for place, end in ends]
-    named += [] if axis.guess is None else [(axis.guess, "guessing", GREY)]
+    named += [] if axis.guess is None else [(axis.guess, "guessing", "none")]
     named.sort()
+    figure: Any = axes.figure
+    dot, beside = (offset_copy(axes.transAxes, figure, points, units="points") for points in (5, 13))
     for place, (_, name, shade) in zip(apart([place for place, *_ in named], apart_by), named, strict=True):
-        axes.text(1.015, place, name, transform=axes.transAxes, va="center", fontsize=SMALL, color=shade)
+        axes.text(1, place, "●", transform=dot, va="center", fontsize=SMALL - 2, color=shade)
+        axes.text(1, place, name, transform=beside, va="center", fontsize=SMALL, color=GREY)
 
 
 def stopped(result: TrialResult) -> str:
@@ -128,7 +133,8 @@ def _draw_ends(axes: Axes, found: Sequence[End], axis: Axis, summary: Summary) -
             axes.plot(axis.shown(end.mean), number, "|", color="black", markersize=11, markeredgewidth=1.8)
         bold = "bold" if end.cell is best else "normal"
         text: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALL, "color": GREY, "fontweight": bold}
-        axes.annotate(end.said, (1, number), (0, -5), xycoords=right, textcoords="offset points", **text)
+        text["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # on the lines of the grid
+        axes.annotate(end.said, (1, number), (0, -6.5), xycoords=right, textcoords="offset points", **text)
     if (control := summary.control) is not None:
         mean = axis.shown(control.mean(summary.sweep.monitor))
         axes.axvline(mean, color=LIGHT_GREY, linestyle=":", zorder=1, gid="best")
@@ -137,7 +143,3 @@ def _draw_ends(axes: Axes, found: Sequence[End], axis: Axis, summary: Summary) -
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(found) - 0.25, -0.6)
     axes.set(xlabel=axis.name)
-    above: dict[str, Any] = {"ha": "right", "fontsize": SMALL, "color": GREY}
-    axes.annotate(
-        ", ".join(summary.sweep.axes), (0, 1), (-4, 6), xycoords="axes fraction", textcoords="offset points", **above
-    )

@@ -74,8 +74,9 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
         labels.append(tag("span", "guessing", class_="guess", style=f"--y:{1 - axis.guess:.2%}"))
     kind = "chart swaps named" if ends else "chart swaps many"
     dense = f"--dense:{max(0.15, min(0.65, DENSEST / max(1, len(cells)))):.2f}"
+    letters = f";--letters:{max(len(cells[number].name) for _, number in ends)}" if ends else ""
     scale = f"{axis.low:.6g} {axis.high:.6g} {'log' * axis.log} {'%' * axis.error}"
-    told = {"data_scale": scale, "data_epochs": epochs, "style": dense}
+    told = {"data_scale": scale, "data_epochs": epochs, "style": dense + letters}
     spoken = [cell for cell in cells if len(cells) <= SPOKEN or cell.colour == "best"]
     ends_of = [_spoken(cell.name, median_curve([curve for _, curve in cell.runs]), axis) for cell in spoken]
     medians = " (medians)" if any(len(cell.runs) > 1 for cell in spoken) else ""

@@ -41,7 +41,7 @@ for (const part of document.querySelectorAll("[data-part]")) {
   if (part.querySelector(".chart g[data-cell]")) each(part, ".ends .row", row => {
     const name = row.querySelector(".key");
     const box = make("input", { type: "checkbox", checked: true, title: "show its curve" });
-    box.setAttribute("aria-label", `show the curve of ${name.textContent}`);
+    box.setAttribute("aria-label", `show the curve of ${name.textContent.trim()}`);
     box.addEventListener("change", () => {
       for (const element of cells) {
         if (element.dataset.cell === row.dataset.cell) element.classList.toggle("gone", !box.checked);
@@ -151,10 +151,11 @@ if (lessons.length) {
       tile?.classList.remove("unguessed");
       target.setAttribute("aria-pressed", "true");
       for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
-      answer.querySelector(".guessed").textContent =
+      const told = answer.querySelector(".guessed");
+      told.textContent =
         `You said ${target.textContent}. ${target.dataset.said} It counts ${halves(+target.dataset.worth)}.`;
-      answer.tabIndex = -1;
-      answer.focus({ preventScroll: true });
+      told.tabIndex = -1;
+      told.focus({ preventScroll: true });
       count();
     });
   }

@@ -28,7 +28,7 @@ PAIRS = (
     "The median after each epoch; training is a running mean over the epoch's batches. The room between the lines is "
     "overfitting: what the network knows of the training images and of no others. "
 )
-KEYS = [tag("span", key, class_=f"line {key}") for key in ("training", "validation")]  # of their lines
+KEYS = [tag("span", key, class_=f"line {key}", aria_hidden="true") for key in ("training", "validation")]  # of lines
 
 
 def running(part: Part) -> Html:

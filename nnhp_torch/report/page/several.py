@@ -104,7 +104,7 @@ def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
         tag("p", answer(found), class_="lead") if drawn else Html(""),
         tag(
             "figure",
-            tag("figcaption", what, " ", tag("span", *keys, class_="keys")),
+            tag("figcaption", what, " ", tag("span", *keys, class_="keys", aria_hidden="true")),
             *[tag("div", svg.strip_axis(axis), class_="row axis")] * drawn,
             *rows,
             class_="effects",
@@ -142,7 +142,7 @@ def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
         marks.append(tag("span", values_of(effect.marks[0][0]), class_="best-name", style=f"right:{1 - low:.2%}"))
         heard = [("best", effect.marks[0]), ("worst", effect.marks[-1])]
         heard += [("chosen", mark) for mark in effect.marks if mark[3]]
-        said = "; ".join(f"{which} {values_of(cell)}: {axis.text(mean, 3)}" for which, (cell, mean, _, _) in heard)
+        said = "; ".join(f"{which} {cell.label}: {axis.text(mean, 3)}" for which, (cell, mean, _, _) in heard)
         if len(effect.marks) > 1:
             worst = effect.marks[-1][0]
             marks.append(tag("span", values_of(worst), class_="worst-name", style=f"left:{high:.2%}"))

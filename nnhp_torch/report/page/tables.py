@@ -21,6 +21,7 @@ from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.svg import SIZE
 from nnhp_torch.report.style import WIDE, WORDS
 
+NEXT = "\u00a0"  # behind a row's name, lest a screen reader read the number behind it as one with it
 FIRST = 20  # cells that are seen without opening the rest
 
 
@@ -69,7 +70,7 @@ def strips(title: str, caption: str, found: Sequence[End], axis: Axis, part: Par
     rows = [
         tag(
             "div",
-            tag("span", end.name, class_=f"key {end.colour}"),
+            tag("span", end.name, NEXT, class_=f"key {end.colour}"),
             svg.strip(end, axis, best=math.nan, repeats=list(part.repeats)),
             tag("span", end.said, class_="said"),
             class_="row",
@@ -94,7 +95,7 @@ def _end(end: End, axis: Axis, number: int, *, part: Part, mean: float, said: Se
     values = "; ".join(f"{part.repeats[repeat]}: {axis.text(value, 3)}" for repeat, value in end.values)
     return tag(
         "div",
-        tag("span", end.name, class_=f"key {end.colour}"),
+        tag("span", end.name, NEXT, class_=f"key {end.colour}"),
         svg.strip(end, axis, best=mean, repeats=list(part.repeats)),
         tag("span", tag("span", value, data_other=other), tag("span", dot, rest, class_="rest"), class_="said"),
         class_="row",
