@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import FakeLaunch, TinyConfig, completed
 from false_claims import EQUAL, _apart, against_baseline, false_claims, told_by_the_best
+from matplotlib.text import Text
 
 import nnhp_torch
 from nnhp_torch.cli.exit_status import UNMET
@@ -56,6 +57,8 @@ def test_cells_are_better_worse_or_as_good_as_the_baseline(sweep, store):
     assert "Worse: lr=0.3 by 3.00 points (more than 0)." in said
     assert "paired, against the baseline, corrected for 3 comparisons" in said
     assert headline(outcome.summary) == "lr=0.2 is better than lr=0.1."
+    written = [text.get_text() for text in outcome.figure().findobj(Text)]
+    assert "a band: where its mean may be, compared with the baseline's (dotted)" in written
 
 
 def test_nothing_is_better_than_the_best(sweep, store):

@@ -181,7 +181,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", ["results.jsonl", "../.tiny.lock", "../.tiny.running", "results.csv", "figure.png"])
+@pytest.mark.parametrize("name", ["results.jsonl", "../.tiny.lock", "../.tiny.running", "results.csv", "verdicts.json"])
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 def test_what_is_no_file_in_the_place_of_one_is_named_and_left_before_anything_is_done(
     name, make, sweep, tmp_path, capsys

@@ -45,7 +45,8 @@ def draw(figure: FigureBase, summary: Summary) -> None:
     said = "at the end" + f": a ring per {run}, a bar their mean" * several
     right.set_title(said, fontsize=TITLE, loc="left", pad=18 if several else None)
     if any(end.interval for end in found):
-        below = "a band: where its mean may be, compared with the best's (dotted)"
+        of = "best" if summary.sweep.baseline is None else "baseline"
+        below = f"a band: where its mean may be, compared with the {of}'s (dotted)"
         right.annotate(
             below, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=SMALL, color=GREY
         )
