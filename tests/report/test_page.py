@@ -26,6 +26,7 @@ from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.markup import tag
 from nnhp_torch.report.page.part import Part
+from nnhp_torch.report.page.sections import sections
 from nnhp_torch.report.page.tables import breaking
 from nnhp_torch.search.space import Range, Search
 
@@ -175,6 +176,13 @@ def test_it_is_there_while_the_sweep_runs_and_costs_little(sweep, store, monkeyp
     assert written == [2, 6, 8], "after six seconds, then after twenty times what that took, then at the end"
     assert seen[:2] == [None, True]
     assert "Running: " not in text
+
+
+def test_each_cell_may_be_the_baseline_but_while_the_sweep_runs_no_bootstrap_is_spent_on_it(sweep, store):
+    outcome = Sweeper(FakeLaunch(), store).run(sweep, sweep.trials(seeds=(1, 2)))
+    shown = ["".join(sections(Part(outcome, running=running))) for running in (True, False)]
+    assert ["Compared with" in text for text in shown] == [False, True]
+    assert ["data-against" in text for text in shown] == [False, True]
 
 
 @pytest.mark.parametrize("kind", ["failed", "diverged"])

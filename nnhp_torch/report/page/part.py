@@ -16,7 +16,7 @@ from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.ends import End, against, ends
+from nnhp_torch.report.ends import End, ends
 from nnhp_torch.report.headline import steps
 from nnhp_torch.report.style import CELLS, WIDE
 
@@ -84,11 +84,14 @@ class Part:
         """Where each cell that is shown ends, and their axis."""
         return ends(self.summary, self.shown)
 
-    def compared(self, axis: Axis) -> list[list[str]]:
-        """For each cell beside the curves how each of them stands if that one is the baseline; none in a search."""
-        shown = self.shown[:BESIDE]
-        many = [] if self.sweep.sampled or len(shown) < 2 else shown
-        return [against(self.summary, base, shown, axis) if base.ranked else [] for base in many]
+    @cached_property
+    def bases(self) -> list[int]:
+        """The numbers of the cells beside the curves that all may be compared with; none in a search.
+
+        Nor is there one while the sweep runs: each costs a bootstrap, and seeds are still to come.
+        """
+        ranked = [number for number, cell in enumerate(self.shown[:BESIDE]) if cell.ranked]
+        return ranked if len(ranked) > 1 and not (self.sweep.sampled or self.running) else []
 
     @property
     def names(self) -> list[str]:

@@ -15,7 +15,7 @@ from nnhp_torch.report.csv import results_table
 from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.markup import Html, prose, tag
-from nnhp_torch.report.page.part import BESIDE, Part
+from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, parallel, space
 from nnhp_torch.report.page.tables import ends, in_words, scroll, table_of, table_of_cells
@@ -119,7 +119,7 @@ def controls(part: Part) -> Html:
     """
     if not any(result.history for cell in part.shown for result in cell.results):
         return Html("")
-    few, (axis, found) = len(part.shown) <= len(CELLS), part.ends
+    few, (axis, _) = len(part.shown) <= len(CELLS), part.ends
     made = [_radios("Along", ["epochs", *part.paces])] if few and part.paces else []
     if axis.error:
         made.append(_radios("Show", ["error", "accuracy"], hidden=""))
@@ -128,9 +128,9 @@ def controls(part: Part) -> Html:
             str(n): name for n, name in enumerate(part.repeats.values())
         }
         made.append(_choice("Seeds", "seeds", seeds))
-    if bases := {str(n): end.name for n, end in enumerate(found[:BESIDE]) if end.cell.ranked}:
+    if part.bases:
         usual = {"": "the best" if part.sweep.baseline is None else "the baseline"}
-        made += [_choice("Compared with", "base", usual | bases)] * (len(bases) > 1 and not part.sweep.sampled)
+        made.append(_choice("Compared with", "base", usual | {str(n): part.names[n] for n in part.bases}))
     return tag("div", *made, class_="controls") if made else Html("")
 
 
@@ -152,7 +152,7 @@ def _choice(label: str, name: str, values: Mapping[str, str]) -> Html:
 def picture(part: Part) -> Html:
     """Every cell's curve, and beside it where each ends."""
     drawn = course(part)
-    return tag("section", drawn, ends(part), class_="first") if drawn else ends(part)
+    return tag("section", drawn, ends(part, bases=part.bases), class_="first") if drawn else ends(part)
 
 
 def course(part: Part) -> Html:

@@ -12,7 +12,7 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.checks import checks
 from nnhp_torch.report.columns import BEHIND, LESS, better, columns
-from nnhp_torch.report.ends import End
+from nnhp_torch.report.ends import End, against
 from nnhp_torch.report.ends import ends as ends_of
 from nnhp_torch.report.page import svg
 from nnhp_torch.report.page.markup import Html, tag
@@ -45,8 +45,12 @@ def checked(part: Part) -> Html:
     return tag("p", *(tag("span", *said, " ") for said in asked), class_="checks") if asked else Html("")
 
 
-def ends(part: Part, title: str = "") -> Html:
-    """Where each of the first cells ends: its trials, their mean, where that may be, and the verdict in words."""
+def ends(part: Part, title: str = "", bases: Sequence[int] = ()) -> Html:
+    """Where each of the first cells ends: its trials, their mean, where that may be, and the verdict in words.
+
+    Args:
+        bases: the numbers of those cells of which it is also said how all stand if that one is the baseline.
+    """
     axis, found = part.ends
     shown, best = found[:BESIDE], part.summary.control
     if not any(end.values for end in shown):
@@ -54,7 +58,8 @@ def ends(part: Part, title: str = "") -> Html:
     if len(found) > BESIDE:
         axis, shown = ends_of(part.summary, part.shown[:BESIDE])
     mean = best.mean(part.sweep.monitor) if best is not None else math.nan
-    compared = part.compared(axis)
+    cells = [end.cell for end in shown] if bases else []
+    compared = [against(part.summary, cell, cells, axis) if n in bases else [] for n, cell in enumerate(cells)]
     rows = [_end(end, axis, number, part=part, mean=mean, said=compared) for number, end in enumerate(shown)]
     caption = "A ring is a trial, a bar their mean" if part.summary.several else "A dot is a trial"
     of = "best" if part.sweep.baseline is None else "baseline"
