@@ -27,8 +27,7 @@ from nnhp_torch.report.commands import command_line, whole_command
 from nnhp_torch.report.figure.callback import last_epoch, publish
 from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.table import console
-from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.report.terminal import Terminal, open_standard_streams
 from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.slot import Pool
 from sweeps import _student, _study, unknown
@@ -39,7 +38,7 @@ OF_THE_STUDY = ("--only", "--skip", "--carry")  # options that a single sweep ha
 
 def study(args: Any, command: str, pool: Pool) -> int:
     """Run the sweeps that were asked for, then report on all of them; return the exit status."""
-    out = console()
+    out = Terminal()
     with Drawing() as drawing:
         try:
             status, findings = _each(args, out, pool, drawing=drawing)

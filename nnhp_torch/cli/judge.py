@@ -18,8 +18,8 @@ from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import NAME, PageReport
 from nnhp_torch.report.page.document import known_of
-from nnhp_torch.report.table import TableReport, console
-from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.report.table import TableReport
+from nnhp_torch.report.terminal import Terminal, open_standard_streams
 from nnhp_torch.run.launch.question import judged
 from nnhp_torch.run.launch.request import Request
 
@@ -31,9 +31,8 @@ A CSV has a row a run, or a row for each step of it, as W&B, MLflow, TensorBoard
 
 def write(outcome: Outcome, folder: Path) -> Outcome:
     """Write what reports write of judged runs into a folder, unless something else lies there; name them after it."""
-    page = folder / NAME
-    ours = page.is_file() and known_of(page.read_text(encoding="utf-8", errors="replace"))
-    if (folder / LEDGER).exists() or (folder.exists() and not ours and any(folder.iterdir())):
+    foreign = folder.exists() and not known_of(folder / NAME) and any(folder.iterdir())
+    if foreign or (folder / LEDGER).exists():
         raise ValueError(f"{folder} holds something else: another --name, or --log_dir?")
     outcome = replace(outcome, folder=folder, sweep=replace(outcome.sweep, name=folder.name))
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,5 +67,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         outcome = judge(paths, args.cell, args.value, **columns, **asked)
         judged(outcome.sweep, Request(require=args.require, seeds=[*{trial.config.seed for trial in outcome.trials}]))
         outcome = write(outcome, folder)
-    TableReport(console(), ResultStore(folder), PROG).on_sweep_end(outcome)
-    return unmet(console(), outcome, args.require)
+    TableReport(Terminal(), ResultStore(folder), PROG).on_sweep_end(outcome)
+    return unmet(Terminal(), outcome, args.require)

@@ -23,7 +23,6 @@ from nnhp_torch.core.stats.proposals import Proposals
 from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.headline import few_steps
-from nnhp_torch.report.table import console
 from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.words import count, same_in_words
 from nnhp_torch.run.launch.on_slurm import SlurmJobs
@@ -69,7 +68,7 @@ class Prepared:
         self.runtime = request.runtime(self.sweep)
         if (request.world_size > 1 or request.launcher == "slurm") and (why := self.not_importable()):
             raise ValueError(f"{why} cannot be imported by the processes that these trials need: put it into a module")
-        self.out = console()
+        self.out = Terminal()
 
     def _made_anew(self, known: Mapping[str, TrialResult]) -> Collection[str]:
         """Return the keys of a proposal's results that are made anew; stale ones must not be compared unasked."""

@@ -14,8 +14,7 @@ from nnhp_torch.core.spec.objective import Mode
 from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.document import known_of
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.table import console
-from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.report.terminal import Terminal, open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path, part in zip(paths, parts, strict=False):
             write(path, part)
     for path in paths:
-        console().print(path, soft_wrap=True, markup=False)
+        Terminal().print(path, soft_wrap=True, markup=False)
     return 0
 
 
@@ -58,8 +57,7 @@ def _sweeps(folder: Path) -> list[Path]:
 
 def _part(folder: Path, monitor: str | None, mode: Mode | None) -> Part:
     """Return a folder's part, with what only its earlier page knows."""
-    page = folder / NAME
-    known = known_of(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else {}
+    known = known_of(folder / NAME)
     if monitor is not None:  # the page's direction and importances are of its own metric
         known = {name: known[name] for name in (*TOLD, "command") if name in known}
     told = {name: known[name] for name in TOLD if name in known}

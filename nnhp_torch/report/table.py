@@ -21,18 +21,12 @@ from nnhp_torch.report.answer import answer
 from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
 from nnhp_torch.report.headline import few_steps
 from nnhp_torch.report.style import TERMINAL
-from nnhp_torch.report.terminal import Terminal
 from nnhp_torch.report.words import count, lead, of_jumps, sources, spent, up_to, why_undrawn
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
 from nnhp_torch.run.runtime import Keep
 
 MOST_ROWS = 24  # of a table; of more cells it has the
 ENDS = 10  # best and as many of the worst
-
-
-def console() -> Console:
-    """Standard output."""
-    return Terminal()
 
 
 class TableReport(SweepCallback):

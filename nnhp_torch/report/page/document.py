@@ -47,8 +47,9 @@ def write_page(path: Path, title: str, body: Iterable[Html], known: Mapping[str,
         written.write_text(f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n', encoding="utf-8")
 
 
-def known_of(page: str) -> dict[str, Any]:
-    """The facts that an earlier page keeps, without those that are of another type; empty if this is no page."""
+def known_of(path: Path) -> dict[str, Any]:
+    """The facts that an earlier page keeps, without those that are of another type; empty if there is no page."""
+    page = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     _, _, rest = page.partition('<script type="application/json" id="known">')
     try:
         found = json.loads(rest.partition("</script>")[0])
