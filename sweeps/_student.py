@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnhp_torch.report.page.document import write_page
@@ -40,7 +40,7 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
     ]
     head = [
         tag("p", "Neural Networks III: Hyperparameter Tuning, section by section", class_="kicker"),
-        *_headline(_claimed(parts, root)),
+        *_headline(parts, root),
         tag("p", _lead(parts), class_="lead"),
         tag("nav", *(_tile(n, part, root) for n, part in enumerate(parts, 1)), class_="tiles", aria_label="Sections"),
         tag("details", tag("summary", "How to read it"), tag("p", Html(HOW)), tag("p", ROWS)),
@@ -67,23 +67,19 @@ def _bar(parts: Sequence[Part]) -> list[Html]:
     return [tag("p", rule, class_="soft rule", hidden=""), tag("div", *shown, class_="bar-of-guesses", hidden="")]
 
 
-def _claimed(parts: Sequence[Part], root: Path) -> dict[str, str]:
-    """Return how many of the article's claims have each kind of answer, in words: kind → `6 hold`."""
+def _headline(parts: Sequence[Part], root: Path) -> list[Html]:
+    """Say of how many of the article's claims each kind of answer is given, and draw it."""
     claimed = [part for part in parts if not CLAIMS.get(part.sweep.name, NOT_THE_ARTICLES).startswith(NOT_THE_ARTICLES)]
     counts = Counter(_kind(part, root) for part in claimed)
     words = {"yes": ("holds", "hold"), "mixed": ("holds in part", "hold in part"), "no": ("does not", "do not")}
     words |= {"open": ("cannot be told", "cannot be told")}
-    return {kind: f"{counts[kind]} {of[counts[kind] != 1]}" for kind, of in words.items() if counts[kind]}
-
-
-def _headline(said: Mapping[str, str]) -> list[Html]:
-    """Say of how many claims each answer is given, and draw it."""
-    counts = {kind: int(text.partition(" ")[0]) for kind, text in said.items()}
+    said = {kind: f"{counts[kind]} {of[counts[kind] != 1]}" for kind, of in words.items() if counts[kind]}
     *first, last = said.values() or ["none is answered"]
     listed = f"{', '.join(first)} and {last}" if first else last
     bars = [tag("span", text, class_=kind, style=f"flex-grow:{counts[kind]}") for kind, text in said.items()]
+    claims = count(sum(counts[kind] for kind in said), "claim")
     return [
-        tag("h1", f"Of {count(sum(counts.values()), 'claim')} of the article {listed}.", class_="finding"),
+        tag("h1", f"Of {claims} of the article {listed}.", class_="finding"),
         tag("p", *bars, class_="claims", aria_hidden="true"),
     ]
 

@@ -16,7 +16,7 @@ from sweeps._article import TRAINED, Answer, answers, backed
 from sweeps._lesson import NO_GUESS, answers_of, guesses, lesson
 from sweeps._measures import MEASURES, NEVER, Measure
 from sweeps._pictures import picture
-from sweeps._student import _bar, _claimed, _headline, _kind
+from sweeps._student import _bar, _headline, _kind
 from sweeps._study import with_nought
 
 ROOT = Path(reference.__file__).parent.parent
@@ -79,7 +79,7 @@ def test_an_answer_has_its_word_its_number_and_its_doubt():
 
 
 def test_the_headline_counts_the_articles_claims_by_their_answers(parts):
-    said, drawn = _headline(_claimed(list(parts.values()), ROOT))
+    said, drawn = _headline(list(parts.values()), ROOT)
     names = [name for name in parts if name not in ("gradient_clipping", "label_smoothing")]
     kinds = [_kind(parts[name], ROOT) for name in names]
     counts = [str(kinds.count(kind)) for kind in ("yes", "mixed", "no", "open")]
