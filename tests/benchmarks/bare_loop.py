@@ -15,9 +15,11 @@ from nnhp_torch.network.chunks import CHUNK
 from nnhp_torch.network.mlp import MLP
 from nnhp_torch.network.optimizers import make_optimizer
 from nnhp_torch.run.resume.randomness import seed_all
+from nnhp_torch.run.trial.hardware import prefer_onednn
 
 
 def run(config: TrialConfig, precision: str = "32-true") -> Timing:
+    prefer_onednn()  # as a trial on the CPU does
     return train(config, precision)[0]
 
 

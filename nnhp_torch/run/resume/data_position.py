@@ -52,8 +52,8 @@ class Around:
     loaders: Mapping[str, Any]
     trainer: Any
 
-    def owners(self) -> dict[str, Any]:
-        """Everything that may have a place, by its path."""
+    def owners(self, *, of_parts: bool = True) -> dict[str, Any]:
+        """Everything that may have a place, by its path; without the fit's parts what is around the loaders alone."""
         trainer = self.trainer
         modules = dict(trainer.lightning_module.named_modules(prefix="module"))
         in_state_dict = {id(part) for module in modules.values() for part in (module._parameters, module._buffers)}
@@ -65,9 +65,10 @@ class Around:
                 if isinstance(held, nn.Module) and held is not trainer.lightning_module:
                     modules |= held.named_modules(prefix=f"callbacks.{index}.{name}")
         parts |= modules
-        held = {f"{path}.{name}": thing for path, part in parts.items() for name, thing in _held(part)}
+        in_parts = parts if of_parts else {}
+        held = {f"{path}.{name}": thing for path, part in in_parts.items() for name, thing in _held(part)}
         reached = walk({**self.loaders, **held}, in_state_dict | set(map(id, parts.values())))
-        return parts | {path: thing for path, thing in reached if not is_value(thing)} | own_variables()
+        return in_parts | {path: thing for path, thing in reached if not is_value(thing)} | own_variables()
 
 
 @dataclass
@@ -84,9 +85,8 @@ class Positions:
 
     def look(self, around: Around) -> None:
         """Take what was not there before for what it is at the beginning; later on, around the loaders alone."""
-        later = bool(self.begun)
-        for path, owner in around.owners().items():
-            if path not in self.begun and not (later and path.startswith(_PARTS)):
+        for path, owner in around.owners(of_parts=not self.begun).items():
+            if path not in self.begun:
                 self.begun[path] = _digests(owner)
 
     def keep(self, owners: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
