@@ -15,11 +15,15 @@ GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.G
 
 
 def seed_all(seed: int, epoch: int, rank: int) -> None:
-    """Seed python's, numpy's and torch's generators (those of all devices too)."""
+    """Seed python's, numpy's and torch's generators, those of all devices too if there are any.
+
+    torch.manual_seed keeps a seed for each kind of device that might still come, with the stack of its caller: a
+    millisecond, in every epoch, on a machine that has none.
+    """
     mixed = mix(seed, epoch, rank)
     random.seed(mixed)
     np.random.seed(mixed % 2**32)
-    torch.manual_seed(mixed)
+    torch.manual_seed(mixed) if torch.accelerator.is_available() else torch.default_generator.manual_seed(mixed)
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -31,9 +32,8 @@ class HookGuard(PassThroughProfiler):
         self._first: dict[str, dict[str, Any]] = {}  # the random state before a hook's first call, by the hook
 
     def profile(self, action_name: str) -> Any:
-        guarded = _Guarded(action_name)
-        of_data = action_name.startswith(("[LightningDataModule]", "[LightningModule]"))
-        if not (of_data and action_name.endswith((".setup", ".prepare_data"))):
+        guarded = _guarded(action_name)
+        if not guarded.may_split_data:
             return guarded
         trainer = self.trainer()
         things = {"datamodule": trainer.datamodule, "module": trainer.lightning_module}
@@ -46,6 +46,8 @@ class HookGuard(PassThroughProfiler):
 class _Guarded:
     def __init__(self, action: str) -> None:
         self.action = action
+        of_data = action.startswith(("[LightningDataModule]", "[LightningModule]"))
+        self.may_split_data = of_data and action.endswith((".setup", ".prepare_data"))
 
     def __enter__(self) -> str:
         return self.action
@@ -56,6 +58,9 @@ class _Guarded:
                 f"StopIteration in {self.action.partition(']')[2]}, which Lightning takes for the end of the data: "
                 "does it call next() on an iterator that has ended?"
             ) from error
+
+
+_guarded = cache(_Guarded)  # some two hundred are entered in an epoch of four steps
 
 
 def _is_of_the_loader(trace: TracebackType | None) -> bool:
