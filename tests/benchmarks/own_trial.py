@@ -22,7 +22,11 @@ from nnhp_torch.article.experiment import build
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.hardware import prefer_onednn
 from nnhp_torch.run.trial.run_trial import run_trial
+from nnhp_torch.run.trial.setup import setup_of
+
+QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 
 
 def start(threads: int = 1) -> None:
@@ -47,6 +51,34 @@ def run(config: TrialConfig, precision: str = "32-true") -> Timing:
     return Timing(ends, result.fit_seconds)
 
 
+class _Ends(L.Callback):
+    def __init__(self) -> None:
+        self.start, self.ends = time.perf_counter(), []
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self.ends.append(time.perf_counter() - self.start)
+
+
+def without_sweeper(config: TrialConfig, precision: str = "32-true") -> Timing:
+    """The same module, data and callbacks in a Trainer of Lightning's, with a logger and nothing of the sweeper's."""
+    setup = setup_of(build(config))
+    with tempfile.TemporaryDirectory() as folder:
+        ends = _Ends()
+        trainer = L.Trainer(
+            max_epochs=config.max_epochs,
+            accelerator="cpu",
+            precision=precision,
+            logger=TensorBoardLogger(folder),
+            callbacks=[*setup.callbacks, ends],
+            log_every_n_steps=10**9,
+            num_sanity_val_steps=0,
+            **QUIET,
+        )
+        prefer_onednn()
+        trainer.fit(setup.module, setup.datamodule)
+        return Timing(ends.ends, time.perf_counter() - ends.start)
+
+
 @dataclasses.dataclass(frozen=True)
 class Small:
     """A trial whose arithmetic is next to nothing."""
@@ -67,14 +99,13 @@ def host(steps: int, epochs: int, plain: bool = False) -> float:
 
     def spent(epochs: int) -> float:
         config = Small(steps, max_epochs=epochs)
-        quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
         clock = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
             if not plain:
                 run_trial(Trial("host", config, {}, "trial"), build_small, Runtime(folder, accelerator="cpu"))
                 return time.process_time() - clock
             logger = TensorBoardLogger(folder)
-            trainer = L.Trainer(max_epochs=epochs, accelerator="cpu", logger=logger, log_every_n_steps=10**9, **quiet)
+            trainer = L.Trainer(max_epochs=epochs, accelerator="cpu", logger=logger, log_every_n_steps=10**9, **QUIET)
             trainer.fit(*build_small(config)[:1], *build_small(config)[1][:2])
         return time.process_time() - clock
 

@@ -63,21 +63,21 @@ def _per_epoch(processes: list[Any], run: Any, *arguments: Any) -> float:
 
 
 def bare(options: Options) -> Iterator[Line]:
-    """Trainer.fit with all of a trial's logging against a bare loop over the same chunks."""
-    with process(own_trial.start) as trial, process(own_trial.start) as loop:
+    """A trial with all of its logging against a bare loop over the same chunks, and against Trainer.fit alone."""
+    runs = {"bare loop": bare_loop.run, "Trainer.fit": own_trial.without_sweeper, "trial": own_trial.run}
+    with ExitStack() as stack:
+        where = {name: stack.enter_context(process(own_trial.start)) for name in runs}
         for precision, batch_size in (*itertools.product(PRECISIONS, BATCH_SIZES), ("32-true", 128)):
             goal = 1.15 if batch_size in BATCH_SIZES else 1.25
             config = options.trial(batch_size, 20 if batch_size in BATCH_SIZES else 4)
-            contestants = {
-                "trial": partial(_fit, trial, own_trial.run, config, precision),
-                "loop": partial(_fit, loop, bare_loop.run, config, precision),
-            }
+            contestants = {name: partial(_fit, where[name], run, config, precision) for name, run in runs.items()}
             interleaved(contestants, 1)  # what happens once in a process
-            runs = interleaved(contestants, options.repeat)
+            took = interleaved(contestants, options.repeat)
             case = f"batch {batch_size}, {precision}"
-            yield Line(f"{case}: bare loop, an epoch", runs["loop"], "s")
-            yield Line(f"{case}: Trainer.fit, an epoch", runs["trial"], "s")
-            yield Line(f"{case}: Trainer.fit over bare loop", ratios(runs["trial"], runs["loop"]), "×", f"≤ {goal}")
+            for name, seconds in took.items():
+                yield Line(f"{case}: {name}, an epoch", seconds, "s")
+            yield Line(f"{case}: Trainer.fit over bare loop", ratios(took["Trainer.fit"], took["bare loop"]), "×")
+            yield Line(f"{case}: trial over bare loop", ratios(took["trial"], took["bare loop"]), "×", f"≤ {goal}")
 
 
 def _fit(where: Any, run: Any, config: Any, precision: str) -> float:
