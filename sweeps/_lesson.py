@@ -34,8 +34,7 @@ def answers_of(part: Part, root: Path) -> list[Answer]:
 
 def title(part: Part) -> tuple[str, str]:
     """Return a section's name, and what its hyperparameter is."""
-    first = " ".join(part.sweep.about.strip().partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
-    name, _, what = first.partition(": ")
+    name, _, what = part.about.partition(": ")
     return name, what
 
 

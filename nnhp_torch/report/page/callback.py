@@ -68,7 +68,7 @@ class PageReport(SweepCallback):
 
 def write(path: Path, part: Part) -> None:
     """Writes a sweep's page."""
-    first = [ways(path), *head(part, "h1"), *sections(part), facts(part)]
+    first = [ways(path), *_head(part), *sections(part), facts(part)]
     write_page(path, _title(part), [tag("div", *first, data_part=part.sweep.name)], part.known())
 
 
@@ -110,16 +110,15 @@ def _title(part: Part) -> str:
     return (name if name == search else f"the best of {search}, on other seeds").replace("_", " ")
 
 
-def head(part: Part, kind: str) -> list[Html]:
-    """What was varied on what, the finding as a headline of some kind, and a line of numbers."""
+def _head(part: Part) -> list[Html]:
+    """What was varied on what, the finding as a headline, and a line of numbers."""
     summary = part.summary
-    about = " ".join(part.sweep.about.strip().partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
     axes = ", ".join(part.sweep.axes) if len(part.sweep.axes) <= WIDE else f"{len(part.sweep.axes)} settings"
-    kind_of = f"{'o' if about else 'A joint search o'}ver {axes}" if part.sweep.sampled else ""
-    kicker = " · ".join(filter(None, (about or _title(part), kind_of, same_in_words(summary), summary.repeated)))
+    kind_of = f"{'o' if part.about else 'A joint search o'}ver {axes}" if part.sweep.sampled else ""
+    kicker = " · ".join(filter(None, (part.about or _title(part), kind_of, same_in_words(summary), summary.repeated)))
     return [
         running(part),
         tag("p", kicker, class_="kicker"),
-        tag(kind, headline(summary), class_="finding"),
+        tag("h1", headline(summary), class_="finding"),
         tag("p", numbers(summary), class_="lead"),
     ]

@@ -53,6 +53,11 @@ class Part:
         return self.outcome.summary
 
     @property
+    def about(self) -> str:
+        """The first sentence of what is said of the sweep."""
+        return " ".join(self.sweep.about.strip().partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
+
+    @property
     def again(self) -> tuple[str, str]:
         """What to type to have it again, and what that does; a search without its journal would sample anew."""
         folder = self.outcome.folder
