@@ -115,8 +115,7 @@ class MNISTDataModule(L.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Any]:
         return _loader(self.test, self.eval_batch_size)
 
-    def predict_dataloader(self) -> DataLoader[Any]:
-        return _loader(self.test, self.eval_batch_size)
+    predict_dataloader = test_dataloader
 
 
 class Images(Dataset[tuple[Tensor, Tensor]]):
