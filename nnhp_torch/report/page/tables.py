@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
@@ -15,7 +16,7 @@ from nnhp_torch.report.columns import BEHIND, LESS, better, columns
 from nnhp_torch.report.ends import End, against
 from nnhp_torch.report.ends import ends as ends_of
 from nnhp_torch.report.page import svg
-from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.markup import Html, join, tag
 from nnhp_torch.report.page.markup import text as escaped
 from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.svg import SIZE
@@ -72,17 +73,7 @@ def ends(part: Part, title: str = "", bases: Sequence[int] = ()) -> Html:
 
 def strips(title: str, caption: str, found: Sequence[End], axis: Axis, part: Part) -> Html:
     """Any number of each trial: a row a cell, a ring a trial, a bar their mean, a square if it is infinite."""
-    rows = [
-        tag(
-            "div",
-            tag("span", end.name, NEXT, class_=f"key {end.colour}"),
-            svg.strip(end, axis, best=math.nan, repeats=list(part.repeats)),
-            tag("span", end.said, class_="said"),
-            class_="row",
-            data_cell=part.numbers.get(id(end.cell)),
-        )
-        for end in found
-    ]
+    rows = [_row(end, axis, part, end.said, data_cell=part.numbers.get(id(end.cell))) for end in found]
     return _figure(title, caption, rows, axis)
 
 
@@ -91,24 +82,23 @@ def _figure(title: str, caption: str, rows: Sequence[Html], axis: Axis, *more: H
     return tag("figure", *head, *rows, svg.strip_axis(axis), *more, class_="ends")
 
 
+def _row(end: End, axis: Axis, part: Part, said: str, best: float = math.nan, **attributes: Any) -> Html:
+    """A row: the cell's name, its strip, and what is said of it."""
+    name = tag("span", end.name, NEXT, class_=f"key {end.colour}")
+    strip = svg.strip(end, axis, best=best, repeats=list(part.repeats))
+    return tag("div", name, strip, tag("span", said, class_="said"), class_="row", **attributes)
+
+
 def _end(end: End, axis: Axis, number: int, *, part: Part, mean: float, said: Sequence[Sequence[str]]) -> Html:
-    """A row: the cell's name, its strip, and what is said of it, also when compared with each other cell."""
+    """A row that also knows what is said of the cell when all are compared with another one."""
     value, dot, rest = end.said.partition(" · ")
     other = svg.as_accuracy(value) if axis.error and dot else None
     compared = [f"{dot}{of[number].partition(dot)[2]}" if of else "" for of in said] if dot else []
     place = f"{SIZE * axis.place(end.mean):.0f}" if math.isfinite(end.mean) else None
     values = "; ".join(f"{part.repeats[repeat]}: {axis.text(value, 3)}" for repeat, value in end.values)
-    return tag(
-        "div",
-        tag("span", end.name, NEXT, class_=f"key {end.colour}"),
-        svg.strip(end, axis, best=mean, repeats=list(part.repeats)),
-        tag("span", tag("span", value, data_other=other), tag("span", dot, rest, class_="rest"), class_="said"),
-        class_="row",
-        title=f"{end.cell.label}: {values}",
-        data_cell=number,
-        data_mean=place,
-        data_against=json.dumps(compared) if compared else None,
-    )
+    now = join(tag("span", value, data_other=other), tag("span", dot, rest, class_="rest"))
+    title, told = f"{end.cell.label}: {values}", json.dumps(compared) if compared else None
+    return _row(end, axis, part, now, mean, title=title, data_cell=number, data_mean=place, data_against=told)
 
 
 def _cells(part: Part, cells: list[Cell]) -> Html:
