@@ -58,7 +58,7 @@ def lesson(number: int, part: Part, link: str, root: Path) -> Html:
         tag("p", whose, asked, class_="said-by"),
         tag("p", roles, class_="soft"),
         tag("div", tag("p", which), *buttons, class_="guess", hidden="", role="group", aria_label=which),
-        tag("div", tag("p", "", class_="guessed"), _answer(part, link, root), class_="answer"),
+        tag("div", tag("p", "", class_="guessed", role="status"), _answer(part, link, root), class_="answer"),
         class_="lesson",
         id=part.sweep.name,
         data_part=part.sweep.name,

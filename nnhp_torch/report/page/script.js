@@ -151,11 +151,8 @@ if (lessons.length) {
       tile?.classList.remove("unguessed");
       target.setAttribute("aria-pressed", "true");
       for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
-      const told = answer.querySelector(".guessed");
-      told.textContent =
+      answer.querySelector(".guessed").textContent =
         `You said ${target.textContent}. ${target.dataset.said} It counts ${halves(+target.dataset.worth)}.`;
-      told.tabIndex = -1;
-      told.focus({ preventScroll: true });
       count();
     });
   }
