@@ -51,7 +51,7 @@ def _run(command: str, rest: list[str]) -> None:
         raise SystemExit(exit_status.WRONG_USAGE)
     from nnhp_torch.by_hand import main as by_hand
 
-    by_hand()
+    by_hand(PROG, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
-from nnhp_torch.__main__ import COMMANDS, PROG
 from nnhp_torch.cli.parser import HelpFormatter, Spoken
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
@@ -42,7 +42,7 @@ class TrialParser(Spoken, LightningArgumentParser):
     """Lightning's parser, whose --help begins with the network and the data, and whose refusals are a line."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"prog": PROG, "formatter_class": HelpFormatter, **settings})
+        super().__init__(**{"formatter_class": HelpFormatter, **settings})
 
     def known(self) -> dict[str, str]:
         return super().known() | {f"--data.{name}": "" for name in inspect.signature(MNISTDataModule).parameters}
@@ -168,17 +168,21 @@ class PrintPredictions(L.Callback):
             with replacing(SEEN) as written:
                 sheet(pictures.images, self.captions).save(written, "png")
             print(f"Seen     {SEEN}, the pixels that the network saw")
-            for why in pictures.refused:
-                print(f"{PROG} predict: {why}", file=sys.stderr)
 
 
-def _texts(name: str) -> dict[str, str]:
-    """Return the usage and the text that --help begins with."""
-    about = f"{COMMANDS[name]}\n\nExample: {PROG} {name} {EXAMPLES[name]}"
-    return {"usage": f"{PROG} {name} [--option value …]", "description": about}
+def main(prog: str, about: Mapping[str, str]) -> None:
+    """Run the command that this process was started with, such as `python -m nnhp_torch fit`.
 
-
-def main() -> None:
+    Args:
+        prog: what the commands are called by; about: what each of them does, in a sentence.
+    """
+    texts = {
+        name: {
+            "usage": f"{prog} {name} [--option value …]",
+            "description": f"{about[name]}\n\nExample: {prog} {name} {example}",
+        }
+        for name, example in EXAMPLES.items()
+    }
     quiet_lightning()
     # Said of every checkpoint that is loaded, because the new run has a folder of its own.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")
@@ -192,7 +196,7 @@ def main() -> None:
         seed_everything_default=123,
         auto_configure_optimizers=False,
         parser_class=TrialParser,
-        parser_kwargs={"prog": PROG} | {name: _texts(name) for name in EXAMPLES},
+        parser_kwargs={"prog": prog, **texts},
         load_from_checkpoint_support=False,  # the module keeps its own hyperparameters
         trainer_defaults={
             "max_epochs": 40,
@@ -207,5 +211,7 @@ def main() -> None:
             "callbacks": [PrintEpochs(), PrintPredictions(), checkpoint],
         },
     )
-    if getattr(trial.datamodule, "refused", ()):
+    if refused := getattr(trial.datamodule, "refused", ()):
+        for why in refused:
+            print(f"{prog} predict: {why}", file=sys.stderr)
         raise SystemExit(1)
