@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from nnhp_torch import checks
 from nnhp_torch.run.launch.request import Request, flag
 from nnhp_torch.search.space import Search
 
@@ -39,10 +40,9 @@ class SearchRequest(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("trials", "budget"):
-            value = getattr(self, name)
-            if (name == "trials" or value is not None) and (type(value) is not int or value < 1):
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        checks.whole("trials", self.trials, 1)
+        if self.budget is not None:
+            checks.whole("budget", self.budget, 1)
         usual = {part.name: part.default for part in dataclasses.fields(self)}
         for name in ("trials", "sampler", "pruner", "budget"):
             if self.chooser is not None and getattr(self, name) != usual[name]:
@@ -51,8 +51,7 @@ class SearchRequest(Request):
             raise ValueError("a search goes by the results it has: --fresh starts it anew, --stale use goes on")
         if self.seeds != 1 and (isinstance(self.seeds, (int, str)) or len(self.seeds) != 1):
             raise ValueError("a search trains each trial with one seed: --seeds '[7]' gives another one")
-        if type(self.confirm) is not int or self.confirm < 0:
-            raise ValueError(f"confirm must be a number of at least 0, not {self.confirm}")
+        checks.whole("confirm", self.confirm, 0)
         if type(self.confirm_seeds) is not int or self.confirm_seeds < 2:
             raise ValueError(f"confirm_seeds must be at least 2, because one seed is luck, not {self.confirm_seeds}")
 

@@ -76,7 +76,7 @@ def test_a_data_dir_that_cannot_be_written_is_refused_before_training(command, j
         (["--over.fold", "[0]"], "over.fold"),
         (["--precision", "33"], "precision must be one of"),
         (["--devices", "0"], "devices must be a number of at least 1"),
-        (["--threads", "0"], "threads must be at least 1"),
+        (["--threads", "0"], "threads must be a whole number of at least 1"),
         (["--jobs", "-1"], "jobs must be auto or a number"),
         (["--jobs", "0", "--devices", "2"], "processes of its own"),
         (["--max_epochs", "many"], "max_epochs"),

@@ -127,7 +127,7 @@ def test_a_dry_run_says_what_would_be_confirmed_and_writes_nothing(tmp_path, cap
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--confirm", "-1"], "confirm must be a number of at least 0, not -1"),
+        (["--confirm", "-1"], "confirm must be a whole number of at least 0, not -1"),
         (["--confirm", "many"], "confirm"),
         (
             ["--confirm", "5", "--confirm_seeds", "1"],

@@ -386,7 +386,7 @@ def main(*args):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--trials", "0"], "trials must be at least 1, not 0"),
+        (["--trials", "0"], "trials must be a whole number of at least 1, not 0"),
         (["--trials", "many"], "trials"),
         (["--sampler", "grid"], "sampler"),
         (["--pruner", "tpe"], "pruner"),

@@ -16,7 +16,7 @@ from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
 from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.process import attempt, get_ready, prepare
+from nnhp_torch.run.launch.process import attempt, get_ready, preparation_error
 from nnhp_torch.run.launch.ray_head import Head, connected, last_line
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Runtime
@@ -138,7 +138,7 @@ class Board:
         self.open: dict[int, asyncio.Future[str | None]] = {}
 
     async def ask(self, key: str, epoch: int, metrics: dict[str, float]) -> str | None:
-        """Return a trial's epoch; answered with the reason to end it there, if there is one."""
+        """Take a trial's epoch; return the reason to end it there, if there is one."""
         number = next(self.numbers)
         self.open[number] = asyncio.get_running_loop().create_future()
         await self.unheard.put((number, key, epoch, metrics))
@@ -171,7 +171,7 @@ class NodeLeaves(RuntimeError):
 
 
 def _train(trial: Trial, build: str | Callable[..., Any], runtime: Runtime, *, board: Any) -> TrialResult | OSError:
-    """Return a trial, on whatever node."""
+    """Train a trial, on whatever node."""
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
         reason: str | None = ray.get(board.ask.remote(trial.key, epoch, dict(metrics)))
@@ -190,12 +190,8 @@ def _train(trial: Trial, build: str | Callable[..., Any], runtime: Runtime, *, b
 
 
 def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> PreparationError | None:
-    try:
-        with environment_of_one(runtime.environment):
-            prepare(trial, build, runtime)
-    except PreparationError as error:
-        return error
-    return None
+    with environment_of_one(runtime.environment):
+        return preparation_error(trial, build, runtime)
 
 
 def _result(task: Any, trial: Trial) -> TrialResult:

@@ -2,24 +2,20 @@
 
 A launcher has its processes call get_ready() once, prepare() before the first trial, and attempt() for each trial; it
 passes on what `on_epoch` says and brings the answer back. Those of this package do no more (worker.py, on_ray.py).
-What a process needs that nothing here has started, as one of a batch system, pack() writes down and unpack() reads.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import gc
-import importlib
 import logging
-import multiprocessing
-import pickle
+import pkgutil
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from multiprocessing import spawn
-from typing import IO, Any
+from typing import Any
 
 from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.ledger.files import disk_full
@@ -30,24 +26,6 @@ from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
-
-
-def pack(thing: Any, file: IO[bytes]) -> None:
-    """Write a thing for a process elsewhere, with what makes that look like this one: folder, path, main script."""
-    # As multiprocessing does for the processes that it starts, but for what no file should hold.
-    context = spawn.get_preparation_data("elsewhere")
-    pickle.dump({k: v for k, v in context.items() if k not in ("authkey", "start_method")}, file)
-    pickle.dump(thing, file)
-
-
-def unpack(file: IO[bytes]) -> Any:
-    """Have this process look like the one that has packed a thing, and return that."""
-    current = multiprocessing.current_process()
-    current._inheriting = True  # type: ignore[attr-defined]  # as in a process of multiprocessing's
-    spawn.prepare(pickle.load(file))
-    thing = pickle.load(file)
-    del current._inheriting  # type: ignore[attr-defined]
-    return thing
 
 
 def get_ready() -> None:
@@ -128,6 +106,7 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message=known)
 
 
+@isolated()
 def prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> None:
     """Try the Trainer's settings and what build answers, and have the data fetched once, before any trial.
 
@@ -135,11 +114,6 @@ def prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> 
         WrongUsage: no Trainer can be made, or build's answer is nothing that can be trained.
         PreparationError: the data cannot be had.
     """
-    with isolated():
-        _prepare(trial, build, runtime)
-
-
-def _prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> None:
     from nnhp_torch.run.trial.run_trial import make_trainer
     from nnhp_torch.run.trial.setup import setup_of
 
@@ -162,6 +136,16 @@ def _prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) ->
         raise PreparationError(message) from error
 
 
+def preparation_error(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> PreparationError | None:
+    """Return what prepare() raises, for a process that says it in a message."""
+    try:
+        prepare(trial, build, runtime)
+    except PreparationError as error:
+        note(traceback.format_exc())
+        return error
+    return None
+
+
 @contextmanager
 def _wrong_usage() -> Iterator[None]:
     try:
@@ -172,8 +156,5 @@ def _wrong_usage() -> Iterator[None]:
 
 def import_by_name(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return the function behind "package.module:function"; a function stands for itself."""
-    if not isinstance(function, str):
-        return function
-    module, _, name = function.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    found: Callable[..., Any] = pkgutil.resolve_name(function) if isinstance(function, str) else function
     return found

@@ -122,8 +122,7 @@ class Request:
         self._check_seeds()
         if not _is_whole(self.devices, 1) and not _are_whole(self.devices):
             raise ValueError(f"devices must be a number of at least 1 or a list of indices, not {self.devices}")
-        if not _is_whole(self.threads, 1):
-            raise ValueError(f"threads must be at least 1, not {self.threads}")
+        checks.whole("threads", self.threads, 1)
         if self.jobs != "auto" and not _is_whole(self.jobs, 0):
             raise ValueError(f"jobs must be auto or a number of at least 0, not {self.jobs}")
         if self.jobs == 0 and self.world_size > 1:

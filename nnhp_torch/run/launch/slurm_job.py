@@ -12,7 +12,9 @@ Nothing is appended by two hosts, no two clocks are compared, what must not be t
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import pickle
 import secrets
 import shutil
 import signal
@@ -20,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import spawn
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,6 @@ from nnhp_torch.core.ledger.files import read, read_json, replacing, write
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.process import pack, unpack
 from nnhp_torch.run.launch.slurm import names, queue
 from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
@@ -47,9 +49,24 @@ def record(folder: Path, jobs: Sequence[Sequence[Trial]], build: Build, runtime:
     made = {trial.key: Path(f"{array}.{index}") for index, job in enumerate(jobs) for trial in job}
     for key, job in made.items():
         Path(f"{job}.{key}.told").touch()
+    # What makes a job's process look like this one (folder, path, main script), as multiprocessing gives it to those
+    # that it starts, but for what no file should hold.
+    context = spawn.get_preparation_data("elsewhere")
     with replacing(Path(f"{array}.trials")) as path, open(path, "wb") as file:
-        pack((build, runtime, jobs), file)
+        pickle.dump({k: v for k, v in context.items() if k not in ("authkey", "start_method")}, file)
+        pickle.dump((build, runtime, jobs), file)
     return made
+
+
+def _recorded_trials(array: Path) -> tuple[Build, Runtime, Sequence[Sequence[Trial]]]:
+    """Return what was written down, in a process that is made to look like the driver's."""
+    current: Any = multiprocessing.current_process()
+    with open(array, "rb") as file:
+        current._inheriting = True  # as in a process of multiprocessing's
+        spawn.prepare(pickle.load(file))
+        build, runtime, jobs = pickle.load(file)
+        del current._inheriting
+    return build, runtime, jobs
 
 
 def recorded(folder: Path) -> dict[str, Path]:
@@ -131,11 +148,10 @@ class Mail(Listener):
 
 
 def main(job: Path) -> None:
-    """Train what is left of a job's trials, in a process that is made to look like the driver's."""
+    """Train what is left of a job's trials."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # also in threads and processes to come
     os.environ["NNHP_JOB"] = job.name
-    with open(job.with_suffix(".trials"), "rb") as file:
-        build, runtime, jobs = unpack(file)
+    build, runtime, jobs = _recorded_trials(job.with_suffix(".trials"))
     trials = jobs[int(job.suffix[1:])]
     left = [t for t in trials if Path(f"{job}.{t.key}.told").exists() and not Path(f"{job}.{t.key}.result").exists()]
     # A process of its own for each, if there are several: what is wrong with one must not befall the next.

@@ -8,17 +8,15 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.ledger.files import must_be_file
 from nnhp_torch.core.ledger.store import ResultStore
-from nnhp_torch.run.launch.messages import DiskFull, Ended, Epoch, Prepare, Prepared, Work
-from nnhp_torch.run.launch.process import attempt, changed_variables, get_ready, note, prepare
+from nnhp_torch.run.launch.messages import DiskFull, Ended, Epoch, Prepare, Prepared, RunTrial, Work
+from nnhp_torch.run.launch.process import attempt, changed_variables, get_ready, preparation_error
 from nnhp_torch.run.runtime import Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
@@ -39,7 +37,7 @@ def end_if_imported() -> None:
 
 
 def serve(connection: Connection, build: str | Callable[..., Any], runtime: Runtime, *, index: int, rank: int) -> None:
-    """A worker's life: trials in, epochs and results out, until the parent is gone."""
+    """Live as a worker: trials in, epochs and results out, until the parent is gone."""
     multiprocessing.set_start_method(None, force=True)  # a loader starts its workers as it does anywhere, without spawn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     # Held by a forked process, the connection would stay open when this one is killed in the middle of a message.
@@ -61,27 +59,21 @@ def serve(connection: Connection, build: str | Callable[..., Any], runtime: Runt
             message = connection.recv()
         except (EOFError, OSError):
             return
-        if isinstance(message, Work):
-            build, runtime = message.build, message.runtime
-            _redirect_output(ResultStore(runtime.folder).log)
-            continue
-        if isinstance(message, Prepare):
-            try:
-                prepare(message.trial, build, runtime)
-                connection.send(Prepared())
-            except PreparationError as error:
-                note(traceback.format_exc())
-                connection.send(Prepared(error))
-            continue
-        try:
-            result = attempt(message.trial, build, _on_device(runtime, index), on_epoch=on_epoch)
-        except OSError as error:
-            connection.send(DiskFull(error))
-            continue
-        if reporting or result.status == "failed":  # the other ranks would wait for one that has failed
-            if runtime.world_size > 1 and result.status == "failed":
-                result = dataclasses.replace(result, notes=[*result.notes, f"failed on rank {rank}"])
-            connection.send(Ended(result, bool(changed_variables())))
+        match message:
+            case Work(build, runtime):
+                _redirect_output(ResultStore(runtime.folder).log)
+            case Prepare(trial):
+                connection.send(Prepared(preparation_error(trial, build, runtime)))
+            case RunTrial(trial):
+                try:
+                    result = attempt(trial, build, _on_device(runtime, index), on_epoch=on_epoch)
+                except OSError as error:
+                    connection.send(DiskFull(error))
+                    continue
+                if reporting or result.status == "failed":  # the other ranks would wait for one that has failed
+                    if runtime.world_size > 1 and result.status == "failed":
+                        result = dataclasses.replace(result, notes=[*result.notes, f"failed on rank {rank}"])
+                    connection.send(Ended(result, bool(changed_variables())))
 
 
 def _on_device(runtime: Runtime, index: int) -> Runtime:
