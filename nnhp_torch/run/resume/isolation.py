@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from operator import attrgetter
 from typing import Any
 
 from nnhp_torch.run.one_lightning import PAIRS
@@ -47,11 +47,10 @@ def isolated() -> Iterator[None]:
     default type and device, threads, gradients, determinism and precision of products; the working directory, the
     environment, the filters of warnings, and what Lightning logs.
     """
-    import numpy as np
     import torch
 
     from nnhp_torch.run.resume.object_graph import own_generators
-    from nnhp_torch.run.resume.randomness import set_state, state_of
+    from nnhp_torch.run.resume.randomness import random_state, set_random_state, set_state, state_of
 
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -59,7 +58,6 @@ def isolated() -> Iterator[None]:
             (_folder, _change_folder),
             (_environment, _set_environment),
             (_log_levels, _set_log_levels),
-            (random.getstate, random.setstate),
             (torch.get_default_dtype, torch.set_default_dtype),
             (_default_device, _set_default_device),
             (torch.get_num_threads, torch.set_num_threads),
@@ -72,8 +70,8 @@ def isolated() -> Iterator[None]:
         stack.enter_context(kept_precisions())
         for generator in own_generators().values():
             stack.callback(set_state, generator, state_of(generator))
-        stack.callback(np.random.set_state, np.random.get_state())
-        stack.callback(torch.set_rng_state, torch.get_rng_state())
+        cpu = torch.device("cpu")
+        stack.callback(set_random_state, random_state(cpu), cpu)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
         yield
@@ -157,26 +155,22 @@ def _set_determinism(values: tuple[bool, bool]) -> None:
     torch.use_deterministic_algorithms(values[0], warn_only=values[1])
 
 
-def _backend(name: str) -> tuple[Any, str]:
-    """The object below torch.backends that has an attribute, and the attribute; the object is None if there is none."""
+def _flags(names: tuple[str, ...] = FLAGS) -> dict[str, Any]:
     import torch
 
-    *path, attribute = name.split(".")
-    owner: Any = torch.backends
-    for part in path:
-        owner = getattr(owner, part, None)
-    return (owner if hasattr(owner, attribute) else None), attribute
-
-
-def _flags(names: tuple[str, ...] = FLAGS) -> dict[str, Any]:
-    found = {name: _backend(name) for name in names}
-    return {name: getattr(owner, attribute) for name, (owner, attribute) in found.items() if owner is not None}
+    found = {}
+    for name in names:
+        with suppress(AttributeError):  # this version of torch has none
+            found[name] = attrgetter(name)(torch.backends)
+    return found
 
 
 def _set_flags(values: dict[str, Any]) -> None:
+    import torch
+
     for name, value in values.items():
-        owner, attribute = _backend(name)
-        setattr(owner, attribute, value)
+        owner, _, attribute = name.rpartition(".")
+        setattr(attrgetter(owner)(torch.backends), attribute, value)
 
 
 def _precisions() -> tuple[str, dict[str, Any]]:

@@ -41,7 +41,7 @@ def keep(
             doubts.append(f"{path} is an iterator, whose place cannot be kept")
             continue
         try:
-            states[path] = pack(_state(thing))
+            states[path] = pack(state_of(thing))
         except TypeError as error:
             doubts.append(f"the state of {path} holds a {error}, which cannot be kept")
     return states, doubts
@@ -55,7 +55,7 @@ def put_back(
     for path, thing in _drawing(loaders, others, known):
         if path in left:
             try:
-                _set_state(thing, unpack(left.pop(path)))
+                set_state(thing, unpack(left.pop(path)))
             except Exception as error:  # whatever its own code raises, as of an optimizer that has got more groups
                 doubts.append(f"{path} does not take its state back ({type(error).__name__})")
     return [*doubts, *(f"{path} had a state and is not there" for path in left)]
@@ -101,17 +101,6 @@ def _unseen(loader: Any) -> str:
     if isinstance(loader.dataset, IterableDataset) and loader.num_workers == 0 and not has_state(loader.dataset):
         return f"{type(loader.dataset).__name__} is iterable and has no state_dict"
     return ""
-
-
-def _state(thing: Any) -> Any:
-    return state_of(thing) if isinstance(thing, GENERATORS) else thing.state_dict()
-
-
-def _set_state(thing: Any, state: Any) -> None:
-    if isinstance(thing, GENERATORS):
-        set_state(thing, state)
-    else:
-        thing.load_state_dict(state)
 
 
 def _drawing(

@@ -176,9 +176,7 @@ def _of_its_kind_may_hold(kind: type) -> bool:
     return issubclass(kind, always) or (is_own(kind) and not issubclass(kind, _CLOSED))
 
 
-@functools.lru_cache(maxsize=10_000)
-def _is_own_class(kind: Any) -> bool:
-    return is_own(kind)
+_is_own_class: Callable[[Any], bool] = functools.lru_cache(maxsize=10_000)(is_own)
 
 
 def _held(thing: Any) -> list[tuple[Any, Any]]:

@@ -43,30 +43,30 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
         torch.get_device_module(device).set_rng_state(state["device"])
 
 
-def state_of(generator: Any) -> Any:
-    """Return the state of a generator of any kind."""
-    match generator:
-        case torch.Generator():
-            return generator.get_state()
+def state_of(thing: Any) -> Any:
+    """Return the state of a generator of any kind, or of what else has a `state_dict`."""
+    match thing:
+        case torch.Generator() | np.random.RandomState():
+            return thing.get_state()
         case random.Random():
-            return generator.getstate()
-        case np.random.RandomState():
-            return generator.get_state()
+            return thing.getstate()
         case np.random.Generator():
-            return generator.bit_generator.state
-    return generator.state
+            return thing.bit_generator.state
+        case np.random.BitGenerator():
+            return thing.state
+    return thing.state_dict()
 
 
-def set_state(generator: Any, state: Any) -> None:
+def set_state(thing: Any, state: Any) -> None:
     """Put a state back that `state_of` gave."""
-    match generator:
-        case torch.Generator():
-            generator.set_state(state)
+    match thing:
+        case torch.Generator() | np.random.RandomState():
+            thing.set_state(state)
         case random.Random():
-            generator.setstate(state)
-        case np.random.RandomState():
-            generator.set_state(state)
+            thing.setstate(state)
         case np.random.Generator():
-            generator.bit_generator.state = state
+            thing.bit_generator.state = state
+        case np.random.BitGenerator():
+            thing.state = state
         case _:
-            generator.state = state
+            thing.load_state_dict(state)

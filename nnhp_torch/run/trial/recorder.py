@@ -28,12 +28,8 @@ from nnhp_torch.run.trial.history import add, length, round_to_float32
 from nnhp_torch.run.trial.saving import RESUMABLE, read
 from nnhp_torch.run.trial.tensorboard import TrialLogger
 
-# What stands in a checkpoint: whose it is, by the attribute that it must agree with, and what goes on from there.
-ITS_OWN = {"trial": "identity", "trainer": "settings", "sources": "sources"}
-KEPT = (
-    *("hardware", "history", "unlogged", "asked", "notes"),
-    *("complete", "stopped", "outdated", "restored", "ended", "diverged", "pruned", "seconds", "fit_seconds"),
-)
+# Of a checkpoint's fields; the others say whose it is.
+GOES_ON = [name for name in fields.STATE if name not in ("trial", "trainer", "sources")]
 
 # What earlier checkpoints do not say.
 UNSAID: dict[str, Any] = {
@@ -285,9 +281,9 @@ class Recorder(Checkpoint):
         return "nnhp_torch.Recorder"
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, of) for name, of in (*ITS_OWN.items(), *zip(KEPT, KEPT, strict=True))}
+        state = {name: getattr(self, name) for name in GOES_ON}
+        return {"trial": self.identity, "trainer": self.settings, "sources": self.sources, **state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        state = deepcopy(UNSAID | state_dict)
-        for name in KEPT:
-            setattr(self, name, state[name])
+        state = UNSAID | state_dict
+        vars(self).update(deepcopy({name: state[name] for name in GOES_ON}))

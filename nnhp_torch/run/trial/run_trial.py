@@ -185,7 +185,8 @@ def _trainer(
 def _scores(trainer: L.Trainer, setup: Setup, recorder: Recorder, runtime: Runtime) -> dict[str, dict[str, float]]:
     """Return what the final weights score that the history does not hold: three fields of the result."""
     restored = _validate(trainer, setup, recorder) if recorder.outdated else {}
-    test = _test(trainer, setup) if runtime.test else {}
+    test_data = setup.test_data() if runtime.test else None
+    test = {} if test_data is None else _merged(trainer.test(setup.module, **test_data, verbose=False))
     trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
     for name, epoch in last_logged(recorder.history, recorder.unlogged).items():
         restored.setdefault(name, recorder.history[name][epoch - 1])
@@ -220,12 +221,6 @@ def _validate(trainer: L.Trainer, setup: Setup, recorder: Recorder) -> dict[str,
     for name, value in known.items():
         recorder.history[name][-1] = value
     return {}
-
-
-def _test(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
-    """Return the final weights' scores of the test data, if there are any."""
-    data = setup.test_data()
-    return {} if data is None else _merged(trainer.test(setup.module, **data, verbose=False))
 
 
 def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
