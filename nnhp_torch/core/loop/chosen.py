@@ -52,10 +52,6 @@ class Chosen:
                 self.count += 1
             yield trials
 
-    def remaining(self) -> int:
-        """Return how many trials may still be chosen."""
-        return self.chooser.remaining()
-
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Return the chooser's reason to end a trial at an epoch, if it has one."""
         cells = self._cells.get(trial.key)

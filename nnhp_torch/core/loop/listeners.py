@@ -41,7 +41,6 @@ class Listeners:
             callback.on_sweep_start(outcome)
 
     def trial_started(self, trial: Trial) -> None:
-        """Tell that a trial has begun."""
         for callback in self.callbacks:
             self._tell(callback, "on_trial_start", trial)
 
@@ -51,12 +50,10 @@ class Listeners:
         return next(filter(None, answers), None)
 
     def waiting(self, words: str) -> None:
-        """Tell what trials wait for."""
         for callback in self.callbacks:
             self._tell(callback, "on_wait", words)
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
-        """Tell a trial's end."""
         for callback in self.callbacks:
             if not self._tell(callback, "on_trial_end", trial, result)[0]:
                 self._ends.append((callback, trial, result))

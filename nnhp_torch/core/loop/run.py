@@ -18,7 +18,6 @@ from nnhp_torch.core.ledger.shorter import Shorter
 from nnhp_torch.core.ledger.store import ResultStore, known_results, stale
 from nnhp_torch.core.loop.chosen import Chosen
 from nnhp_torch.core.loop.listeners import Listeners, each
-from nnhp_torch.core.loop.turns import InTurn, in_turn
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.imports import NEAREST
@@ -83,7 +82,7 @@ class Loop:
             if before.left:
                 further = self._choose(self.chosen) if self.chosen else ()
                 trials = itertools.chain(before.missing, further)
-                launch(InTurn((trial and self.shorter(trial) for trial in trials), self.lock), self)
+                launch(_InTurn((trial and self.shorter(trial) for trial in trials), self.lock), self)
             self._begin()
         except BaseException:
             if self.begun:
@@ -100,7 +99,9 @@ class Loop:
     def _end(self) -> Outcome:
         """Tell the end: whatever has ended the run, each trial is in the ledger and each callback has heard of it."""
         try:
-            each(partial(self._cut_off, trial) for trial in list(self.running.values()))
+            # Those that were stopped with the sweep go on from their last epoch when they run again.
+            ends = [(t, TrialResult.of(t, "interrupted", "the sweep was stopped")) for t in self.running.values()]
+            each(partial(self.ended, *end) for end in ends)
         finally:
             outcome = self._outcome(
                 results=self.results,
@@ -112,25 +113,26 @@ class Loop:
             self.listeners.sweep_ended(outcome)
         return outcome
 
-    @in_turn
     def started(self, trial: Trial) -> None:
-        """A launcher has begun a trial."""
-        self._begin()
-        self.running[trial.key], self.heard[trial.key] = trial, {}
-        self.ran.append(trial.key)
-        self.listeners.trial_started(trial)
+        with self.lock:
+            self._begin()
+            self.running[trial.key], self.heard[trial.key] = trial, {}
+            self.ran.append(trial.key)
+            self.listeners.trial_started(trial)
 
-    @in_turn
     def epoch_ended(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
-        """Pass on that a trial has finished an epoch; return a callback's reason to end it there, if one has any."""
-        self.heard.setdefault(trial.key, {})[epoch] = metrics
-        word = self.chosen.epoch_ended(trial, epoch, metrics) if self.chosen else None
-        told = self.listeners.epoch_ended(trial, epoch, metrics)
-        return word or told
+        with self.lock:
+            self.heard.setdefault(trial.key, {})[epoch] = metrics
+            word = self.chosen.epoch_ended(trial, epoch, metrics) if self.chosen else None
+            told = self.listeners.epoch_ended(trial, epoch, metrics)
+            return word or told
 
-    @in_turn
     def ended(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended: the ledger first, then whoever listens."""
+        with self.lock:
+            self._write_down(trial, result)
+
+    def _write_down(self, trial: Trial, result: TrialResult) -> None:
+        """Tell a result to the ledger first, then to whoever listens."""
         told = self.heard.pop(trial.key, {})
         if not result.history:  # whoever trained it was stopped or killed before it could say
             result = replace(result, history=_history(told))
@@ -151,15 +153,13 @@ class Loop:
             self.chosen.settle(trial, result)
         self.listeners.trial_ended(trial, result)
 
-    @in_turn
     def stopping(self) -> bool:
-        """Return whether no further trial should start."""
-        return self.stop() or (self.fail_fast and self.failed) or bool(self.unlogged)
+        with self.lock:
+            return self.stop() or (self.fail_fast and self.failed) or bool(self.unlogged)
 
-    @in_turn
     def waiting(self, words: str) -> None:
-        """What trials wait for elsewhere."""
-        self.listeners.waiting(words)
+        with self.lock:
+            self.listeners.waiting(words)
 
     def _choose(self, chosen: Chosen) -> Iterator[Trial | None]:
         """Yield the chosen trials, skipping those in the ledger or already running; None while the chooser waits."""
@@ -181,12 +181,8 @@ class Loop:
         results = known_results(self.store, self.known, [trial])
         return None if self.rerun and stale(results) else results.get(trial.key)
 
-    def _cut_off(self, trial: Trial) -> None:
-        """Write down a trial that was stopped with the sweep; it goes on from its last epoch when run again."""
-        self.ended(trial, TrialResult.of(trial, "interrupted", "the sweep was stopped"))
-
     def _outcome(self, interrupted: bool = False, **rest: Any) -> Outcome:
-        unchosen = self.chosen.remaining() if self.chosen else 0
+        unchosen = self.chosen.chooser.remaining() if self.chosen else 0
         outcome = Outcome(
             self.sweep,
             list(self.trials.values()),
@@ -232,6 +228,18 @@ class Loop:
 
     def _has_monitor(self) -> bool:
         return any(logged_name(self.sweep.monitor, result.history) for result in self.results.values())
+
+
+class _InTurn(Iterator[Trial | None]):
+    """Trials that several threads may take, each of them once; none can take from a generator that another is in."""
+
+    def __init__(self, trials: Iterator[Trial | None], lock: threading.RLock) -> None:
+        self.trials = trials
+        self.lock = lock
+
+    def __next__(self) -> Trial | None:
+        with self.lock:
+            return next(self.trials)
 
 
 def _history(told: Mapping[int, Mapping[str, float]]) -> dict[str, list[float]]:
