@@ -13,9 +13,7 @@ from nnhp_torch.cli import options
 from nnhp_torch.cli.main import main as main_of_sweep
 from nnhp_torch.cli.parser import Parser, listed, load_bounded
 from nnhp_torch.core.errors import SweepError
-from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.project.as_sweep import as_recorded, as_sweep, question_of, source_of
-from nnhp_torch.run.launch.request import Request
 
 PROG = "python -m nnhp_torch sweep"
 
@@ -30,28 +28,23 @@ def main(argv: Sequence[str]) -> NoReturn:
         project, rest = read(argv)
         sweep, theirs = as_sweep(**project)
         argv = [*(f"--{name}={value}" for name, value in theirs.items()), *rest]  # the last word counts
-        request, dry = _asked(sweep, argv)
+        of_sweep = Parser(prog=PROG)
+        options.add_sweep_options(of_sweep, sweep)
+        args = of_sweep.parse_args(argv)
+        request = options.read(sweep, args)
         sweep = as_recorded(sweep, request.folder(sweep))
         if not project["monitor"] and "--check" not in rest:
-            raise ValueError(question_of(sweep, request, only_listed=dry))
+            raise ValueError(question_of(sweep, request, only_listed=args.dry_run))
     except (ValueError, SweepError) as error:
         parser.error(str(error))
     main_of_sweep(sweep, argv=argv)
-
-
-def _asked(sweep: Sweep, argv: Sequence[str]) -> tuple[Request, bool]:
-    """Return how the sweep is to be run, and whether it is to be listed alone."""
-    parser = Parser(prog=PROG)
-    options.add_sweep_options(parser, sweep)
-    args = parser.parse_args(argv)
-    return options.read(sweep, args), args.dry_run
 
 
 def read(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Return what makes the sweep, and the options that every sweep has; ValueError if something cannot be read."""
     own = _Own(prog=PROG, add_help=False, allow_abbrev=False)
     add_own_options(own)
-    given, rest = own.parse_known_args(_joined(listed(argv, _takes_list)))
+    given, rest = own.parse_known_args(_joined(listed(argv, lambda option: option.startswith(("--grid.", "--over.")))))
     keys: dict[str, dict[str, str]] = {"grid": {}, "over": {}, "base": {}}
     for option in [option for option in rest if re.match(r"--(grid|over|base)\.", option)]:
         rest.remove(option)
@@ -109,10 +102,6 @@ def _parser() -> Parser:
 class _Own(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
-
-
-def _takes_list(option: str) -> bool:
-    return option.startswith(("--grid.", "--over."))
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

@@ -58,11 +58,6 @@ def unite() -> None:
     for old, new in PAIRS.items():
         if old not in sys.modules:
             same[old] = new
-        elif new not in sys.modules and _version(sys.modules[old]) == metadata.version("lightning"):
+        elif new not in sys.modules and getattr(sys.modules[old], "__version__", "") == metadata.version("lightning"):
             same[new] = old
     sys.meta_path.insert(0, OneLightning(same))
-
-
-def _version(module: ModuleType) -> str:
-    version: str = getattr(module, "__version__", "")
-    return version
