@@ -68,13 +68,11 @@ class Range:
         >>> Range(1e-4, 1e-1, log=True).at(1 / 3), Range(1, 4).at(0.99)
         (0.001, 4)
         """
-        if self.whole:  # each number has as much of it
-            low, high = (math.log(end) if self.log else end for end in (self.low, self.high + 1))
-            value = low + share * (high - low)
-            return min(math.floor(math.exp(value) if self.log else value), self.high)
-        low, high = (math.log(end) if self.log else end for end in self.ends)
+        ends = self.low, self.high + self.whole  # so that each whole number has as much of it
+        low, high = map(math.log, ends) if self.log else ends
         value = low + share * (high - low)
-        return self.rounded(math.exp(value) if self.log else value)
+        value = math.exp(value) if self.log else value
+        return min(math.floor(value), self.high) if self.whole else self.rounded(value)
 
     def rounded(self, value: float) -> float:
         """Round a number that was sampled, within the range.

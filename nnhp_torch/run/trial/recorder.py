@@ -22,9 +22,8 @@ from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.resume.data_position import sums
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
 from nnhp_torch.run.trial import ending
-from nnhp_torch.run.trial.epoch_log import EpochLog, on_host
+from nnhp_torch.run.trial.epoch_log import EpochLog, add, length, on_host, round_to_float32
 from nnhp_torch.run.trial.hardware import differences, hardware
-from nnhp_torch.run.trial.history import add, length, round_to_float32
 from nnhp_torch.run.trial.saving import RESUMABLE, read
 from nnhp_torch.run.trial.tensorboard import TrialLogger
 

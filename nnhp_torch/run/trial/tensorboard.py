@@ -13,7 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from nnhp_torch.core.ledger.fields import is_number
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.run.trial.history import length
+from nnhp_torch.run.trial.epoch_log import length
 
 
 class TrialLogger(TensorBoardLogger):
