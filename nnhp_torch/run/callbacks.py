@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from nnhp_torch.run.resume.data_position import Positions, structure
 from nnhp_torch.run.resume.foreign import LEFT_OUT, changed
 from nnhp_torch.run.resume.loaders import stop_workers
-from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, keep_random_state
+from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, state_at_end
 from nnhp_torch.run.resume.randomness import random_state, seed_all, set_random_state
 
 FEW = 3  # doubts that a note names
@@ -44,7 +44,7 @@ class EpochSeed(L.Callback):
     def __init__(self, seed: int, on_doubt: Callable[[str], None] = rank_zero_warn) -> None:
         self.seed = seed
         self.on_doubt = on_doubt
-        self._kept: dict[str, Any] | None = None
+        self._state: dict[str, Any] | None = None  # of the checkpoint that the fit goes on from
         self._positions = Positions()
         self._lacking: dict[str, Any] = {}  # its checkpoint, if objects were left out of that
         self._network = ""  # the structure that it began with
@@ -52,7 +52,7 @@ class EpochSeed(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._positions = Positions()
         self._positions.look(around(trainer))
-        self._network = (self._kept or {}).get("network") or structure(pl_module)
+        self._network = (self._state or {}).get("network") or structure(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
@@ -61,18 +61,18 @@ class EpochSeed(L.Callback):
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         progress: Any = trainer.fit_loop.epoch_progress.current
         if progress.processed > progress.completed or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            state = keep_random_state(trainer, self._positions)
+            state = state_at_end(trainer, self._positions)
             checkpoint["random_state"] = {**state, "network": self._network}
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._kept = checkpoint.get("random_state", {})
+        self._state = checkpoint.get("random_state", {})
         self._lacking = checkpoint if LEFT_OUT in checkpoint else {}
 
     def finish(self, trainer: L.Trainer) -> None:
         """Put back what a training that is complete has left; in the place of training on."""
-        kept, self._kept = self._kept or {}, None
-        self._network = kept.get("network", "")
-        self._say(trainer, go_on_to_test(trainer, kept, self._positions))
+        state, self._state = self._state or {}, None
+        self._network = state.get("network", "")
+        self._say(trainer, go_on_to_test(trainer, state, self._positions))
 
     def _say(self, trainer: L.Trainer, doubts: list[str]) -> None:
         """Say why the digits may differ, in a sentence: data in pandas has some two dozen caches that do."""
@@ -86,9 +86,9 @@ class EpochSeed(L.Callback):
             self.on_doubt(f"resumed, may differ{many}: {'; '.join(doubts[:FEW])}{'; …' if many else ''}")
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._kept is not None:
-            kept, self._kept = self._kept, None
-            self._say(trainer, go_on(trainer, kept, self._positions))
+        if self._state is not None:
+            state, self._state = self._state, None
+            self._say(trainer, go_on(trainer, state, self._positions))
         if trainer.current_epoch > 0:  # the first epoch's iterator is there already, with its workers
             stop_workers(trainer.train_dataloader)
             stop_workers(trainer.val_dataloaders)

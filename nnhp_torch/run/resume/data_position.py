@@ -89,40 +89,40 @@ class Positions:
             if path not in self.begun:
                 self.begun[path] = _digests(owner)
 
-    def keep(self, owners: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def state(self, owners: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The digests of all positions; of those that have changed the values, or in words why they cannot be kept."""
-        kept: dict[str, dict[str, Any]] = {"digests": {}, "values": {}, "lost": {}}
+        state: dict[str, dict[str, Any]] = {"digests": {}, "values": {}, "lost": {}}
         for path, owner in owners.items():
             values = values_of(owner)
-            digests = kept["digests"][path] = {name: digest(value) for name, value in values.items()}
+            digests = state["digests"][path] = {name: digest(value) for name, value in values.items()}
             late = {} if path.startswith(_PARTS) else digests  # what a part has made since it began is a change
             begun = self.begun.setdefault(path, late)
             if isinstance(owner, (list, deque, dict)):
                 there = {_named(owner, name) for name, _ in inside(owner)}
                 gone = [name for name in begun if name not in there]
-                kept["lost"].update({f"{path}.{name}": "was taken out in training" for name in gone})
+                state["lost"].update({f"{path}.{name}": "was taken out in training" for name in gone})
             for name, value in values.items():
                 if begun.get(name) == digests[name] and (path, name) not in self.put:
                     continue
                 if isinstance(owner, (types.ModuleType, type)):
-                    kept["lost"][f"{path}.{name}"] = "is a variable that changes in training and belongs to no trial"
+                    state["lost"][f"{path}.{name}"] = "is a variable that changes in training and belongs to no trial"
                     continue
                 try:
-                    kept["values"].setdefault(path, {})[name] = (_is_on_device(value), _packed(value))
+                    state["values"].setdefault(path, {})[name] = (_is_on_device(value), _packed(value))
                 except TypeError as error:
-                    kept["lost"][f"{path}.{name}"] = f"holds a {error}, which cannot be kept"
-        return kept
+                    state["lost"][f"{path}.{name}"] = f"holds a {error}, which cannot be kept"
+        return state
 
-    def put_back(self, kept: Mapping[str, Any], around: Around, renewed: tuple[str, ...] = ()) -> list[str]:
-        """Give each place the value that was kept of it; in words, what is not what it was all the same.
+    def put_back(self, state: Mapping[str, Any], around: Around, renewed: tuple[str, ...] = ()) -> list[str]:
+        """Give each place the value that the state has of it; in words, what is not what it was all the same.
 
         Args:
             renewed: the loaders that are about to be made anew.
         """
         owners = around.owners()
         device = around.trainer.strategy.root_device
-        missing = [path for path in kept["values"] if path not in owners and path.startswith(_PARTS)]
-        for path, values in kept["values"].items():
+        missing = [path for path in state["values"] if path not in owners and path.startswith(_PARTS)]
+        for path, values in state["values"].items():
             for name, (on_device, packed) in values.items() if path in owners else ():
                 value = unpack(packed)
                 try:
@@ -133,14 +133,15 @@ class Positions:
         # Digests are compared around the loaders alone: elsewhere hooks that have run by now may have set things anew.
         around_loaders = tuple(around.loaders)
         doubts = [f"{path} was made in training, and is not there" for path in missing]
-        doubts += [f"{name} {why}" for name, why in kept["lost"].items() if not name.startswith(around_loaders)]
-        for path in {**kept["digests"], **around.owners()}:
+        lost = state["lost"]
+        doubts += [f"{name} {why}" for name, why in lost.items() if not name.startswith(around_loaders)]
+        for path in {**state["digests"], **around.owners()}:
             if not path.startswith(around_loaders) or path.startswith(renewed):
                 continue
             now = _digests(owners[path]) if path in owners else {}
-            then = kept["digests"].get(path, {})
+            then = state["digests"].get(path, {})
             doubts += [
-                f"{path}.{name} {kept['lost'].get(f'{path}.{name}', 'is not what it was when the checkpoint was made')}"
+                f"{path}.{name} {lost.get(f'{path}.{name}', 'is not what it was when the checkpoint was made')}"
                 for name in {**then, **now}
                 if then.get(name) != now.get(name)
             ]

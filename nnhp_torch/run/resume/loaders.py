@@ -1,4 +1,4 @@
-"""Generators and places in the data around a trial's loaders: found, kept, put back."""
+"""Generators and places in the data around a trial's loaders: found, their state taken and put back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stop_workers(loaders: Any) -> None:
             CombinedLoader(loader).reset()
 
 
-def keep(
+def states(
     loaders: Mapping[str, Any], others: Mapping[str, Any], known: Iterable[Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the states around loaders and of what other things hold; and what cannot be kept, in words.
@@ -35,23 +35,23 @@ def keep(
     Args:
         known: what Lightning keeps: its optimizers. A module may have others, which it steps itself.
     """
-    states, doubts = {}, []
+    found, doubts = {}, []
     for path, thing in _drawing(loaders, others, known):
         if isinstance(thing, Iterator):
             doubts.append(f"{path} is an iterator, whose place cannot be kept")
             continue
         try:
-            states[path] = pack(state_of(thing))
+            found[path] = pack(state_of(thing))
         except TypeError as error:
             doubts.append(f"the state of {path} holds a {error}, which cannot be kept")
-    return states, doubts
+    return found, doubts
 
 
 def put_back(
-    states: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapping[str, Any], known: Iterable[Any]
+    found: Mapping[str, Any], loaders: Mapping[str, Any], others: Mapping[str, Any], known: Iterable[Any]
 ) -> list[str]:
-    """Give everything the state that was kept of it; in words, what is not there any more or does not take it."""
-    left, doubts = dict(states), []
+    """Give everything the state that was found in it; in words, what is not there any more or does not take it."""
+    left, doubts = dict(found), []
     for path, thing in _drawing(loaders, others, known):
         if path in left:
             try:

@@ -1,4 +1,4 @@
-"""The random state at an epoch's end, kept in its checkpoint, and put back when a fit goes on from there.
+"""The random state at an epoch's end, which its checkpoint has, and which is put back when a fit goes on from there.
 
 Trainers are typed as Any, because Lightning declares few of their attributes.
 """
@@ -13,19 +13,19 @@ from lightning.fabric.utilities.data import _set_sampler_epoch
 from torchmetrics import Metric
 
 from nnhp_torch.run.resume.data_position import Around, Positions, sums
-from nnhp_torch.run.resume.loaders import keep, leaves, put_back, unseen
+from nnhp_torch.run.resume.loaders import leaves, put_back, states, unseen
 from nnhp_torch.run.resume.plain import pack, unpack
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
 
 
-def keep_random_state(trainer: Any, positions: Positions) -> dict[str, Any]:
-    """Keep what the epochs after this one depend on, of every process, in plain values."""
-    states, doubts = keep(_loaders(trainer), _others(trainer), trainer.optimizers)
+def state_at_end(trainer: Any, positions: Positions) -> dict[str, Any]:
+    """Return what the epochs after this one depend on, of every process, in plain values."""
+    found, doubts = states(_loaders(trainer), _others(trainer), trainer.optimizers)
     owners = around(trainer).owners()
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
-        "states": states,
-        "places": positions.keep(owners),
+        "states": found,
+        "places": positions.state(owners),
         "metrics": _metrics(trainer, owners),
         "sums": sums(trainer.lightning_module),
         "doubts": doubts,
@@ -38,15 +38,15 @@ def keep_random_state(trainer: Any, positions: Positions) -> dict[str, Any]:
     return {"epoch": trainer.current_epoch + 1, "ranks": ranks}
 
 
-def go_on(trainer: Any, kept: dict[str, Any], positions: Positions) -> list[str]:
+def go_on(trainer: Any, state: dict[str, Any], positions: Positions) -> list[str]:
     """Put the random state back at the start of a resumed epoch, then load data as an uninterrupted fit would.
 
     Returns:
         The reasons for which the digits may still differ.
     """
-    if kept.get("epoch") != trainer.current_epoch:
+    if state.get("epoch") != trainer.current_epoch:
         return ["its checkpoint keeps no random state of the epoch's end"]
-    ranks = kept["ranks"]
+    ranks = state["ranks"]
     mine = ranks[trainer.global_rank % len(ranks)]
     # Loaders must be there before what is in them can be put back, and only those that the interrupted fit had: one
     # that is made too early draws too early.
@@ -92,15 +92,15 @@ def _load_validation_data(trainer: Any, loaded: bool) -> None:
         trainer.training = True
 
 
-def go_on_to_test(trainer: Any, kept: dict[str, Any], positions: Positions) -> list[str]:
+def go_on_to_test(trainer: Any, state: dict[str, Any], positions: Positions) -> list[str]:
     """Put the state back that a training has left at its end, before its test.
 
     Returns:
         The reasons for which the test's digits may differ.
     """
-    if not kept:
+    if not state:
         return []
-    mine = kept["ranks"][trainer.global_rank % len(kept["ranks"])]
+    mine = state["ranks"][trainer.global_rank % len(state["ranks"])]
     put_back(mine["states"], {}, _others(trainer), trainer.optimizers)
     doubts = positions.put_back({**mine["places"], "digests": {}}, Around({}, trainer))
     doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
@@ -130,15 +130,15 @@ def _metrics(trainer: Any, owners: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _put_metrics_back(trainer: Any, kept: dict[str, Any]) -> list[str]:
+def _put_metrics_back(trainer: Any, found: dict[str, Any]) -> list[str]:
     """Put metrics back after on_train_start, in which modules reset what they have counted so far.
 
     Returns:
         Those that are not there, in words.
     """
-    owners = around(trainer).owners() if kept else {}
+    owners = around(trainer).owners() if found else {}
     missing, device = [], trainer.strategy.root_device
-    for path, packed in kept.items():
+    for path, packed in found.items():
         metric: Any = owners.get(path, owners.get(f"module.{path}"))  # earlier checkpoints name the module's alone
         if not isinstance(metric, Metric):
             missing.append(f"{path} was made in training, and is not there")
