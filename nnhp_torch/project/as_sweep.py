@@ -20,8 +20,6 @@ from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.launch.request import FIRST_SEED, Request
 from nnhp_torch.run.launch.workers import InProcess
 
-BUILD = "nnhp_torch.project.build:build"
-
 
 def as_sweep(
     cli: str,
@@ -71,7 +69,7 @@ def as_sweep(
         name,
         settings,
         axes,
-        BUILD,
+        "nnhp_torch.project.build:build",
         f"A sweep over {cli}",
         monitor,
         mode or (None if monitor else "max"),

@@ -57,9 +57,10 @@ def command_line_of(source: str) -> tuple[LightningCLI, Any]:
     def trains(*_: Any, **__: Any) -> None:
         raise Left(None, f"{source} trains without a LightningCLI: give its classes instead, by --model and --data")
 
-    work = [(L.Trainer, name) for name in ("fit", "validate", "test", "predict")]
+    work: list[tuple[Any, str]] = [(L.Trainer, name) for name in ("fit", "validate", "test", "predict")]
+    work += (L.Fabric, "__init__"), (torch.autograd, "backward")  # to which a loop of their own comes
     try:
-        reached = _reached(source, leave, dict.fromkeys([*work, (L.Fabric, "__init__"), _BACKWARD], trains))
+        reached = _reached(source, leave, dict.fromkeys(work, trains))
     except NoProject:
         raise
     except (Exception, SystemExit) as error:
@@ -68,9 +69,6 @@ def command_line_of(source: str) -> tuple[LightningCLI, Any]:
         raise NoProject(f"{source} makes no LightningCLI: name the function that does, as {source}:main")
     cli, args = reached
     return cli, args
-
-
-_BACKWARD = (torch.autograd, "backward")  # a loop of their own comes here
 
 
 def fit_of(source: str, parse: Parse) -> Fit:

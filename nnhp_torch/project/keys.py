@@ -97,10 +97,6 @@ def put(tree: Any, key: str, value: Any) -> None:
     tree[last] = value
 
 
-def _described(data: Any) -> str:
-    return json.dumps(data, default=lambda thing: f"{_OBJECT}{thing!r}")
-
-
 def without_objects(tree: Any) -> Any:
     """Return a configuration without what its dump can only describe, such as a function."""
     if isinstance(tree, dict):
@@ -152,4 +148,4 @@ def plain_of(parser: LightningArgumentParser, parsed: Namespace, skip_default: b
     return plain
 
 
-set_dumper(DESCRIBED, _described)
+set_dumper(DESCRIBED, lambda data: json.dumps(data, default=lambda thing: f"{_OBJECT}{thing!r}"))

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.errors import LedgerError
@@ -54,7 +55,8 @@ def storage(path: Path) -> optuna.storages.JournalStorage:
         if not read_only(error):
             raise
         path = _copied(path)
-    lock: Any = _NoLock()
+    # The sweep holds its folder's lock, which dies with it; Optuna's would outlive a kill by half a minute.
+    lock: Any = RLock()
     return JournalStorage(JournalFileBackend(str(path), lock))
 
 
@@ -87,13 +89,3 @@ def _damaged(path: Path, why: str) -> LedgerError:
         f"{path} is damaged ({why}). Nothing was changed: move it away, and the search samples anew and takes the "
         "results that the ledger has, or start anew with --fresh."
     )
-
-
-class _NoLock:
-    """The sweep holds its folder's lock, which dies with it; Optuna's would outlive a kill by half a minute."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass

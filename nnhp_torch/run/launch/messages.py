@@ -10,8 +10,7 @@ Of a worker that says nothing any more its Slot says that it has Died.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.ledger.result import TrialResult
@@ -19,45 +18,39 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.runtime import Runtime
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """Train the trials of this sweep from now on."""
 
     build: str | Callable[..., Any]
     runtime: Runtime
 
 
-@dataclass(frozen=True)
-class Prepare:
+class Prepare(NamedTuple):
     """Try whether such a trial can run, and fetch the data."""
 
     trial: Trial
 
 
-@dataclass(frozen=True)
-class RunTrial:
+class RunTrial(NamedTuple):
     """Run a trial."""
 
     trial: Trial
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """Trials can run, or an error says why not."""
 
     error: PreparationError | None = None
 
 
-@dataclass(frozen=True)
-class Epoch:
+class Epoch(NamedTuple):
     """An epoch (from 1) of the trial has ended; the answer is awaited."""
 
     number: int
     metrics: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """The trial has ended, in whatever way.
 
     Args:
@@ -68,15 +61,13 @@ class Ended:
     spent: bool = False
 
 
-@dataclass(frozen=True)
-class DiskFull:
+class DiskFull(NamedTuple):
     """The trial could not be written, and no other one could."""
 
     error: OSError
 
 
-@dataclass(frozen=True)
-class Died:
+class Died(NamedTuple):
     """The process has ended, and how."""
 
     how: str
