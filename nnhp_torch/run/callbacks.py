@@ -56,7 +56,7 @@ class EpochSeed(L.Callback):
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            self._positions.look(around(trainer))
+            self._positions.look(around(trainer, of_parts=False))
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         progress: Any = trainer.fit_loop.epoch_progress.current

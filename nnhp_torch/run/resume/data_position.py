@@ -40,35 +40,28 @@ TRAINER = (
 )
 
 
-@dataclass
-class Around:
-    """Where positions are: the loaders and all that can be reached from them, and the attributes of a fit's parts.
+def owners_of(trainer: Any, loaders: Mapping[str, Any], *, of_parts: bool = True) -> dict[str, Any]:
+    """Return everything that may have a place, by its path: the loaders, a fit's parts, and all that these reach.
 
     Args:
-        loaders: by the name that a note gives them.
         trainer: with the trial's module, data module and callbacks; typed as Any, as everywhere.
+        loaders: by the name that a note gives them.
+        of_parts: without the fit's parts it is what is around the loaders alone.
     """
-
-    loaders: Mapping[str, Any]
-    trainer: Any
-
-    def owners(self, *, of_parts: bool = True) -> dict[str, Any]:
-        """Everything that may have a place, by its path; without the fit's parts what is around the loaders alone."""
-        trainer = self.trainer
-        modules = dict(trainer.lightning_module.named_modules(prefix="module"))
-        in_state_dict = {id(part) for module in modules.values() for part in (module._parameters, module._buffers)}
-        parts: dict[str, Any] = {"datamodule": trainer.datamodule, "trainer": trainer, "loop": trainer.fit_loop}
-        for index, callback in enumerate(trainer.callbacks):
-            if not keeps_itself(callback):
-                parts[f"callbacks.{index}"] = callback
-            for name, held in vars(callback).items():  # such as an average of the module
-                if isinstance(held, nn.Module) and held is not trainer.lightning_module:
-                    modules |= held.named_modules(prefix=f"callbacks.{index}.{name}")
-        parts |= modules
-        in_parts = parts if of_parts else {}
-        held = {f"{path}.{name}": thing for path, part in in_parts.items() for name, thing in _held(part)}
-        reached = walk({**self.loaders, **held}, in_state_dict | set(map(id, parts.values())))
-        return in_parts | {path: thing for path, thing in reached if not is_value(thing)} | own_variables()
+    modules = dict(trainer.lightning_module.named_modules(prefix="module"))
+    in_state_dict = {id(part) for module in modules.values() for part in (module._parameters, module._buffers)}
+    parts: dict[str, Any] = {"datamodule": trainer.datamodule, "trainer": trainer, "loop": trainer.fit_loop}
+    for index, callback in enumerate(trainer.callbacks):
+        if not keeps_itself(callback):
+            parts[f"callbacks.{index}"] = callback
+        for name, held in vars(callback).items():  # such as an average of the module
+            if isinstance(held, nn.Module) and held is not trainer.lightning_module:
+                modules |= held.named_modules(prefix=f"callbacks.{index}.{name}")
+    parts |= modules
+    in_parts = parts if of_parts else {}
+    held = {f"{path}.{name}": thing for path, part in in_parts.items() for name, thing in _held(part)}
+    reached = walk({**loaders, **held}, in_state_dict | set(map(id, parts.values())))
+    return in_parts | {path: thing for path, thing in reached if not is_value(thing)} | own_variables()
 
 
 @dataclass
@@ -83,9 +76,9 @@ class Positions:
     begun: dict[str, dict[str, str]] = field(default_factory=dict)
     put: set[tuple[str, str]] = field(default_factory=set)
 
-    def look(self, around: Around) -> None:
+    def look(self, owners: Mapping[str, Any]) -> None:
         """Take what was not there before for what it is at the beginning; later on, around the loaders alone."""
-        for path, owner in around.owners(of_parts=not self.begun).items():
+        for path, owner in owners.items():
             if path not in self.begun:
                 self.begun[path] = _digests(owner)
 
@@ -113,14 +106,16 @@ class Positions:
                     state["lost"][f"{path}.{name}"] = f"holds a {error}, which cannot be kept"
         return state
 
-    def put_back(self, state: Mapping[str, Any], around: Around, renewed: tuple[str, ...] = ()) -> list[str]:
+    def put_back(
+        self, state: Mapping[str, Any], trainer: Any, loaders: Mapping[str, Any], renewed: tuple[str, ...] = ()
+    ) -> list[str]:
         """Give each place the value that the state has of it; in words, what is not what it was all the same.
 
         Args:
             renewed: the loaders that are about to be made anew.
         """
-        owners = around.owners()
-        device = around.trainer.strategy.root_device
+        owners = owners_of(trainer, loaders)
+        device = trainer.strategy.root_device
         missing = [path for path in state["values"] if path not in owners and path.startswith(_PARTS)]
         for path, values in state["values"].items():
             for name, (on_device, packed) in values.items() if path in owners else ():
@@ -131,11 +126,11 @@ class Positions:
                     missing.append(f"{path}.{name}")
                 self.put.add((path, name))
         # Digests are compared around the loaders alone: elsewhere hooks that have run by now may have set things anew.
-        around_loaders = tuple(around.loaders)
+        around_loaders = tuple(loaders)
         doubts = [f"{path} was made in training, and is not there" for path in missing]
         lost = state["lost"]
         doubts += [f"{name} {why}" for name, why in lost.items() if not name.startswith(around_loaders)]
-        for path in {**state["digests"], **around.owners()}:
+        for path in {**state["digests"], **owners_of(trainer, loaders)}:
             if not path.startswith(around_loaders) or path.startswith(renewed):
                 continue
             now = _digests(owners[path]) if path in owners else {}

@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
 from torchmetrics import Metric
 
-from nnhp_torch.run.resume.data_position import Around, Positions, sums
+from nnhp_torch.run.resume.data_position import Positions, owners_of, sums
 from nnhp_torch.run.resume.loaders import leaves, put_back, states, unseen
 from nnhp_torch.run.resume.plain import pack, unpack
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
@@ -21,7 +21,7 @@ from nnhp_torch.run.resume.randomness import random_state, set_random_state
 def state_at_end(trainer: Any, positions: Positions) -> dict[str, Any]:
     """Return what the epochs after this one depend on, of every process, in plain values."""
     found, doubts = states(_loaders(trainer), _others(trainer), trainer.optimizers)
-    owners = around(trainer).owners()
+    owners = around(trainer)
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
         "states": found,
@@ -66,7 +66,7 @@ def go_on(trainer: Any, state: dict[str, Any], positions: Positions) -> list[str
             renewed.append(loader)
         elif epoch > 0 and every:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
-    doubts += positions.put_back(mine["places"], around(trainer), tuple(renewed))
+    doubts += positions.put_back(mine["places"], trainer, _loaders(trainer), tuple(renewed))
     doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
     # After all that could have mended them: weights that are still others come from no checkpoint.
     doubts = [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
@@ -102,7 +102,7 @@ def go_on_to_test(trainer: Any, state: dict[str, Any], positions: Positions) -> 
         return []
     mine = state["ranks"][trainer.global_rank % len(state["ranks"])]
     put_back(mine["states"], {}, _others(trainer), trainer.optimizers)
-    doubts = positions.put_back({**mine["places"], "digests": {}}, Around({}, trainer))
+    doubts = positions.put_back({**mine["places"], "digests": {}}, trainer, {})
     doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     return [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
@@ -136,7 +136,7 @@ def _put_metrics_back(trainer: Any, found: dict[str, Any]) -> list[str]:
     Returns:
         Those that are not there, in words.
     """
-    owners = around(trainer).owners() if found else {}
+    owners = around(trainer) if found else {}
     missing, device = [], trainer.strategy.root_device
     for path, packed in found.items():
         metric: Any = owners.get(path, owners.get(f"module.{path}"))  # earlier checkpoints name the module's alone
@@ -159,9 +159,9 @@ def _loading(trainer: Any) -> list[tuple[Any, str]]:
     ]
 
 
-def around(trainer: Any) -> Around:
-    """Return where a trial may keep positions in its data."""
-    return Around(_loaders(trainer), trainer)
+def around(trainer: Any, *, of_parts: bool = True) -> dict[str, Any]:
+    """Return everything in which a trial may keep positions in its data, by its path."""
+    return owners_of(trainer, _loaders(trainer), of_parts=of_parts)
 
 
 def _loaders(trainer: Any) -> dict[str, Any]:
