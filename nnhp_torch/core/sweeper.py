@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from nnhp_torch.core.interfaces import Chooser, Launch, SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
@@ -13,6 +14,7 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.trial import Trial
 
 
+@dataclass(eq=False)
 class Sweeper:
     """Runs a sweep's missing trials and keeps its ledger.
 
@@ -29,20 +31,11 @@ class Sweeper:
         True
     """
 
-    def __init__(
-        self,
-        launch: Launch,
-        store: ResultStore,
-        callbacks: Iterable[SweepCallback] = (),
-        *,
-        fail_fast: bool = False,
-        rerun: bool = False,
-    ) -> None:
-        self.launch = launch
-        self.store = store
-        self.callbacks = list(callbacks)
-        self.fail_fast = fail_fast
-        self.rerun = rerun
+    launch: Launch
+    store: ResultStore
+    callbacks: Sequence[SweepCallback] = ()
+    fail_fast: bool = field(default=False, kw_only=True)
+    rerun: bool = field(default=False, kw_only=True)
 
     def run(
         self,

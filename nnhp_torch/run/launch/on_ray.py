@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -25,6 +26,7 @@ Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key
 RETRIES = 3  # of a trial whose node or process goes away
 
 
+@dataclass(eq=False)
 class RayTasks:
     """Runs each trial as a task on a Ray cluster that is there; results and epochs come to the listener here.
 
@@ -38,13 +40,10 @@ class RayTasks:
         jobs: trials at a time; default: as many as the cluster's CPUs and GPUs have room for.
     """
 
-    def __init__(
-        self, build: str | Callable[..., Any], runtime: Runtime, address: str = "auto", *, jobs: int | None = None
-    ) -> None:
-        self.build = build
-        self.runtime = runtime
-        self.address = address
-        self.jobs = jobs
+    build: str | Callable[..., Any]
+    runtime: Runtime
+    address: str = "auto"
+    jobs: int | None = field(default=None, kw_only=True)
 
     def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         first = next(trials, None)
