@@ -43,8 +43,8 @@ class Listener(Protocol):
 class Launch(Protocol):
     """Runs trials somewhere: `main(SWEEP, launch=…)` makes one by calling it with the sweep's build and its Runtime.
 
-    What a process does that trains them is in nnhp_torch/run/launch/process.py; a process of a trial's own is in
-    apart.py beside it. plugins.md shows a launcher whole.
+    What a process does that trains them is in nnhp_torch/run/launch/process.py; plugins.md shows a launcher whole, in
+    which Workers, from workers.py beside it, give each trial a process of its own.
 
     Example:
         >>> main(SWEEP, launch=lambda build, runtime: Cluster(build, runtime, nodes=4))  # doctest: +SKIP

@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,7 +100,12 @@ class ResultStore:
         """
         must_be_file(self.path, *(self.folder / name for name in REPORTS))
         with locked(self.folder) as self.read_only:
-            yield
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    if not self.log.stat().st_size:
+                        self.log.unlink()
 
     def set_aside(self) -> Path | None:
         """Rename the folder, whatever it holds, so that a sweep starts anew and nothing is lost.

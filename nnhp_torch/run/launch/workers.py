@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import pickle
@@ -17,7 +16,6 @@ from typing import Any
 
 from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.status import Status
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.machine import trials_on_gpus
@@ -103,6 +101,8 @@ class InProcess:
 class Workers:
     """Runs trials side by side in worker processes: what they import and load is paid for once.
 
+    A launcher of one's own calls it with one job for each trial that is to have a process; several threads may do so.
+
     With `runtime.world_size` above 1 a trial runs in that many processes of its own (ranks), which end with it;
     each has a clean environment, since Lightning leaves a process of a DDP fit unfit for the next. Likewise a trial
     that fails on a GPU takes its process along: what is wrong with CUDA's context there would befall the next one too.
@@ -136,10 +136,6 @@ class Workers:
             slot.kill()
         self._slots.clear()
         self._waiting, self._alone = [], None
-        log = ResultStore(self.runtime.folder).log
-        with contextlib.suppress(OSError):
-            if log.is_file() and log.stat().st_size == 0:
-                log.unlink()
 
     def __call__(self, trials: Iterator[Trial | None], listener: Listener) -> None:
         try:
