@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from nnhp_torch import checks
 from nnhp_torch.core.spec.objective import Objective
 
 Keep = Literal["winner", "best", "last", "all"]
+Build = str | Callable[..., Any]  # what makes a trial of its configuration; or its name, package.module:function
+OnEpoch = Callable[[int, Mapping[str, float]], str | None]  # epoch (from 1), metrics → a reason to end a trial there
 
 USUAL = Objective("val_accuracy", "max")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.run.launch.process import import_by_name
 from nnhp_torch.run.resume.foreign import fill
+from nnhp_torch.run.runtime import Build
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO, read
 from nnhp_torch.run.trial.setup import Setup, setup_of
 
 
-def load(build: str | Callable[[Any], Any], config: Any, path: Path) -> L.LightningModule:
+def load(build: Build, config: Any, path: Path) -> L.LightningModule:
     """Return the module that `build` makes of a configuration, with a checkpoint's weights, in evaluation mode.
 
     It is loaded as Lightning loads one, by the module's hooks. One that makes layers in its `setup` is set up by a

@@ -9,19 +9,19 @@ Of a worker that says nothing any more its Slot says that it has Died.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.runtime import Build, Runtime
 
 
 class Work(NamedTuple):
     """Train the trials of this sweep from now on."""
 
-    build: str | Callable[..., Any]
+    build: Build
     runtime: Runtime
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.process import attempt, get_ready, preparation_error
 from nnhp_torch.run.launch.ray_head import Head, connected, last_line
 from nnhp_torch.run.resume.isolation import environment_of_one
-from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.runtime import Build, Runtime
 
 Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key, the epoch, the metrics
 RETRIES = 3  # of a trial whose node or process goes away
@@ -40,7 +40,7 @@ class RayTasks:
         jobs: trials at a time; default: as many as the cluster's CPUs and GPUs have room for.
     """
 
-    build: str | Callable[..., Any]
+    build: Build
     runtime: Runtime
     address: str = "auto"
     jobs: int | None = field(default=None, kw_only=True)
@@ -169,7 +169,7 @@ class NodeLeaves(RuntimeError):
     """The trial's process was asked to end while the sweep goes on: the trial is for another node."""
 
 
-def _train(trial: Trial, build: str | Callable[..., Any], runtime: Runtime, *, board: Any) -> TrialResult | OSError:
+def _train(trial: Trial, build: Build, runtime: Runtime, *, board: Any) -> TrialResult | OSError:
     """Train a trial, on whatever node."""
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> str | None:
@@ -188,7 +188,7 @@ def _train(trial: Trial, build: str | Callable[..., Any], runtime: Runtime, *, b
     return result
 
 
-def _prepare(build: str | Callable[..., Any], trial: Trial, runtime: Runtime) -> PreparationError | None:
+def _prepare(build: Build, trial: Trial, runtime: Runtime) -> PreparationError | None:
     with environment_of_one(runtime.environment):
         return preparation_error(trial, build, runtime)
 

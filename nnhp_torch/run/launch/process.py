@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,7 +23,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.one_lightning import PAIRS
 from nnhp_torch.run.resume.isolation import isolated
-from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.runtime import Build, OnEpoch, Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
 
@@ -38,13 +38,7 @@ def get_ready() -> None:
     quiet_lightning()
 
 
-def attempt(
-    trial: Trial,
-    build: str | Callable[..., Any],
-    runtime: Runtime,
-    *,
-    on_epoch: Callable[[int, Mapping[str, float]], str | None],
-) -> TrialResult:
+def attempt(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch) -> TrialResult:
     """Run a trial and return its result, whatever comes of it; print what went wrong.
 
     Args:
@@ -107,7 +101,7 @@ def quiet_lightning() -> None:
 
 
 @isolated()
-def prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> None:
+def prepare(trial: Trial, build: Build, runtime: Runtime) -> None:
     """Try the Trainer's settings and what build answers, and have the data fetched once, before any trial.
 
     Raises:
@@ -136,7 +130,7 @@ def prepare(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> 
         raise PreparationError(message) from error
 
 
-def preparation_error(trial: Trial, build: str | Callable[..., Any], runtime: Runtime) -> PreparationError | None:
+def preparation_error(trial: Trial, build: Build, runtime: Runtime) -> PreparationError | None:
     """Return what prepare() raises, for a process that says it in a message."""
     try:
         prepare(trial, build, runtime)
@@ -154,7 +148,7 @@ def _wrong_usage() -> Iterator[None]:
         raise WrongUsage(" ".join(str(error).split())) from error
 
 
-def import_by_name(function: str | Callable[..., Any]) -> Callable[..., Any]:
+def import_by_name(function: Build) -> Callable[..., Any]:
     """Return the function behind "package.module:function"; a function stands for itself."""
     found: Callable[..., Any] = pkgutil.resolve_name(function) if isinstance(function, str) else function
     return found

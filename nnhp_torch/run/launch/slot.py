@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.messages import Died, RunTrial, Work
 from nnhp_torch.run.launch.worker import AGAIN, UNGUARDED, serve
 from nnhp_torch.run.resume.isolation import environment_of_one
-from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.runtime import Build, Runtime
 
 _starting = threading.Lock()  # a process inherits the environment, which all threads share
 
@@ -40,7 +40,7 @@ class Pool:
     def keep(self, slots: Iterable[Slot]) -> None:
         self._idle += slots
 
-    def slot(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, *, index: int) -> Slot:
+    def slot(self, build: Build, runtime: Runtime, threads: int, *, index: int) -> Slot:
         """Return a worker: one that is idle and was started as this one would be, else a new one."""
         for slot in self._idle:
             if slot.started_as == (runtime.environment, runtime.world_size, threads, index) and slot.ending() is None:
@@ -53,7 +53,7 @@ class Pool:
 class Slot:
     """The process (one per rank) that trains one trial at a time, and the connection to its first rank."""
 
-    def __init__(self, build: str | Callable[..., Any], runtime: Runtime, threads: int, *, index: int) -> None:
+    def __init__(self, build: Build, runtime: Runtime, threads: int, *, index: int) -> None:
         self.trial: Trial | None = None
         self.spent = False  # whether a trial has changed global variables there
         self.index = index
@@ -96,7 +96,7 @@ class Slot:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(message)
 
-    def work(self, build: str | Callable[..., Any], runtime: Runtime) -> None:
+    def work(self, build: Build, runtime: Runtime) -> None:
         """Have it train for another sweep."""
         self.folder = runtime.folder
         self.send(Work(build, runtime))

@@ -20,7 +20,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import spawn
 from pathlib import Path
@@ -34,12 +34,11 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.slurm import names, queue
 from nnhp_torch.run.launch.workers import InProcess, Workers
-from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.runtime import Build, Runtime
 
 NAME = ".slurm"
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2}  # any of them asks a job to end
 ALONE = 30.0  # seconds without a sign of life of the driver's, after which a job does not wait for its answers
-Build = str | Callable[..., Any]
 
 
 def record(folder: Path, jobs: Sequence[Sequence[Trial]], build: Build, runtime: Runtime) -> dict[str, Path]:

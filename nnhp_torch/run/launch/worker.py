@@ -8,16 +8,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from nnhp_torch.core.ledger.files import must_be_file
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.run.launch.messages import DiskFull, Ended, Epoch, Prepare, Prepared, RunTrial, Work
 from nnhp_torch.run.launch.process import attempt, changed_variables, get_ready, preparation_error
-from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.runtime import Build, Runtime
 
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
 
@@ -36,7 +35,7 @@ def end_if_imported() -> None:
         raise SystemExit(AGAIN if "NNHP_JOB" in os.environ else UNGUARDED)  # a cluster's job has nobody who says it
 
 
-def serve(connection: Connection, build: str | Callable[..., Any], runtime: Runtime, *, index: int, rank: int) -> None:
+def serve(connection: Connection, build: Build, runtime: Runtime, *, index: int, rank: int) -> None:
     """Live as a worker: trials in, epochs and results out, until the parent is gone."""
     multiprocessing.set_start_method(None, force=True)  # a loader starts its workers as it does anywhere, without spawn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides

@@ -8,7 +8,7 @@ import pickle
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import wait
@@ -23,7 +23,7 @@ from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare
 from nnhp_torch.run.launch.process import after_others, import_by_name, prepare, quiet_lightning
 from nnhp_torch.run.launch.slot import Pool, Slot
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
-from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.runtime import Build, Runtime
 
 # Neither torch nor lightning is imported here: the parent process answers at once while its workers import them.
 
@@ -48,7 +48,7 @@ def is_importable(thing: Any) -> bool:
 class InProcess:
     """Runs the trials one after another in this process: for a debugger, a notebook or a test."""
 
-    def __init__(self, build: str | Callable[..., Any], runtime: Runtime) -> None:
+    def __init__(self, build: Build, runtime: Runtime) -> None:
         self.build = build
         self.runtime = runtime
 
@@ -118,9 +118,7 @@ class Workers:
         pool: gives idle workers of an earlier sweep, and keeps these for a later one.
     """
 
-    def __init__(
-        self, build: str | Callable[..., Any], runtime: Runtime, jobs: int, *, pool: Pool | None = None
-    ) -> None:
+    def __init__(self, build: Build, runtime: Runtime, jobs: int, *, pool: Pool | None = None) -> None:
         self.build = build
         self.runtime = runtime
         self.jobs = jobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.resume.data_position import sums
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
+from nnhp_torch.run.runtime import OnEpoch
 from nnhp_torch.run.trial import ending
 from nnhp_torch.run.trial.epoch_log import EpochLog, add, length, on_host, round_to_float32
 from nnhp_torch.run.trial.hardware import differences, hardware
@@ -42,8 +43,6 @@ UNSAID: dict[str, Any] = {
 }
 
 SECONDS = 1.0  # between two checkpoints of a trial
-
-OnEpoch = Callable[[int, Mapping[str, float]], str | None]
 
 
 class Recorder(Checkpoint):
