@@ -64,7 +64,9 @@ def as_sweep(
             f"{without_end}for how many epochs? Give --max_epochs, or trainer.max_epochs in the project's configuration"
         )
     settings = change(settings, {**in_lists, "seed": FIRST_SEED if settings.seed is None else settings.seed})
-    axes, over = ({key: theirs.typed(settings, key, lists[key]) for key in lists} for lists in (axes, over))
+    axes, over = (
+        {key: [theirs.typed(settings, key, value) for value in lists[key]] for key in lists} for lists in (axes, over)
+    )
     sweep = Sweep(
         name,
         settings,

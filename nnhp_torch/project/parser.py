@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache, partial
@@ -207,15 +207,12 @@ class Project:
         refuse(parsed.get("trainer", {}), parsed.get("ckpt_path"))
         return self.settings(parsed)
 
-    def typed(self, base: Settings, key: str, values: Sequence[Any]) -> list[Any]:
-        """Return the values of an axis as their parser understands them: each is checked.
+    def typed(self, base: Settings, key: str, value: Any) -> Any:
+        """Return a value of an axis as their parser understands it, which checks it.
 
         Raises:
             ValueError: as `changed`.
         """
-        return [self._typed(base, key, value) for value in values]
-
-    def _typed(self, base: Settings, key: str, value: Any) -> Any:
         changed = self.changed(base, {key: value})
         made = getattr(changed, key)
         if isinstance(made, (str, int, float)):
@@ -224,9 +221,8 @@ class Project:
         with suppress(ValueError):
             if self.changed(base, {key: read}).theirs == changed.theirs:
                 return read
-        return at(
-            plain_of(self.parser, self.parsed(changed)), key
-        )  # read as YAML, a word in it would be something else
+        # Read as YAML, a word in it would be something else.
+        return at(plain_of(self.parser, self.parsed(changed)), key)
 
     def value(self, settings: Settings, key: str) -> Any:
         """Return the value of one of their keys; raise AttributeError if there is no such key."""
