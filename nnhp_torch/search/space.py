@@ -69,7 +69,7 @@ class Range:
         (0.001, 4)
         """
         ends = self.low, self.high + self.whole  # so that each whole number has as much of it
-        low, high = map(math.log, ends) if self.log else ends
+        low, high = (math.log(end) if self.log else end for end in ends)
         value = low + share * (high - low)
         value = math.exp(value) if self.log else value
         return min(math.floor(value), self.high) if self.whole else self.rounded(value)
