@@ -39,7 +39,7 @@ EXAMPLES = {
 
 
 class TrialParser(Spoken, LightningArgumentParser):
-    """Lightning's parser, whose --help begins with the network and the data, and whose refusals are a line."""
+    """Lightning's parser; its --help begins with the network and the data, and it refuses in a line."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"formatter_class": HelpFormatter, **settings})
@@ -52,7 +52,7 @@ class TrialParser(Spoken, LightningArgumentParser):
 
 
 class OneTrial(LightningCLI):
-    """LightningCLI whose fits can be repeated, and which says so if a checkpoint and a flag disagree."""
+    """LightningCLI with fits that can be repeated; it says so if a checkpoint and a flag disagree."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.set_defaults(

@@ -45,7 +45,7 @@ class GaussianNoise(HookCallback):
     Args:
         std: standard deviation, in the input's own units.
         module: the submodule's name in the LightningModule, such as `net` or `net.hidden.0`. Not the
-            LightningModule itself, whose hooks run twice under DDP.
+            LightningModule itself: its hooks run twice under DDP.
 
     Raises:
         ValueError: std is negative or not finite; at the start of a fit, no submodule has the name; later, it

@@ -102,7 +102,7 @@ def _compare(launch: Launch, trial: Trial, folder: Path) -> tuple[bool, str]:
 
 
 def departure(uninterrupted: TrialResult, resumed: TrialResult) -> str:
-    """Say which metric departs first, in which epoch, and to how many digits the two agree; empty if none does."""
+    """Say which metric departs first, when, and to how many digits the two agree; empty if none does."""
     for number, (place, one, other) in enumerate(_places(uninterrupted, resumed), 1):
         # Those of training first: they are measured before an epoch's validation.
         for name in sorted({**one, **other}, key=lambda name: Objective(name, "max").split != "train"):

@@ -101,7 +101,7 @@ class Command(Prepared):
         self.out.print(f"SLURM's jobs {' '.join(names(launch.jobs))} {said}", soft_wrap=True)
 
     def _make_room(self) -> Path | None:
-        """Make the folder; return the one in which earlier results are, if they were asked to be set aside."""
+        """Make the folder; return where earlier results are now, if they were asked to be set aside."""
         if self.request.launcher != "slurm" or self.request.fresh:
             refuse_jobs(self.store.folder)
         try:

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog=PROG, description=ABOUT)
     add = parser.add_argument
     add("files", type=str, nargs="+", help="CSV files; several, such as TensorBoard's, make one table")
-    add_list(parser, "--cell", str, default=[], help="columns whose values are compared: lr,width")
+    add_list(parser, "--cell", str, default=[], help="columns with the values to compare: lr,width")
     add("--value", type=str, required=True, help="the column that ranks them: val_acc")
     pairs = "what tells a cell's runs apart and pairs them with other cells'; none: they have no pairs"
     add("--seed", type=str, default="seed", help=pairs)

@@ -30,7 +30,7 @@ def add_options(parser: ArgumentParser, top: Settings, of: type[Request] = Reque
 
     Args:
         top: settings of the configuration that have a flag of their own.
-        of: whose fields are flags.
+        of: the dataclass; its fields are flags.
         config: whether a file may have them.
     """
     groups = {title: parser.add_argument_group(title) for title in (RUNNING, TRAINING)}

@@ -130,7 +130,7 @@ def _unknown(message: str, given: dict[str, str]) -> str:
 
 
 def _refused(message: str, given: dict[str, str]) -> str:
-    """Return the key whose value the parser refuses, as it was given."""
+    """Return the key with the value that the parser refuses, as it was given."""
     found = re.search(r'Parser key "(\S+)"', message)
     inner = re.search(r"NestedArg\(key='([^']+)'", message)
     names = [found[1], f"{found[1]}.{inner[1]}" if inner else ""] if found else []

@@ -134,7 +134,7 @@ class SweepCallback:
     def on_sweep_start(self, outcome: Outcome) -> None:
         """Called before the first trial; `outcome` holds the results of earlier runs.
 
-        A sweep of which no trial could start, as for want of a GPU, has neither a beginning nor an end.
+        If no trial could start, as for want of a GPU, a sweep has neither a beginning nor an end.
         """
 
     def on_trial_start(self, trial: Trial) -> None:

@@ -18,7 +18,7 @@ from nnhp_torch.core.chance import mix
 from nnhp_torch.mnist import files as mnist
 
 SPLITS = ("holdout", "article")
-FOLDS = 6  # parts of the training images, one of which is held out
+FOLDS = 6  # parts of the training images; one is held out
 
 
 class MNISTDataModule(L.LightningDataModule):
@@ -33,7 +33,7 @@ class MNISTDataModule(L.LightningDataModule):
         split: `holdout`: a sixth of the training images (10,000) is for validation, the test images for the test;
             `article`: train on all training images, the test images are validation and test.
         dataset: MNIST, FashionMNIST or KMNIST.
-        seed: of the order in which training images come; each epoch has another.
+        seed: of the order of the training images; each epoch has another.
         eval_batch_size: images per batch of validation, test and prediction, over all devices.
         as_bytes: leave the images as bytes (uint8, 0 to 255), for a module that scales them itself.
         fold: which sixth is for validation under `holdout`, in the images' own order: 0 to 5; default: the last.

@@ -11,12 +11,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules import module as nn_module
 
 HOOKS = ("forward_pre", "forward", "backward_pre", "backward")  # that torch runs at every module, if there are any
-CHUNK = 2_500  # examples whose activations a core's cache can hold, forward and backward
+CHUNK = 2_500  # examples: a core's cache can hold their activations, forward and backward
 
 
 @runtime_checkable
 class TakesChunks(Protocol):
-    """A network, its module or a callback with a hook on it, that looks at each example alone, whose class says so.
+    """A network, its module or a callback with a hook on it, that looks at each example alone, and whose class says so.
 
     Then a CPU may take a large batch in chunks. A subclass says it anew: it may compare examples, or go backward more
     than once.
@@ -96,7 +96,7 @@ def _in_chunks(module: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _WithGradients(torch.autograd.Function):
-    """A loss whose gradients are known already: backward hands them on to the weights, as any loss's would be."""
+    """A loss with gradients that are known already: backward hands them on to the weights, as any loss's would be."""
 
     @staticmethod
     def forward(ctx: Any, loss: Tensor, gradients: Sequence[Tensor | None], *weights: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class Classifier(L.LightningModule):
         activity_reg_type: penalty on every hidden activation, l1 or l2, divided by the batch size.
         activity_reg: its strength.
         lr_decay: constant, step, exponential or cosine, by the epoch's share of the Trainer's max_epochs.
-        class_weights: one factor per class on its examples' losses in training, whose sum is still divided by the batch
+        class_weights: one factor per class on its examples' losses in training; their sum is still divided by the batch
             size (Keras's class_weight; torch divides by the sum of the weights). Evaluation weighs all classes alike.
         label_smoothing: share of each label spread evenly over all classes, in [0, 1).
         log_sparsity: also log val_sparsity, the share of hidden activations that are exactly zero.

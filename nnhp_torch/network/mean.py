@@ -15,7 +15,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 class _OverExamples(Metric):
-    """A metric whose examples are counted on the host until somebody asks: at each batch it would be a kernel more."""
+    """A metric that counts its examples on the host until somebody asks: at each batch it would be a kernel more."""
 
     full_state_update = False
 
@@ -62,7 +62,7 @@ class Mean(_OverExamples):
 
 
 class Accuracy(_OverExamples):
-    """Share of an epoch's examples whose likeliest class is their label.
+    """Share of an epoch's examples with their label as the likeliest class.
 
     (torchmetrics' MulticlassAccuracy has the same value, but counts four things at each batch: on a GPU, where a small
     step takes as long as it has kernels to launch, that was a third of the step.)

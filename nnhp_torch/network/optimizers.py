@@ -97,7 +97,7 @@ class Adam(KerasOptimizer):
 
 
 class Adagrad(KerasOptimizer):
-    """Adagrad whose sum starts at 0.1, with epsilon inside the root.
+    """Adagrad with a sum that starts at 0.1, and epsilon inside the root.
 
     a += g²;  w -= lr·g / √(a + 1e-7)
 

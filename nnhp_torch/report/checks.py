@@ -27,7 +27,7 @@ class Check:
 
 
 def checks(summary: Summary) -> list[Check]:
-    """Return the checks of a sweep in which some cell has completed."""
+    """Return the checks of a sweep, once some cell has completed."""
     best = summary.leader
     if best is None or summary.sweep.sampled:
         return []

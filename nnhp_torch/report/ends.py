@@ -1,4 +1,4 @@
-"""Where each cell of a sweep ends, and in which colour: what the strip of the page and that of the figure both draw."""
+"""Where each cell of a sweep ends, and its colour: what the strip of the page and that of the figure both draw."""
 
 from __future__ import annotations
 

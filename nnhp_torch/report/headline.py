@@ -173,7 +173,7 @@ def _steps(summary: Summary, size: Any) -> int | None:
 
 
 def level(summary: Summary) -> tuple[float, dict[int, int]] | None:
-    """The least round error that every cell's median reaches, and the epoch in which each first does."""
+    """The least round error that every cell's median reaches, and each one's first epoch there."""
     monitor, cells = summary.sweep.monitor, summary.cells
     if not summary.sweep.objective.is_accuracy or len(cells) < 2:
         return None

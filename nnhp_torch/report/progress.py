@@ -22,7 +22,7 @@ from nnhp_torch.report.style import BLUE, TERMINAL
 from nnhp_torch.report.terminal import NOTEBOOK, Terminal, in_notebook
 from nnhp_torch.report.words import count, up_to
 
-PAUSE = 0.5  # seconds between two pictures in a notebook of a sweep whose epochs are shorter
+PAUSE = 0.5  # seconds between two pictures in a notebook, if epochs are shorter
 
 # Words beside the colours, so that nothing depends on seeing them.
 MARKS = {
@@ -53,7 +53,7 @@ class ProgressReport(SweepCallback):
             TimeRemainingColumn(),
             console=out,
             transient=True,
-            speed_estimate_period=3600,  # seconds, in which there are some epochs
+            speed_estimate_period=3600,  # seconds, long enough for some epochs
             disable=not (out.is_terminal or in_notebook()),
         )
         self.sweep = self.bars.add_task("starting: the first trial begins in a few seconds", total=None)

@@ -15,7 +15,7 @@ ORANGE = "#D55E00"
 # Of cells: the seven that stay furthest apart, from each other and from those two, in the eyes of people who see
 # no red, no green or no blue (G. M. Machado and others, 2009); each is visible on white.
 CELLS = ("#332288", "#E69F00", "#E7298A", "#56B4E9", "#661100", "#8C6D31", "#000000")
-# Of cells whose one setting is a number: from the least to the greatest.
+# Of cells with one setting that is a number: from the least to the greatest.
 RAMP = ("#08306b", "#0f4f94", "#1f6fb2", "#3a8cc0", "#56a6c6", "#6dbcc4", "#84d0bd")
 WIDE = 4  # axes from which on a cell is called by its rank, because its values have no room
 GREY = "#5f6368"  # of axes and numbers

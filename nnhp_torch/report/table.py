@@ -141,7 +141,7 @@ class TableReport(SweepCallback):
 
 
 def _whose(outcome: Outcome) -> str:
-    """Name the trial whose weights are kept, if the winning cell has several."""
+    """Name the trial that keeps its weights, if the winning cell has several."""
     trial = winning_trial(outcome)
     which = {"seed": trial.config.seed, **trial.replicate} if trial else {}
     several = len({t.config.seed for t in outcome.trials}) > 1 or bool(outcome.sweep.replicates)
@@ -200,5 +200,5 @@ def _in_markdown(named: Mapping[str, Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is taken for a mark of Markdown."""
+    """Text without anything that Markdown would take for a mark."""
     return "".join(f"\\{letter}" if letter in "\\`*_[]|<>#" else letter for letter in visible(text))

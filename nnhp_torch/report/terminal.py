@@ -58,7 +58,7 @@ class Terminal(Console):
             self.width = NOTEBOOK if in_notebook() else 120
 
     def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
-        """Prints; text stays on one line if it is piped into a file, in which people search by lines."""
+        """Prints; text that is piped into a file stays on one line, because people search by lines there."""
         if soft_wrap is None and not self.is_terminal and not in_notebook():
             soft_wrap = all(isinstance(part, (str, Text)) for part in objects)
         super().print(*objects, soft_wrap=soft_wrap, **settings)

@@ -105,7 +105,7 @@ def spent(summary: Summary) -> str:
 
 
 def of_jumps(jumps: Jumps, objective: Objective) -> str:
-    """The caveat about a training that jumps, of which mean and standard deviation say little."""
+    """The caveat about a training that jumps: mean and standard deviation say little of it."""
     failed = f" far behind the rest: {jumps.failed} of {jumps.cell.trials} trials;" if jumps.failed else ""
     return (
         f"{jumps.cell.label} jumps: median {jumps.median:.4f} ({jumps.low:.4f} to {jumps.high:.4f});{failed} "

@@ -1,4 +1,4 @@
-"""The file in which Optuna keeps a study: nothing in it is believed, and nothing is lost of one that is damaged."""
+"""The file that Optuna keeps a study in: nothing in it is believed, and nothing is lost of one that is damaged."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _curves(axes: Axes, summary: Summary) -> None:
 
 
 def _history(axes: Axes, summary: Summary) -> None:
-    """The value that each trial ended with, in the order in which they were chosen, and the best so far."""
+    """The value that each trial ended with, in the order of their choice, and the best so far."""
     objective, best = summary.sweep.objective, math.nan
     line: list[tuple[int, float]] = []
     for number, result in enumerate(summary.shown, 1):

@@ -30,7 +30,7 @@ def checkpoint_folder(folder: str | os.PathLike[str], trial: str) -> Path:
 
 
 def owner(folder: Path) -> dict[str, str]:
-    """Return the identity of the trial whose checkpoints these are; empty if nothing says so."""
+    """Return the identity of the trial that made these checkpoints; empty if nothing says so."""
     return read_json(folder / OWNER)
 
 

@@ -15,7 +15,7 @@ from nnhp_torch.core.spec.trial import Trial, defaults
 
 
 def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> list[Trial]:
-    """Return the trials of other cells of which the ledger has a result with each seed and replicate that is asked for.
+    """Return the trials of other cells that have a result with each seed and replicate that is asked for.
 
     They differ from the trials that are asked for in the swept values alone. A race has none: its cells have the seeds
     that it chooses.

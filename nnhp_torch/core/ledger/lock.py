@@ -25,7 +25,7 @@ def locked(folder: Path) -> Iterator[bool]:
     """Keep other sweeps out of a folder, which is made; the lock dies with its process, however that ends.
 
     Yields:
-        Whether nothing can be written there: nobody needs to be kept out of a folder in which nothing changes.
+        Whether nothing can be written there: nobody needs to be kept out of a folder that does not change.
 
     Raises:
         LedgerError: another process has it; the message names that process.

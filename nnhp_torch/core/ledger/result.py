@@ -35,7 +35,7 @@ class TrialResult:
         sweep, name: where it belongs and what it is called.
         config: every setting; cell: the swept ones.
         status: `completed`, `pruned` (ended early by a callback that saw no promise in it) and `diverged` are results,
-            of which only the first is ranked; `failed` and `interrupted` trials run again.
+            only the first is ranked; `failed` and `interrupted` trials run again.
         reason: for anything but `completed`, why.
         history: metric → its value after each epoch (NaN if it was not finite).
         test: metrics of the test images, scored once with the final weights.

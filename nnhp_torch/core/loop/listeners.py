@@ -36,7 +36,7 @@ class Listeners:
         self._ends: list[tuple[SweepCallback, Trial, TrialResult]] = []  # trials' ends that were missed
 
     def sweep_started(self, outcome: Outcome) -> None:
-        """Tell the beginning; an error ends the sweep, in which nothing is done yet."""
+        """Tell the beginning; an error ends the sweep before anything is done."""
         for callback in self.callbacks:
             callback.on_sweep_start(outcome)
 

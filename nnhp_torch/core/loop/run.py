@@ -197,7 +197,7 @@ class Loop:
         return replace(outcome, interrupted=interrupted and bool(outcome.left))
 
     def _remarks(self) -> list[str]:
-        """Which trials have started over, which results are another build's, of which the source has changed since."""
+        """Which trials have started over; which results are another build's, or of a former source."""
         remarks = [*self.shorter.remarks(), *(self.chosen.chooser.remarks() if self.chosen else ())]
         baseline, base = self.sweep.baseline or {}, self.sweep.base
         if len(baseline) > 1 and (same := [axis for axis in baseline if getattr(base, axis) == baseline[axis]]):

@@ -57,7 +57,7 @@ def _read(path: Path) -> Iterator[Row]:
 
 
 def _flat(row: Row) -> Row:
-    """Return a row in which `config.lr` stands for what a column `config` has under `lr`."""
+    """Return a row with `config.lr` for what a column `config` has under `lr`."""
     flat = {name: value for name, value in row.items() if not isinstance(value, dict)}
     for column, inner in row.items():
         flat |= _flat({f"{column}.{key}": value for key, value in inner.items()}) if isinstance(inner, dict) else {}

@@ -23,7 +23,7 @@ from nnhp_torch.core.stats.race import Race
 
 @dataclass(frozen=True)
 class RecordedTrial(Trial):
-    """A trial of which the ledger knows the key: it is not computed anew, because the build is not at hand."""
+    """A trial with the key that the ledger has: it is not computed anew, because the build is not at hand."""
 
     recorded: str = ""
 
@@ -69,7 +69,7 @@ def recorded(
 
     Args:
         monitor: what ranks the cells. mode: `max` or `min`; default: what its name tells.
-        about: what the sweep is about. replicates: settings whose values repeat each cell. guessing: metric → what is
+        about: what the sweep is about. replicates: settings that repeat each cell. guessing: metric → what is
             reached without having learned. examples: how many an epoch trains on.
         max_seeds: of a race, as it was asked for: each cell has the seeds that the race chose for it.
         baseline: the cell that all are held against, as it was asked for.
@@ -121,7 +121,7 @@ def outcome_of(
     base, axes = _configuration(results, told or {}), _axes(results, replicates)
     met = _in_order(once(_some(result, axes) for result in results), order or {})
     repeats = once(_some(result, (*replicates, "seed")) for result in results)
-    if races:  # whose rounds are in the order of the seeds, not in that in which they ended
+    if races:  # their rounds are in the order of the seeds, not of their ends
         repeats.sort(key=lambda repeat: repeat["seed"])
     sampled = all(result.name.endswith(f"-{result.key[:8]}") and result.name[:4].isdecimal() for result in results)
     sweep = (kind or (RecordedSearch if sampled else Listed))(
@@ -173,7 +173,7 @@ def _configuration(results: Iterable[TrialResult], told: Mapping[str, Any]) -> t
 
 
 def _axes(results: Sequence[TrialResult], replicates: Sequence[str]) -> list[str]:
-    """The swept settings, and behind them those others in which the records differ."""
+    """The swept settings, and behind them the others that differ among the records."""
     swept = list(dict.fromkeys(axis for result in results for axis in result.cell))
     known = (*swept, *replicates, "seed")
     above = {".".join(axis.split(".")[:n]) for axis in swept for n in range(1, axis.count(".") + 1)}  # of a list's key

@@ -48,7 +48,7 @@ def judge(
 
     Args:
         frame: a data frame, a list of mappings, or a CSV's path: a row a run, or a row each of its steps.
-        cell: the columns whose values are compared.
+        cell: the columns with the values to compare.
         value: the column that ranks them; names that W&B, MLflow and TensorBoard put a prefix before are found.
         seed: the column that tells a cell's runs apart and pairs them with the other cells'; None: they have no pairs.
         step: the column that orders a run's rows; default: `step`, `_step`, `epoch` or `global_step`, if there is one.
@@ -82,7 +82,7 @@ def judge(
 
 
 class _Table:
-    """Rows, and which of their columns are meant: name → column of cells, seeds and metrics, of which one ranks."""
+    """Rows, and which of their columns are meant: name → column of cells, seeds and metrics; one of these ranks."""
 
     def __init__(
         self, rows: Sequence[Row], cell: Sequence[str], value: str, *, seed: str | None, step: str | None, mode: Any

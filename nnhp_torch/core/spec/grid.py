@@ -156,7 +156,7 @@ class Sweep(SweepBase):
 
     @cached_property
     def _folded(self) -> dict[str, Counter[str]]:
-        """Axis → its values without their case, in which alone some may differ: not every file system tells those."""
+        """Axis → its values without their case: not every file system tells those that differ in it alone."""
         values = {axis: once([*values, *(cell[axis] for cell in self._beside)]) for axis, values in self.axes.items()}
         return {axis: Counter(map(folded, of)) for axis, of in values.items()}
 

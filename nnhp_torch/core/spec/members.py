@@ -42,7 +42,7 @@ class CliConfig(Protocol):
 
 @runtime_checkable
 class Scripts(Protocol):
-    """A configuration that knows in which modules its command line is made: their main blocks count as source."""
+    """A configuration that knows which modules make its command line: their main blocks count as source."""
 
     @property
     def script_modules(self) -> Collection[str]: ...

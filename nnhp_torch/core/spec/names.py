@@ -45,7 +45,7 @@ def distinct(value: Any) -> str:
 
 
 def once(values: Iterable[Any]) -> list[Any]:
-    """Return each value once, in the order in which they come."""
+    """Return each value once, in their order."""
     return list({distinct(value): value for value in values}.values())
 
 
@@ -59,7 +59,7 @@ def file_name(values: Mapping[str, Any], defaults: Mapping[str, Any], key: str) 
 
     Args:
         defaults: the fields' defaults, which say of what type a value is usually.
-        key: the trial's, of which the beginning is added if the values cannot be told from others by their letters.
+        key: the trial's; its beginning is added if the values cannot be told from others by their letters.
     """
     shorts = {name: _short(value) for name, value in values.items()}
     name = re.sub(r"[^\w.=,+-]", "-", ",".join(f"{n}={short}" for n, short in shorts.items()).replace(", ", ","))

@@ -23,8 +23,8 @@ MOVED = {
 }
 
 MAIN = ("__main__", "__mp_main__")  # what Python calls the script that it runs, and a worker process likewise
-WHOLE = "whole:"  # before a digest in which a script's main block counts, too
-APART = "apart:"  # before a digest in which the configuration's defaults and the script's sweeps do not count
+WHOLE = "whole:"  # before a digest that counts a script's main block, too
+APART = "apart:"  # before a digest that leaves out the configuration's defaults and the script's sweeps
 
 
 def name_of(made: Any) -> str:
@@ -74,7 +74,7 @@ def sources(build: Any, made: Iterable[Any], config: str = "", scripts: Iterable
         made: a LightningModule first, then its parts, data and callbacks; classes that are installed, as Lightning's,
             are left out, and so is what their modules and this package's import.
         config: name of the configuration's class.
-        scripts: modules whose main block counts as well, since that is what makes a project's command line.
+        scripts: modules with a main block that counts as well, since that is what makes a project's command line.
     """
     build = getattr(build, "func", build)
     build = build if hasattr(build, "__qualname__") else type(build)

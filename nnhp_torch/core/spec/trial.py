@@ -30,7 +30,7 @@ class Trial:
         threads: CPU threads of the process that trains it; another number sums in another order.
         build: name of what makes a module of the configuration; empty if it does not matter.
         replicate: the values of the sweep's replicates; trials that differ in them alone are of one cell.
-        shorter: the same trial with fewer epochs, from whose checkpoint it may go on.
+        shorter: the same trial with fewer epochs; it may go on from that one's checkpoint.
 
     Example:
         >>> trial = Sweep("rates", Settings(), {"lr": [0.1, 0.01]}, build).trials()[0]
@@ -105,6 +105,6 @@ def defaults(config: Any) -> dict[str, Any]:
 
 
 def departures(config: Any, reference: Any) -> dict[str, Any]:
-    """Return the fields in which a configuration differs from another of its kind."""
+    """Return the fields that differ between a configuration and another of its kind."""
     others = vars(reference)
     return {name: value for name, value in vars(config).items() if name not in others or value != others[name]}

@@ -74,7 +74,7 @@ class Cell:
 
     @property
     def ended(self) -> set[str]:
-        """The repeats of which a further run would change nothing."""
+        """The repeats that a further run would not change."""
         return {self.repeat(result) for result in self.results if result.status != "interrupted"}
 
     def only(self, repeats: Collection[str]) -> Cell:

@@ -53,7 +53,7 @@ class AgainstBaseline(AgainstBest):
 
     Where nothing tells the rows' spreads apart it is Dunnett's comparison on blocks: one spread for all, but that of a
     control which is wilder. Else the t are those of AgainstBest, with both signs, held against the largest of drawn
-    sweeps in which all rows are as good as the control. What is told apart, in either direction, is left out and the
+    sweeps with rows that are all as good as the control. What is told apart, in either direction, is left out and the
     rest is compared anew (step-down; Holm 1979). Spreads of few units are known badly, so that a part of the level is
     spent alone: by simulation 5% is kept then.
 

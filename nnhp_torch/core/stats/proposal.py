@@ -18,7 +18,7 @@ FEWEST = 6  # seeds with which one may be kept: at such levels fewer never do
 
 
 def level_of(kept: Sequence[bool]) -> float:
-    """The level of the proposal that follows those of which it is known whether they were kept.
+    """The level of the next proposal, when it is known which of the earlier ones were kept.
 
     Online Fallback (J. Tian and A. Ramdas, Stat. Methods Med. Res. 30 (2021)): the n-th has a fixed share of the 5%,
     and that of the one before if it was kept. At most 5% of all sequences keep anything useless, however many

@@ -54,7 +54,7 @@ class AgainstBest:
     """The usual Judge: paired t against the winner, held against the largest t of drawn sweeps of equal rows.
 
     The winner was picked by the same means that it is tested with, so each t is held against the largest t against
-    the winner, whoever wins, of sweeps drawn in which all rows are alike (a parametric bootstrap). Rows found to be
+    the winner, whoever wins, of sweeps drawn with rows that are all alike (a parametric bootstrap). Rows found to be
     worse are left out and the rest is drawn anew (step-down).
 
     A few units tell little of a spread, so that each pair counts as no steadier than the pairs of its kind: the mean
@@ -118,7 +118,7 @@ class AgainstBest:
         worse = p < level
         if worse.sum() == len(values) - 1:
             half_width = first
-        told = worse & ((worse.sum() < len(values) - 1) | (abs(gap) - half_width <= 0))  # of which only that is known
+        told = worse & ((worse.sum() < len(values) - 1) | (abs(gap) - half_width <= 0))  # only that is known of it
         low = np.where(told, np.where(gap > 0, 0.0, -math.inf), gap - half_width)
         high = np.where(told, np.where(gap > 0, math.inf, 0.0), gap + half_width)
         return Judgement(*(column.tolist() for column in (gap, error * wider, low, high, p, half_width)))

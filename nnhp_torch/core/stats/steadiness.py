@@ -20,7 +20,7 @@ POOR, NOTHING = 0.6, 0.01  # a share of right answers that guessing may reach, a
 
 @dataclass(frozen=True)
 class Jumps:
-    """A training that jumps, of which mean and standard deviation say little.
+    """A training that jumps: mean and standard deviation say little of it.
 
     Args:
         cell: which one.
@@ -39,7 +39,7 @@ class Jumps:
 
 
 def jumping(cells: Sequence[Cell], objective: Objective) -> list[Jumps]:
-    """The cells whose training jumps: a seed fails, or the curve falls far from one epoch to the next.
+    """The cells with a training that jumps: a seed fails, or the curve falls far from one epoch to the next.
 
     Both are measured by the spread of the sweep's steadier cells: the lower quartile, over what that is where all vary
     alike (a chi-square's), because of few seeds the smallest spreads are far too small.

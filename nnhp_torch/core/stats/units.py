@@ -1,4 +1,4 @@
-"""What repeats a cell independently: its seeds, or the data that it is tried on. How much of the spread is whose."""
+"""What repeats a cell independently: its seeds, or its data; and how much each adds to the spread."""
 
 from __future__ import annotations
 

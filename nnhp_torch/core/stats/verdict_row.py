@@ -10,7 +10,7 @@ from typing import Any
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.verdict import Kind, Verdict, more_seeds
 
-# What --require asks for → the verdicts of which one is enough.
+# What --require asks for → the verdicts; one of them is enough.
 REQUIRED = {"better": ("better",), "as-good": ("better", "as good")}
 
 

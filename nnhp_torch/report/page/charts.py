@@ -15,8 +15,8 @@ from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, turned,
 from nnhp_torch.report.words import count
 
 POINTS = 60_000  # of all curves of a page together, which take some six bytes each
-DENSEST = 40  # cells whose lines are drawn at full strength
-SPOKEN = 12  # curves of which a screen reader is told; of more the best
+DENSEST = 40  # cells with lines that are drawn at full strength
+SPOKEN = 12  # curves that a screen reader is told of; of more the best
 
 Tick = tuple[float, str]  # where a number stands, from 0 to 1, and what is written there
 
@@ -28,7 +28,7 @@ class Curves:
     Args:
         runs: the number of each trial's seed, and its metric after each epoch.
         colour: the class of its lines; name: what people call it; named: whether that stands at its line's end.
-        kept: the epochs (from 1) whose weights its trials went back to, and what those reach: a ring each.
+        kept: the epochs (from 1) that its trials went back to, and what their weights reach: a ring each.
         paces: another unit → how many of it an epoch takes; the sheet stretches the lines from one to another.
     """
 
@@ -85,7 +85,7 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
 
 
 def picture(alt: str, *parts: Html, **attributes: Any) -> Html:
-    """A chart, of which a screen reader says a sentence instead of the numbers on its axes."""
+    """A chart; a screen reader says a sentence of it instead of the numbers on its axes."""
     told = tag("span", role="img", aria_label=alt)
     return join(told, tag("div", *parts, aria_hidden="true", **attributes))
 

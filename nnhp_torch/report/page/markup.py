@@ -45,7 +45,7 @@ def text(value: Any) -> Html:
 
 
 def prose(sentence: str) -> Html:
-    """Escapes a sentence in which a flag stays on one line with its value: browsers break at hyphens.
+    """Escapes a sentence, and keeps a flag on one line with its value: browsers break at hyphens.
 
     >>> prose("More would decide (--seeds 9).")
     'More would decide (<span class="flag">--seeds 9</span>).'

@@ -1,4 +1,4 @@
-"""One sweep as a page shows it: its cells, which of them are shown, and in which colours."""
+"""One sweep as a page shows it: its cells, which of them are shown, and their colours."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Part:
 
     @cached_property
     def kept(self) -> list[list[tuple[int, float]]]:
-        """For each cell that is shown the epochs whose weights its trials went back to, and what those reach."""
+        """For each cell that is shown the epochs that its trials went back to, and what their weights reach."""
         monitor = self.sweep.monitor
         found = []
         for cell in self.shown:

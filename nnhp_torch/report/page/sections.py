@@ -23,7 +23,7 @@ from nnhp_torch.report.style import CELLS, WIDE
 from nnhp_torch.report.words import count, duration, up_to
 
 ROWS = 1_000  # of the table of trials
-BESIDE_EACH = 12  # cells whose training is drawn beside their validation
+BESIDE_EACH = 12  # cells with their training drawn beside their validation
 PAIRS = (
     "The median after each epoch; training is a running mean over the epoch's batches. The room between the lines is "
     "overfitting: what the network knows of the training images and of no others. "
@@ -176,7 +176,7 @@ def course(part: Part) -> Html:
 
 
 def beside(part: Part) -> Html:
-    """Training beside validation of each cell, whose distance is what the network knows better than it should."""
+    """Training beside validation of each cell: their distance is what the network knows better than it should."""
     found = pairs(part)
     small = [
         tag("div", tag("p", tag("strong", name), " ", tag("span", said, class_="soft")), drawn, data_cell=number)

@@ -64,7 +64,7 @@ def _sides(part: Part) -> list[list[str]]:
 
 
 def heat(part: Part, inside: Mapping[int, Html] | None = None) -> Html:
-    """A table whose cells are the bluer the better; the longer axis runs down a page that is too narrow for it.
+    """A table with cells that are the bluer the better; the longer axis runs down a page that is too narrow for it.
 
     Args:
         inside: by its id what a cell has in its square besides.

@@ -19,7 +19,7 @@ FEW = 4  # numbers that there is room for below the narrowest chart
 def strip(end: End, axis: Axis, *, best: float, repeats: Sequence[str] = ()) -> Html:
     """Draw where a cell ends: a ring per trial, a line at their mean and at the best's, an interval behind them.
 
-    A trial whose value is infinite has a square at the end of the axis, and its cell no mean.
+    A trial with an infinite value has a square at the end of the axis, and its cell no mean.
     """
     parts = [tag("path", d="".join(f"M{SIZE * place:.0f} 0v{SIZE}" for place, _ in axis.ticks(6)), class_="grid")]
     if math.isfinite(best):

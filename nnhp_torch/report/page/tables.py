@@ -50,7 +50,7 @@ def ends(part: Part, title: str = "", bases: Sequence[int] = ()) -> Html:
     """Where each of the first cells ends: its trials, their mean, where that may be, and the verdict in words.
 
     Args:
-        bases: the numbers of those cells of which it is also said how all stand if that one is the baseline.
+        bases: the numbers of the cells that are tried as the baseline: it is also said how all stand then.
     """
     axis, found = part.ends
     shown, best = found[:BESIDE], part.summary.control
@@ -153,5 +153,5 @@ def table_of(heads: Sequence[Html], rows: Sequence[Html], *, sortable: bool = Fa
 
 
 def scroll(content: Html, label: str) -> Html:
-    """A frame in which a wide table can be moved, with the keyboard too."""
+    """A frame that moves a wide table, with the keyboard too."""
     return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=label)
