@@ -160,6 +160,29 @@ def with_files_and_no_subcommand():
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
 
 
+def sets_its_trainer():
+    cli = LightningCLI(Net, Data, run=False, seed_everything_default=7)
+    cli.trainer.limit_train_batches = 1
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+
+
+def sets_its_epochs():
+    cli = LightningCLI(Net, Data, run=False)
+    cli.trainer.fit_loop.max_epochs = 1
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+
+
+class Now(Net):
+    """Logs how often its Trainer logs."""
+
+    def on_train_epoch_end(self):
+        self.log("interval", float(self.trainer.log_every_n_steps))
+
+
+def asks_how_often_it_logs():
+    LightningCLI(Now, Data)
+
+
 def with_args():
     LightningCLI(Net, Data, args=["fit", "--trainer.max_epochs=2", "--model.width=5"])
 

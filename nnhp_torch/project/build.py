@@ -54,7 +54,7 @@ def build(settings: Settings) -> Setup:
         fit.model,
         _data(fit),
         callbacks,
-        {name: value for name, value in departures(trainer.settings).items() if name in SETTINGS},
+        trainer.said(),
         trainer.loggers,
     )
 
@@ -67,6 +67,7 @@ class _Trainer:
         self.added: list[L.Callback] = []  # those that Lightning adds to everybody's
         self.loggers: list[Logger] = []
         self.made: L.Trainer | None = None
+        self.begun: dict[str, Any] = {}  # what it was made with, as it calls that itself
 
     def __call__(self, **settings: Any) -> L.Trainer:
         self.settings = settings
@@ -77,7 +78,23 @@ class _Trainer:
         self.made = L.Trainer(accelerator="cpu", devices=1, logger=self.loggers, **used)
         callbacks: list[L.Callback] = self.made.callbacks  # type: ignore[attr-defined]
         self.added = [callback for callback in callbacks if callback not in own]
+        self.begun = self._now()
         return self.made
+
+    def said(self) -> dict[str, Any]:
+        """Return the settings of the Trainer, with what their code has set in it since it was made.
+
+        Raises:
+            WrongUsage: it has set how long a fit is.
+        """
+        changed = {name: v for name, v in self._now().items() if repr(v) != repr(self.begun[name])}  # 1 is not 1.0
+        if lasts := changed.keys() - set(SETTINGS):
+            raise WrongUsage(f"its code sets the Trainer's {min(lasts)} after it was made: --max_epochs says how long")
+        given = {name: value for name, value in departures(self.settings).items() if name in SETTINGS}
+        return given | changed
+
+    def _now(self) -> dict[str, Any]:
+        return {name: getattr(self.made, name, None) for name in (*SETTINGS, "max_epochs", "max_steps")}
 
 
 def _keep_apart(trainer: Namespace) -> None:

@@ -40,6 +40,9 @@ from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
 # Of their keys, those that stand in no configuration: they change no result, or are fields and flags of the sweep's.
 _ELSEWHERE = {*OURS, *(f"trainer.{name}" for name in (*FLAGS, *UNUSED, "min_epochs")), "config", "weights_only"}
 
+# Likewise, but a trial has them all the same: a module may ask how often something is logged.
+_ASIDE = ("trainer.logger.", "trainer.log_every_n_steps.")
+
 
 class Settings:
     """One configuration of a project: frozen, named by their dotted keys.
@@ -157,8 +160,9 @@ class Project:
     def settings(self, parsed: Namespace) -> Settings:
         """Return the configuration that the sweeper has of what their parser has made."""
         epochs, seed = (parsed.get(key) for key in OURS)
-        theirs = {key: value for key, value in departures(self.parser, parsed).items() if key not in _ELSEWHERE}
-        aside = {key: theirs.pop(key) for key in list(theirs) if f"{key}.".startswith("trainer.logger.")}
+        found = departures(self.parser, parsed)
+        aside = {key: found.pop(key) for key in list(found) if f"{key}.".startswith(_ASIDE)}
+        theirs = {key: value for key, value in found.items() if key not in _ELSEWHERE}
         return Settings(self.cli, seed if type(seed) is int else None, epochs, aside=aside, **theirs)
 
     def changed(self, settings: Settings, changes: Mapping[str, Any]) -> Settings:

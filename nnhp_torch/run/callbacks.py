@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.data_position import Positions, structure
 from nnhp_torch.run.resume.foreign import LEFT_OUT, changed
 from nnhp_torch.run.resume.loaders import stop_workers
@@ -51,12 +52,12 @@ class EpochSeed(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._positions = Positions()
-        self._positions.look(around(trainer))
+        self._positions.look(around(trainer), variables.digests())
         self._network = (self._state or {}).get("network") or structure(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            self._positions.look(around(trainer, of_parts=False))
+            self._positions.look(around(trainer, of_parts=False), {})
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         progress: Any = trainer.fit_loop.epoch_progress.current

@@ -115,6 +115,29 @@ def test_classes_without_a_command_line_are_swept_over_their_arguments(argv, run
     assert first.history["train_loss"] != second.history["train_loss"]
 
 
+def test_what_its_code_sets_in_the_trainer_that_it_has_made_counts(run, tmp_path):
+    argv = ["--grid.model.lr", "[0.1]", "--base.trainer.max_epochs", "2"]
+    assert run("--cli", "foreign:sets_its_trainer", *argv)[0] == 0
+    assert run("--cli", "foreign:without", *argv, "--base.trainer.limit_train_batches", "1", "--name", "said")[0] == 0
+    (by_code,), (said,) = _results(tmp_path), _results(tmp_path, "said")
+    assert by_code.history == said.history
+
+
+def test_a_project_whose_code_sets_how_long_it_trains_is_refused(run):
+    status, out = run("--cli", "foreign:sets_its_epochs", "--grid.model.lr", "[0.1]", "--base.trainer.max_epochs", "2")
+    assert (status, "its code sets the Trainer's max_epochs" in out) == (2, True), out
+
+
+@pytest.mark.parametrize(("argv", "interval"), [([], 50), (["--base.trainer.log_every_n_steps", "7"], 7)])
+def test_a_module_that_asks_how_often_it_logs_is_told_what_it_is_told_by_hand(run, tmp_path, argv, interval):
+    usual = ["--cli", "foreign:asks_how_often_it_logs", "--grid.model.lr", "[0.1]", "--base.trainer.max_epochs", "1"]
+    status, out = run(*usual, *argv)
+    assert status == 0, out
+    (result,) = _results(tmp_path)
+    assert result.history["interval"] == [interval]
+    assert "trainer.log_every_n_steps" not in result.config, "earlier results stay its own"
+
+
 def test_the_seeds_of_a_project_begin_with_its_own(run, tmp_path):
     argv = ["--cli", "foreign:with_subcommands", "--grid.model.width", "[2]", "--max_epochs", "1"]
     status, out = run(*argv, "--base.seed_everything", "7", "--seeds", "2", "--dry_run")

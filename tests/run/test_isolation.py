@@ -1,6 +1,7 @@
 """A trial finds its process as if no other had been there, and leaves it so."""
 
 import dataclasses
+import functools
 import logging
 import os
 import random
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import toy
+from torchmetrics import SumMetric
 
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
@@ -93,11 +95,61 @@ def test_in_one_process_it_is_said_that_a_global_variable_had_changed(sweep, tmp
     assert (first.notes, second.notes) == ([], [why])
 
 
+@functools.cache
+def cached():
+    return toy.ToyData()
+
+
+def build_from_a_cache(config):
+    data = cached()
+    data.data.tensors[0].mul_(2)
+    return toy.Toy(config.lr, config.width), data
+
+
+def test_a_trial_that_changes_what_a_function_has_cached_leaves_the_next_one_its_digits(sweep, tmp_path):
+    two = dataclasses.replace(sweep, axes={"width": [4, 8]}, build=build_from_a_cache)
+    outcomes = []
+    for trials in (two.trials()[1:], two.trials()):
+        store = ResultStore(tmp_path / str(len(trials)))
+        launch = InProcess(two.build, Runtime(str(store.folder), accelerator="cpu"))
+        outcomes.append(Sweeper(launch, store).run(two, trials).ordered[-1])
+    alone, after = outcomes
+    assert (after.history, after.test) == (alone.history, alone.test)
+
+
+def remember(seen=[]):  # noqa: B006
+    seen.append(1)
+
+
+def count():
+    count.n += 1
+
+
+count.n = 0
+
+
+def _counting():
+    n = 0
+
+    def count():
+        nonlocal n
+        n += 1
+
+    return count
+
+
+class Remembering:
+    def __init__(self, seen={}):  # noqa: B006
+        seen[len(seen)] = 1
+
+
+CLOSED = _counting()
 COUNTED = {
     "list": [1],
     "object": Counter(),
     "inside": {"a": [Counter()]},
     "network": torch.nn.Linear(2, 2),
+    "metric": SumMetric(),
     "number": 1,
 }
 
@@ -109,6 +161,11 @@ COUNTED = {
         (lambda: COUNTED["object"].count(), "COUNTED.object.n"),
         (lambda: COUNTED["inside"]["a"][0].count(), "COUNTED.inside.a.0.n"),
         (lambda: torch.nn.init.ones_(COUNTED["network"].weight), "COUNTED.network"),
+        (lambda: COUNTED["metric"].update(1), "COUNTED.metric"),
+        (lambda: remember(), "remember.default0"),
+        (lambda: Remembering(), "Remembering.__init__.default0"),
+        (lambda: count(), "count.n"),
+        (lambda: CLOSED(), "CLOSED.n"),
         (lambda: setattr(Counter, "of_all", 1), "Counter.of_all"),
         (lambda: COUNTED.update(new=1), "COUNTED.new"),
         (lambda: None, ""),

@@ -113,6 +113,7 @@ STATE = types_of(  # what a Recorder keeps in a checkpoint
         **dict.fromkeys(("trial", "sources"), Mapping[str, str]),
         **dict.fromkeys(("trainer", "hardware"), Mapping[str, Any]),
         "history": Mapping[str, Sequence[float]],
+        "shown": Mapping[str, Mapping[str, Any]],
         **dict.fromkeys(("asked", "unlogged", "notes"), Sequence[str]),
         **dict.fromkeys(("complete", "stopped", "outdated", "ended", "restored"), bool),
         **dict.fromkeys(("diverged", "pruned"), str),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import random
 import signal
 import socket
@@ -144,6 +145,7 @@ class Slot:
 
 def _environment(threads: int, rank: int, world_size: int, *, port: int) -> dict[str, str]:
     environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    environment["PYTHONHASHSEED"] = os.environ.get("PYTHONHASHSEED", "0")  # a set of names has one order everywhere
     if world_size > 1:  # what Lightning reads when its processes are started by somebody else
         environment |= {
             "MASTER_ADDR": "127.0.0.1",

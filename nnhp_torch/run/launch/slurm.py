@@ -68,7 +68,7 @@ class Slurm:
 trap told=0 TERM USR1 USR2
 trap 'status=$?; [ $status = 0 ] || echo "exit status ${{told:-$status}}"; exit 0' EXIT
 [ -e {there}.trials ] || exit 0  # its trials have been submitted anew
-export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
+export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} PYTHONHASHSEED=${{PYTHONHASHSEED:-0}}
 {self.setup}
 srun -n1 -c{said["cpus_per_task"]} {python} -m nnhp_torch.run.launch.slurm_job {there}.$SLURM_ARRAY_TASK_ID
 END"""

@@ -10,27 +10,31 @@ import functools
 import types
 from ast import literal_eval
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import chain
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
-from torchmetrics import Metric
+from torchmetrics import Metric, SumMetric
 
-from nnhp_torch.run.resume.object_graph import has_state, inside, keeps_itself, own_variables, walk
+from nnhp_torch.core.spec.provenance import is_own
+from nnhp_torch.run.resume.object_graph import has_state, inside, keeps_itself, walk
 from nnhp_torch.run.resume.plain import digest, is_value, pack, unpack
 from nnhp_torch.run.resume.randomness import LONG
 
 _WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of a number
 MOST = 2**26  # bytes of a tensor that a checkpoint takes in after every epoch
-_PARTS = ("module.", "datamodule.", "callbacks.")  # whose own attributes stand under the name without the dot
+# Their own attributes stand under the name without the dot.
+_PARTS = ("module.", "datamodule.", "callbacks.", "optimizers.", "schedulers.")
 LEARNING = "requires_grad"  # stands for which of a module's weights learn
 
 # What callbacks change in a Trainer while it trains.
@@ -51,6 +55,9 @@ def owners_of(trainer: Any, loaders: Mapping[str, Any], *, of_parts: bool = True
     modules = dict(trainer.lightning_module.named_modules(prefix="module"))
     in_state_dict = {id(part) for module in modules.values() for part in (module._parameters, module._buffers)}
     parts: dict[str, Any] = {"datamodule": trainer.datamodule, "trainer": trainer, "loop": trainer.fit_loop}
+    stepping = {"optimizers": trainer.optimizers, "schedulers": [c.scheduler for c in trainer.lr_scheduler_configs]}
+    for kind, steppers in stepping.items():  # a person's own may have more than their state_dict says
+        parts |= {f"{kind}.{index}": thing for index, thing in enumerate(steppers) if is_own(type(thing))}
     for index, callback in enumerate(trainer.callbacks):
         if not keeps_itself(callback):
             parts[f"callbacks.{index}"] = callback
@@ -61,7 +68,9 @@ def owners_of(trainer: Any, loaders: Mapping[str, Any], *, of_parts: bool = True
     in_parts = parts if of_parts else {}
     held = {f"{path}.{name}": thing for path, part in in_parts.items() for name, thing in _held(part)}
     reached = walk({**loaders, **held}, in_state_dict | set(map(id, parts.values())))
-    return in_parts | {path: thing for path, thing in reached if not is_value(thing)} | own_variables()
+    of_hparams = [(path, part) for path, part in in_parts.items() if isinstance(part, HyperparametersMixin)]
+    hparams = {f"{path}.hparams": part.hparams for path, part in of_hparams}
+    return in_parts | hparams | {path: thing for path, thing in reached if not is_value(thing)}
 
 
 @dataclass
@@ -70,48 +79,57 @@ class Positions:
 
     Attributes:
         begun: owner's path → name → digest, when it was first seen.
+        variables: the same of global variables.
         put: what was put back, and so has changed since training began.
     """
 
     begun: dict[str, dict[str, str]] = field(default_factory=dict)
+    variables: dict[str, Mapping[str, str]] = field(default_factory=dict)
     put: set[tuple[str, str]] = field(default_factory=set)
 
-    def look(self, owners: Mapping[str, Any]) -> None:
+    def look(self, owners: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]) -> None:
         """Take what was not there before for what it is at the beginning; later on, around the loaders alone."""
-        for path, owner in owners.items():
-            if path not in self.begun:
-                self.begun[path] = _digests(owner)
+        if not self.begun:
+            self.variables = dict(variables)
+        self.begun |= _digests(owners, [path for path in owners if path not in self.begun])
 
-    def state(self, owners: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def state(self, owners: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]) -> dict[str, dict[Any, Any]]:
         """The digests of all positions; of those that have changed the values, or in words why they cannot be kept."""
-        state: dict[str, dict[str, Any]] = {"digests": {}, "values": {}, "lost": {}}
+        state: dict[str, dict[Any, Any]] = {"digests": _digests(owners, owners), "values": {}, "lost": {}}
+        state["variables"] = {}  # of a person's global ones those that have changed
+        for path, found in variables.items():
+            begun = self.variables.setdefault(path, found)
+            state["variables"] |= {(path, name): now for name, now in found.items() if begun.get(name) != now}
         for path, owner in owners.items():
-            values = values_of(owner)
-            digests = state["digests"][path] = {name: digest(value) for name, value in values.items()}
+            values, digests = values_of(owner), state["digests"][path]
             late = {} if path.startswith(_PARTS) else digests  # what a part has made since it began is a change
             begun = self.begun.setdefault(path, late)
-            if isinstance(owner, (list, deque, dict)):
-                there = {_named(owner, name) for name, _ in inside(owner)}
-                gone = [name for name in begun if name not in there]
-                state["lost"].update({f"{path}.{name}": "was taken out in training" for name in gone})
-            for name, value in values.items():
+            gone = [name for name in begun if name not in digests]
+            state["lost"].update({f"{path}.{name}": "was taken out in training" for name in gone})
+            for name in digests:
                 if begun.get(name) == digests[name] and (path, name) not in self.put:
                     continue
-                if isinstance(owner, (types.ModuleType, type)):
-                    state["lost"][f"{path}.{name}"] = "is a variable that changes in training and belongs to no trial"
+                if name not in values:
+                    state["lost"][f"{path}.{name}"] = "is another object, function or class since some epoch"
                     continue
                 try:
-                    state["values"].setdefault(path, {})[name] = (_is_on_device(value), _packed(value))
+                    state["values"].setdefault(path, {})[name] = (_is_on_device(values[name]), _packed(values[name]))
                 except TypeError as error:
                     state["lost"][f"{path}.{name}"] = f"holds a {error}, which cannot be kept"
         return state
 
     def put_back(
-        self, state: Mapping[str, Any], trainer: Any, loaders: Mapping[str, Any], renewed: tuple[str, ...] = ()
+        self,
+        state: Mapping[str, Any],
+        trainer: Any,
+        loaders: Mapping[str, Any],
+        variables: Callable[[], Mapping[str, Mapping[str, str]]],
+        renewed: tuple[str, ...] = (),
     ) -> list[str]:
         """Give each place the value that the state has of it; in words, what is not what it was all the same.
 
         Args:
+            variables: gives the digests of a person's global variables, by owner and name.
             renewed: the loaders that are about to be made anew.
         """
         owners = owners_of(trainer, loaders)
@@ -122,23 +140,29 @@ class Positions:
                 value = unpack(packed)
                 try:
                     _set(owners[path], name, _moved(value, device) if on_device else value)
-                except (ValueError, SyntaxError):  # the key is an object, which nothing here is equal to
+                except (ValueError, SyntaxError, TypeError):  # its key is an object, or it does not let itself be set
                     missing.append(f"{path}.{name}")
                 self.put.add((path, name))
         # Digests are compared around the loaders alone: elsewhere hooks that have run by now may have set things anew.
         around_loaders = tuple(loaders)
         doubts = [f"{path} was made in training, and is not there" for path in missing]
-        lost = state["lost"]
-        doubts += [f"{name} {why}" for name, why in lost.items() if not name.startswith(around_loaders)]
-        for path in {**state["digests"], **owners_of(trainer, loaders)}:
-            if not path.startswith(around_loaders) or path.startswith(renewed):
+        owners, there = owners_of(trainer, loaders), variables()
+        doubts += [
+            f"{path}.{name}".rstrip(".") + " is a variable that changes in training and belongs to no trial"
+            for (path, name), then in state.get("variables", {}).items()
+            if there.get(path, {}).get(name) != then
+        ]
+        digests, lost = _digests(owners, owners), state["lost"]
+        for path in {**state["digests"], **digests}:
+            if path.startswith(renewed):
                 continue
-            now = _digests(owners[path]) if path in owners else {}
-            then = state["digests"].get(path, {})
+            then, now = state["digests"].get(path, {}), digests.get(path, {})
+            unlike = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+            compared = path.startswith(around_loaders)
             doubts += [
                 f"{path}.{name} {lost.get(f'{path}.{name}', 'is not what it was when the checkpoint was made')}"
-                for name in {**then, **now}
-                if then.get(name) != now.get(name)
+                for name in unlike
+                if f"{path}.{name}" in lost or (compared and not _sets_itself(owners.get(path), name))
             ]
         return doubts
 
@@ -158,19 +182,66 @@ def values_of(owner: Any) -> dict[str, Any]:
             return {name: value for name, value in vars(owner).items() if name in TRAINER}
         case _FitLoop():
             return {name: vars(owner)[name] for name in ("max_epochs", "min_epochs")}
-        case Metric():  # kept by other means
-            return {}
-    if has_state(owner):
-        return {}
-    internal = {"epoch"} if hasattr(owner, "set_epoch") else set()  # which Lightning sets as each epoch begins
-    if isinstance(owner, (nn.Module, DataLoader, L.LightningDataModule)):
-        internal |= _internal()
     of_module = _of_module(owner) if isinstance(owner, nn.Module) else {}
-    return of_module | {
-        _named(owner, name): value
-        for name, value in inside(owner)
-        if name not in internal and (is_value(value) or _is_long(value) or _is_weight(owner, value))
+    return of_module | {name: part for name, part in _attributes(owner).items() if _is_kept(owner, part)}
+
+
+def _attributes(owner: Any) -> dict[str, Any]:
+    """Return what an owner has, by name, but for what is kept by other means."""
+    if (has_state(owner) or isinstance(owner, Metric)) and not is_own(type(owner)):
+        return {}
+    internal: frozenset[str] = frozenset()
+    if isinstance(owner, (nn.Module, DataLoader, L.LightningDataModule)):
+        internal = _internal()
+    if isinstance(owner, Metric):
+        internal |= _of_metrics() | owner._defaults.keys()
+    return {_named(owner, name): part for name, part in inside(owner) if name not in internal}
+
+
+def _is_kept(owner: Any, part: Any) -> bool:
+    return is_value(part) or _is_long(part) or _is_weight(owner, part)
+
+
+def _kinds(path: str, owner: Any, paths: Mapping[int, str]) -> dict[str, str]:
+    """Say what the parts of an owner are that are no values: which function, which class, an object of which class.
+
+    Args:
+        path: the owner's.
+        paths: where things have been found, by identity: the one that an attribute stands for may be another's too.
+    """
+    match owner:
+        case _FitLoop():
+            return {}
+        case L.Trainer():
+            return {"callbacks": " ".join(type(callback).__qualname__ for callback in owner.callbacks)}  # type: ignore[attr-defined]
+    parts = _attributes(owner) | (owner._modules if isinstance(owner, nn.Module) else {})
+    if path.endswith("_hooks"):  # torch numbers those of all modules in a row
+        parts = {str(index): part for index, part in enumerate(parts.values())}
+    weights = owner._parameters if isinstance(owner, nn.Module) else {}
+    hooks = {f"{name}._backward_hooks": w._backward_hooks for name, w in weights.items() if w is not None}
+    kinds = {name: (_kind(part), paths.get(id(part), "")) for name, part in parts.items() if not _is_kept(owner, part)}
+    return {name: f"{kind} {of * (of != f'{path}.{name}')}" for name, (kind, of) in kinds.items()} | {
+        name: str(len(of)) for name, of in hooks.items() if of
     }
+
+
+def _kind(thing: Any) -> str:
+    match thing:
+        case types.MethodType():
+            return _kind(thing.__func__)
+        case types.FunctionType():
+            return f"{thing.__qualname__}:{thing.__code__.co_firstlineno}"
+        case type() | types.BuiltinFunctionType():
+            return thing.__qualname__
+        case Enum():
+            return str(thing)
+    kind: type = getattr(type(thing), "cls_to_become", None) or type(thing)  # of a layer that is lazy as yet
+    return kind.__qualname__
+
+
+def _sets_itself(owner: Any, name: str) -> bool:
+    """Return whether an attribute may be another one for a while, before an epoch begins or an iterator is made."""
+    return has_state(owner) or (name == "epoch" and hasattr(owner, "set_epoch"))
 
 
 def _named(owner: Any, key: Any) -> str:
@@ -234,20 +305,32 @@ def structure(module: nn.Module) -> str:
     return digest(sorted((name, () if is_lazy(w) else tuple(w.shape)) for name, w in named))
 
 
-def _digests(owner: Any) -> dict[str, str]:
-    return {name: digest(value) for name, value in values_of(owner).items()}
+def _digests(owners: Mapping[str, Any], of: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return of some owners, by name, a digest of each value and what all else is."""
+    paths = {id(thing): path for path, thing in owners.items() if path.startswith(_PARTS)}
+    return {
+        path: {name: digest(value) for name, value in values_of(owners[path]).items()}
+        | _kinds(path, owners[path], paths)
+        for path in of
+    }
 
 
 @functools.cache
 def _internal() -> frozenset[str]:
     """Return the attributes that torch and Lightning keep themselves."""
-    bare: tuple[Any, ...] = (DataLoader([0]), L.LightningModule(), L.LightningDataModule())  # type: ignore[arg-type]
+    bare: list[Any] = [DataLoader([0]), L.LightningModule(), L.LightningDataModule(), nn.LazyLinear(1)]  # type: ignore[arg-type]
     return frozenset(name for thing in bare for name in vars(thing) if name.startswith("_")) | {"_hparams"}
 
 
+@functools.cache
+def _of_metrics() -> frozenset[str]:
+    return frozenset(vars(SumMetric()))
+
+
 def _packed(value: Any) -> Any:
-    if isinstance(value, (Tensor, np.ndarray)) and value.nbytes > MOST:
-        raise TypeError(f"{type(value).__name__} of {value.nbytes >> 20} MiB")
+    size = value.numel() * value.element_size() if isinstance(value, Tensor) else getattr(value, "nbytes", 0)
+    if size > MOST:
+        raise TypeError(f"{type(value).__name__} of {size >> 20} MiB")
     return pack(value)
 
 

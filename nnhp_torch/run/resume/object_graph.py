@@ -11,6 +11,7 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 import lightning as L
@@ -31,7 +32,7 @@ from nnhp_torch.run.resume.randomness import GENERATORS, LONG
 # Not looked into: values, code, files, what Lightning keeps itself or makes anew in each epoch.
 _CLOSED = (
     *(str, bytes, int, float, type(None), torch.Tensor, np.ndarray, np.generic),
-    *(type, types.ModuleType, types.BuiltinFunctionType, io.IOBase, random.SystemRandom, logging.Logger, Logger),
+    *(type, types.ModuleType, types.BuiltinFunctionType, io.IOBase, random.SystemRandom, logging.Logger, Logger, Enum),
     *(L.Trainer, Checkpoint, LightningOptimizer, _BaseDataLoaderIter),
 )
 
@@ -73,10 +74,16 @@ def inside(thing: Any) -> list[tuple[Any, Any]]:
         case types.FunctionType():
             cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
             return [(name, cell.cell_contents) for name, cell in cells if cell != types.CellType()]  # empty ones raise
-        case Optimizer():  # its state_dict is all that it has
-            return []
+        case Optimizer():  # the state_dict of torch's is all that they have
+            own = vars(thing).items() if is_own(type(thing)) else ()
+            return [(name, inner) for name, inner in own if name not in _of_optimizers()]
     attributes = {**getattr(thing, "__dict__", {}), **_slots(thing)}
     return [(name, inner) for name, inner in attributes.items() if not name.startswith("__")]  # Lightning's
+
+
+@functools.cache
+def _of_optimizers() -> frozenset[str]:
+    return frozenset(vars(torch.optim.SGD([nn.Parameter(torch.empty(1))], 1.0)))
 
 
 def _slots(thing: Any) -> dict[str, Any]:
@@ -98,13 +105,9 @@ def has_state(thing: Any) -> bool:
 
 
 def keeps_itself(thing: Any) -> bool:
-    """Whether it is a callback that gives a checkpoint all its state: Lightning's do, one derived from them may not."""
-    if not isinstance(thing, L.Callback):
-        return False
-    others = [kind for kind in type(thing).__mro__ if not kind.__module__.startswith(("lightning.", "nnhp_torch."))]
-    return others == [object] or any(
-        name in vars(kind) for kind in others for name in ("state_dict", "on_save_checkpoint")
-    )
+    """Whether it is a callback that gives a checkpoint all its state: Lightning's do, a person's own may not."""
+    kinds = type(thing).__mro__[:-1]
+    return isinstance(thing, L.Callback) and all(k.__module__.startswith(("lightning.", "nnhp_torch.")) for k in kinds)
 
 
 def own_generators() -> dict[str, Any]:
@@ -126,7 +129,7 @@ def own_generators() -> dict[str, Any]:
             if isinstance(thing, GENERATORS):
                 found[path] = thing
             else:
-                stack.extend([(f"{path}.{part}", inner) for part, inner in _held(thing) if _may_hold(inner)][::-1])
+                stack.extend([(f"{path}.{part}", inner) for part, inner in held(thing) if _may_hold(inner)][::-1])
     return found
 
 
@@ -179,7 +182,7 @@ def _of_its_kind_may_hold(kind: type) -> bool:
 _is_own_class: Callable[[Any], bool] = functools.lru_cache(maxsize=10_000)(is_own)
 
 
-def _held(thing: Any) -> list[tuple[Any, Any]]:
+def held(thing: Any) -> list[tuple[Any, Any]]:
     """The parts of a thing, by name; of a class its attributes, of a function its defaults, of an object its class."""
     kind: Any = type(thing)
     match thing:

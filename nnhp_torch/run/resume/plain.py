@@ -9,7 +9,7 @@ import itertools
 import marshal
 import numbers
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
@@ -85,6 +85,24 @@ def unpack(value: Any) -> Any:
     return value
 
 
+def on_host(*several: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Return Python's numbers, after one wait if none is a double or a long integer.
+
+    They become float64 here, because Apple's GPUs have none.
+    """
+    tensors = [torch.as_tensor(value).detach().reshape(()) for values in several for value in values.values()]
+    tensors = [tensor.float() if tensor.dtype.itemsize < 4 else tensor for tensor in tensors]  # loses no digit
+    alike: dict[Any, list[int]] = {}
+    for index, tensor in enumerate(tensors):
+        alike.setdefault((tensor.dtype, tensor.device), []).append(index)
+    numbers: dict[int, float] = {}
+    for indices in alike.values():
+        stacked = torch.stack([tensors[index] for index in indices]).cpu().double()
+        numbers |= zip(indices, stacked.tolist(), strict=True)
+    in_order = (number for _, number in sorted(numbers.items()))
+    return [{name: next(in_order) for name in values} for values in several]
+
+
 def is_value(value: object, depth: int = 20) -> bool:
     """Return whether there is nothing in it but numbers, text and arrays; a parameter is the module's."""
     if isinstance(value, dict):
@@ -117,6 +135,9 @@ def _parts(value: Any, depth: int) -> Iterator[bytes]:
         case torch.Tensor() if value.layout is torch.strided and value.device.type != "meta":
             flat = value.detach().flatten()[:: _step(value.numel(), _SAMPLE)]
             yield flat.resolve_conj().contiguous().view(torch.uint8).cpu().numpy().tobytes()
+        case torch.Tensor() if value.layout is torch.sparse_coo:
+            whole = value.detach().coalesce()
+            yield from (digest(part).encode() for part in (whole.indices(), whole.values()))
         case np.ndarray() if value.dtype.kind != "O":
             yield value.reshape(-1)[:: _step(value.size, _SAMPLE)].tobytes()
         case set() | frozenset():

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.data import _set_sampler_epoch
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torchmetrics import Metric
 
+from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.data_position import Positions, owners_of, sums
 from nnhp_torch.run.resume.loaders import leaves, put_back, states, unseen
-from nnhp_torch.run.resume.plain import pack, unpack
+from nnhp_torch.run.resume.plain import is_plain, pack, unpack
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
 
 
@@ -25,9 +27,11 @@ def state_at_end(trainer: Any, positions: Positions) -> dict[str, Any]:
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
         "states": found,
-        "places": positions.state(owners),
+        "places": positions.state(owners, variables.digests()),
         "metrics": _metrics(trainer, owners),
         "sums": sums(trainer.lightning_module),
+        "gradients": _gradients(trainer.lightning_module),
+        "groups": _groups(trainer),
         "doubts": doubts,
         "should_stop": trainer.should_stop,
         "loaded": [getattr(loop, name) for loop, name in _loading(trainer)],
@@ -66,14 +70,17 @@ def go_on(trainer: Any, state: dict[str, Any], positions: Positions) -> list[str
             renewed.append(loader)
         elif epoch > 0 and every:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
-    doubts += positions.put_back(mine["places"], trainer, _loaders(trainer), tuple(renewed))
+    doubts += positions.put_back(mine["places"], trainer, _loaders(trainer), variables.digests, tuple(renewed))
     doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
+    doubts += _put_steps_back(trainer, mine.get("groups", {}), mine.get("gradients", {}))
     # After all that could have mended them: weights that are still others come from no checkpoint.
     doubts = [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
     trainer.should_stop |= mine.get("should_stop", False)
     # The generators last, since all of the above may have drawn; from here on it is what an epoch's beginning does:
     # make a loader if one is due, tell its sampler the epoch, make the iterator, which draws the order.
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
+    if "gradients" in mine:  # not in those that were made before metrics were kept
+        _step_by_metrics(trainer)
     trainer.fit_loop.setup_data()
     for loader in leaves(trainer.train_dataloader):
         _set_sampler_epoch(loader, trainer.current_epoch)
@@ -102,7 +109,7 @@ def go_on_to_test(trainer: Any, state: dict[str, Any], positions: Positions) -> 
         return []
     mine = state["ranks"][trainer.global_rank % len(state["ranks"])]
     put_back(mine["states"], {}, _others(trainer), trainer.optimizers)
-    doubts = positions.put_back({**mine["places"], "digests": {}}, trainer, {})
+    doubts = positions.put_back(mine["places"], trainer, {}, variables.digests)
     doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     return [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]
@@ -113,6 +120,52 @@ def _changed(then: dict[str, int] | None, now: dict[str, int]) -> list[str]:
     names = [name for name in {**(then or now), **now} if (then or now).get(name) != now.get(name)]
     more = f" and {len(names) - 1} more" * (len(names) > 1)
     return [f"module.{names[0]}{more} is not what it was when the checkpoint was made"] if names else []
+
+
+def _gradients(module: Any) -> dict[str, Any]:
+    """Return what is added up for a step in an epoch to come: no loop but a module's own leaves anything there."""
+    if module.automatic_optimization and not is_overridden("optimizer_zero_grad", module):
+        return {}
+    return {name: pack(weight.grad) for name, weight in module.named_parameters() if weight.grad is not None}
+
+
+def _groups(trainer: Any) -> dict[str, Any]:
+    """Return what each optimizer goes by, in the order of the weights, which its state knows by their number alone."""
+    names = {id(weight): name for name, weight in trainer.lightning_module.named_parameters()}
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    return {
+        "weights": [[names.get(id(weight), "") for weight in group["params"]] for group in groups],
+        "settings": [{k: v for k, v in group.items() if k != "params" and is_plain(v)} for group in groups],
+    }
+
+
+def _put_steps_back(trainer: Any, kept: Mapping[str, Any], gradients: Mapping[str, Any]) -> list[str]:
+    """Have the optimizers go on as they were after on_train_start, in which a module may set a rate, too.
+
+    Returns:
+        Why their state is not what it was, in words.
+    """
+    device = trainer.strategy.root_device
+    for name, weight in trainer.lightning_module.named_parameters():
+        if name in gradients:
+            weight.grad = unpack(gradients[name]).to(device)
+    if not kept:
+        return []
+    if _groups(trainer)["weights"] != kept["weights"]:
+        return ["the weights stand in another order, by which its optimizer knows them"]
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    for group, settings in zip(groups, kept["settings"], strict=True):
+        group.update((k, v) for k, v in settings.items() if not isinstance(group.get(k), torch.Tensor))
+    return []
+
+
+def _step_by_metrics(trainer: Any) -> None:
+    """Have schedulers step that go by what was logged: in each epoch they do so after its checkpoint."""
+    loop = trainer.fit_loop
+    if loop.epoch_loop._num_ready_batches_reached():
+        loop.epoch_progress.current.completed -= 1  # they count by the epoch that has ended
+        loop.epoch_loop.update_lr_schedulers("epoch", update_plateau_schedulers=True)
+        loop.epoch_progress.current.completed += 1
 
 
 def _metrics(trainer: Any, owners: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,16 +7,18 @@ another trial has changed cannot be put back, since nobody has a copy: the next 
 from __future__ import annotations
 
 import dis
+import functools
 from collections import deque
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from torch import nn
+from torchmetrics import Metric
 
 from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.data_position import sums, values_of
-from nnhp_torch.run.resume.object_graph import inside, own_variables
-from nnhp_torch.run.resume.plain import digest
+from nnhp_torch.run.resume.object_graph import held, inside, own_variables
+from nnhp_torch.run.resume.plain import digest, is_value
 
 _first: dict[str, dict[str, str]] = {}  # owner's path → name → digest, when it was first seen in this process
 _made_anew: set[tuple[str, str]] = set()  # module, name: what each trial makes for itself
@@ -35,13 +37,21 @@ def begin() -> None:
 
 def look() -> None:
     """Take those of modules that were not imported before for what they are at the beginning."""
-    for path, digests in _digests().items():
-        _first.setdefault(path, digests)
+    for path, found in digests().items():
+        _first.setdefault(path, found)
+
+
+def forget() -> None:
+    """Empty what a person's own functions have cached: who gets a data set from there may have changed it."""
+    for owner in own_variables().values():
+        for _, part in _inside(owner):
+            if isinstance(part, functools._lru_cache_wrapper) and _is_own(part):
+                part.cache_clear()
 
 
 def changed() -> list[str]:
     """Return the names of those that are no more what they were."""
-    now = _digests()
+    now = digests()
     found = [
         f"{path}.{name}" if name else path
         for path, then in _first.items()
@@ -51,7 +61,8 @@ def changed() -> list[str]:
     return [name for name in found if not name.startswith(tuple(f"{other}." for other in found))]
 
 
-def _digests() -> dict[str, dict[str, str]]:
+def digests() -> dict[str, dict[str, str]]:
+    """Return a digest of each, by owner and name; of a network one of its weights, without a name."""
     found: dict[str, dict[str, str]] = {}
     seen: set[int] = set()
     stack = list(own_variables().items())[::-1]
@@ -60,14 +71,34 @@ def _digests() -> dict[str, dict[str, str]]:
         if id(thing) in seen:
             continue
         seen.add(id(thing))
-        values = {name: digest(value) for name, value in values_of(thing).items() if (path, name) not in _made_anew}
-        found[path] = values | ({"": digest(sums(thing))} if isinstance(thing, nn.Module) else {})
-        parts = [(name, inner) for name, inner in inside(thing) if (path, name) not in _made_anew]
-        stack += [(f"{path}.{name}", inner) for name, inner in parts if _may_change(inner)][::-1]
+        parts = {name: inner for name, inner in _inside(thing) if (path, name) not in _made_anew}
+        values = dict(parts) if isinstance(thing, FunctionType) else values_of(thing)
+        found[path] = {name: digest(value) for name, value in values.items() if name in parts and is_value(value)}
+        if isinstance(thing, nn.Module):
+            found[path][""] = digest([sums(thing), *_counted(thing)])
+        stack += [(f"{path}.{name}", inner) for name, inner in parts.items() if _may_change(inner)][::-1]
     return found
+
+
+def _inside(thing: Any) -> list[tuple[Any, Any]]:
+    """Return the parts of a thing; of a class and a function all that they keep from call to call."""
+    if isinstance(thing, type):
+        return [(name, getattr(part, "__func__", part)) for name, part in vars(thing).items()]
+    return [*held(thing), *vars(thing).items()] if isinstance(thing, FunctionType) else inside(thing)
+
+
+def _counted(module: nn.Module) -> list[Any]:
+    metrics = (part for part in module.modules() if isinstance(part, Metric))
+    return [getattr(metric, name) for metric in metrics for name in metric._defaults]
 
 
 def _may_change(thing: Any) -> bool:
     if isinstance(thing, type):  # those of one's own have been found already
         return False
+    if isinstance(thing, FunctionType):
+        return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__ or vars(thing)) and _is_own(thing)
     return isinstance(thing, (list, tuple, dict, deque, nn.Module)) or is_own(type(thing))
+
+
+def _is_own(function: Any) -> bool:
+    return isinstance(function.__module__, str) and is_own(function)

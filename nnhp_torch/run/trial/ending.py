@@ -36,7 +36,8 @@ def something_follows(trainer: Any) -> bool:
     """Return whether the module or a callback acts at the training's end, as one that restores the best weights."""
     callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, Checkpoint)]
     return any(
-        type(part).on_train_end is not kind.on_train_end
+        getattr(type(part), hook) is not getattr(kind, hook)
+        for hook in ("on_train_end", "on_fit_end", "teardown")
         for kind, parts in ((L.LightningModule, [trainer.lightning_module]), (L.Callback, callbacks))
         for part in parts
     )

@@ -17,6 +17,8 @@ from lightning.pytorch.utilities.data import extract_batch_size
 from torch import Tensor
 from torchmetrics import Metric
 
+SHOWN = ("callback_metrics", "logged_metrics", "progress_bar_metrics")  # of a Trainer
+
 
 class EpochLog:
     """Hears what a module logs, and knows at an epoch's end what each metric was in that epoch.
@@ -48,6 +50,20 @@ class EpochLog:
         """Note from here on what callbacks write into a trainer's metrics; its fit has made these anew by now."""
         connector = trainer._logger_connector
         connector._callback_metrics = self._written = _Written(connector._callback_metrics)
+
+    @staticmethod
+    def shown(trainer: L.Trainer) -> list[dict[str, Any]]:
+        """Return what a module, a scheduler or a callback may read of what was logged so far."""
+        return [dict(getattr(trainer, kind)) for kind in SHOWN]
+
+    @staticmethod
+    def show_again(trainer: L.Trainer, kept: Mapping[str, Mapping[str, tuple[Any, float]]]) -> None:
+        """Have a trainer's metrics be those that an interrupted one had; not as if they were of the epoch to come."""
+        for kind, values in kept.items():
+            there = getattr(trainer._logger_connector, f"_{kind}")
+            for name, (dtype, number) in values.items():
+                value = torch.tensor(number, dtype=dtype, device=trainer.strategy.root_device) if dtype else number
+                dict.__setitem__(there, name, value)
 
     def heard(self, name: str, forked: bool) -> None:
         self._logged.add(name)
@@ -85,24 +101,6 @@ class _Written(dict[str, Any]):
     def update(self, *args: Any, **kwargs: Any) -> None:
         for name, value in dict(*args, **kwargs).items():
             self[name] = value
-
-
-def on_host(*several: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Return Python's numbers, after one wait if none is a double or a long integer.
-
-    They become float64 here, because Apple's GPUs have none.
-    """
-    tensors = [torch.as_tensor(value).detach().reshape(()) for values in several for value in values.values()]
-    tensors = [tensor.float() if tensor.dtype.itemsize < 4 else tensor for tensor in tensors]  # loses no digit
-    alike: dict[Any, list[int]] = {}
-    for index, tensor in enumerate(tensors):
-        alike.setdefault((tensor.dtype, tensor.device), []).append(index)
-    numbers: dict[int, float] = {}
-    for indices in alike.values():
-        stacked = torch.stack([tensors[index] for index in indices]).cpu().double()
-        numbers |= zip(indices, stacked.tolist(), strict=True)
-    in_order = (number for _, number in sorted(numbers.items()))
-    return [{name: next(in_order) for name in values} for values in several]
 
 
 class _Results(_ResultCollection):

@@ -43,6 +43,7 @@ def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSee
         if _is_of_loading(error) and network == structure(setup.module):
             raise Unloadable(f"{type(error).__name__}: {error}".splitlines()[0].rstrip(":")) from error
         raise
+    recorder.finish(trainer, setup.module)
     recorder.count_seconds(fit=True)
 
 
@@ -53,6 +54,7 @@ def _finish(trainer: Any, recorder: Recorder, seeds: EpochSeed) -> None:
     seeds.finish(trainer)
     if not recorder.ended:
         recorder.weights = sums(trainer.lightning_module)
+        recorder.epoch_log.show_again(trainer, recorder.shown)
         trainer.fit_loop.on_run_end()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from filelock import FileLock
 from lightning.pytorch.loops import fetchers
 from lightning.pytorch.profilers import PassThroughProfiler
 
@@ -22,13 +24,17 @@ class HookGuard(PassThroughProfiler):
     anew before a validation and a test: what they draw there by the seed of the process would be another split, whose
     validation and test data have been trained on.
 
+    Trials side by side prepare their data one after another: those of the same data would write one file.
+
     Args:
         trainer: asked when a hook is called, since it is made after its profiler.
+        folder: the sweep's, in which one process at a time prepares its data.
     """
 
-    def __init__(self, trainer: Callable[[], Any]) -> None:
+    def __init__(self, trainer: Callable[[], Any], folder: Path) -> None:
         super().__init__()
         self.trainer = trainer
+        self.folder = folder
         self._first: dict[str, dict[str, Any]] = {}  # the random state before a hook's first call, by the hook
 
     def profile(self, action_name: str) -> Any:
@@ -39,8 +45,22 @@ class HookGuard(PassThroughProfiler):
         things = {"datamodule": trainer.datamodule, "module": trainer.lightning_module}
         both = ExitStack()
         both.enter_context(guarded)
+        if action_name.endswith(".prepare_data"):
+            both.enter_context(_alone(self.folder))
         both.enter_context(drawing_as(self._first.setdefault(action_name, {}), things, trainer.strategy.root_device))
         return both
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process of the sweep is in here; a lock dies with its process, however that ends."""
+    lock = FileLock(folder.with_name(f".{folder.name}.data.lock"))
+    with suppress(OSError, NotImplementedError):  # of a file system without locks
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Guarded:

@@ -20,10 +20,11 @@ from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.resume.data_position import sums
+from nnhp_torch.run.resume.plain import on_host
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
 from nnhp_torch.run.runtime import OnEpoch
 from nnhp_torch.run.trial import ending
-from nnhp_torch.run.trial.epoch_log import EpochLog, add, length, on_host, round_to_float32
+from nnhp_torch.run.trial.epoch_log import SHOWN, EpochLog, add, length, round_to_float32
 from nnhp_torch.run.trial.hardware import differences, hardware
 from nnhp_torch.run.trial.saving import RESUMABLE, read
 from nnhp_torch.run.trial.tensorboard import TrialLogger
@@ -36,6 +37,7 @@ UNSAID: dict[str, Any] = {
     "ended": True,
     "stopped": False,
     "hardware": {},
+    "shown": {},
     "restored": False,
     **dict.fromkeys(("seconds", "fit_seconds"), 0.0),
     "unlogged": [],
@@ -87,6 +89,7 @@ class Recorder(Checkpoint):
         self.saved = -math.inf  # when the last checkpoint was made
         self.history: dict[str, list[float]] = {}
         self.hardware: dict[str, Any] = {}  # that the last epoch was trained on
+        self.shown: dict[str, dict[str, Any]] = {}  # the Trainer's metrics, of this epoch and of those before
         self.unlogged: list[str] = []  # what the last epoch did not log, and others did
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
         self.sources: dict[str, str] = {}  # module → digest, of what makes the trial's
@@ -186,6 +189,7 @@ class Recorder(Checkpoint):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.epoch_log.begin(trainer)
+        self.epoch_log.show_again(trainer, self.shown)
         self._end_if_told(trainer, self.told_to_end)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -195,7 +199,12 @@ class Recorder(Checkpoint):
         if short := ending.short_of_data(trainer):
             self.note(short)
         flags, values = self.watch.look(trainer, pl_module), self.epoch_log.take(trainer)
-        finite, logged, for_loggers = on_host(flags, values, trainer._logger_connector.metrics["log"])
+        shown = self.epoch_log.shown(trainer)
+        finite, logged, for_loggers, *numbers = on_host(flags, values, trainer._logger_connector.metrics["log"], *shown)
+        self.shown = {
+            kind: {name: (getattr(tensors[name], "dtype", None), number) for name, number in of.items()}
+            for kind, tensors, of in zip(SHOWN, shown, numbers, strict=True)
+        }
         metrics = {name: round_to_float32(value) for name, value in logged.items()}
         metrics = trainer.strategy.broadcast(metrics)  # all ranks go by the first one's, which may have more
         self.unlogged = add(self.history, metrics, trainer.current_epoch)
@@ -228,8 +237,8 @@ class Recorder(Checkpoint):
             ending.stop(trainer)
             self._save(trainer)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Saves the weights that others leave at the training's end, such as the best ones or an average."""
+    def finish(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save the weights that others leave when a fit has ended, such as the best ones or an average."""
         if not self.ended:
             self.ended = True
             if trainer.is_global_zero and not self.stopped:

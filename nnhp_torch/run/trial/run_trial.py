@@ -121,6 +121,7 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
 def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) -> dict[str, Any]:
     """Return the fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
+    variables.forget()
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     variables.look()
@@ -171,7 +172,7 @@ def _trainer(
         logger=[*setup.loggers, logger],  # `self.logger` is the project's own
         default_root_dir=str(Path(runtime.folder) / trial.name),
         plugins=[AtomicCheckpointIO(lambda: trainer)],
-        profiler=HookGuard(lambda: trainer),
+        profiler=HookGuard(lambda: trainer, Path(runtime.folder)),
         **{"use_distributed_sampler": False, **setup.trainer},  # it doubles examples to fill up; share() does not
     )
     trainer.precision_plugin.convert_module(setup.module)  # Lightning would load a checkpoint's float64 into float32
@@ -263,7 +264,6 @@ def make_trainer(trial: Trial, runtime: Runtime, **settings: Any) -> L.Trainer:
         devices=list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices,
         strategy=runtime.strategy,
         precision=trial.precision,  # type: ignore[arg-type]
-        log_every_n_steps=1_000_000_000,  # curves are per epoch
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -20,7 +20,7 @@ STAGES = ("train", "val", "test")
 SETTINGS = (
     *("accumulate_grad_batches", "benchmark", "check_val_every_n_epoch", "detect_anomaly", "deterministic"),
     *("gradient_clip_algorithm", "gradient_clip_val", "inference_mode", "limit_test_batches", "limit_train_batches"),
-    *("limit_val_batches", "min_epochs", "min_steps", "overfit_batches"),
+    *("limit_val_batches", "log_every_n_steps", "min_epochs", "min_steps", "overfit_batches"),
     *("reload_dataloaders_every_n_epochs", "sync_batchnorm", "use_distributed_sampler", "val_check_interval"),
 )
 
@@ -36,7 +36,6 @@ INSTEAD = {
     "max_time": "a result would depend on the machine's speed; max_epochs says how long",
     "enable_checkpointing": "the sweep goes on from its checkpoints; --keep_checkpoints says which of them stay",
     "fast_dev_run": "it trains nothing to the end; --max_epochs 1 with limit_train_batches is a quick try",
-    "log_every_n_steps": "the curves have a point per epoch",
     "num_sanity_val_steps": "a validation before the first epoch is no epoch's",
     "enable_progress_bar": "the sweep shows its own progress",
     "plugins": "one of them writes the sweeper's checkpoints; --precision and --strategy choose others",
