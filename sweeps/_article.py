@@ -94,7 +94,7 @@ def answers(claim: str) -> list[Answer]:
     found: list[Answer] = []
     for line in claim.splitlines():
         question, mark, said = line.partition("? ")
-        word = re.split(r"[:,.](?:\s|$)", said, maxsplit=1)[0]
+        word = re.split(r"(?:[:.]|,(?! the opposite))(?:\s|$)", said, maxsplit=1)[0]
         if mark:
             found.append(Answer(f"{question}?", word, said[len(word) + 1 :].strip()))
         elif line.startswith("(") and found and not found[-1].test:

@@ -37,6 +37,8 @@ def narrows(what: str, cells: Sequence[Cell]) -> str:
         return ""
     gaps = {_amount(cell): gaps_of(cell, SCORED) for cell in cells}
     number = f"training accuracy minus val_accuracy, both with the final weights, in points: {_listed(gaps)}"
+    if not any(least.values.values()) and statistics.fmean(gaps[_amount(least)]) <= 0:
+        number += f". Without {what} training does not score above validation: there is no overfitting to prevent"
     compared = {name: (gaps[_amount(least)], gap) for name, gap in gaps.items() if name != _amount(least)}
     return judged_each(f"Does {what} narrow the gap between training and validation?", number, compared, least)
 
@@ -179,6 +181,11 @@ def smoothest(cells: Sequence[Cell]) -> str:
         f"{cell.label} {statistics.fmean(falls[id(cell)]):.1f}, ends at {cell.mean('val_accuracy'):.3f}"
         for cell in ordered
     )
+    ends = {id(cell): cell.mean("val_accuracy") for cell in cells}
+    highest = max(cells, key=lambda cell: ends[id(cell)])
+    if max(ends[id(cell)] for cell in best) < min(ends[id(cell)] for cell in ordered[len(best) :]):
+        behind = (f"{cell.label} by {100 * (ends[id(highest)] - ends[id(cell)]):.1f} points" for cell in best)
+        listed += f". But what is smoothest learns least, and ends behind {highest.label}: {', '.join(behind)}"
     question = f"{'Is' if len(best) == 1 else 'Are'} {' and '.join(cell.label for cell in best)} the smoothest?"
     fell = f"epochs after epoch {SETTLED} in which val_accuracy falls by more than {100 * FALL:.1f} points"
     return least_of_all(question, f"{fell}, per run: {listed}", best[0], falls[id(best[0])], others)
@@ -213,6 +220,26 @@ def falls_of(result: TrialResult) -> float:
     """In how many epochs, once it has settled, the validation of a run falls."""
     late = itertools.pairwise(result.curve("val_accuracy")[SETTLED - 1 :])
     return float(sum(before - after > FALL for before, after in late))
+
+
+def widens(cells: Sequence[Cell]) -> str:
+    """Whether the gap between training and validation is wider with the most nodes than with the fewest, by layers."""
+    training = training_accuracy(cells)
+    deep: dict[int, list[tuple[int, list[float]]]] = {cell.values["n_layers"]: [] for cell in cells}
+    for cell in sorted((cell for cell in cells if cell.ranked), key=lambda cell: cell.values["n_nodes"]):
+        deep[cell.values["n_layers"]].append((cell.values["n_nodes"], gaps_of(cell, training)))
+    found = {f"{layers} layers": of for layers, of in deep.items() if len(of) > 1}
+    if not found:
+        return ""
+    listed = (
+        f"{', '.join(f'{100 * statistics.fmean(gap):.2f} at {nodes}' for nodes, gap in of)} nodes with {layers}"
+        for layers, of in found.items()
+    )
+    running = "" if training == SCORED else " (running mean)"
+    number = f"training accuracy{running} minus val_accuracy, in points: {'; '.join(listed)}"
+    compared = {layers: (of[-1][1], of[0][1]) for layers, of in found.items()}
+    question = "Is the gap between training and validation wider with more nodes?"
+    return judged_each(question, number, compared, cells[0])
 
 
 def small_batches_regularize(cells: Sequence[Cell]) -> str:

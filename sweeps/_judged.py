@@ -35,16 +35,21 @@ def judged(
 
 
 def judged_each(
-    question: str, number: str, compared: Mapping[str, tuple[Sequence[float], Sequence[float]]], cell: Cell
+    question: str,
+    number: str,
+    compared: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    cell: Cell,
+    link: str = "with",
 ) -> str:
     """Return one answer to a question about several comparisons, each of which pays for the others.
 
     Args:
         compared: what each is called → its values, and those that they are held against.
         number, cell: as of `judged`.
+        link: the word before what each is called, if they are answered differently.
     """
     p_values = holm([chance(after, before, cell) for after, before in compared.values()])
-    return _said(question, number, compared, p_values, cell=cell, corrected=corrected_for(compared))
+    return _said(question, number, compared, p_values, cell=cell, corrected=corrected_for(compared), link=link)
 
 
 def _said(
@@ -55,6 +60,7 @@ def _said(
     *,
     cell: Cell,
     corrected: str,
+    link: str = "with",
 ) -> str:
     if any(len(by_unit(after, cell)) == 1 for after, _ in compared.values()):
         return f"{question} Cannot be told from one seed: {number}."
@@ -63,7 +69,7 @@ def _said(
         more = statistics.fmean(after) > statistics.fmean(before)
         named.setdefault(("yes" if more else "no, the opposite") if p < LEVEL else "cannot be told", []).append(name)
     several = len(named) > 1
-    word = "; ".join(f"{word} with {' and '.join(names)}" if several else word for word, names in named.items())
+    word = "; ".join(f"{word} {link} {' and '.join(names)}" if several else word for word, names in named.items())
     tests = "paired t-tests" if len(compared) > 1 else "paired t-test"
     found = ", ".join(f"{p:.2g}" for p in p_values)
     test = f"({cell.repeated}, {tests}, p={found}{corrected and f', {corrected}'})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnhp_torch.core.stats.cell import Cell
@@ -15,10 +16,11 @@ from nnhp_torch.report.page.markup import Html, join, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import checked, ends
 from nnhp_torch.report.words import amount, count, same_in_words
-from sweeps._article import BACKED, CLAIMS, NOT_THE_ARTICLES, Answer, answers, backed, claim_of
+from sweeps._article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
 from sweeps._pictures import WHOLE, picture
 
 NO_GUESS = "none can be told from the best"
+EXPLAINED = ("momentum",)  # of which the article's own option is another one than that which is varied here
 # What a guess is worth by its verdict; what is not in it is worth nothing.
 WORTH = {"best": 1.0, "as good": 1.0, "undecided": 0.5}
 
@@ -38,16 +40,20 @@ def title(part: Part) -> tuple[str, str]:
     return name, what
 
 
-def lesson(number: int, part: Part, link: str, root: Path) -> Html:
-    """Return a section: the claim, the guess, and behind it one picture, one line, what stays open, the command."""
+def lesson(number: int, part: Part, links: Sequence[str], root: Path) -> Html:
+    """Return a section: the claim, the guess, and behind it one picture, one line, what stays open, the command.
+
+    Args:
+        links: the sweep's own page, and if its claim is answered by another ledger, the page of that.
+    """
     name, what = title(part)
     claim = CLAIMS.get(part.sweep.name, "")
     said = claim.removeprefix(NOT_THE_ARTICLES)
     asked = "The article describes it, and claims nothing that a run could answer." if not claim else f"“{said}”"
     whose = "Not the article's: " if said != claim else "The article: " * bool(claim)
     axes = list(part.sweep.axes)
-    nuisance = "the learning rate, too" if "lr" in axes and len(axes) > 1 else "none is tuned for each value"
-    roles = f"Scientific: {', '.join(axes)}. Nuisance: {nuisance}. Fixed: {same_in_words(part.summary)}."
+    untuned = "; each value may want a learning rate of its own" * ("lr" not in axes)
+    roles = f"Varied: {', '.join(axes)}. Fixed: {same_in_words(part.summary)}{untuned}."
     buttons = [
         tag("button", text, type="button", data_worth=worth, data_said=answer) for text, worth, answer in guesses(part)
     ]
@@ -56,13 +62,21 @@ def lesson(number: int, part: Part, link: str, root: Path) -> Html:
         "section",
         tag("h2", f"{number} · {name}", tag("small", what)),
         tag("p", whose, asked, class_="said-by"),
+        _meaning(part),
         tag("p", roles, class_="soft"),
         tag("div", tag("p", which), *buttons, class_="guess", hidden="", role="group", aria_label=which),
-        tag("div", tag("p", "", class_="guessed", role="status"), _answer(part, link, root), class_="answer"),
+        tag("div", tag("p", "", class_="guessed", role="status"), _answer(part, links, root), class_="answer"),
         class_="lesson",
         id=part.sweep.name,
         data_part=part.sweep.name,
     )
+
+
+def _meaning(part: Part) -> Html:
+    """Return the rest of what is said of a sweep if its name does not tell what is varied here."""
+    if part.sweep.name not in EXPLAINED:
+        return Html("")
+    return tag("p", " ".join(part.sweep.about.strip().partition("\n\n")[2].replace("`", "").split()))
 
 
 def guesses(part: Part) -> list[tuple[str, float, str]]:
@@ -90,7 +104,7 @@ def _told(verdict: Verdict, part: Part) -> str:
     }.get(verdict.kind, f"Wrong: {behind}.")
 
 
-def _answer(part: Part, link: str, root: Path) -> Html:
+def _answer(part: Part, links: Sequence[str], root: Path) -> Html:
     """Return what the guess opens; the headings of its pictures are those of a section."""
     leaves = [check.leaves for check in checks(part.summary) if check.leaves]
     if "lr" not in part.sweep.axes:
@@ -101,7 +115,6 @@ def _answer(part: Part, link: str, root: Path) -> Html:
     leaves += [f"{held}{part.summary.repeated} leave {undecided} open"] if undecided else []
     finding = headline(part.summary)
     drawn = picture(part, root)
-    ledger = "" if backed(part, root) is part else f"; the claim is answered by {BACKED[part.sweep.name][0]}"
     if part.sweep.name not in WHOLE:
         drawn = tag("div", drawn, ends(part, finding if answered else ""), class_="first")
     said = join(
@@ -111,9 +124,15 @@ def _answer(part: Part, link: str, root: Path) -> Html:
         tag("p", tag("strong", "Open: "), f"{'; '.join(leaves)}." if leaves else "nothing that these checks see."),
         checked(part),
         tag("pre", tag("code", prose(part.command))),
-        tag("p", tag("a", "The sweep's own page", href=link), ledger, class_="soft"),
+        tag("p", join(*_ways(links)), class_="soft"),
     )
     return Html(said.replace("<h2", "<h3").replace("</h2>", "</h3>"))
+
+
+def _ways(links: Sequence[str]) -> list[Html]:
+    """Return a link to each page that a section stands on."""
+    names = ("The sweep's own page", "The runs that answer the claim")
+    return [join(tag("a", name, href=link), ". ") for name, link in zip(names, links, strict=False)]
 
 
 def _line(part: Part, answered: list[Answer]) -> Html:

@@ -18,7 +18,7 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
     Args:
         what: what they have more of, or that the other is without.
         slow: that one.
-        metric: the accuracy; by another one than validation's a single cell is judged, and by that beside it.
+        metric: the accuracy; by another one than validation's a single cell is judged, and by validation's, too.
     """
     others = [cell for cell in others if cell.ranked and slow.ranked]
     if unreached := _unreached([slow, *others], metric):
@@ -26,18 +26,20 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
     before = [float(_epochs(result, metric)) for result in slow.completed]
     after = [[float(_epochs(result, metric)) for result in cell.completed] for cell in others]
     number = f"epochs to {metric} {REACHED}: {_listed([slow, *others], metric)}"
+    compared = {values_of(cell): (before, epochs) for cell, epochs in zip(others, after, strict=True)}
     if metric != "val_accuracy":
         (cell,) = others
-        pairs = [(_epochs(a), _epochs(b)) for a, b in zip(slow.completed, cell.completed, strict=True)]
-        later = sum(with_it > without for without, with_it in pairs)
+        without, with_it = ([float(_epochs(result)) for result in of.completed] for of in (slow, cell))
+        later = sum(late > soon for soon, late in zip(without, with_it, strict=True))
         soon, late = (
             f"{_epochs_in_words(slow, of)} without it, with it {_epochs_in_words(cell, of)}"
             for of in (metric, "val_accuracy")
         )
-        slower = f"by val_accuracy it is slower in {later} of {len(pairs)} runs"
+        slower = f"by val_accuracy it is slower in {later} of {cell.trials} runs"
         number = f"epochs to {metric} {REACHED}: {soon}; {slower}: {late}"
-    compared = {values_of(cell): (before, epochs) for cell, epochs in zip(others, after, strict=True)}
-    return judged_each(f"Is training faster with {what}?", number, compared, slow)
+        compared = {metric: (before, after[0]), "val_accuracy": (without, with_it)}
+    link = "with" if metric == "val_accuracy" else "by"
+    return judged_each(f"Is training faster with {what}?", number, compared, slow, link)
 
 
 def _unreached(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:

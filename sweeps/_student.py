@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnhp_torch.report.page.callback import NAME
 from nnhp_torch.report.page.document import write_page
 from nnhp_torch.report.page.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.words import count
-from sweeps._article import CLAIMS, NOT_THE_ARTICLES, in_short
+from sweeps._article import BACKED, CLAIMS, NOT_THE_ARTICLES, backed, in_short
 from sweeps._lesson import answers_of, guesses, lesson, title
 
 HOW = (
-    "A sweep tries several values of one hyperparameter, or of two. That one is the <b>scientific</b> hyperparameter: "
+    "A sweep varies one hyperparameter, or two. That one is the <b>scientific</b> hyperparameter: "
     "the one that is asked about. <b>Nuisance</b> hyperparameters must be tuned anew for each of its values, or the "
     "comparison says more about them; <b>fixed</b> ones stay, and the answer holds for them alone. (The words are the "
     "Deep Learning Tuning Playbook's.) The article fixes what should be nuisance, the learning rate above all."
@@ -36,7 +38,8 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
         root: the folder in which the project's `lightning_logs` lies.
     """
     lessons = [
-        lesson(number, part, link, root) for number, (part, link) in enumerate(zip(parts, links, strict=True), 1)
+        lesson(number, part, [link, *_evidence(part, path.parent, root)], root)
+        for number, (part, link) in enumerate(zip(parts, links, strict=True), 1)
     ]
     head = [
         tag("p", "Neural Networks III: Hyperparameter Tuning, section by section", class_="kicker"),
@@ -48,6 +51,13 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
     ]
     last = tag("p", tag("a", "Which hyperparameter matters? All of them in one picture", href="study/report.html"), ".")
     write_page(path, "The article, answered", [*head, *lessons, last])
+
+
+def _evidence(part: Part, folder: Path, root: Path) -> list[str]:
+    """Return the way from a folder to the page of another ledger that answers a sweep's claim, if one does."""
+    if backed(part, root) is part:
+        return []
+    return [Path(os.path.relpath(root / BACKED[part.sweep.name][0] / NAME, folder)).as_posix()]
 
 
 def _bar(parts: Sequence[Part]) -> list[Html]:
@@ -95,12 +105,14 @@ def _lead(parts: Sequence[Part]) -> str:
     picked, seeds = sum(luck.picked for luck in known), sum(luck.seeds for luck in known)
     each = parts[0].summary.repeated or "one seed"
     said = f"{len(parts)} sweeps on MNIST, {each} each. Guess each winner before you look."
-    once = f" The article trained each network once: one seed alone picks the same winner in {picked} of {seeds} cases."
+    once = f" The article trained each network once: one seed alone picks the same winner in {picked} of {seeds} cases"
+    once += " (each seed of each sweep)."
     return said + once * bool(seeds)
 
 
 def _tile(number: int, part: Part, root: Path) -> Html:
     """Return a section's name with its answer, which leads there."""
-    said = in_short(answers_of(part, root)) or "no claim"
+    kind = _kind(part, root)
+    said = "In part" if kind == "mixed" else in_short(answers_of(part, root)) or "no claim"
     name = tag("span", f"{number} · {title(part)[0]}")
-    return tag("a", name, tag("b", said), href=f"#{part.sweep.name}", class_=f"tile {_kind(part, root)}")
+    return tag("a", name, tag("b", said), href=f"#{part.sweep.name}", class_=f"tile {kind}")

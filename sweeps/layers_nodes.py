@@ -4,9 +4,17 @@ More units can represent more, and overfit more; more layers compose features, a
 tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 128 and 256 units, for 40 epochs.
 """
 
-from nnhp_torch import Sweep, TrialConfig, main
+from collections.abc import Sequence
+
+from nnhp_torch import Cell, Sweep, TrialConfig, main
 from sweeps._base import DATA, after
-from sweeps._claims import overfits
+from sweeps._claims import overfits, widens
+
+
+def claim(cells: Sequence[Cell]) -> str:
+    """Whether validation falls late, and whether training is further above it with more nodes."""
+    return "\n".join(filter(None, (overfits(cells), widens(cells))))
+
 
 SWEEP = Sweep(
     name="layers_nodes",
@@ -15,7 +23,7 @@ SWEEP = Sweep(
     build="nnhp_torch.article.experiment:build",
     environment=DATA,
     about=__doc__,
-    claim=overfits,
+    claim=claim,
     next_steps=after("layers_nodes"),
 )
 

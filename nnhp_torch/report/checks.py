@@ -77,4 +77,5 @@ def _late_gain(cell: Cell, summary: Summary) -> float:
 def _infeasible(summary: Summary) -> Check:
     results = [result for cell in summary.cells for result in cell.results]
     lost = sum(result.status in WRONG for result in results)
-    return Check("How many trials were infeasible?", f"{lost} of {len(results)}" if lost else "None")
+    question = "How many trials were infeasible (diverged or failed)?"
+    return Check(question, f"{lost} of {len(results)}" if lost else "None")

@@ -25,7 +25,7 @@ def _checks(sweep, axes, accuracies, slope=0.0, lost=()):
 EDGE, LATE, LOST = (
     "Is the best at the grid's edge?",
     "Is it still improving in the last tenth of the epochs?",
-    "How many trials were infeasible?",
+    "How many trials were infeasible (diverged or failed)?",
 )
 
 

@@ -62,6 +62,16 @@ def test_page_and_figure_say_the_same_sentence_computed_from_the_effects(parts):
     assert said in [" ".join(text.get_text().split()) for text in _study.draw(parts).texts]
 
 
+def test_what_a_sweep_varies_beside_its_own_is_not_said_to_be_its_own_cost(parts):
+    """A learning rate that has a sweep of its own is no cost of batch normalization."""
+    beside = Sweep("norms", TinyConfig(), {"lr": [0.1, 0.01], "width": [8, 16]}, build="toy:build")
+    trials = beside.trials([1, 2])
+    known = {t.key: completed(t, {0.1: 0.5, 0.01: 0.9}[t.cell["lr"]]) for t in trials}
+    norms = Part(Outcome(beside, trials, known))
+    assert "A wrong widths costs 17" in answer(effects([*parts, norms]))
+    assert "A wrong norms costs 40 points and more." in answer(effects([norms]))
+
+
 def test_a_screen_reader_hears_which_is_best_and_worst_and_was_chosen(parts):
     drawn = "".join(overview(parts, ["a", "b"]))
     assert re.findall(r'role="img" aria-label="([^"]*)"', drawn) == [

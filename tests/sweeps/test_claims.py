@@ -130,6 +130,9 @@ def test_a_regularizer_narrows_the_gap_between_training_and_validation_or_widens
     assert answer.startswith(f"{asked} Yes with 0.1; no, the opposite with 0.2: training accuracy minus val_accuracy")
     assert answer.endswith("both with the final weights, in points: 3.00 at 0.0, 1.00 at 0.1, 5.00 at 0.2.")
     assert test == "(3 seeds, paired t-tests, p=0.0017, 0.0017, Holm's correction of 2)"
+    none = _claims.narrows("noise", _scored({0.0: [-0.001] * 3, 0.1: [0.01] * 3})).splitlines()[0]
+    assert none.endswith("Without noise training does not score above validation: there is no overfitting to prevent.")
+    assert "Without" not in answer
     running = [
         dataclasses.replace(c, results=[dataclasses.replace(r, trained={}) for r in c.results])
         for c in _scored({0.0: [0.03] * 3, 0.1: [0.01] * 3})
@@ -216,10 +219,30 @@ def test_the_smoothest_optimizers_are_those_whose_validation_falls_less_often_th
     assert said.startswith("Are optimizer=b and optimizer=c the smoothest? Yes: epochs after epoch 10 in which val_acc")
     assert "optimizer=a 5.7, ends at 0.889" in said
     assert "(3 seeds, paired t-test, p=0.014)" in said, "falls of 5, 7 and 5: t = 8.5 and p = 1 - 8.5 / √(2 + 8.5²)"
+    assert "learns least" not in said
+    low = {"val_accuracy": [0.5, 0.4995] * 10}
+    said = _claims.smoothest(_cells(sweep, "optimizer", {"a": [rough, rougher, rough], "b": [low] * 3}))
+    assert "But what is smoothest learns least, and ends behind optimizer=a: optimizer=b by 38.9 points.\n" in said
     said = _claims.smoothest(_cells(sweep, "optimizer", {"a": [rough, flat, flat], "b": [early] * 3}))
     assert said.startswith("Is optimizer=b the smoothest? Cannot be told: epochs after")
     one = _claims.smoothest(_cells(sweep, "optimizer", {"a": [rough], "b": [early]}))
     assert one.startswith("Is optimizer=b the smoothest? Cannot be told from one seed: ")
+
+
+def test_more_nodes_overfit_more_if_training_is_further_above_validation_at_each_depth(sweep):
+    def cell(layers, nodes, gaps):
+        (like,) = _cells(
+            sweep, "n_nodes", {nodes: [{"val_accuracy": [0.9], "train_accuracy": [0.9 + g]} for g in gaps]}
+        )
+        return Cell({"n_layers": layers, "n_nodes": nodes}, like.results, len(gaps))
+
+    wider = [cell(2, 64, [0.01, 0.011, 0.009]), cell(2, 256, [0.02, 0.021, 0.0195])]
+    same = [cell(3, 64, [0.01, 0.02, 0.03]), cell(3, 256, [0.03, 0.01, 0.02])]
+    said = _claims.widens([*wider, *same])
+    asked = "Is the gap between training and validation wider with more nodes?"
+    assert said.startswith(f"{asked} Yes with 2 layers; cannot be told with 3 layers: ")
+    assert "1.00 at 64, 2.02 at 256 nodes with 2 layers; 2.00 at 64, 2.00 at 256 nodes with 3 layers." in said
+    assert _claims.widens(wider[:1]) == ""
 
 
 def test_a_small_batch_regularizes_if_training_is_less_far_above_validation(sweep):
@@ -306,8 +329,9 @@ LAST_AND_BEST = [(0.95, 0.96), (0.90, 0.92), (0.93, 0.94), (0.94, 0.95), (0.96, 
 
 def test_early_stopping_says_what_each_patience_saves_and_costs_in_lines():
     asked, *said = _stopping([[pair] for pair in LAST_AND_BEST]).splitlines()
-    question = "Does stopping with the best weights (patience 10) beat the last ones of all epochs?"
-    assert asked == f"{question} Cannot be told from one seed: +2.00 points of val_accuracy in 3 of 3 epochs."
+    question = "Does it pay to stop (patience 10, best weights) and not to train to the end (last weights)?"
+    number = "it reaches val_accuracy 0.970 in 3 of 3 epochs, the whole training 0.950 with its last weights and 0.960"
+    assert asked == f"{question} Cannot be told from one seed: {number} with its best."
     assert said[0] == (
         "Early stopping, all held against 3 epochs and their last weights (one seed, which decides nothing):"
     )
@@ -407,7 +431,8 @@ def test_batch_norm_is_said_to_be_faster_by_training_and_slower_by_validation_in
             for with_it, of in ((False, off), (True, on))
         ]
     )
-    asked = "Is training faster with batch normalization at lr=0.001? Yes: epochs to train_accuracy 0.9: "
+    word = "Yes by train_accuracy; cannot be told by val_accuracy"
+    asked = f"Is training faster with batch normalization at lr=0.001? {word}: epochs to train_accuracy 0.9: "
     slower = "by val_accuracy it is slower in 3 of 3 runs: 8.0 without it, with it 12.0, not within 19 in 1 of 3 runs."
     assert said.startswith(f"{asked}9.3 without it, with it 4.0; {slower}")
 

@@ -16,7 +16,7 @@ from sweeps._article import TRAINED, Answer, answers, backed
 from sweeps._lesson import NO_GUESS, answers_of, guesses, lesson
 from sweeps._measures import MEASURES, NEVER, Measure
 from sweeps._pictures import picture
-from sweeps._student import _bar, _headline, _kind
+from sweeps._student import _bar, _evidence, _headline, _kind
 from sweeps._study import with_nought
 
 ROOT = Path(reference.__file__).parent.parent
@@ -74,6 +74,8 @@ def test_an_answer_has_its_word_its_number_and_its_doubt():
         Answer("Faster?", "Yes with 0.5 and 0.9; cannot be told with 0.99", "12.2 epochs.", "5 seeds, p=0.03"),
         Answer("Higher?", "No", "-0.1."),
     ]
+    (both,) = answers("Faster? Yes by day; no, the opposite by night: 12 and 14.")
+    assert (both.word, both.number, both.kind) == ("Yes by day; no, the opposite by night", "12 and 14.", "mixed")
     words = ("Yes", "No, the opposite", "Cannot be told from one seed", "Yes with 0.5; cannot be told with 1")
     assert [Answer("?", word, "").kind for word in words] == ["yes", "no", "open", "mixed"]
 
@@ -139,7 +141,7 @@ def test_the_picture_of_a_claim_shows_the_numbers_that_its_line_says(parts, name
 
 def test_each_section_has_one_line_and_one_picture_of_what_is_claimed(parts):
     for number, part in enumerate(parts.values(), 1):
-        section = lesson(number, part, "", ROOT)
+        section = lesson(number, part, [""], ROOT)
         assert section.count('class="answered"') == 1, part.sweep.name
         answered = section.partition('class="answered"')[2].partition("</p>")[0]
         for answer in answers_of(part, ROOT):
@@ -147,6 +149,25 @@ def test_each_section_has_one_line_and_one_picture_of_what_is_claimed(parts):
         assert section.count("<figure") + section.count('class="pairs"') + section.count('class="heat with"') in (1, 2)
         assert "<details" not in section, "nothing is folded away"
     assert {*MEASURES} <= {*parts}
+
+
+def test_no_setting_of_a_section_is_both_varied_and_fixed(parts):
+    for part in parts.values():
+        (roles,) = re.findall(r"<p[^>]*>Varied: ([^<]*)</p>", lesson(1, part, [""], ROOT))
+        varied, _, fixed = roles.partition(". Fixed: ")
+        assert varied == ", ".join(part.sweep.axes)
+        assert not any(f"{axis}=" in fixed for axis in part.sweep.axes)
+        assert ("learning rate of its own" in fixed) is ("lr" not in part.sweep.axes)
+
+
+def test_a_claim_that_another_ledger_answers_leads_to_its_page(parts):
+    folder = ROOT / reference.FOLDER
+    known = {name: _evidence(part, folder, ROOT) for name, part in parts.items()}
+    found = {name: way for name, (way,) in ((name, of) for name, of in known.items() if of)}
+    assert {*found} == {"weight_regularization", "dropout"}
+    assert all((folder / way).is_file() for way in found.values())
+    section = lesson(1, parts["dropout"], ["own.html", found["dropout"]], ROOT)
+    assert f'<a href="{found["dropout"]}">The runs that answer the claim</a>' in section
 
 
 def test_dropout_is_told_by_the_network_without_it_and_by_training_images_that_were_scored_in_the_end(parts):
@@ -177,6 +198,6 @@ def test_the_penalties_and_next_to_none_have_a_histogram_each(parts):
 
 
 def test_a_sections_pictures_have_headings_below_its_own(parts):
-    section = lesson(1, parts["noise"], "", ROOT)
+    section = lesson(1, parts["noise"], [""], ROOT)
     assert section.count("<h2") == section.count("</h2>") == 1
     assert section.count("<h3") == section.count("</h3>") == 2

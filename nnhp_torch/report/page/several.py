@@ -79,7 +79,10 @@ def answer(found: Sequence[Effect]) -> str:
     known = [effect for effect in found if math.isfinite(effect.size)]
     if not known or not objective.is_accuracy:
         return ""
-    large = [effect for effect in known if effect.size >= LARGE]
+    alone = {axis for effect in known if len(axes := effect.part.sweep.axes) == 1 for axis in axes}
+    # What a sweep varies beside its own may be all that its cells differ by: the sweep of that alone tells it.
+    own = [effect for effect in known if len(axes := effect.part.sweep.axes) == 1 or alone.isdisjoint(axes)]
+    large = [effect for effect in own if effect.size >= LARGE]
     names = [effect.name for effect in large]
     listed = ", ".join(names[:-1]) + (f" or {names[-1]}" if len(names) > 1 else "".join(names))
     costly = f"A wrong {listed} costs {math.floor(100 * large[-1].size + 1e-9)} points and more. " if large else ""
