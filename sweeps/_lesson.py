@@ -20,7 +20,7 @@ from sweeps._article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
 from sweeps._pictures import WHOLE, picture
 
 NO_GUESS = "none can be told from the best"
-EXPLAINED = ("momentum",)  # of which the article's own option is another one than that which is varied here
+EXPLAINED = ("momentum",)  # the article's own option is another one than what is varied here
 # What a guess is worth by its verdict; what is not in it is worth nothing.
 WORTH = {"best": 1.0, "as good": 1.0, "undecided": 0.5}
 
@@ -76,7 +76,7 @@ def _meaning(part: Part) -> Html:
     """Return the rest of what is said of a sweep if its name does not tell what is varied here."""
     if part.sweep.name not in EXPLAINED:
         return Html("")
-    return tag("p", " ".join(part.sweep.about.strip().partition("\n\n")[2].replace("`", "").split()))
+    return tag("p", prose(" ".join(part.sweep.about.strip().partition("\n\n")[2].replace("`", "").split())))
 
 
 def guesses(part: Part) -> list[tuple[str, float, str]]:

@@ -18,10 +18,10 @@ from sweeps._article import BACKED, CLAIMS, NOT_THE_ARTICLES, backed, in_short
 from sweeps._lesson import answers_of, guesses, lesson, title
 
 HOW = (
-    "A sweep varies one hyperparameter, or two. That one is the <b>scientific</b> hyperparameter: "
-    "the one that is asked about. <b>Nuisance</b> hyperparameters must be tuned anew for each of its values, or the "
-    "comparison says more about them; <b>fixed</b> ones stay, and the answer holds for them alone. (The words are the "
-    "Deep Learning Tuning Playbook's.) The article fixes what should be nuisance, the learning rate above all."
+    "What a sweep varies is its <b>scientific</b> hyperparameter: the one that is asked about. <b>Nuisance</b> "
+    "hyperparameters must be tuned anew for each of its values, or the comparison says more about them; <b>fixed</b> "
+    "ones stay, and the answer holds for them alone. (The words are the Deep Learning Tuning Playbook's.) The article "
+    "fixes what should be nuisance, the learning rate above all."
 )
 ROWS = (
     "A ring is one training run, a bar the mean of its value's runs. A band is where the mean may be, compared with "
