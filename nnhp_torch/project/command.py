@@ -1,4 +1,4 @@
-"""`python -m nnhp_torch sweep`: a sweep over somebody's project, none of whose files is changed."""
+"""`python -m nnhp_torch sweep`: a sweep over somebody's project; none of its files is changed."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def expect_command_line(where: str) -> None:
     exec(compile(ast.Module(imports, []), spec.origin or where, "exec"), names)
     seen: set[str] = set()
     values = list(names.values())
-    for _ in range(3):  # a script that imports a package's function, whose module imports the package's command line
+    for _ in range(3):  # a script imports a package's function, and its module the package's command line
         of = {
             value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values
         }

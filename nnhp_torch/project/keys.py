@@ -43,7 +43,7 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the dotted keys of mappings in mappings; a mapping whose keys are not words stays whole.
+    """Return the dotted keys of mappings in mappings; a mapping with keys that are not words stays whole.
 
     >>> flat({"model": {"lr": 0.1, "sizes": {"1.5": 2}}})
     {'model.lr': 0.1, 'model.sizes': {'1.5': 2}}
@@ -70,7 +70,7 @@ def under_name(text: str, package: str) -> str:
 
 
 def at(tree: Any, key: str) -> Any:
-    """Return the value of a dotted key, in which `init_args` may be left out; raise KeyError if there is none."""
+    """Return the value of a dotted key (it may leave out `init_args`); raise KeyError if there is none."""
     for part in key.split("."):
         if isinstance(tree, list) and part.isdecimal():
             tree = dict(enumerate(tree))[int(part)]
@@ -88,7 +88,7 @@ def is_list(tree: dict[str, Any], parts: Sequence[str]) -> bool:
 
 
 def put(tree: Any, key: str, value: Any) -> None:
-    """Set a value in an item of a list, in which `init_args` may be left out."""
+    """Set a value in an item of a list; its key may leave out `init_args`."""
     *path, last = key.split(".")
     for part in path:
         tree = tree[part] if part in tree else tree.setdefault("init_args", {}).setdefault(part, {})

@@ -138,7 +138,7 @@ class _Reader:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """A statement and what is in it, but for functions that it only defines, in the order in which they are written."""
+    """A statement and what is in it, but for functions that it only defines, in the order of the text."""
     if isinstance(node, _SCOPES):
         return
     yield node

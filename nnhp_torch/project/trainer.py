@@ -28,7 +28,7 @@ _KEPT = {*SETTINGS, *FLAGS, *UNUSED, "callbacks", "logger", "max_epochs"}
 
 def departures(settings: Mapping[str, Any] | Namespace) -> dict[str, Any]:
     """Return those of the Trainer's arguments that are not Lightning's defaults."""
-    given = vars(settings) if isinstance(settings, Namespace) else settings  # whose items() go into what is in it
+    given = vars(settings) if isinstance(settings, Namespace) else settings  # its items() go into what is in it
     return {name: value for name, value in given.items() if name not in _USUAL or value != _USUAL[name]}
 
 

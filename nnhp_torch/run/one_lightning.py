@@ -40,7 +40,7 @@ class OneLightning(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its own spec back, in whose place the import has put the other name's."""
+        """Give the module its own spec back: the import has put the other name's in its place."""
         if module.__spec__ is not None:
             module.__spec__ = self._own.pop(module.__spec__.name)
 

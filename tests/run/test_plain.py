@@ -80,3 +80,16 @@ def test_arrays_of_equal_objects_are_alike_wherever_they_lie_in_memory(held):
     assert digest(held(first)) == digest(held(second))
     second[2] = "last"
     assert digest(held(first)) != digest(held(second))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8, torch.bool, torch.complex64])
+def test_of_many_numbers_one_that_has_changed_is_seen(dtype):
+    many = torch.zeros(2, 150_001, dtype=dtype)
+    arrays = [] if dtype == torch.bfloat16 else [many.numpy()]
+    for held in (many, many.T, many[:, 1:], *arrays, *(array.T for array in arrays)):
+        before = digest(held)
+        assert digest(held) == before
+        held[1, 1] = 1
+        assert digest(held) != before
+        held[1, 1] = 0
+        assert digest(held) == before

@@ -23,14 +23,14 @@ from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Build, Runtime
 
 Question = tuple[int, str, int, dict[str, float]]  # its number, the trial's key, the epoch, the metrics
-RETRIES = 3  # of a trial whose node or process goes away
+RETRIES = 3  # of a trial that loses its node or process
 
 
 @dataclass(eq=False)
 class RayTasks:
     """Runs each trial as a task on a Ray cluster that is there; results and epochs come to the listener here.
 
-    A trial whose node goes away runs on another one, from its last checkpoint if the folder is shared. Every node
+    A trial that loses its node runs on another one, from its last checkpoint if the folder is shared. Every node
     needs this package, and the folder's path: checkpoints and TensorBoard files are written where the trial runs.
 
     Args:

@@ -26,7 +26,7 @@ ASK = 10.0  # seconds between two questions to SLURM's controller, for all jobs 
 BEAT = 5.0  # and between two signs of life to the jobs
 AHEAD = 1000  # jobs in the queue at most: SLURM's arrays have no more by default
 CHOSEN = 8  # and of a search or a race, unless --slurm.array says otherwise
-RETRIES = 10  # jobs in which a trial comes no epoch further
+RETRIES = 10  # jobs that bring a trial no epoch further
 BY_SIGNAL = ("0", "129", "130", "138", "140", "143")  # exit statuses of a job that was told to end
 LIMIT = re.compile(r"limit|Invalid job array", re.IGNORECASE)  # of how many jobs somebody may have in the queue
 

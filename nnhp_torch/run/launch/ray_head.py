@@ -122,7 +122,7 @@ def _knock(address: str, greeting: bytes = b"") -> bytes:
 
 
 def _greet(address: str) -> None:
-    """An OSError if what listens there is no Ray: it speaks HTTP/2, whose first reply is a frame of settings."""
+    """An OSError if what listens there is no Ray: it speaks HTTP/2 and replies first with a frame of settings."""
     if os.environ.get("RAY_USE_TLS", "0") == "1":
         _knock(address)
         return

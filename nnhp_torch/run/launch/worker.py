@@ -21,7 +21,7 @@ from nnhp_torch.run.runtime import Build, Runtime
 # Neither torch nor lightning is imported above: the parent imports this module too, and must answer at once.
 
 
-UNGUARDED = 79  # exit status of a worker whose script, being imported, would start the sweep again
+UNGUARDED = 79  # exit status of a worker if its script, being imported, would start the sweep again
 AGAIN = (
     "the script runs again in each worker process, which imports it: put what it runs, such as main(…), "
     'below a line `if __name__ == "__main__":`'

@@ -300,7 +300,7 @@ def _bits(tensor: Tensor) -> Tensor:
 
 
 def structure(module: nn.Module) -> str:
-    """Return a digest of which weights and buffers there are: the same one says that it is the same network."""
+    """Return a digest of the names and kinds of weights and buffers: the same one says that it is the same network."""
     named = chain(module.named_parameters(), module.named_buffers())
     return digest(sorted((name, () if is_lazy(w) else tuple(w.shape)) for name, w in named))
 

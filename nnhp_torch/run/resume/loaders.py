@@ -88,7 +88,7 @@ def drawing_as(first: dict[str, Any], things: Mapping[str, Any], device: torch.d
 
 
 def unseen(loaders: Any) -> list[str]:
-    """Return the loaders whose place in their data nobody can see, in words."""
+    """Return the loaders that show nobody their place in their data, in words."""
     return [reason for loader in leaves(loaders) if (reason := _unseen(loader))]
 
 

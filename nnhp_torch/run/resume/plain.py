@@ -20,8 +20,9 @@ import torch
 _SCALARS = {type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size}
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
 _VALUES = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray, np.generic, PurePath)
-_SAID = (datetime.date, datetime.time, datetime.timedelta, numbers.Number)  # whose repr is all that they are
+_SAID = (datetime.date, datetime.time, datetime.timedelta, numbers.Number)  # their repr is all that they are
 _SAMPLE = 100_000  # of what is longer, every so manieth item is looked at
+_SUMMED = 2**26  # bytes of an array up to which all its bits are summed, too: a few of many numbers may change
 _FEW = 1000  # likewise, of items that are objects
 _ARRAY = "numpy.ndarray"  # marks what stands for an array; a tensor could not: pickle fails on one of uint32
 _NUMBER = "numpy.number"  # marks what stands for one of NumPy's: with Python's, further digits would be others
@@ -133,13 +134,13 @@ def _parts(value: Any, depth: int) -> Iterator[bytes]:
     yield f"{type(value).__name__} {getattr(value, 'shape', '')}".encode()
     match value:
         case torch.Tensor() if value.layout is torch.strided and value.device.type != "meta":
-            flat = value.detach().flatten()[:: _step(value.numel(), _SAMPLE)]
-            yield flat.resolve_conj().contiguous().view(torch.uint8).cpu().numpy().tobytes()
+            some = _some(value.detach().flatten()).resolve_conj().contiguous().view(torch.uint8)
+            yield from _bits(some.cpu().numpy(), value.element_size())
         case torch.Tensor() if value.layout is torch.sparse_coo:
             whole = value.detach().coalesce()
             yield from (digest(part).encode() for part in (whole.indices(), whole.values()))
         case np.ndarray() if value.dtype.kind != "O":
-            yield value.reshape(-1)[:: _step(value.size, _SAMPLE)].tobytes()
+            yield from _bits(np.ascontiguousarray(_some(value.reshape(-1))).view(np.uint8), value.itemsize)
         case set() | frozenset():
             yield from sorted(digest(item).encode() for item in value)
         case dict() | list() | tuple() | deque() | np.ndarray():
@@ -162,6 +163,22 @@ def _parts(value: Any, depth: int) -> Iterator[bytes]:
         case _:
             if depth:
                 yield from _parts(getattr(value, "__dict__", {}), depth - 1)
+
+
+def _some(flat: Any) -> Any:
+    """Return an array, or what is spread over one that takes long to look at whole."""
+    return flat if flat.nbytes <= _SUMMED else flat[:: _step(len(flat), _SAMPLE)]
+
+
+def _bits(content: np.ndarray[Any, Any], itemsize: int) -> Iterator[bytes]:
+    """Give an array's bytes; of a long one the numbers that are spread over it, and the sum of all its bits."""
+    count = content.size // max(itemsize, 1)
+    if (step := _step(count, _SAMPLE)) == 1:
+        yield content.tobytes()
+        return
+    words = content.size // 8 * 8
+    yield content.reshape(count, itemsize)[::step].tobytes()
+    yield f"{content[:words].view(np.uint64).sum()} {content[words:].sum()}".encode()
 
 
 def _marshalled(items: list[Any]) -> bytes | None:

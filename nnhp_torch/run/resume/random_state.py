@@ -184,7 +184,7 @@ def _metrics(trainer: Any, owners: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put_metrics_back(trainer: Any, found: dict[str, Any]) -> list[str]:
-    """Put metrics back after on_train_start, in which modules reset what they have counted so far.
+    """Put metrics back after on_train_start, when modules reset what they have counted so far.
 
     Returns:
         Those that are not there, in words.
@@ -204,7 +204,7 @@ def _put_metrics_back(trainer: Any, found: dict[str, Any]) -> list[str]:
 
 
 def _loading(trainer: Any) -> list[tuple[Any, str]]:
-    """Return where Lightning notes the epoch in which loaders were made, for reload_dataloaders_every_n_epochs."""
+    """Return where Lightning notes when loaders were made, for reload_dataloaders_every_n_epochs."""
     fit_loop = trainer.fit_loop
     return [
         (fit_loop, "_last_train_dl_reload_epoch"),

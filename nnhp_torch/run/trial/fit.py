@@ -48,7 +48,7 @@ def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSee
 
 
 def _finish(trainer: Any, recorder: Recorder, seeds: EpochSeed) -> None:
-    """End a training whose epochs are all there."""
+    """End a training that has all its epochs."""
     progress = trainer.fit_loop.epoch_progress.current
     progress.completed = progress.processed
     seeds.finish(trainer)

@@ -44,7 +44,7 @@ def hardware(device: str, world_size: int) -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Say in which way two devices may give other digits, as far as both are known; empty if in none."""
+    """Say why two devices may give other digits, as far as both are known; empty if they will not."""
     names = [name for name in DIGITS if name in before and name in now and before[name] != now[name]]
     return " and ".join(f"{before[name]} before, {now[name]} after" for name in names)
 

@@ -21,8 +21,8 @@ class HookGuard(PassThroughProfiler):
     """Makes an error of a StopIteration in a hook, and has data that are split at random split alike in each stage.
 
     Lightning would take that error for the end of the data, without a word; and it calls `setup` and `prepare_data`
-    anew before a validation and a test: what they draw there by the seed of the process would be another split, whose
-    validation and test data have been trained on.
+    anew before a validation and a test: what they draw there by the seed of the process would be another split, with
+    validation and test data that have been trained on.
 
     Trials side by side prepare their data one after another: those of the same data would write one file.
 

@@ -33,13 +33,13 @@ _NO_MACHINERY = (f"{_LIGHTNING}callbacks.", f"{_LIGHTNING}demos.")
 
 
 class Trainer(L.Trainer):
-    """Lightning's, which notes in `asked` whose code asks it for the number of epochs."""
+    """Lightning's; it notes in `asked` who asks it for the number of epochs."""
 
     @property
     def max_epochs(self) -> int | None:
         """As Lightning's; also asked by whoever asks for the estimated number of steps."""
         if who := _asking(sys._getframe(1)):
-            vars(self).setdefault("asked", set()).add(who)  # no __init__, whose signature Lightning reads
+            vars(self).setdefault("asked", set()).add(who)  # no __init__, because Lightning reads its signature
         return super().max_epochs
 
     @property

@@ -93,7 +93,7 @@ class Recorder(Checkpoint):
         self.unlogged: list[str] = []  # what the last epoch did not log, and others did
         self.settings: dict[str, Any] = {}  # of the Trainer, as build gives them
         self.sources: dict[str, str] = {}  # module → digest, of what makes the trial's
-        self.asked: list[str] = []  # whose code has asked for the number of epochs
+        self.asked: list[str] = []  # who has asked for the number of epochs
         self.complete = False
         self.stopped = False  # whether something has ended the training, and not the number of epochs
         self.ended = True  # whether nothing that acts at the training's end can still change the weights
@@ -154,7 +154,7 @@ class Recorder(Checkpoint):
         return checkpoint
 
     def _other_sources(self, recorded: Mapping[str, str]) -> list[str]:
-        """Return the modules whose source has changed; by its digest a script is known under another name, too."""
+        """Return the modules that have changed; by its digest a script is known under another name, too."""
         today = self.sources.values()
         others = {name: digest for name, digest in recorded.items() if digest not in today}
         late = {name: digest for name, digest in others.items() if name not in self.sources}  # not imported yet
@@ -248,7 +248,7 @@ class Recorder(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
-        """Save this epoch's checkpoint, of which the training takes no notice: when that is, a clock has said."""
+        """Save this epoch's checkpoint, unnoticed by the training: a clock has said when."""
         self.count_seconds(fit=True)
         device = trainer.strategy.root_device
         self.hardware = hardware(device.type, trainer.world_size)

@@ -235,7 +235,7 @@ def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
 
 
 def _provenance(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
-    """Return who made the result, under which settings of the Trainer, of which data."""
+    """Return who made the result, with the Trainer's settings and the data's checksums."""
     trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
     found: Mapping[str, str] = setup.datamodule.checksums if isinstance(setup.datamodule, Checksums) else {}
     data = {"data": dict(found)} if found else {}

@@ -57,7 +57,7 @@ class Setup:
         callbacks: Lightning callbacks, fresh ones. Progress bars are left out: the sweep shows its own progress.
         trainer: Trainer's arguments, such as `{"gradient_clip_val": 0.5}`; one that varies over the trials comes from
             a field of the configuration.
-        loggers: further ones, beside the trial's TensorBoard run. A trial finds its folder, in which such files may
+        loggers: further ones, beside the trial's TensorBoard run. A trial finds its folder, where such files may
             go, in the environment as NNHP_TRIAL_DIR.
         score_training: score the training data once more when all else has ended, as the validation data are: what is
             logged while it trains is a mean over changing weights. `trained_accuracy` is to `val_accuracy` what
