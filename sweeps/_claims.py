@@ -164,7 +164,7 @@ def _late_change(result: TrialResult, metric: str) -> float:
 
 
 def smoothest(cells: Sequence[Cell]) -> str:
-    """Whether those cells whose validation falls least often from one epoch to the next are the smoothest, and how far.
+    """Whether the smoothest are the cells that fall least often from one epoch to the next, and how far.
 
     Cells that fall as seldom are smoothest together.
     """

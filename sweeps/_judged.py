@@ -41,7 +41,7 @@ def judged_each(
     cell: Cell,
     link: str = "with",
 ) -> str:
-    """Return one answer to a question about several comparisons, each of which pays for the others.
+    """Return one answer to a question about several comparisons; each pays for the others.
 
     Args:
         compared: what each is called → its values, and those that they are held against.

@@ -29,7 +29,7 @@ class Measure:
         name: a picture's title. note: how it is taken, a sentence.
         of: it, of a run; of the sweep's cells it is known what their ledgers have.
         unit: behind a number, with the space before it. digits: behind its point.
-        of_epochs: whether it is a number of epochs, of which a training has no more than it has.
+        of_epochs: whether it is a number of epochs: a training has no more than it has.
     """
 
     name: str

@@ -20,7 +20,7 @@ from sweeps._article import WEIGHTS, backed
 from sweeps._measures import MEASURES, measured
 from sweeps.early_stopping import last_and_best
 
-WHOLE = ("layers_nodes",)  # whose picture has where each cell ends in it
+WHOLE = ("layers_nodes",)  # their picture has where each cell ends in it
 BINS, WIDEST = 41, 0.2  # of a histogram, and the weights at its ends
 
 
@@ -147,7 +147,7 @@ def _histogram(folder: Path | None) -> list[float]:
 
 
 def _shares(limits: Sequence[float], counts: Sequence[float], least: float) -> list[float]:
-    """Even bins from TensorBoard's, whose counts are spread evenly over them."""
+    """Even bins from TensorBoard's; the counts of these are spread evenly over them."""
     shares, low, total = [0.0] * BINS, least, sum(counts)
     width = 2 * WIDEST / BINS
     for high, count in zip(limits, counts, strict=True):

@@ -35,7 +35,7 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
 
     Args:
         parts: the sweeps, in the article's order; links: their pages.
-        root: the folder in which the project's `lightning_logs` lies.
+        root: the folder that has the project's `lightning_logs`.
     """
     lessons = [
         lesson(number, part, [link, *_evidence(part, path.parent, root)], root)

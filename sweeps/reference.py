@@ -43,7 +43,7 @@ CLOSE = 0.005  # half a point
 STABLE = 0.004  # a standard deviation over seeds below which training is called stable
 
 SEEDS = [123, 124, 125, 126, 127]
-COMPARED = ("batch_size", "optimizer", "layers_nodes")  # of which keras.csv has cells
+COMPARED = ("batch_size", "optimizer", "layers_nodes")  # keras.csv has cells of these
 PROTOCOLS = {"intended": "article", "literal": "printed"}  # Keras's reading → ours
 # What is run once more, and lies in a folder of its name under EVIDENCE → which sweeps, with which flags.
 VARIANTS: dict[str, tuple[Collection[str], dict[str, str]]] = {
