@@ -25,8 +25,9 @@ HOW = (
 )
 ROWS = (
     "A ring is one training run, a bar the mean of its value's runs. A band is where the mean may be, compared with "
-    "the best's (the dotted line): what does not reach the line is worse by more than chance. A claim is one question "
-    "with a test of its own; each value held against the best is another."
+    "the best's (the dotted line): what does not reach the line is worse by more than chance, and so is a worse "
+    "value without a band: no more is known of it. A claim is one question with a test of its own; each value held "
+    "against the best is another."
 )
 
 
