@@ -101,14 +101,14 @@ class Positions:
             begun = self.variables.setdefault(path, found)
             state["variables"] |= {(path, name): now for name, now in found.items() if begun.get(name) != now}
         for path, owner in owners.items():
-            values, digests = values_of(owner), state["digests"][path]
+            digests = state["digests"][path]
             late = {} if path.startswith(_PARTS) else digests  # what a part has made since it began is a change
             begun = self.begun.setdefault(path, late)
             gone = [name for name in begun if name not in digests]
             state["lost"].update({f"{path}.{name}": "was taken out in training" for name in gone})
-            for name in digests:
-                if begun.get(name) == digests[name] and (path, name) not in self.put:
-                    continue
+            changed = [name for name in digests if begun.get(name) != digests[name] or (path, name) in self.put]
+            values = values_of(owner) if changed else {}
+            for name in changed:
                 if name not in values:
                     state["lost"][f"{path}.{name}"] = "is another object, function or class since some epoch"
                     continue
