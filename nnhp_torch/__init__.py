@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nnhp_torch.callbacks import WeightSparsity as WeightSparsity
     from nnhp_torch.cli.main import main as main
     from nnhp_torch.core.interfaces import Chooser as Chooser
+    from nnhp_torch.core.interfaces import Judge as Judge
+    from nnhp_torch.core.interfaces import Judgement as Judgement
     from nnhp_torch.core.interfaces import Launch as Launch
     from nnhp_torch.core.interfaces import Listener as Listener
     from nnhp_torch.core.interfaces import SweepCallback as SweepCallback
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from nnhp_torch.core.spec.grid import Sweep as Sweep
     from nnhp_torch.core.spec.trial import Trial as Trial
     from nnhp_torch.core.stats.cell import Cell as Cell
-    from nnhp_torch.core.stats.judge import Judge as Judge
-    from nnhp_torch.core.stats.significance import Judgement as Judgement
     from nnhp_torch.core.stats.summary import Summary as Summary
     from nnhp_torch.core.sweeper import Sweeper as Sweeper
     from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
@@ -71,8 +71,8 @@ _HOME = {
     "Range": "search.space",
     "Search": "search.space",
     "Chooser": "core.interfaces",
-    "Judge": "core.stats.judge",
-    "Judgement": "core.stats.significance",
+    "Judge": "core.interfaces",
+    "Judgement": "core.interfaces",
     "Launch": "core.interfaces",
     "Listener": "core.interfaces",
     "SweepCallback": "core.interfaces",

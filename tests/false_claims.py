@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri, stdtr
 
-from nnhp_torch.core.spec.looks import LEVEL
-from nnhp_torch.core.stats.interim import A_LOOK
-from nnhp_torch.core.stats.judge import AgainstBaseline
+from nnhp_torch.core.interfaces import Judgement
+from nnhp_torch.core.spec.looks import A_LOOK, LEVEL
+from nnhp_torch.core.stats.against_baseline import AgainstBaseline
+from nnhp_torch.core.stats.against_best import AgainstBest, _behind, _factor
 from nnhp_torch.core.stats.luck import unlucky
 from nnhp_torch.core.stats.pairs import holm, paired_t_test, step_of
-from nnhp_torch.core.stats.significance import AgainstBest, Judgement, _behind, _factor
 from nnhp_torch.core.stats.units import Units
 from sweeps._article import with_block
 

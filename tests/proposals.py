@@ -15,7 +15,7 @@ import numpy as np
 from false_claims import main, table
 
 from nnhp_torch.core.spec.looks import LEVEL
-from nnhp_torch.core.stats.proposal import HOPE, KNOWN, MOST, Proposal, level_of
+from nnhp_torch.core.stats.proposals import HOPE, KNOWN, MOST, Proposal, level_of
 
 Values = np.ndarray  # a value a seed
 Gate = Callable[..., tuple[bool, int]]  # baseline, proposal, history, the baseline's seeds so far → kept, seeds

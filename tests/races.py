@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from false_claims import CELLS, EQUAL, Values, former_judged, judged, main, over_folds, seed_of, table
 
-from nnhp_torch.core.spec.looks import FIRST, LEVEL, looks
-from nnhp_torch.core.stats.interim import CHANCE, chance_of_deciding
-from nnhp_torch.core.stats.pairs import paired
-from nnhp_torch.core.stats.significance import AgainstBest
+from nnhp_torch.core.spec.looks import CHANCE, FIRST, LEVEL, looks
+from nnhp_torch.core.stats.against_best import AgainstBest
+from nnhp_torch.core.stats.pairs import chance_of_deciding, paired
 
 MOST, MATTERS = 20, 0.001
 DECIDED = ("worse", "as good")

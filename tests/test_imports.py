@@ -19,8 +19,10 @@ DOORS = {"__init__", "__main__", "by_hand"}  # these see both
 
 # What a public object gives is named where a user's editor looks for it; type checkers alone follow these.
 NAMED = {
+    ("core/interfaces.py", "core.outcome.Outcome"),
     ("core/outcome.py", "cli.python.Best"),
     ("core/spec/base.py", "core.outcome.Outcome"),
+    ("core/spec/base.py", "core.stats.proposals.Proposal"),
     ("core/spec/base.py", "run.launch.request.Request"),
     ("search/space.py", "search.request.SearchRequest"),
 }

@@ -21,7 +21,7 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.verdict_row import holds
+from nnhp_torch.core.stats.verdict import holds
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.commands import whole_command
 from nnhp_torch.report.csv import TablesReport

@@ -9,9 +9,8 @@ from nnhp_torch.cli.check import check
 from nnhp_torch.cli.command import Command
 from nnhp_torch.cli.options import add_sweep_options, changed, read
 from nnhp_torch.cli.parser import Parser
-from nnhp_torch.core.interfaces import MakeChooser, MakeLaunch, SweepCallback
+from nnhp_torch.core.interfaces import Judge, MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.stats.judge import Judge
 from nnhp_torch.report.commands import command_line
 from nnhp_torch.report.terminal import open_standard_streams
 from nnhp_torch.run.launch.worker import end_if_imported

@@ -15,12 +15,12 @@ from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results, stale
 from nnhp_torch.core.loop.chosen import Chosen
+from nnhp_torch.core.loop.race import Race
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.proposals import Proposals
-from nnhp_torch.core.stats.race import Race
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.headline import few_steps
 from nnhp_torch.report.terminal import Terminal

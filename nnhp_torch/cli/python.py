@@ -21,7 +21,7 @@ from nnhp_torch.core.spec.members import CliConfig
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.renamed import renamed
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.verdict_row import holds
+from nnhp_torch.core.stats.verdict import holds
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import history_table, results_table
 from nnhp_torch.report.figure.drawing import plain_text

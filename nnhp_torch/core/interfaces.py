@@ -1,12 +1,14 @@
-"""Who takes part in a sweep beside the sweeper: who runs its trials, who chooses its cells, who listens."""
+"""Who takes part in a sweep beside the sweeper: who runs its trials, chooses its cells, judges them, listens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.spec.trial import Trial
 
 if TYPE_CHECKING:
@@ -111,6 +113,66 @@ class Chooser:
 
 
 MakeChooser = Callable[[Any], Chooser]  # the sweep, with what the command line changes in it → a chooser
+
+
+class Judge(Protocol):
+    """Decides which rows differ from the first: `main(SWEEP, judge=…)`, or `judge=` of a sweep. plugins.md shows one.
+
+    Example:
+        >>> main(SWEEP, judge=SignTest())  # doctest: +SKIP
+    """
+
+    def judge(
+        self,
+        rows: Sequence[Sequence[float]],
+        level: float = LEVEL,
+        *,
+        left: Sequence[Sequence[float]] = (),
+        shared: float = 0.0,
+    ) -> Judgement:
+        """Return how far each row is behind the first, with intervals and p-values that hold for all rows at once.
+
+        Called with three units or more. The first row is the baseline's, or has the highest mean.
+
+        Args:
+            rows: a row a cell, a column a unit (a seed, or a fold); more is better.
+            level: at which a row counts as told apart; a race divides 5% among its looks.
+            left: rows that left a race undecided, with the units that they had: they count as compared too.
+            shared: how much of test data a unit has for each of training data, if units share theirs (folds); else 0.
+        """
+
+    def describe(self, rows: int) -> str:
+        """Return what it does with so many rows, in a few words: reports show it."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How far each row is behind the one that all are held against, and what of it may be luck.
+
+    Args:
+        gap: the difference of the means, below 0 of a row that is ahead.
+        error: its standard error, from the pair's own differences.
+        low, high: interval of the true difference; all intervals and claims hold at once with 1 - level.
+        p: adjusted p-value of the difference (1 for the one itself).
+        half_width: half of the width that the interval has if the row is not told apart.
+
+    Example:
+        >>> Judgement.of(gap=[0.0, 0.02], low=[0.0, 0.01], high=[0.0, 0.04], p=[1.0, 0.003]).half_width
+        [0.0, 0.015]
+    """
+
+    gap: list[float]
+    error: list[float]
+    low: list[float]
+    high: list[float]
+    p: list[float]
+    half_width: list[float]
+
+    @classmethod
+    def of(cls, gap: Sequence[float], low: Sequence[float], high: Sequence[float], p: Sequence[float]) -> Judgement:
+        """Of a method that has no standard errors: nobody knows then whether more seeds would decide."""
+        half_width = [(end - begin) / 2 for begin, end in zip(low, high, strict=True)]
+        return cls(list(gap), [0.0] * len(half_width), list(low), list(high), list(p), half_width)
 
 
 class SweepCallback:

@@ -13,7 +13,7 @@ from nnhp_torch.core.spec.base import SweepBase, upstairs
 from nnhp_torch.core.spec.status import WANTED
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.core.stats.verdict_row import VerdictRow
+from nnhp_torch.core.stats.verdict import VerdictRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,15 +8,13 @@ from typing import get_args
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.looks import A_LOOK, CHANCE, LEVEL, MOST
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.core.stats.interim import A_LOOK, CHANCE, MOST
-from nnhp_torch.core.stats.judge import judge_of
-from nnhp_torch.core.stats.proposal import HOPE, Proposal, left_after
-from nnhp_torch.core.stats.significance import FEWEST
+from nnhp_torch.core.stats.against_best import FEWEST
+from nnhp_torch.core.stats.proposals import HOPE, Proposal, left_after
 from nnhp_torch.core.stats.steadiness import one_seed_moves
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.core.stats.verdict import CONTROL, Kind, Verdict, looked, most_seeds, units_of
+from nnhp_torch.core.stats.verdict import CONTROL, Kind, Verdict, judge_of, looked, most_seeds, units_of
 from nnhp_torch.report.words import amount, interval
 
 Kinds = Mapping[str, Sequence[Verdict]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnhp_torch.core.ledger.files import write
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.stats.proposal import left_after
+from nnhp_torch.core.stats.proposals import left_after
 from nnhp_torch.report.answer import tested
 from nnhp_torch.report.commands import lacking
 

@@ -16,8 +16,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.stats.pairs import paired_t_test
-from nnhp_torch.core.stats.proposal import MOST, Proposal, left_after, level_of
-from nnhp_torch.core.stats.proposals import Proposals
+from nnhp_torch.core.stats.proposals import MOST, Proposal, Proposals, left_after, level_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import proposals as simulated

@@ -11,10 +11,10 @@ from races import race as simulated
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
+from nnhp_torch.core.loop.race import Race
 from nnhp_torch.core.spec.looks import looks
-from nnhp_torch.core.stats.interim import chance_of_deciding
-from nnhp_torch.core.stats.race import Race
-from nnhp_torch.core.stats.significance import DRAWS
+from nnhp_torch.core.stats.against_best import DRAWS
+from nnhp_torch.core.stats.pairs import chance_of_deciding
 from nnhp_torch.core.sweeper import Sweeper
 
 NOISE = [0.0000, 0.0012, -0.0006, 0.0006, 0.0003, -0.0011, 0.0009, -0.0002, 0.0005, -0.0004] * 2

@@ -10,7 +10,7 @@ from conftest import FakeLaunch, TinyConfig, completed
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.stats import significance
+from nnhp_torch.core.stats import against_best
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import TablesReport
@@ -42,15 +42,15 @@ def _unfinished(sweep, accuracies, **rest):
 
 
 def test_the_bootstrap_runs_once_at_a_sweeps_end_whoever_reports_and_in_python_too(sweep, tmp_path, monkeypatch):
-    calls, judge = [], significance.AgainstBest.judge
-    monkeypatch.setattr(significance.AgainstBest, "judge", lambda *of, **named: calls.append(of) or judge(*of, **named))
+    calls, judge = [], against_best.AgainstBest.judge
+    monkeypatch.setattr(against_best.AgainstBest, "judge", lambda *of, **named: calls.append(of) or judge(*of, **named))
     ran = {}
     monkeypatch.setattr("nnhp_torch.cli.command.Command.launch", lambda run: ran.setdefault(run, FakeLaunch()))
     outcome = sweep.run(seeds=3, log_dir=str(tmp_path))
     written = {path.name for path in (tmp_path / "tiny").iterdir()}
     assert {"results.csv", "verdicts.csv", "verdicts.json", "figure.png", "report.html"} <= written
     outcome.table(), outcome.figure(), outcome._repr_html_()
-    of_the_best = [of for of in calls if type(of[0]) is significance.AgainstBest]
+    of_the_best = [of for of in calls if type(of[0]) is against_best.AgainstBest]
     assert (len(ran), len(of_the_best)) == (1, 1)
 
 

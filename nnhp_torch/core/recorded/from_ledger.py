@@ -12,13 +12,13 @@ from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.loop.chosen import Chosen
+from nnhp_torch.core.loop.race import Race
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Listed
 from nnhp_torch.core.spec.names import distinct, once
 from nnhp_torch.core.spec.objective import Mode, logged_name, unlogged
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.proposal import Proposal
-from nnhp_torch.core.stats.race import Race
+from nnhp_torch.core.stats.proposals import Proposal
 
 
 @dataclass(frozen=True)

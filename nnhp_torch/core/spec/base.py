@@ -19,7 +19,7 @@ from nnhp_torch.core.spec.renamed import Renaming
 
 if TYPE_CHECKING:
     from nnhp_torch.core.outcome import Outcome
-    from nnhp_torch.core.stats.proposal import Proposal
+    from nnhp_torch.core.stats.proposals import Proposal
     from nnhp_torch.run.launch.request import Request
 
 MATTERS = 0.001  # a tenth of a point, of an accuracy

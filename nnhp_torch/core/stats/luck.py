@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.stats.significance import DRAWS
+from nnhp_torch.core.stats.against_best import DRAWS
 from nnhp_torch.core.stats.units import Units
 from nnhp_torch.core.stats.verdict import Verdict, units_of
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnhp_torch.core.interfaces import Judgement
+from nnhp_torch.core.stats.against_best import FEWEST
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.core.stats.interim import chance_of_deciding, chance_of_moving
-from nnhp_torch.core.stats.pairs import paired_t_test
-from nnhp_torch.core.stats.significance import FEWEST, Judgement
+from nnhp_torch.core.stats.pairs import chance_of_deciding, chance_of_moving, paired_t_test
 
 if TYPE_CHECKING:
     import numpy as np

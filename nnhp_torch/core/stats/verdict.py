@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from nnhp_torch.core.interfaces import Judge, Judgement
 from nnhp_torch.core.ledger.result import ASKED
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.looks import looks
+from nnhp_torch.core.spec.looks import A_LOOK, CHANCE, MOST, looks
 from nnhp_torch.core.spec.names import distinct
+from nnhp_torch.core.stats.against_baseline import AgainstBaseline
+from nnhp_torch.core.stats.against_best import FEWEST, AgainstBest
 from nnhp_torch.core.stats.cell import Cell, ranked
-from nnhp_torch.core.stats.interim import A_LOOK, CHANCE, MOST
-from nnhp_torch.core.stats.judge import judge_of
-from nnhp_torch.core.stats.significance import FEWEST, Judgement
 from nnhp_torch.core.stats.units import Units
 
 Kind = Literal["best", "baseline", "better", "worse", "as good", "undecided", "unranked"]
 FREE = 5  # looks before, from which on one more costs nothing: its level is below a hundredth of a percent
 CONTROL = ("best", "baseline")  # what the others are held against
+# What --require asks for → the verdicts; one of them is enough.
+REQUIRED = {"better": ("better",), "as-good": ("better", "as good")}
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Verdict:
     def bounded(self) -> bool:
         """Whether its interval has two ends."""
         return math.isfinite(self.high - self.low)
+
+
+def judge_of(sweep: SweepBase) -> Judge:
+    """Return who judges a sweep."""
+    return sweep.judge or sweep.proposal or (AgainstBest() if sweep.baseline is None else AgainstBaseline())
 
 
 def verdicts(cells: Sequence[Cell], sweep: SweepBase) -> list[Verdict]:
@@ -206,3 +213,64 @@ def more_seeds(verdict: Verdict, sweep: SweepBase) -> str | None:
         return None
     most = most_seeds(verdict.seeds // cell.trials_per_seed)
     return "--seeds auto" if most == MOST else f"--seeds auto --max_seeds {most}"
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """What may be said of one cell, in plain values; None is what nobody knows.
+
+    Args:
+        cell: the swept values.
+        trials: how many it was judged by.
+        mean: of the monitored metric.
+        verdict: as in Verdict.
+        estimate: by how much it is better than what it is compared with (below 0: worse), in the metric's own unit,
+            whichever direction is better.
+        low, high: 95% interval of that, for all cells at once (of a proposal, at its level); None is an unknown end.
+        p: adjusted for all comparisons and looks.
+        chance: of an undecided cell, that more seeds decide.
+        more: the options with which the next run may decide; "" is the same command once more, None that none would.
+
+    Example:
+        >>> row = outcome.verdicts[0]
+        >>> row.cell, row.verdict, round(row.estimate, 3)
+        ({'lr': 0.1}, 'worse', -0.038)
+    """
+
+    cell: dict[str, Any]
+    trials: int
+    mean: float | None
+    verdict: Kind
+    estimate: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    chance: float | None
+    more: str | None
+
+    @classmethod
+    def of(cls, verdict: Verdict, sweep: SweepBase) -> VerdictRow:
+        """Return a verdict in plain values, seen from the other side: by how much its cell is better, not behind."""
+        cell, more = verdict.cell, more_seeds(verdict, sweep)
+        known = verdict.kind == "undecided" and (sweep.proposal is not None or not math.isnan(verdict.p))
+        return cls(
+            cell=dict(cell.values),
+            trials=verdict.seeds or len(cell.completed),
+            mean=_known(cell.mean(sweep.monitor)),
+            verdict=verdict.kind,
+            estimate=_known(0.0 - verdict.gap),
+            low=_known(0.0 - verdict.high),
+            high=_known(0.0 - verdict.low),
+            p=_known(verdict.p),
+            chance=verdict.chance if known else None,
+            more="" if more is None and cell.unfinished else more,
+        )
+
+
+def holds(rows: Sequence[VerdictRow], required: str | None) -> bool:
+    """Whether some cell has what is required; True if nothing is."""
+    return required is None or any(row.verdict in REQUIRED[required] for row in rows)
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.stats.significance import FEWEST
-from nnhp_torch.core.stats.verdict_row import REQUIRED
+from nnhp_torch.core.stats.against_best import FEWEST
+from nnhp_torch.core.stats.verdict import REQUIRED
 from nnhp_torch.run.launch.request import Request
 
 P = TypeVar("P", bound=SweepBase)

@@ -1,51 +1,16 @@
-"""Who decides what may be said of cells: against the best, against a baseline, or a method of one's own."""
+"""Is a cell better or worse than the baseline? Every cell is held against one that no data have picked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from nnhp_torch.core.spec.looks import LEVEL
-from nnhp_torch.core.stats.significance import AgainstBest, Judgement, _own
+from nnhp_torch.core.stats.against_best import AgainstBest, _own
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nnhp_torch.core.spec.base import SweepBase
-
     Array = np.ndarray[Any, Any]
-
-
-class Judge(Protocol):
-    """Decides which rows differ from the first: `main(SWEEP, judge=…)`, or `judge=` of a sweep. plugins.md shows one.
-
-    Example:
-        >>> main(SWEEP, judge=SignTest())  # doctest: +SKIP
-        >>> AgainstBaseline().describe(2)
-        'paired, against the baseline'
-    """
-
-    def judge(
-        self,
-        rows: Sequence[Sequence[float]],
-        level: float = LEVEL,
-        *,
-        left: Sequence[Sequence[float]] = (),
-        shared: float = 0.0,
-    ) -> Judgement:
-        """Return how far each row is behind the first, with intervals and p-values that hold for all rows at once.
-
-        Called with three units or more. The first row is the baseline's, or has the highest mean.
-
-        Args:
-            rows: a row a cell, a column a unit (a seed, or a fold); more is better.
-            level: at which a row counts as told apart; a race divides 5% among its looks.
-            left: rows that left a race undecided, with the units that they had: they count as compared too.
-            shared: how much of test data a unit has for each of training data, if units share theirs (folds); else 0.
-        """
-
-    def describe(self, rows: int) -> str:
-        """Return what it does with so many rows, in a few words: reports show it."""
 
 
 class AgainstBaseline(AgainstBest):
@@ -103,8 +68,3 @@ def _unlike(rows: Array, step: float) -> Array:
     variances = np.maximum(_own(rows).var(axis=-1, ddof=1), max(step**2 / 12, 1e-30))
     found: Array = np.log(variances.mean(axis=-1)) - np.log(variances).mean(axis=-1)
     return found
-
-
-def judge_of(sweep: SweepBase) -> Judge:
-    """Return who judges a sweep."""
-    return sweep.judge or sweep.proposal or (AgainstBest() if sweep.baseline is None else AgainstBaseline())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nnhp_torch.core.interfaces import Judgement
 from nnhp_torch.core.spec.looks import LEVEL
 from nnhp_torch.core.stats.pairs import step_of
 
@@ -18,36 +18,6 @@ if TYPE_CHECKING:
 DRAWS = 1999
 MOST_DRAWS = 50_000  # at a level that is lowered again and again
 FEWEST = 3  # units; two show too little of a spread for any test
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """How far each row is behind the one that all are held against, and what of it may be luck.
-
-    Args:
-        gap: the difference of the means, below 0 of a row that is ahead.
-        error: its standard error, from the pair's own differences.
-        low, high: interval of the true difference; all intervals and claims hold at once with 1 - level.
-        p: adjusted p-value of the difference (1 for the one itself).
-        half_width: half of the width that the interval has if the row is not told apart.
-
-    Example:
-        >>> Judgement.of(gap=[0.0, 0.02], low=[0.0, 0.01], high=[0.0, 0.04], p=[1.0, 0.003]).half_width
-        [0.0, 0.015]
-    """
-
-    gap: list[float]
-    error: list[float]
-    low: list[float]
-    high: list[float]
-    p: list[float]
-    half_width: list[float]
-
-    @classmethod
-    def of(cls, gap: Sequence[float], low: Sequence[float], high: Sequence[float], p: Sequence[float]) -> Judgement:
-        """Of a method that has no standard errors: nobody knows then whether more seeds would decide."""
-        half_width = [(end - begin) / 2 for begin, end in zip(low, high, strict=True)]
-        return cls(list(gap), [0.0] * len(half_width), list(low), list(high), list(p), half_width)
 
 
 class AgainstBest:

@@ -18,9 +18,9 @@ from nnhp_torch.cli.exit_status import UNMET
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.ledger.result import TrialResult
+from nnhp_torch.core.loop.race import staying
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.stats.judge import AgainstBaseline
-from nnhp_torch.core.stats.race import staying
+from nnhp_torch.core.stats.against_baseline import AgainstBaseline
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.answer import answer
 from nnhp_torch.report.headline import headline

@@ -20,8 +20,8 @@ from false_claims import (
     power,
 )
 
+from nnhp_torch.core.stats.against_best import AgainstBest, _factor, _of_kind
 from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
-from nnhp_torch.core.stats.significance import AgainstBest, _factor, _of_kind
 
 
 def bound(level):
