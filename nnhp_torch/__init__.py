@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from nnhp_torch.project.python import sweep as sweep
     from nnhp_torch.run.callbacks import EpochSeed as EpochSeed
     from nnhp_torch.run.callbacks import StopWhenDiverged as StopWhenDiverged
-    from nnhp_torch.run.trial.setup import Setup as Setup
+    from nnhp_torch.run.setup import Setup as Setup
     from nnhp_torch.search.space import Range as Range
     from nnhp_torch.search.space import Search as Search
     from nnhp_torch.splits import folds as folds
 
 # Importing lightning takes seconds, and the command line must answer at once.
 _HOME = {
-    "Setup": "run.trial.setup",
+    "Setup": "run.setup",
     "EpochSeed": "run.callbacks",
     "GaussianNoise": "callbacks",
     "RestoreBestWeights": "callbacks",

@@ -15,7 +15,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
-from nnhp_torch.cli.parser import HelpFormatter, Spoken
+from nnhp_torch.cli.arguments.parser import HelpFormatter, Spoken
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.mnist.datamodule import MNISTDataModule as MNISTDataModule
 from nnhp_torch.mnist.digits import DigitImages as DigitImages  # imported, so that --data knows both by these names

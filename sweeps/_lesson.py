@@ -9,13 +9,13 @@ from pathlib import Path
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import Verdict
-from nnhp_torch.report.checks import checks
 from nnhp_torch.report.ends import values_of
-from nnhp_torch.report.headline import headline, numbers
-from nnhp_torch.report.page.markup import Html, join, prose, tag
+from nnhp_torch.report.page.html.markup import Html, join, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import checked, ends
-from nnhp_torch.report.words import amount, count, same_in_words
+from nnhp_torch.report.words.checks import checks
+from nnhp_torch.report.words.headline import headline, numbers
+from nnhp_torch.report.words.phrases import amount, count, same_in_words
 from sweeps._article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
 from sweeps._pictures import WHOLE, picture
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.curves import epochs_to
 from nnhp_torch.report.ends import End, colours, values_of
-from nnhp_torch.report.page.markup import Html
+from nnhp_torch.report.page.html.markup import Html
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import strips
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.curves import epochs_to
 from sweeps._claims import FALL, SETTLED, falls_of, training_accuracy
 from sweeps._speed import REACHED
 

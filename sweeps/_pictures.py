@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.headline import headline
 from nnhp_torch.report.page import charts
-from nnhp_torch.report.page.markup import Html, join, tag
+from nnhp_torch.report.page.html.markup import Html, join, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import KEYS, PAIRS, course, pairs
 from nnhp_torch.report.page.space import heat
 from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, whole_ticks
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.words.headline import headline
 from sweeps._article import WEIGHTS, backed
 from sweeps._measures import MEASURES, measured
 from sweeps.early_stopping import last_and_best

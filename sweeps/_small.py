@@ -11,11 +11,11 @@ from PIL import Image
 
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.ends import ends
 from nnhp_torch.report.figure.all_cells import draw_curves
 from nnhp_torch.report.figure.callback import save
 from nnhp_torch.report.figure.drawing import figure_class, plain_text
+from nnhp_torch.report.plotting.axis import Axis
 from sweeps._article import SMALL
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.report.curves import epochs_to
 from nnhp_torch.report.ends import values_of
+from nnhp_torch.report.plotting.curves import epochs_to
 from sweeps._judged import judged_each
 
 REACHED = 0.9  # the accuracy by which training is called faster or slower

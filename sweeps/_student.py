@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnhp_torch.report.page.callback import NAME
-from nnhp_torch.report.page.document import write_page
-from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.html.document import write_page
+from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.words import count
+from nnhp_torch.report.words.phrases import count
 from sweeps._article import BACKED, CLAIMS, NOT_THE_ARTICLES, backed, in_short
 from sweeps._lesson import answers_of, guesses, lesson, title
 

@@ -18,7 +18,7 @@ from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.figure.drawing import dress
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.several import QUESTION, Effect, answer, axis_of, effects, keys_of
-from nnhp_torch.report.style import BLUE, DPI, FAINT, GREY, LABEL, LIGHT_GREY, ORANGE, SMALL, WIDTH, tidy
+from nnhp_torch.report.plotting.style import BLUE, DPI, FAINT, GREY, LABEL, LIGHT_GREY, ORANGE, SMALL, WIDTH, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

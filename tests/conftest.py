@@ -194,7 +194,7 @@ def cluster():
 @pytest.fixture(scope="session")
 def connection(cluster):
     """A connection that is there already: tests that share it share the nodes' processes, too."""
-    from nnhp_torch.run.launch.ray_head import connected
+    from nnhp_torch.run.launch.on_ray.head import connected
 
     with connected(cluster.address):
         yield

@@ -20,7 +20,7 @@ from proposals import bootstrap, one_seed
 from torch.nn import functional as F
 
 from nnhp_torch import MLP, MNISTDataModule, Sweep, TrialResult
-from nnhp_torch.cli.command import Command
+from nnhp_torch.cli.command.sweep import Command
 from nnhp_torch.core.spec.trial import Trial
 
 LONG = 25  # seeds from which it is known what a change is worth

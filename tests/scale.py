@@ -30,8 +30,8 @@ from nnhp_torch.report.figure import whole
 from nnhp_torch.report.figure.callback import save
 from nnhp_torch.report.page.callback import PageReport, write
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.table import TableReport
+from nnhp_torch.report.terminal.progress import ProgressReport
+from nnhp_torch.report.terminal.table import TableReport
 from nnhp_torch.run.keep import CheckpointPruning
 from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.run.runtime import Runtime
@@ -110,7 +110,7 @@ def cluster(folder: Path, trials: int) -> None:
     """The same trials as tasks of a Ray that is started on this machine."""
     import ray
 
-    from nnhp_torch.run.launch.on_ray import RayTasks
+    from nnhp_torch.run.launch.on_ray.tasks import RayTasks
 
     store = ResultStore(folder)
     sweep = sweep_of(trials)

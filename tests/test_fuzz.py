@@ -17,8 +17,8 @@ import toy
 from conftest import FakeLaunch, TinyConfig, completed
 from mutations import mutations
 
-from nnhp_torch.cli.options import add_sweep_options, changed, read
-from nnhp_torch.cli.parser import Parser
+from nnhp_torch.cli.arguments.options import add_sweep_options, changed, read
+from nnhp_torch.cli.arguments.parser import Parser
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.checkpoints import LAST, OWNER, acquire, checkpoint_folder, remove, usable
@@ -29,8 +29,8 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.mnist import files as mnist
 from nnhp_torch.mnist.files import DATASETS
 from nnhp_torch.report.csv import TablesReport
-from nnhp_torch.report.table import TableReport
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.terminal.console import Terminal
+from nnhp_torch.report.terminal.table import TableReport
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 from nnhp_torch.run.trial.saving import read as read_checkpoint

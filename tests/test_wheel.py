@@ -35,7 +35,7 @@ def _run(site, *command):
 
 def test_the_wheel_holds_the_library_the_sweeps_and_the_word_that_it_is_typed(site):
     files = {str(path.relative_to(site)) for path in site.rglob("*.*") if "dist-info" not in str(path)}
-    assert {"nnhp_torch/report/page/style.css", "nnhp_torch/report/page/script.js"} <= files
+    assert {"nnhp_torch/report/page/html/style.css", "nnhp_torch/report/page/html/script.js"} <= files
     assert {"nnhp_torch/py.typed", "nnhp_torch/__main__.py", "sweeps/batch_size.py", "sweeps/__main__.py"} <= files
     assert not [name for name in files if not name.startswith(("nnhp_torch/", "sweeps/"))]
 

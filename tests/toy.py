@@ -19,7 +19,7 @@ import torch
 from conftest import LONG, TinyConfig
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnhp_torch.run.trial.setup import Setup
+from nnhp_torch.run.setup import Setup
 
 
 class Killed(BaseException):

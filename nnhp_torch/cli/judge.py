@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from nnhp_torch.cli.command import unmet
-from nnhp_torch.cli.options import add_field, add_list
-from nnhp_torch.cli.parser import Parser
+from nnhp_torch.cli.arguments.options import add_field, add_list
+from nnhp_torch.cli.arguments.parser import Parser
+from nnhp_torch.cli.command.question import judged
+from nnhp_torch.cli.command.sweep import unmet
 from nnhp_torch.cli.report import LEDGER
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
@@ -17,10 +18,9 @@ from nnhp_torch.core.recorded.from_table import judge
 from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import NAME, PageReport
-from nnhp_torch.report.page.document import known_of
-from nnhp_torch.report.table import TableReport
-from nnhp_torch.report.terminal import Terminal, open_standard_streams
-from nnhp_torch.run.launch.question import judged
+from nnhp_torch.report.page.html.document import known_of
+from nnhp_torch.report.terminal.console import Terminal, open_standard_streams
+from nnhp_torch.report.terminal.table import TableReport
 from nnhp_torch.run.launch.request import Request
 
 PROG = "python -m nnhp_torch judge"

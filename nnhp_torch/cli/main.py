@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from nnhp_torch.cli.check import check
-from nnhp_torch.cli.command import Command
-from nnhp_torch.cli.options import add_sweep_options, changed, read
-from nnhp_torch.cli.parser import Parser
+from nnhp_torch.cli.arguments.options import add_sweep_options, changed, read
+from nnhp_torch.cli.arguments.parser import Parser
+from nnhp_torch.cli.command.check import check
+from nnhp_torch.cli.command.sweep import Command
 from nnhp_torch.core.interfaces import Judge, MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.report.commands import command_line
-from nnhp_torch.report.terminal import open_standard_streams
+from nnhp_torch.report.terminal.console import open_standard_streams
 from nnhp_torch.run.launch.worker import end_if_imported
 
 
@@ -71,6 +71,6 @@ def kind_of_run(sweep: SweepBase) -> Callable[..., Command]:
     """Import what runs a sweep, or a search, which needs NumPy."""
     if not sweep.sampled:
         return Command
-    from nnhp_torch.cli.search import SearchCommand
+    from nnhp_torch.cli.command.search import SearchCommand
 
     return SearchCommand

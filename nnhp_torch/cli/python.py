@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnhp_torch.cli.arguments.options import kind, own_flags
 from nnhp_torch.cli.main import kind_of_run
-from nnhp_torch.cli.options import kind, own_flags
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
@@ -25,8 +25,8 @@ from nnhp_torch.core.stats.verdict import holds
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import history_table, results_table
 from nnhp_torch.report.figure.drawing import plain_text
-from nnhp_torch.report.table import table as in_text
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.terminal.console import Terminal
+from nnhp_torch.report.terminal.table import table as in_text
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
 from nnhp_torch.run.launch.worker import end_if_imported
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from nnhp_torch.cli.parser import Parser
+from nnhp_torch.cli.arguments.parser import Parser
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.objective import Mode
 from nnhp_torch.report.page.callback import NAME, write, write_several
-from nnhp_torch.report.page.document import known_of
+from nnhp_torch.report.page.html.document import known_of
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.terminal import Terminal, open_standard_streams
+from nnhp_torch.report.terminal.console import Terminal, open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nnhp_torch.cli.check import OneTrial
+from nnhp_torch.cli.command.check import OneTrial
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.grid import Sweep

@@ -17,7 +17,7 @@ from nnhp_torch.project.importing import NoProject
 from nnhp_torch.project.keys import SUBCOMMAND, fit_parser, without_files
 from nnhp_torch.project.parser import Settings, configuration
 from nnhp_torch.project.trainer import departures, refuse
-from nnhp_torch.run.trial.setup import SETTINGS, Setup
+from nnhp_torch.run.setup import SETTINGS, Setup
 
 
 def build(settings: Settings) -> Setup:

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import yaml
 
-from nnhp_torch.cli import options
+from nnhp_torch.cli.arguments import options
+from nnhp_torch.cli.arguments.parser import Parser, listed, load_bounded
 from nnhp_torch.cli.main import main as main_of_sweep
-from nnhp_torch.cli.parser import Parser, listed, load_bounded
 from nnhp_torch.core.errors import SweepError
 from nnhp_torch.project.as_sweep import as_recorded, as_sweep, question_of, source_of
 

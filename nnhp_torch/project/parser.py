@@ -15,8 +15,8 @@ import lightning as L
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from nnhp_torch.cli.parser import load_bounded
-from nnhp_torch.cli.refusal import refusal
+from nnhp_torch.cli.arguments.parser import load_bounded
+from nnhp_torch.cli.arguments.refusal import refusal
 from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.importing import NoProject, module_name
 from nnhp_torch.project.keys import (

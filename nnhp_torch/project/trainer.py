@@ -10,7 +10,7 @@ import lightning as L
 from jsonargparse import Namespace
 
 from nnhp_torch.project.importing import NoProject
-from nnhp_torch.run.trial.setup import INSTEAD, SETTINGS
+from nnhp_torch.run.setup import INSTEAD, SETTINGS
 
 # How trials run: flags of the sweep, which are the same for all trials.
 FLAGS = ("accelerator", "devices", "strategy", "precision")

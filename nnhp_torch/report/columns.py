@@ -10,7 +10,7 @@ from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict import CONTROL, Verdict
-from nnhp_torch.report.words import interval
+from nnhp_torch.report.words.phrases import interval
 
 BEHIND = ("points behind", "behind", "points ahead", "ahead")
 LESS = ("seconds", "s/trial", "best (epoch)", "best")  # columns that tell least

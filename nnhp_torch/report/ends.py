@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.headline import standing
-from nnhp_torch.report.style import CELLS, WIDE
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.style import CELLS, WIDE
+from nnhp_torch.report.words.headline import standing
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 from nnhp_torch.core.ledger.files import write
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.stats.proposals import left_after
-from nnhp_torch.report.answer import tested
 from nnhp_torch.report.commands import lacking
+from nnhp_torch.report.words.answer import tested
 
 VERSION = 1  # of the schema: another one once a field is renamed, goes, or means something else
 SEEDS = ("--seeds", "--max_seeds")

@@ -12,8 +12,8 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from nnhp_torch.run.launch.process import import_by_name
 from nnhp_torch.run.resume.foreign import fill
 from nnhp_torch.run.runtime import Build
+from nnhp_torch.run.setup import Setup, setup_of
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO, read
-from nnhp_torch.run.trial.setup import Setup, setup_of
 
 
 def load(build: Build, config: Any, path: Path) -> L.LightningModule:

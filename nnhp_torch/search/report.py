@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.axis import coordinates
-from nnhp_torch.report.style import BLUE, DPI, GREY, LIGHT_GREY, SMALL, WIDTH, tidy
-from nnhp_torch.report.table import TableReport
+from nnhp_torch.report.plotting.axis import coordinates
+from nnhp_torch.report.plotting.style import BLUE, DPI, GREY, LIGHT_GREY, SMALL, WIDTH, tidy
+from nnhp_torch.report.terminal.table import TableReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

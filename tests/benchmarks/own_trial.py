@@ -22,9 +22,9 @@ from nnhp_torch.article.experiment import build
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.process import quiet_lightning
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import setup_of
 from nnhp_torch.run.trial.hardware import prefer_onednn
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import setup_of
 
 QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 

@@ -8,7 +8,7 @@ from conftest import TinyConfig
 
 from nnhp_torch import Range, Search, Sweep, main
 from nnhp_torch.run import callbacks
-from nnhp_torch.run.trial.setup import Setup
+from nnhp_torch.run.setup import Setup
 
 
 class Shuffled(toy.ShuffledData):

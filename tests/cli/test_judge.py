@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 from nnhp_torch import judge
 from nnhp_torch.__main__ import COMMANDS
 from nnhp_torch.cli.judge import main
-from nnhp_torch.report.answer import answer
+from nnhp_torch.report.words.answer import answer
 
 RUNS = [  # lr, seed, the accuracy after each of three epochs
     (lr, seed, [0.5, level - 0.01, round(level + 0.002 * seed - wobble * (seed == 2), 6)])

@@ -13,7 +13,7 @@ from nnhp_torch import Sweep
 from nnhp_torch.__main__ import COMMANDS
 from nnhp_torch.__main__ import main as by_hand
 from nnhp_torch.article.config import TrialConfig
-from nnhp_torch.cli.parser import listed
+from nnhp_torch.cli.arguments.parser import listed
 from nnhp_torch.network import catalog
 
 

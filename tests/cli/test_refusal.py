@@ -7,7 +7,7 @@ import pytest
 
 import nnhp_torch
 from nnhp_torch.__main__ import main as by_hand
-from nnhp_torch.cli.refusal import in_words
+from nnhp_torch.cli.arguments.refusal import in_words
 
 
 def refused(capsys, sweep, *args):

@@ -22,8 +22,8 @@ from nnhp_torch.core.loop.race import staying
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats.against_baseline import AgainstBaseline
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.answer import answer
-from nnhp_torch.report.headline import headline
+from nnhp_torch.report.words.answer import answer
+from nnhp_torch.report.words.headline import headline
 from nnhp_torch.search.space import Range, Search
 
 PAGE = Path(nnhp_torch.__file__).parent / "plugins.md"

@@ -12,9 +12,9 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure import all_cells, panels
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.style import LIGHT_GREY
-from nnhp_torch.report.table import TableReport
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.plotting.style import LIGHT_GREY
+from nnhp_torch.report.terminal.console import Terminal
+from nnhp_torch.report.terminal.table import TableReport
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.table import TableReport
-from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import lead
+from nnhp_torch.report.terminal.console import Terminal
+from nnhp_torch.report.terminal.table import TableReport
+from nnhp_torch.report.words.phrases import lead
 from nnhp_torch.run.keep import CheckpointPruning
 
 RATES = [0.1, 0.2, 0.3, 0.4]
@@ -45,7 +45,7 @@ def test_the_bootstrap_runs_once_at_a_sweeps_end_whoever_reports_and_in_python_t
     calls, judge = [], against_best.AgainstBest.judge
     monkeypatch.setattr(against_best.AgainstBest, "judge", lambda *of, **named: calls.append(of) or judge(*of, **named))
     ran = {}
-    monkeypatch.setattr("nnhp_torch.cli.command.Command.launch", lambda run: ran.setdefault(run, FakeLaunch()))
+    monkeypatch.setattr("nnhp_torch.cli.command.sweep.Command.launch", lambda run: ran.setdefault(run, FakeLaunch()))
     outcome = sweep.run(seeds=3, log_dir=str(tmp_path))
     written = {path.name for path in (tmp_path / "tiny").iterdir()}
     assert {"results.csv", "verdicts.csv", "verdicts.json", "figure.png", "report.html"} <= written

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import verdicts
-from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.ends import colours
 from nnhp_torch.report.figure import all_cells
-from nnhp_torch.report.style import BLUE, CELLS, ORANGE, RAMP, hex_of
+from nnhp_torch.report.plotting.curves import median_curve
+from nnhp_torch.report.plotting.style import BLUE, CELLS, ORANGE, RAMP, hex_of
 
 
 def _gathered(sweep, accuracies, seeds=(1,)):

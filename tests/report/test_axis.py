@@ -8,8 +8,8 @@ from conftest import completed
 from matplotlib.figure import Figure
 
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.figure.drawing import dress
+from nnhp_torch.report.plotting.axis import Axis
 
 
 def _cells(sweep, *finals):

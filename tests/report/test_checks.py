@@ -7,7 +7,7 @@ from conftest import completed
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.report.checks import checks
+from nnhp_torch.report.words.checks import checks
 
 
 def _checks(sweep, axes, accuracies, slope=0.0, lost=()):

@@ -10,7 +10,7 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import TablesReport, results_table, write_rows
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.terminal.console import Terminal
 from sweeps import _study
 
 

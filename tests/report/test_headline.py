@@ -6,8 +6,8 @@ import pytest
 from conftest import completed, summary_of
 
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.headline import headline, numbers, standing
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.words.headline import headline, numbers, standing
 
 
 def _summary(sweep, *accuracies, name="lr", values=(0.1, 0.2, 0.3), curves=None):

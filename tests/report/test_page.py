@@ -19,15 +19,15 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.page.markup import tag
+from nnhp_torch.report.page.html.markup import tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import sections
 from nnhp_torch.report.page.tables import breaking
+from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.search.space import Range, Search
 
 HOSTILE = "<script>alert(1)</script></style><img src=x onerror=alert(2)>\"onload='alert(3)'\x1b[2J"

@@ -12,7 +12,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.figure import panels
-from nnhp_torch.report.style import LEGEND
+from nnhp_torch.report.plotting.style import LEGEND
 
 CURVES = ([0.2, 0.4], [0.4, 0.8])
 UNEQUAL = ([0.2, 0.4, 0.6], [0.4])

@@ -17,8 +17,8 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.figure import tensorboard, whole
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.figure.drawing import plain_text, png
-from nnhp_torch.report.table import TableReport
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.terminal.console import Terminal
+from nnhp_torch.report.terminal.table import TableReport
 from nnhp_torch.search import report
 from nnhp_torch.search.space import Range, Search
 

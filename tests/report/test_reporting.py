@@ -12,10 +12,10 @@ from nnhp_torch.core.ledger.checkpoints import acquire
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import TablesReport
-from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.style import TERMINAL
-from nnhp_torch.report.table import TableReport, table
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.plotting.style import TERMINAL
+from nnhp_torch.report.terminal.console import Terminal
+from nnhp_torch.report.terminal.progress import ProgressReport
+from nnhp_torch.report.terminal.table import TableReport, table
 from nnhp_torch.run.keep import CheckpointPruning, winner_checkpoint
 
 

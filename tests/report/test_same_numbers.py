@@ -11,13 +11,13 @@ from conftest import completed
 from test_page import Elements
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure import whole
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.svg import SIZE
-from nnhp_torch.report.table import in_markdown
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.terminal.table import in_markdown
 
 ENDS = {0.1: [40, 46, 30, 22, 25], 0.2: [50] * 5, 0.3: [12, 13, 14, 50, 50]}  # epochs of each seed
 

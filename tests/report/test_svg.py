@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.curves import apart
 from nnhp_torch.report.ends import End
 from nnhp_torch.report.page import charts, svg
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.curves import apart
 
 UNIT = Axis("loss", 0.0, 1.0, guessing=0.25)  # what is 0.25 stands at 0.25
 

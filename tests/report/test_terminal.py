@@ -6,7 +6,7 @@ import os
 import pytest
 from rich.text import Text
 
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.terminal.console import Terminal
 
 
 def _printed(text, encoding="utf-8"):

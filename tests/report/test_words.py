@@ -9,11 +9,11 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.verdict import Verdict
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.answer import answer
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import cards
-from nnhp_torch.report.table import in_markdown
-from nnhp_torch.report.words import interval, sources
+from nnhp_torch.report.terminal.table import in_markdown
+from nnhp_torch.report.words.answer import answer
+from nnhp_torch.report.words.phrases import interval, sources
 
 
 def _found(sweep, store, accuracies, *, more=None, **changes):

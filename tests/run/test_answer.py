@@ -13,8 +13,8 @@ from lightning.pytorch.loggers import CSVLogger
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.run.setup import SETTINGS, Setup, WrongAnswer, setup_of
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import SETTINGS, Setup, WrongAnswer, setup_of
 
 
 class WithLoaders(toy.Toy):

@@ -11,8 +11,8 @@ from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch import on_slurm as slurm
-from nnhp_torch.run.launch.slurm import Slurm
+from nnhp_torch.run.launch.on_slurm import driver as slurm
+from nnhp_torch.run.launch.on_slurm.commands import Slurm
 from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
 
@@ -53,7 +53,7 @@ def launch(request):
     """Makes a launcher of a build and a Runtime."""
     if request.param == "ray":
         request.getfixturevalue("connection")
-        from nnhp_torch.run.launch.on_ray import RayTasks
+        from nnhp_torch.run.launch.on_ray.tasks import RayTasks
 
         address = request.getfixturevalue("cluster").address
         return lambda build, runtime: RayTasks(build, runtime, address)

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 
 
 def _run(trial, folder, change, monitor="val_accuracy", on_epoch=None, mode=None):

@@ -215,7 +215,7 @@ def test_the_generator_of_a_device_goes_on(monkeypatch):
 @pytest.mark.parametrize(("jobs", "part"), [(None, 1), (2, 1), (3, 0.5), (8, 0.25)])
 def test_on_a_cluster_more_jobs_than_gpus_have_a_part_of_one_each(monkeypatch, jobs, part):
     ray = pytest.importorskip("ray")
-    from nnhp_torch.run.launch.on_ray import RayTasks
+    from nnhp_torch.run.launch.on_ray.tasks import RayTasks
 
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8, "GPU": 1}}] * 2)
     tasks = RayTasks("toy:build", Runtime("logs", accelerator="gpu"), jobs=jobs)

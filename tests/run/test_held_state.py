@@ -12,8 +12,8 @@ from test_resumption import LOADERS, Data, Module, loader
 from torchmetrics import MetricTracker, SumMetric
 
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 
 
 class Count:

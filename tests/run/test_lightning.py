@@ -11,7 +11,7 @@ from test_resumption import TRIAL, run_trial
 
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial.setup import Setup, WrongAnswer, setup_of
+from nnhp_torch.run.setup import Setup, WrongAnswer, setup_of
 
 
 class Net(toy.Toy):

@@ -22,7 +22,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.keep import CheckpointPruning, winner_checkpoint
 from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
-from nnhp_torch.run.trial.setup import Setup
+from nnhp_torch.run.setup import Setup
 
 SWEEP = Sweep("tiny", TinyConfig(), {"lr": [0.1]}, build="toy:build")
 

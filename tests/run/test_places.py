@@ -17,8 +17,8 @@ from torch.utils.data import Subset
 
 from nnhp_torch.run.resume.data_position import sums
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 
 
 class Order:

@@ -11,8 +11,8 @@ import torch
 import toy
 from torch.utils.data import DataLoader, Subset
 
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 
 OF_THE_SCRIPT = np.random.default_rng(0)
 

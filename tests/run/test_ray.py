@@ -28,7 +28,7 @@ def run(sweep, store, launch, callbacks=()):
 
 
 def on_ray(cluster, folder, build="toy:build", accelerator="cpu", **settings):
-    from nnhp_torch.run.launch.on_ray import RayTasks
+    from nnhp_torch.run.launch.on_ray.tasks import RayTasks
 
     return RayTasks(build, Runtime(str(folder), accelerator=accelerator), cluster.address, **settings)
 
@@ -129,8 +129,8 @@ import time
 from conftest import TinyConfig
 from nnhp_torch.cli.main import main
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.run.launch import ray_head as cluster
-from nnhp_torch.run.launch import on_ray as ray
+from nnhp_torch.run.launch.on_ray import head as cluster
+from nnhp_torch.run.launch.on_ray import tasks as ray
 
 cluster.PATIENCE = 4
 
@@ -237,7 +237,7 @@ def test_the_local_launcher_imports_no_ray():
 
 @pytest.mark.needs("ray")
 def test_what_listens_and_is_no_ray_is_refused_at_once(monkeypatch):
-    from nnhp_torch.run.launch import ray_head
+    from nnhp_torch.run.launch.on_ray import head as ray_head
 
     monkeypatch.setattr(ray_head.ray, "is_initialized", lambda: False)  # by the tests above
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -249,7 +249,7 @@ def test_what_listens_and_is_no_ray_is_refused_at_once(monkeypatch):
 
 @pytest.mark.needs("ray")
 def test_what_listens_and_does_not_speak_as_ray_is_refused_after_a_while_and_left_at_once_on_ctrl_c(monkeypatch):
-    from nnhp_torch.run.launch import ray_head
+    from nnhp_torch.run.launch.on_ray import head as ray_head
 
     never = threading.Event()
     monkeypatch.setattr(ray_head.ray, "is_initialized", lambda: False)
@@ -271,7 +271,7 @@ def test_what_listens_and_does_not_speak_as_ray_is_refused_after_a_while_and_lef
 def test_what_a_trial_has_raised_is_not_called_lost_on_the_cluster(sweep, monkeypatch):
     from ray.exceptions import RayTaskError, WorkerCrashedError
 
-    from nnhp_torch.run.launch import on_ray
+    from nnhp_torch.run.launch.on_ray import tasks as on_ray
 
     def reason(error):
         def raising(task):

@@ -26,8 +26,8 @@ from torchmetrics import MaxMetric
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.run.resume.randomness import random_state, set_random_state
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 from nnhp_torch.run.weights import load
 
 TRIAL = Sweep("loaders", TinyConfig(), {"lr": [0.1]}, build="toy:build").trials()[0]

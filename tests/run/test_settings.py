@@ -11,8 +11,8 @@ from test_resumption import LOADERS, TRIAL, Data, Module, loader, run
 from nnhp_torch.core.errors import WrongUsage
 from nnhp_torch.run.launch.process import prepare
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 
 SETTINGS = [
     {"gradient_clip_val": 0.1},

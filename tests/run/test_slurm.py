@@ -23,9 +23,9 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch import slurm_job
-from nnhp_torch.run.launch.slurm import Slurm
-from nnhp_torch.run.launch.slurm_job import NAME, record, recorded, refuse_jobs
+from nnhp_torch.run.launch.on_slurm import job as slurm_job
+from nnhp_torch.run.launch.on_slurm.commands import Slurm
+from nnhp_torch.run.launch.on_slurm.job import NAME, record, recorded, refuse_jobs
 from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
@@ -35,7 +35,7 @@ NEEDED = pytest.mark.needs("slurm")
 SCRIPT = """
 from conftest import TinyConfig
 from nnhp_torch import Range, Search, Sweep, main
-from nnhp_torch.run.launch import on_slurm
+from nnhp_torch.run.launch.on_slurm import driver as on_slurm
 
 on_slurm.ASK = 1.0
 AXES = {"lr": [0.1, 0.01], "width": [4, 8]}
@@ -308,7 +308,7 @@ def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driv
     trial = dataclasses.replace(sweep, base=TinyConfig(max_epochs=5)).trials()[0]
     runtime = Runtime(str(tmp_path), accelerator="cpu")
     ((key, job),) = record(tmp_path / NAME, [[trial]], "toy:build_slow", runtime).items()
-    command = [sys.executable, "-m", "nnhp_torch.run.launch.slurm_job", str(job)]
+    command = [sys.executable, "-m", "nnhp_torch.run.launch.on_slurm.job", str(job)]
     env = {**environment(), "SECONDS_AN_EPOCH": "0.5"}
     result, told, trained = Path(f"{job}.{key}.result"), Path(f"{job}.{key}.told"), tmp_path / trial.name / "trained"
     process = subprocess.Popen(command, env=env)

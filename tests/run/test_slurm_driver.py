@@ -18,9 +18,9 @@ from nnhp_torch.core.errors import PreparationError, WrongUsage
 from nnhp_torch.core.interfaces import Listener, SweepCallback
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch import on_slurm
-from nnhp_torch.run.launch.slurm import Slurm
-from nnhp_torch.run.launch.slurm_job import NAME, record, recorded
+from nnhp_torch.run.launch.on_slurm import driver as on_slurm
+from nnhp_torch.run.launch.on_slurm.commands import Slurm
+from nnhp_torch.run.launch.on_slurm.job import NAME, record, recorded
 from nnhp_torch.run.runtime import Runtime
 
 
@@ -236,7 +236,7 @@ def test_ctrl_c_asks_what_becomes_of_the_jobs_before_it_says_what_is_left(login,
             listener.started(trial)
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("nnhp_torch.cli.prepared.SlurmJobs", Stopped)
+    monkeypatch.setattr("nnhp_torch.cli.command.prepared.SlurmJobs", Stopped)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("builtins.input", lambda words: print(words) or "n")
     out = command(expect=128 + signal.SIGINT)

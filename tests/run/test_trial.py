@@ -24,9 +24,9 @@ from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.isolation import kept_precisions
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.recorder import Recorder
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 
 
 def test_a_trial_records_every_epoch_and_scores_the_test_set_once(trial, runtime):

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial
-from nnhp_torch.run.trial.setup import Setup
 
 
 class Net(toy.Toy):

@@ -10,7 +10,7 @@ from conftest import TinyConfig, completed
 
 import nnhp_torch
 from nnhp_torch import Range, ResultStore, Search, SweepCallback
-from nnhp_torch.cli.search import confirmation
+from nnhp_torch.cli.command.search import confirmation
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 

@@ -12,7 +12,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.report.table import TableReport
+from nnhp_torch.report.terminal.table import TableReport
 from sweeps import (
     _claims,
     activity_regularization,

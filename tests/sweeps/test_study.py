@@ -7,7 +7,7 @@ import threading
 import pytest
 from conftest import LONG, FakeLaunch
 
-from nnhp_torch.cli.command import Command
+from nnhp_torch.cli.command.sweep import Command
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.mnist import files as mnist
 from nnhp_torch.report.commands import whole_command
@@ -151,7 +151,7 @@ def test_ctrl_c_while_reports_are_drawn_is_one_line(study, drawn, tmp_path, monk
     def interrupted(drawing):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnhp_torch.cli.drawing.Drawing.wait", interrupted)
+    monkeypatch.setattr("nnhp_torch.cli.command.drawing.Drawing.wait", interrupted)
     out, _ = study(*ONLY, str(tmp_path), "--jobs", "1", expect=130)
     assert out.splitlines()[-1].startswith("Interrupted while a picture was drawn: all results are in the ledger")
 

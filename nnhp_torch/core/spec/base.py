@@ -31,7 +31,7 @@ P = ParamSpec("P")
 def upstairs(name: str) -> Any:
     """Return a function of a floor above this one, imported when a user's call asks for it: nothing here imports it.
 
-    >>> upstairs("report.words:why_undrawn").__name__
+    >>> upstairs("report.words.phrases:why_undrawn").__name__
     'why_undrawn'
     """
     module, _, function = name.partition(":")

@@ -11,11 +11,11 @@ import numpy as np
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.curves import apart, median_curve
 from nnhp_torch.report.ends import End, ends
 from nnhp_torch.report.figure.drawing import dress
-from nnhp_torch.report.style import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, hex_of, tidy
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.curves import apart, median_curve
+from nnhp_torch.report.plotting.style import CELLS, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, hex_of, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

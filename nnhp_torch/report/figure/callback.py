@@ -19,8 +19,8 @@ from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure import tensorboard
 from nnhp_torch.report.figure.drawing import plain_text, png
-from nnhp_torch.report.table import in_markdown
-from nnhp_torch.report.words import why_undrawn
+from nnhp_torch.report.terminal.table import in_markdown
+from nnhp_torch.report.words.phrases import why_undrawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from nnhp_torch.report.axis import Axis, decades
-from nnhp_torch.report.style import GREY
+from nnhp_torch.report.plotting.axis import Axis, decades
+from nnhp_torch.report.plotting.style import GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,9 @@ import numpy as np
 
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.figure.drawing import dress, number
-from nnhp_torch.report.style import BLUE, FAINT, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, tidy
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.style import BLUE, FAINT, GREY, LABEL, LIGHT_GREY, SMALL, TITLE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase

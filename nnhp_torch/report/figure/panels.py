@@ -15,9 +15,9 @@ import numpy as np
 from nnhp_torch.core.ledger.result import logged
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.axis import frame
-from nnhp_torch.report.curves import epochs
-from nnhp_torch.report.style import LABEL, LEGEND, LIGHT_GREY, TITLE, TRAIN, VALIDATION, tidy
+from nnhp_torch.report.plotting.axis import frame
+from nnhp_torch.report.plotting.curves import epochs
+from nnhp_torch.report.plotting.style import LABEL, LEGEND, LIGHT_GREY, TITLE, TRAIN, VALIDATION, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure import all_cells, many_cells, panels
 from nnhp_torch.report.figure.drawing import figure_class
-from nnhp_torch.report.style import BLUE, DPI, GREY, LABEL, SMALL, TITLE, WIDTH, tidy
-from nnhp_torch.report.words import same_in_words
+from nnhp_torch.report.plotting.style import BLUE, DPI, GREY, LABEL, SMALL, TITLE, WIDTH, tidy
+from nnhp_torch.report.words.phrases import same_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase

@@ -13,14 +13,14 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.report.headline import headline, numbers
-from nnhp_torch.report.page.document import write_page
-from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.html.document import write_page
+from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import facts, running, sections
 from nnhp_torch.report.page.several import multiple, overview
-from nnhp_torch.report.style import WIDE
-from nnhp_torch.report.words import same_in_words
+from nnhp_torch.report.plotting.style import WIDE
+from nnhp_torch.report.words.headline import headline, numbers
+from nnhp_torch.report.words.phrases import same_in_words
 
 NAME = "report.html"
 PAUSE = 5.0  # seconds between two writings while the sweep runs, and

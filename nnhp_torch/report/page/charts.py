@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.curves import apart, median_curve
-from nnhp_torch.report.page.markup import Html, join, tag
+from nnhp_torch.report.page.html.markup import Html, join, tag
 from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, turned, whole_ticks
-from nnhp_torch.report.words import count
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.curves import apart, median_curve
+from nnhp_torch.report.words.phrases import count
 
 POINTS = 60_000  # of all curves of a page together, which take some six bytes each
 DENSEST = 40  # cells with lines that are drawn at full strength

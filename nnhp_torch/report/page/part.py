@@ -15,10 +15,10 @@ from nnhp_torch.core.spec.members import Examples, Guessing
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.ends import End, ends
-from nnhp_torch.report.headline import steps
-from nnhp_torch.report.style import CELLS, WIDE
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.style import CELLS, WIDE
+from nnhp_torch.report.words.headline import steps
 
 BESIDE = 10  # cells that have room beside the curves
 SHOWN = 300  # cells of a page; of more the best

@@ -10,8 +10,8 @@ from typing import Any
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.page.markup import Html, join, prose, tag
-from nnhp_torch.report.words import count
+from nnhp_torch.report.page.html.markup import Html, join, prose, tag
+from nnhp_torch.report.words.phrases import count
 
 NUMBERS = re.compile(r"\b\d[\d.]*(e[-+]?\d+)?\b")
 NAMED = 12  # trials that a group of the same end names

@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from nnhp_torch.core.ledger.result import logged
-from nnhp_torch.report import words
-from nnhp_torch.report.answer import answer
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.csv import results_table
-from nnhp_torch.report.curves import median_curve
 from nnhp_torch.report.page import charts
-from nnhp_torch.report.page.markup import Html, prose, tag
+from nnhp_torch.report.page.html.markup import Html, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.provenance import made, same, troubles
 from nnhp_torch.report.page.space import importance, parallel, space
 from nnhp_torch.report.page.tables import ends, in_words, scroll, table_of, table_of_cells
-from nnhp_torch.report.style import CELLS, WIDE
-from nnhp_torch.report.words import count, duration, up_to
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.curves import median_curve
+from nnhp_torch.report.plotting.style import CELLS, WIDE
+from nnhp_torch.report.words import phrases as words
+from nnhp_torch.report.words.answer import answer
+from nnhp_torch.report.words.phrases import count, duration, up_to
 
 ROWS = 1_000  # of the table of trials
 BESIDE_EACH = 12  # cells with their training drawn beside their validation

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.ends import values_of
-from nnhp_torch.report.headline import headline, standing
 from nnhp_torch.report.page import charts, svg
-from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import curves_of
-from nnhp_torch.report.style import CELLS
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.style import CELLS
+from nnhp_torch.report.words.headline import headline, standing
 
 QUESTION = "Which hyperparameter matters?"
 SMALL, LARGE = 0.01, 0.07  # of an accuracy: a point, below which an effect is called small, and what costs much

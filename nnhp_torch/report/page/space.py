@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nnhp_torch.report.axis import FEW, Axis, along, coordinates
 from nnhp_torch.report.page import charts
-from nnhp_torch.report.page.markup import Html, tag
+from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import scroll, table_of
-from nnhp_torch.report.style import WIDE
+from nnhp_torch.report.plotting.axis import FEW, Axis, along, coordinates
+from nnhp_torch.report.plotting.style import WIDE
 
 if TYPE_CHECKING:
     from nnhp_torch.core.stats.cell import Cell

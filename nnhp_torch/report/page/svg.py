@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from nnhp_torch.report.axis import Axis
 from nnhp_torch.report.ends import End
-from nnhp_torch.report.page.markup import Html, join, tag
+from nnhp_torch.report.page.html.markup import Html, join, tag
+from nnhp_torch.report.plotting.axis import Axis
 
 SIZE = 1000
 FEW = 4  # numbers that there is room for below the narrowest chart

@@ -10,17 +10,17 @@ from typing import Any
 
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.checks import checks
 from nnhp_torch.report.columns import BEHIND, LESS, better, columns
 from nnhp_torch.report.ends import End, against
 from nnhp_torch.report.ends import ends as ends_of
 from nnhp_torch.report.page import svg
-from nnhp_torch.report.page.markup import Html, join, tag
-from nnhp_torch.report.page.markup import text as escaped
+from nnhp_torch.report.page.html.markup import Html, join, tag
+from nnhp_torch.report.page.html.markup import text as escaped
 from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.svg import SIZE
-from nnhp_torch.report.style import WIDE, WORDS
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.style import WIDE, WORDS
+from nnhp_torch.report.words.checks import checks
 
 NEXT = "\u00a0"  # behind a row's name, lest a screen reader read the number behind it as one with it
 FIRST = 20  # cells that are seen without opening the rest

@@ -1,7 +1,7 @@
 """The worker's half of a launcher: what a process does that trains trials, wherever it runs.
 
 A launcher has its processes call get_ready() once, prepare() before the first trial, and attempt() for each trial; it
-passes on what `on_epoch` says and brings the answer back. Those of this package do no more (worker.py, on_ray.py).
+passes on what `on_epoch` says and brings the answer back. Those of this package do no more (worker.py, on_ray/).
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def prepare(trial: Trial, build: Build, runtime: Runtime) -> None:
         WrongUsage: no Trainer can be made, or build's answer is nothing that can be trained.
         PreparationError: the data cannot be had.
     """
+    from nnhp_torch.run.setup import setup_of
     from nnhp_torch.run.trial.run_trial import make_trainer
-    from nnhp_torch.run.trial.setup import setup_of
 
     with _wrong_usage():
         make_trainer(trial, runtime, logger=False, enable_checkpointing=False)

@@ -18,7 +18,7 @@ from nnhp_torch.core.spec.grid import check_count
 from nnhp_torch.core.spec.looks import MOST
 from nnhp_torch.core.stats.proposals import MOST as PROPOSED
 from nnhp_torch.run.launch.machine import cores, trials_on_gpus
-from nnhp_torch.run.launch.slurm import Slurm
+from nnhp_torch.run.launch.on_slurm.commands import Slurm
 from nnhp_torch.run.runtime import SHORT, Keep, Runtime, check_device
 
 FIRST_SEED = 123  # of a base that has none of its own

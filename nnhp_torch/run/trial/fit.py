@@ -13,8 +13,8 @@ from lightning.pytorch.trainer.connectors import checkpoint_connector
 
 from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.resume.data_position import structure, sums
+from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.recorder import Recorder
-from nnhp_torch.run.trial.setup import Setup
 
 
 class Unloadable(Exception):

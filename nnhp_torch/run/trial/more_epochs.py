@@ -22,9 +22,9 @@ from nnhp_torch.run.resume.difference import difference
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.setup import Setup, setup_of
 from nnhp_torch.run.trial.recorder import Recorder
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO
-from nnhp_torch.run.trial.setup import Setup, setup_of
 
 # Code that has to know the number of epochs and computes nothing by it; callbacks of Lightning's do.
 _LIGHTNING = L.Trainer.__module__.removesuffix("trainer.trainer")

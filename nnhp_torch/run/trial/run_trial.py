@@ -29,6 +29,7 @@ from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import OnEpoch, Runtime
+from nnhp_torch.run.setup import Setup, setup_of
 from nnhp_torch.run.trial.devices import share
 from nnhp_torch.run.trial.epoch_log import last_logged, round_to_float32
 from nnhp_torch.run.trial.fit import Unloadable, fit
@@ -37,10 +38,9 @@ from nnhp_torch.run.trial.hooks import HookGuard
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
 from nnhp_torch.run.trial.recorder import Recorder
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO
-from nnhp_torch.run.trial.setup import Setup, setup_of
 from nnhp_torch.run.trial.tensorboard import TrialLogger
 
-Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.trial.setup
+Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.setup
 
 
 def run_trial(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch | None = None) -> TrialResult:

@@ -18,8 +18,8 @@ from nnhp_torch.core.ledger.files import read, write
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.beside import beside
-from nnhp_torch.run.launch.slurm import Slurm, cancel, queue, submit
-from nnhp_torch.run.launch.slurm_job import NAME, close, record, recorded
+from nnhp_torch.run.launch.on_slurm.commands import Slurm, cancel, queue, submit
+from nnhp_torch.run.launch.on_slurm.job import NAME, close, record, recorded
 from nnhp_torch.run.runtime import Build, Runtime
 
 ASK = 10.0  # seconds between two questions to SLURM's controller, for all jobs together

@@ -13,7 +13,7 @@ from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.style import WORDS
+from nnhp_torch.report.plotting.style import WORDS
 
 DECADE = 10.0
 # What has a number within a decade of a logarithmic axis, from the densest to the sparsest.

@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from nnhp_torch.cli import exit_status
-from nnhp_torch.cli.drawing import Drawing, undrawn
-from nnhp_torch.cli.interrupt import Interrupt
-from nnhp_torch.cli.prepared import Prepared
+from nnhp_torch.cli.command.drawing import Drawing, undrawn
+from nnhp_torch.cli.command.interrupt import Interrupt
+from nnhp_torch.cli.command.prepared import Prepared
 from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, Listener, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
@@ -27,14 +27,14 @@ from nnhp_torch.report.commands import whole_command
 from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.progress import ProgressReport
-from nnhp_torch.report.table import TableReport
+from nnhp_torch.report.terminal.progress import ProgressReport
+from nnhp_torch.report.terminal.table import TableReport
 from nnhp_torch.run.keep import CheckpointPruning
-from nnhp_torch.run.launch.on_slurm import SlurmJobs
+from nnhp_torch.run.launch.on_slurm.commands import names
+from nnhp_torch.run.launch.on_slurm.driver import SlurmJobs
+from nnhp_torch.run.launch.on_slurm.job import refuse_jobs
 from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.slot import Pool
-from nnhp_torch.run.launch.slurm import names
-from nnhp_torch.run.launch.slurm_job import refuse_jobs
 from nnhp_torch.run.launch.workers import InProcess, Workers
 
 
@@ -158,7 +158,7 @@ class Command(Prepared):
         if request.launch is not None:
             return request.launch(build, self.runtime)
         if request.cluster:
-            from nnhp_torch.run.launch.on_ray import RayTasks
+            from nnhp_torch.run.launch.on_ray.tasks import RayTasks
 
             jobs = None if request.jobs == "auto" else request.jobs
             return RayTasks(build, self.runtime, request.cluster, jobs=jobs)

@@ -16,11 +16,11 @@ import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, _typehints, get_loader, set_loader
 
 from nnhp_torch.cli import exit_status
-from nnhp_torch.cli.refusal import in_words
+from nnhp_torch.cli.arguments.refusal import in_words
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.spec.renamed import RENAMED
-from nnhp_torch.report.terminal import Terminal
+from nnhp_torch.report.terminal.console import Terminal
 
 MOST_VALUES = 1_000_000  # that a YAML may stand for, its aliases written out
 

@@ -32,7 +32,7 @@ from nnhp_torch.core.ledger.files import read, read_json, replacing, write
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.slurm import names, queue
+from nnhp_torch.run.launch.on_slurm.commands import names, queue
 from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.runtime import Build, Runtime
 

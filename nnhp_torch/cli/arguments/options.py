@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
-from nnhp_torch.cli.parser import PAIRS, VALUES
+from nnhp_torch.cli.arguments.parser import PAIRS, VALUES
 from nnhp_torch.core.spec.base import SweepBase, change
 from nnhp_torch.run.launch.request import RUNNING, TRAINING, Request
 from nnhp_torch.search.request import SearchRequest

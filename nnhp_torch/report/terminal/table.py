@@ -17,11 +17,11 @@ from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.steadiness import jumping
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.answer import answer
 from nnhp_torch.report.columns import BEHIND, LESS, columns, head, short
-from nnhp_torch.report.headline import few_steps
-from nnhp_torch.report.style import TERMINAL
-from nnhp_torch.report.words import count, lead, of_jumps, sources, spent, up_to, why_undrawn
+from nnhp_torch.report.plotting.style import TERMINAL
+from nnhp_torch.report.words.answer import answer
+from nnhp_torch.report.words.headline import few_steps
+from nnhp_torch.report.words.phrases import count, lead, of_jumps, sources, spent, up_to, why_undrawn
 from nnhp_torch.run.keep import winner_checkpoint, winning_trial
 from nnhp_torch.run.runtime import Keep
 

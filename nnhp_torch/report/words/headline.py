@@ -13,10 +13,10 @@ from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.units import chance
 from nnhp_torch.core.stats.verdict import Verdict
-from nnhp_torch.report.axis import Axis
-from nnhp_torch.report.curves import epochs_to, median_curve
-from nnhp_torch.report.style import WIDE
-from nnhp_torch.report.words import amount, count
+from nnhp_torch.report.plotting.axis import Axis
+from nnhp_torch.report.plotting.curves import epochs_to, median_curve
+from nnhp_torch.report.plotting.style import WIDE
+from nnhp_torch.report.words.phrases import amount, count
 
 FEW = 50  # optimizer steps of a trial, below which its end is still its beginning
 ROOM = 80  # letters for the names of the others and what they are; if they need more, they are counted

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from rich.text import Text
 
 from nnhp_torch.cli import exit_status
-from nnhp_torch.cli.command import Command
+from nnhp_torch.cli.command.sweep import Command
 from nnhp_torch.core.errors import SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, Listener
 from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder

@@ -18,9 +18,9 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import Trial, defaults
-from nnhp_torch.report.style import BLUE, TERMINAL
-from nnhp_torch.report.terminal import NOTEBOOK, Terminal, in_notebook
-from nnhp_torch.report.words import count, up_to
+from nnhp_torch.report.plotting.style import BLUE, TERMINAL
+from nnhp_torch.report.terminal.console import NOTEBOOK, Terminal, in_notebook
+from nnhp_torch.report.words.phrases import count, up_to
 
 PAUSE = 0.5  # seconds between two pictures in a notebook, if epochs are shorter
 

@@ -11,6 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from nnhp_torch.cli import exit_status
+from nnhp_torch.cli.command.question import judged
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results, stale
@@ -22,14 +23,13 @@ from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.proposals import Proposals
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.headline import few_steps
-from nnhp_torch.report.terminal import Terminal
-from nnhp_torch.report.words import count, same_in_words
-from nnhp_torch.run.launch.on_slurm import SlurmJobs
-from nnhp_torch.run.launch.question import judged
+from nnhp_torch.report.terminal.console import Terminal
+from nnhp_torch.report.words.headline import few_steps
+from nnhp_torch.report.words.phrases import count, same_in_words
+from nnhp_torch.run.launch.on_slurm.commands import Slurm, names
+from nnhp_torch.run.launch.on_slurm.driver import SlurmJobs
+from nnhp_torch.run.launch.on_slurm.job import NAME, recorded
 from nnhp_torch.run.launch.request import Request
-from nnhp_torch.run.launch.slurm import Slurm, names
-from nnhp_torch.run.launch.slurm_job import NAME, recorded
 from nnhp_torch.run.launch.workers import is_importable
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from nnhp_torch.core.ledger.fields import PAGE
 from nnhp_torch.core.ledger.files import replacing
-from nnhp_torch.report import style
-from nnhp_torch.report.page.markup import Html, join, tag
+from nnhp_torch.report.page.html.markup import Html, join, tag
+from nnhp_torch.report.plotting import style
 
 # Whatever a page's texts might say, a browser loads nothing for it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -74,4 +74,4 @@ def colours() -> str:
 
 
 def _own(name: str) -> str:
-    return files("nnhp_torch.report.page").joinpath(name).read_text(encoding="utf-8")
+    return files("nnhp_torch.report.page.html").joinpath(name).read_text(encoding="utf-8")

@@ -17,8 +17,8 @@ from nnhp_torch.core.errors import ClusterLost, PreparationError, WrongUsage
 from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.run.launch.on_ray.head import Head, connected, last_line
 from nnhp_torch.run.launch.process import attempt, get_ready, preparation_error
-from nnhp_torch.run.launch.ray_head import Head, connected, last_line
 from nnhp_torch.run.resume.isolation import environment_of_one
 from nnhp_torch.run.runtime import Build, Runtime
 

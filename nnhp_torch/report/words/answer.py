@@ -15,7 +15,7 @@ from nnhp_torch.core.stats.proposals import HOPE, Proposal, left_after
 from nnhp_torch.core.stats.steadiness import one_seed_moves
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.verdict import CONTROL, Kind, Verdict, judge_of, looked, most_seeds, units_of
-from nnhp_torch.report.words import amount, interval
+from nnhp_torch.report.words.phrases import amount, interval
 
 Kinds = Mapping[str, Sequence[Verdict]]
 NAMED = 4  # cells that a line names; more are counted

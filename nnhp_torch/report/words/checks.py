@@ -10,8 +10,8 @@ from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.status import WRONG
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.curves import median_curve
-from nnhp_torch.report.words import amount, count
+from nnhp_torch.report.plotting.curves import median_curve
+from nnhp_torch.report.words.phrases import amount, count
 
 FEW = 3  # values of an axis from which on it has an inside
 NUMBER = (int, float)

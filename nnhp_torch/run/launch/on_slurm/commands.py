@@ -70,7 +70,7 @@ trap 'status=$?; [ $status = 0 ] || echo "exit status ${{told:-$status}}"; exit 
 [ -e {there}.trials ] || exit 0  # its trials have been submitted anew
 export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} PYTHONHASHSEED=${{PYTHONHASHSEED:-0}}
 {self.setup}
-srun -n1 -c{said["cpus_per_task"]} {python} -m nnhp_torch.run.launch.slurm_job {there}.$SLURM_ARRAY_TASK_ID
+srun -n1 -c{said["cpus_per_task"]} {python} -m nnhp_torch.run.launch.on_slurm.job {there}.$SLURM_ARRAY_TASK_ID
 END"""
 
 

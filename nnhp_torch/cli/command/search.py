@@ -8,7 +8,7 @@ from functools import partial
 
 from rich.text import Text
 
-from nnhp_torch.cli.command import Command
+from nnhp_torch.cli.command.sweep import Command
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
@@ -17,7 +17,7 @@ from nnhp_torch.core.spec.names import once
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
-from nnhp_torch.report.words import count
+from nnhp_torch.report.words.phrases import count
 from nnhp_torch.search.chooser import OptunaChooser
 from nnhp_torch.search.report import SearchTable, draw
 from nnhp_torch.search.request import SearchRequest

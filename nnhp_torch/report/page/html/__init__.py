@@ -1,0 +1,1 @@
+"""A page as one file of HTML: its elements, its style, its script."""

@@ -1,0 +1,1 @@
+"""What figure and page plot alike: axes, the medians of curves, colours."""

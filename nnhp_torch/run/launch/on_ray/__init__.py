@@ -1,0 +1,1 @@
+"""Trials as tasks on a cluster of Ray's."""
