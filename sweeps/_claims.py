@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from nnhp_torch import Cell, Sweep
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.units import chance
 from nnhp_torch.core.stats.verdict import verdicts

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence, Sized
 
 from nnhp_torch import Cell
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.units import by_unit, chance
 

@@ -13,7 +13,7 @@ from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.page.html.markup import Html, join, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import checked, ends
-from nnhp_torch.report.words.checks import checks
+from nnhp_torch.report.words.caveats import caveats
 from nnhp_torch.report.words.headline import headline, numbers
 from nnhp_torch.report.words.phrases import amount, count, same_in_words
 from sweeps._article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
@@ -106,7 +106,7 @@ def _told(verdict: Verdict, part: Part) -> str:
 
 def _answer(part: Part, links: Sequence[str], root: Path) -> Html:
     """Return what the guess opens; the headings of its pictures are those of a section."""
-    leaves = [check.leaves for check in checks(part.summary) if check.leaves]
+    leaves = [caveat.leaves for caveat in caveats(part.summary) if caveat.leaves]
     if "lr" not in part.sweep.axes:
         leaves.append("a learning rate of its own for each value may turn the order")
     undecided = sum(verdict.kind == "undecided" for verdict in part.summary.verdicts)

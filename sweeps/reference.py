@@ -24,7 +24,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.base import MATTERS
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.special import ndtri, stdtr
 
 from nnhp_torch.core.interfaces import Judgement
-from nnhp_torch.core.spec.looks import A_LOOK, LEVEL
+from nnhp_torch.core.spec.interim import A_LOOK, LEVEL
 from nnhp_torch.core.stats.against_baseline import AgainstBaseline
 from nnhp_torch.core.stats.against_best import AgainstBest, _behind, _factor
 from nnhp_torch.core.stats.luck import unlucky

@@ -41,7 +41,7 @@ TESTS = {
     "report/page/svg": ["report/test_svg"],
     "report/page/charts": ["report/test_svg"],
     "run/keep": ["report/test_reporting"],
-    "run/resume/randomness": ["test_callbacks", "run/test_places", "run/test_resumption"],
+    "run/resume/generators": ["test_callbacks", "run/test_places", "run/test_resumption"],
     "run/resume/random_state": ["run/test_resumption", "run/test_checkpoints", "run/test_longer"],
     "run/trial/recorder": ["run/test_trial", "run/test_checkpoints", "run/test_epoch_log", "run/test_longer"],
     "run/trial/run_trial": [f"run/test_{name}" for name in ("trial", "checkpoints", "answer", "longer", "ddp")],

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from false_claims import main, table
 
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.stats.proposals import HOPE, KNOWN, MOST, Proposal, level_of
 
 Values = np.ndarray  # a value a seed

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from false_claims import CELLS, EQUAL, Values, former_judged, judged, main, over_folds, seed_of, table
 
-from nnhp_torch.core.spec.looks import CHANCE, FIRST, LEVEL, looks
+from nnhp_torch.core.spec.interim import CHANCE, FIRST, LEVEL, looks
 from nnhp_torch.core.stats.against_best import AgainstBest
 from nnhp_torch.core.stats.pairs import chance_of_deciding, paired
 

@@ -63,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with parser.refusing():
         if any(path.resolve().parent == folder.resolve() for path in paths):
             raise ValueError(f"{folder} would hold what is read from there: give another --name")
-        asked = {"smallest_effect": args.smallest_effect, "baseline": args.baseline}
-        outcome = judge(paths, args.cell, args.value, **columns, **asked)
+        given = {"smallest_effect": args.smallest_effect, "baseline": args.baseline}
+        outcome = judge(paths, args.cell, args.value, **columns, **given)
         judged(outcome.sweep, Request(require=args.require, seeds=[*{trial.config.seed for trial in outcome.trials}]))
         outcome = write(outcome, folder)
     TableReport(Terminal(), ResultStore(folder), PROG).on_sweep_end(outcome)

@@ -17,8 +17,8 @@ from nnhp_torch.core.ledger.files import replacing
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.members import CliConfig
 from nnhp_torch.core.spec.names import distinct
+from nnhp_torch.core.spec.protocols import CliConfig
 from nnhp_torch.core.spec.renamed import renamed
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.verdict import holds

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nnhp_torch.core.ledger.result import TrialResult
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.spec.trial import Trial
 
 if TYPE_CHECKING:

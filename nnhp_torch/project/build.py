@@ -32,7 +32,7 @@ def build(settings: Settings) -> Setup:
         of_fit = fit_parser(cli)
         without_files(cli.parser, of_fit)
         parsed = configuration(of_fit, settings)
-        _keep_apart(parsed["trainer"])
+        _move_loggers(parsed["trainer"])
         cli.config = parsed if of_fit is cli.parser else Namespace(subcommand=SUBCOMMAND, **{SUBCOMMAND: parsed})  # type: ignore[no-untyped-call]
         cli.save_config_callback = None  # the configuration is in the ledger; it refuses a second run
         cli.trainer_class = trainer
@@ -97,7 +97,7 @@ class _Trainer:
         return {name: getattr(self.made, name, None) for name in (*SETTINGS, "max_epochs", "max_steps")}
 
 
-def _keep_apart(trainer: Namespace) -> None:
+def _move_loggers(trainer: Namespace) -> None:
     """Have loggers write to the trial's folder, or trials side by side would share theirs."""
     loggers = trainer.get("logger")
     for logger in loggers if isinstance(loggers, list) else [loggers]:

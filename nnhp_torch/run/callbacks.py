@@ -15,9 +15,9 @@ from torch.nn.parameter import is_lazy
 from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.data_position import Positions, structure
 from nnhp_torch.run.resume.foreign import LEFT_OUT, changed
+from nnhp_torch.run.resume.generators import random_state, seed_all, set_random_state
 from nnhp_torch.run.resume.loaders import stop_workers
 from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, state_at_end
-from nnhp_torch.run.resume.randomness import random_state, seed_all, set_random_state
 
 FEW = 3  # doubts that a note names
 

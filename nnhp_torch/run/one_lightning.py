@@ -28,8 +28,8 @@ class OneLightning(MetaPathFinder, Loader):
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Lead the name of a package, or of a module in it, to the other one's; None if that has no such module."""
-        for asked, of in self.same.items():
-            if name == asked or (name.startswith(f"{asked}.") and importlib.util.find_spec(self._other(name))):
+        for alias, of in self.same.items():
+            if name == alias or (name.startswith(f"{alias}.") and importlib.util.find_spec(self._other(name))):
                 return ModuleSpec(name, self, origin=of, is_package=True)
         return None
 
@@ -45,8 +45,8 @@ class OneLightning(MetaPathFinder, Loader):
             module.__spec__ = self._own.pop(module.__spec__.name)
 
     def _other(self, name: str) -> str:
-        asked = next(asked for asked in self.same if name == asked or name.startswith(f"{asked}."))
-        return self.same[asked] + name.removeprefix(asked)
+        alias = next(alias for alias in self.same if name == alias or name.startswith(f"{alias}."))
+        return self.same[alias] + name.removeprefix(alias)
 
 
 def unite() -> None:

@@ -14,7 +14,7 @@ from nnhp_torch.mnist.datamodule import EpochBatches, MNISTDataModule
 from nnhp_torch.network.chunks import CHUNK
 from nnhp_torch.network.mlp import MLP
 from nnhp_torch.network.optimizers import make_optimizer
-from nnhp_torch.run.resume.randomness import seed_all
+from nnhp_torch.run.resume.generators import seed_all
 from nnhp_torch.run.trial.hardware import prefer_onednn
 
 

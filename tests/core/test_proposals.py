@@ -13,7 +13,7 @@ import nnhp_torch
 from nnhp_torch.cli.report import main as report
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.stats.pairs import paired_t_test
 from nnhp_torch.core.stats.proposals import MOST, Proposal, Proposals, left_after, level_of

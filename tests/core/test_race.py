@@ -12,7 +12,7 @@ from races import race as simulated
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.loop.race import Race
-from nnhp_torch.core.spec.looks import looks
+from nnhp_torch.core.spec.interim import looks
 from nnhp_torch.core.stats.against_best import DRAWS
 from nnhp_torch.core.stats.pairs import chance_of_deciding
 from nnhp_torch.core.sweeper import Sweeper

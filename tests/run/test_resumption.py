@@ -24,7 +24,7 @@ from torch.utils.data import (
 from torchmetrics import MaxMetric
 
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.run.resume.randomness import random_state, set_random_state
+from nnhp_torch.run.resume.generators import random_state, set_random_state
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.run_trial import run_trial

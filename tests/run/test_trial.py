@@ -21,8 +21,8 @@ from torch.overrides import TorchFunctionMode
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.run.resume import variables
+from nnhp_torch.run.resume.generators import seed_all
 from nnhp_torch.run.resume.isolation import kept_precisions
-from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.setup import Setup
 from nnhp_torch.run.trial.recorder import Recorder

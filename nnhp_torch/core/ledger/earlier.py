@@ -27,7 +27,7 @@ def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> l
     if sweep.sampled or sweep.max_seeds is not None or not trials:
         return []
     seeds = list(dict.fromkeys(trial.config.seed for trial in trials))
-    asked = {trial.key for trial in trials}
+    wanted = {trial.key for trial in trials}
     found = []
     for cell in _cells(sweep, trials, known):
         try:
@@ -35,7 +35,7 @@ def earlier_trials(sweep: SweepBase, trials: Sequence[Trial], known: Known) -> l
         except Exception:  # such a value is refused by now, in whatever way the configuration has
             continue
         made = alone.trials(seeds, trials[0].precision, trials[0].threads)
-        if not any(trial.key in asked for trial in made) and all(_is_known(trial, known) for trial in made):
+        if not any(trial.key in wanted for trial in made) and all(_is_known(trial, known) for trial in made):
             found += made
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 from nnhp_torch.core.interfaces import Chooser
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.looks import CHANCE
+from nnhp_torch.core.spec.interim import CHANCE
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.cell import Cell

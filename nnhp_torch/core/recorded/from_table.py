@@ -68,9 +68,9 @@ def judge(
     """
     table = _Table(rows_of(frame), [cell] if isinstance(cell, str) else cell, value, seed=seed, step=step, mode=mode)
     results = _seeded([table.result(places) for places in table.runs()], seed)
-    asked: dict[str, Any] = {"smallest_effect": smallest_effect, "baseline": dict(baseline) if baseline else None}
+    given: dict[str, Any] = {"smallest_effect": smallest_effect, "baseline": dict(baseline) if baseline else None}
     monitor, about = table.objective.metric, "Runs that were made elsewhere"
-    outcome = outcome_of(results, monitor, mode, about=about, kind=RunsElsewhere, **asked)
+    outcome = outcome_of(results, monitor, mode, about=about, kind=RunsElsewhere, **given)
     for axis in outcome.sweep.axes:
         if baseline and axis not in baseline:
             raise ValueError(f"baseline needs a value of {axis} too")

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
-from nnhp_torch.core.spec.looks import FIRST, LEVEL, looks
+from nnhp_torch.core.spec.interim import FIRST, LEVEL, looks
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.renamed import Renaming

@@ -105,10 +105,10 @@ def changed(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
             kind, colon, digest = recorded.rpartition(":")
             if module.startswith("nnhp_torch."):
                 continue
-            asked = module, record["config"] if colon else None, f"{kind}:" == WHOLE
-            if asked not in today:
-                today[asked] = digest_of(_find(module), asked[1], main=asked[2])
-            if today[asked] not in ("", digest):
+            source = module, record["config"] if colon else None, f"{kind}:" == WHOLE
+            if source not in today:
+                today[source] = digest_of(_find(module), source[1], main=source[2])
+            if today[source] not in ("", digest):
                 counts[module] = counts.get(module, 0) + 1
     return counts
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnhp_torch.core.interfaces import Judgement
-from nnhp_torch.core.spec.looks import LEVEL
+from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.stats.pairs import step_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from nnhp_torch.core.interfaces import Judgement
 from nnhp_torch.core.ledger.files import append, must_be_file
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.looks import LEVEL, looks
+from nnhp_torch.core.spec.interim import LEVEL, looks
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.pairs import holm, paired

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from nnhp_torch.core.interfaces import Judge, Judgement
 from nnhp_torch.core.ledger.result import ASKED
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.looks import A_LOOK, CHANCE, MOST, looks
+from nnhp_torch.core.spec.interim import A_LOOK, CHANCE, MOST, looks
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.stats.against_baseline import AgainstBaseline
 from nnhp_torch.core.stats.against_best import FEWEST, AgainstBest

@@ -11,8 +11,8 @@ from typing import Any
 from nnhp_torch.core.ledger.store import JOURNAL
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.members import Examples, Guessing
 from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.spec.protocols import Examples, Guessing
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.ends import End, ends

@@ -63,9 +63,9 @@ def cards(part: Part) -> Html:
 
 def _card(first: str, *notes: str) -> Html:
     """A question with its answer as the title, the number below it, and the test in small letters."""
-    asked, mark, said = first.partition("? ")
+    question, mark, said = first.partition("? ")
     answer, _, more = said.partition(". " if said.startswith("Cannot be told from") else ": ")
-    title = f"{asked}? {answer.rstrip('.')}." if mark else first
+    title = f"{question}? {answer.rstrip('.')}." if mark else first
     lines = [tag("p", prose(f"{more[:1].upper()}{more[1:]}"))] if more else []
     lines += [tag("p", prose(note), class_="soft" if note.startswith("(") else None) for note in notes]
     return tag("div", tag("h3", title), *lines, class_="card")

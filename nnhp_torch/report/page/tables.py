@@ -20,7 +20,7 @@ from nnhp_torch.report.page.part import BESIDE, Part
 from nnhp_torch.report.page.svg import SIZE
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.plotting.style import WIDE, WORDS
-from nnhp_torch.report.words.checks import checks
+from nnhp_torch.report.words.caveats import caveats
 
 NEXT = "\u00a0"  # behind a row's name, lest a screen reader read the number behind it as one with it
 FIRST = 20  # cells that are seen without opening the rest
@@ -42,8 +42,8 @@ def table_of_cells(part: Part) -> Html:
 
 def checked(part: Part) -> Html:
     """What to ask of a grid before its winner is believed."""
-    asked = [(check.question, " ", tag("strong", f"{check.answer}.")) for check in checks(part.summary)]
-    return tag("p", *(tag("span", *said, " ") for said in asked), class_="checks") if asked else Html("")
+    said = [(of.question, " ", tag("strong", f"{of.answer}.")) for of in caveats(part.summary)]
+    return tag("p", *(tag("span", *of, " ") for of in said), class_="checks") if said else Html("")
 
 
 def ends(part: Part, title: str = "", bases: Sequence[int] = ()) -> Html:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.members import Guessing
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.protocols import Guessing
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.plotting.style import WORDS

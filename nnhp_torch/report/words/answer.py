@@ -8,7 +8,7 @@ from typing import get_args
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
-from nnhp_torch.core.spec.looks import A_LOOK, CHANCE, LEVEL, MOST
+from nnhp_torch.core.spec.interim import A_LOOK, CHANCE, LEVEL, MOST
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.against_best import FEWEST
 from nnhp_torch.core.stats.proposals import HOPE, Proposal, left_after

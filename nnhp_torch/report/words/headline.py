@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nnhp_torch.core.spec.looks import LEVEL
-from nnhp_torch.core.spec.members import Examples
+from nnhp_torch.core.spec.interim import LEVEL
+from nnhp_torch.core.spec.protocols import Examples
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.core.stats.units import chance

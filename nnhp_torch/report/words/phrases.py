@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.members import InWords
 from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.protocols import InWords
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.steadiness import Jumps
 from nnhp_torch.core.stats.summary import Summary

@@ -15,7 +15,7 @@ from nnhp_torch import checks
 from nnhp_torch.core.interfaces import Judge, MakeChooser, MakeLaunch, SweepCallback
 from nnhp_torch.core.spec.base import SweepBase, check_effect, check_max_seeds
 from nnhp_torch.core.spec.grid import check_count
-from nnhp_torch.core.spec.looks import MOST
+from nnhp_torch.core.spec.interim import MOST
 from nnhp_torch.core.stats.proposals import MOST as PROPOSED
 from nnhp_torch.run.launch.machine import cores, trials_on_gpus
 from nnhp_torch.run.launch.on_slurm.commands import Slurm

@@ -12,9 +12,9 @@ from typing import Any
 import lightning as L
 import torch
 
+from nnhp_torch.run.resume.generators import GENERATORS, LONG, state_of
 from nnhp_torch.run.resume.object_graph import inside
 from nnhp_torch.run.resume.plain import digest, is_value, pack
-from nnhp_torch.run.resume.randomness import GENERATORS, LONG, state_of
 
 _WHOLE = (type, types.ModuleType, types.CodeType, torch.dtype)  # the same, or different
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)

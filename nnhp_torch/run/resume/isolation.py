@@ -49,8 +49,8 @@ def isolated() -> Iterator[None]:
     """
     import torch
 
+    from nnhp_torch.run.resume.generators import random_state, set_random_state, set_state, state_of
     from nnhp_torch.run.resume.object_graph import own_generators
-    from nnhp_torch.run.resume.randomness import random_state, set_random_state, set_state, state_of
 
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())

@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader, IterableDataset
 
+from nnhp_torch.run.resume.generators import GENERATORS, random_state, set_random_state, set_state, state_of
 from nnhp_torch.run.resume.object_graph import has_state, keeps_itself, own_generators, walk
 from nnhp_torch.run.resume.plain import pack, unpack
-from nnhp_torch.run.resume.randomness import GENERATORS, random_state, set_random_state, set_state, state_of
 
 
 def leaves(loaders: Any) -> list[Any]:

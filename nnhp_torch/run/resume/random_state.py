@@ -15,9 +15,9 @@ from torchmetrics import Metric
 
 from nnhp_torch.run.resume import variables
 from nnhp_torch.run.resume.data_position import Positions, owners_of, sums
+from nnhp_torch.run.resume.generators import random_state, set_random_state
 from nnhp_torch.run.resume.loaders import leaves, put_back, states, unseen
 from nnhp_torch.run.resume.plain import is_plain, pack, unpack
-from nnhp_torch.run.resume.randomness import random_state, set_random_state
 
 
 def state_at_end(trainer: Any, positions: Positions) -> dict[str, Any]:

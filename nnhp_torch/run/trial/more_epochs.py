@@ -19,8 +19,8 @@ from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, acquire, che
 from nnhp_torch.core.ledger.files import name_too
 from nnhp_torch.core.spec.trial import Trial, same
 from nnhp_torch.run.resume.difference import difference
+from nnhp_torch.run.resume.generators import seed_all
 from nnhp_torch.run.resume.isolation import isolated
-from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.setup import Setup, setup_of
 from nnhp_torch.run.trial.recorder import Recorder
@@ -118,7 +118,11 @@ class Lengthening:
             "seconds": 0.0,
             "fit_seconds": 0.0,
             "pruned": reason,
-            "notes": [*state["notes"], *self._keep_apart(setup, checkpoint), *self._claim(earlier.epochs)],
+            "notes": [
+                *state["notes"],
+                *self._begin_anew(setup, checkpoint),
+                *self._claim(earlier.epochs),
+            ],
         }
         AtomicCheckpointIO().save_checkpoint(checkpoint, recorder.last)
         if (best := self._source() / BEST).exists():
@@ -148,8 +152,8 @@ class Lengthening:
             return f"{' and '.join(earlier.asked)} asked for the number of epochs"
         return ""
 
-    def _keep_apart(self, setup: Setup, checkpoint: dict[str, Any]) -> list[str]:
-        """Has each ModelCheckpoint of build's begin anew, or it would remove files of the shorter trial's; in words."""
+    def _begin_anew(self, setup: Setup, checkpoint: dict[str, Any]) -> list[str]:
+        """Have build's ModelCheckpoints begin anew, else they remove files of the shorter trial's; say so in words."""
         known = [
             checkpoint["callbacks"].pop(c.state_key, None) for c in setup.callbacks if isinstance(c, ModelCheckpoint)
         ]

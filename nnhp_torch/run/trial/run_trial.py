@@ -20,14 +20,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
 from nnhp_torch.core.ledger.files import disk_full
 from nnhp_torch.core.ledger.result import TrialResult, provenance_of
-from nnhp_torch.core.spec.members import Checksums, Scripts
 from nnhp_torch.core.spec.objective import Objective, logged_name
+from nnhp_torch.core.spec.protocols import Checksums, Scripts
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed
 from nnhp_torch.run.resume import variables
+from nnhp_torch.run.resume.generators import seed_all
 from nnhp_torch.run.resume.isolation import isolated
-from nnhp_torch.run.resume.randomness import seed_all
 from nnhp_torch.run.runtime import OnEpoch, Runtime
 from nnhp_torch.run.setup import Setup, setup_of
 from nnhp_torch.run.trial.devices import share
@@ -130,7 +130,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     provenance = _provenance(trial, build, setup)
     recorder.settings, recorder.sources = dict(setup.trainer), provenance["sources"]
     lengthened = lengthening.go_on(setup, recorder)
-    shared = _keep_apart(setup.callbacks, Path(runtime.folder) / trial.name)
+    shared = _move_model_checkpoints(setup.callbacks, Path(runtime.folder) / trial.name)
     resume = recorder.resume(trial.config.max_epochs)
     for path in shared:
         recorder.note(f"its ModelCheckpoint saves to {path}, which trials share: without a dirpath each has its own")
@@ -244,7 +244,7 @@ def _provenance(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
     return {**provenance_of(trial), "sources": made, **trainer, **data}
 
 
-def _keep_apart(callbacks: Iterable[L.Callback], folder: Path) -> list[str]:
+def _move_model_checkpoints(callbacks: Iterable[L.Callback], folder: Path) -> list[str]:
     """Have a ModelCheckpoint of build's own save in the trial's folder; return the folders elsewhere that they name.
 
     It saves beside the sweeper's checkpoints, or its last.ckpt would be theirs.

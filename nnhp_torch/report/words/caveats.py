@@ -18,7 +18,7 @@ NUMBER = (int, float)
 
 
 @dataclass(frozen=True)
-class Check:
+class Caveat:
     """A question, its answer, and what that leaves open; empty if nothing."""
 
     question: str
@@ -26,15 +26,15 @@ class Check:
     leaves: str = ""
 
 
-def checks(summary: Summary) -> list[Check]:
-    """Return the checks of a sweep, once some cell has completed."""
+def caveats(summary: Summary) -> list[Caveat]:
+    """Return the caveats of a sweep, once some cell has completed."""
     best = summary.leader
     if best is None or summary.sweep.sampled:
         return []
     return [*_edge(summary, best), *_improving(summary), _infeasible(summary)]
 
 
-def _edge(summary: Summary, best: Cell) -> list[Check]:
+def _edge(summary: Summary, best: Cell) -> list[Caveat]:
     """Whether the best value is the least or the greatest that was tried; of none and 0 there is no less."""
     found = []
     for name in summary.sweep.axes:
@@ -47,11 +47,11 @@ def _edge(summary: Summary, best: Cell) -> list[Check]:
     if not any(type(value) in NUMBER for cell in summary.cells for value in cell.values.values()):
         return []
     if not found:
-        return [Check(question, "No")]
-    return [Check(question, f"Yes, {' and '.join(found)}", "better values may lie beyond the grid's edge")]
+        return [Caveat(question, "No")]
+    return [Caveat(question, f"Yes, {' and '.join(found)}", "better values may lie beyond the grid's edge")]
 
 
-def _improving(summary: Summary) -> list[Check]:
+def _improving(summary: Summary) -> list[Caveat]:
     """How many cells gain more than what matters over the last tenth of their epochs."""
     gains = [gain for cell in summary.cells if cell.ranked and math.isfinite(gain := _late_gain(cell, summary))]
     least = summary.sweep.smallest_difference
@@ -60,7 +60,7 @@ def _improving(summary: Summary) -> list[Check]:
     still = sum(gain > least for gain in gains)
     answer = f"{still} of {count(len(gains), 'cell')} by more than {amount(least, summary.sweep.objective)}"
     leaves = "a longer training may change the order" if still else ""
-    return [Check("Is it still improving in the last tenth of the epochs?", answer if still else "No", leaves)]
+    return [Caveat("Is it still improving in the last tenth of the epochs?", answer if still else "No", leaves)]
 
 
 def _late_gain(cell: Cell, summary: Summary) -> float:
@@ -74,8 +74,8 @@ def _late_gain(cell: Cell, summary: Summary) -> float:
     )
 
 
-def _infeasible(summary: Summary) -> Check:
+def _infeasible(summary: Summary) -> Caveat:
     results = [result for cell in summary.cells for result in cell.results]
     lost = sum(result.status in WRONG for result in results)
     question = "How many trials were infeasible (diverged or failed)?"
-    return Check(question, f"{lost} of {len(results)}" if lost else "None")
+    return Caveat(question, f"{lost} of {len(results)}" if lost else "None")
