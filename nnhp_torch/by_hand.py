@@ -51,7 +51,7 @@ class TrialParser(Spoken, LightningArgumentParser):
         return super().place(group) + 2 * any(action.dest.startswith("trainer") for action in group._group_actions)
 
 
-class OneTrial(LightningCLI):
+class TrialCLI(LightningCLI):
     """LightningCLI with fits that can be repeated; it says so if a checkpoint and a flag disagree."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -188,7 +188,7 @@ def main(prog: str, about: Mapping[str, str]) -> None:
     warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")
     warnings.filterwarnings("ignore", message="left out: ")  # said at the end
     checkpoint = ModelCheckpoint(filename="last", enable_version_counter=False)
-    trial = OneTrial(
+    trial = TrialCLI(
         MLPClassifier,
         L.LightningDataModule,
         subclass_mode_data=True,

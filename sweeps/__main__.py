@@ -29,7 +29,7 @@ from nnhp_torch.cli.arguments.options import (
 from nnhp_torch.cli.arguments.parser import Parser
 from nnhp_torch.cli.command.check import check
 from nnhp_torch.cli.command.drawing import Drawing, undrawn
-from nnhp_torch.cli.command.question import judged
+from nnhp_torch.cli.command.prepared import judged
 from nnhp_torch.cli.command.sweep import Command
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.commands import command_line, whole_command
@@ -37,7 +37,7 @@ from nnhp_torch.report.figure.callback import last_epoch, publish
 from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.terminal.console import Terminal, open_standard_streams
-from nnhp_torch.run.launch.slot import Pool
+from nnhp_torch.run.launch.worker_processes import Pool
 from sweeps import _student, _study, unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
 

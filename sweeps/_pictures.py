@@ -12,7 +12,7 @@ from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.html.markup import Html, join, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import KEYS, PAIRS, course, pairs
-from nnhp_torch.report.page.space import heat
+from nnhp_torch.report.page.several_axes import heat
 from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, whole_ticks
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.words.headline import headline

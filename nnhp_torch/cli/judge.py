@@ -9,7 +9,7 @@ from typing import Literal
 
 from nnhp_torch.cli.arguments.options import add_field, add_list
 from nnhp_torch.cli.arguments.parser import Parser
-from nnhp_torch.cli.command.question import judged
+from nnhp_torch.cli.command.prepared import judged
 from nnhp_torch.cli.command.sweep import unmet
 from nnhp_torch.cli.report import LEDGER
 from nnhp_torch.core.ledger.store import ResultStore

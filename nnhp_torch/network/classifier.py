@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from nnhp_torch.checks import not_negative, require
-from nnhp_torch.network import catalog, launches
+from nnhp_torch.network import catalog, kernel_launches
 from nnhp_torch.network.chunks import step_loss
 from nnhp_torch.network.losses import mean_loss
 from nnhp_torch.network.mean import Accuracy, Mean, at_least_float32
@@ -213,7 +213,7 @@ class Classifier(L.LightningModule):
         if x.dtype != torch.uint8:
             return x
         # A CPU would copy the bytes before it divides them.
-        scaled = x / 255 if launches.few_are_better(x) else x.to(torch.float32).div_(255)
+        scaled = x / 255 if kernel_launches.few_are_better(x) else x.to(torch.float32).div_(255)
         return scaled.to(next(self.parameters()).dtype)
 
     def _step(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:

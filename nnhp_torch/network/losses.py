@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from nnhp_torch.network import launches
+from nnhp_torch.network import kernel_launches
 
 EPSILON = 1e-7  # keras.config.epsilon()
 
@@ -62,7 +62,7 @@ def mean_loss(
     class_weights: Sequence[float] | None,
 ) -> Tensor:
     """Return the mean of one of these losses over a batch, each example's times the weight of its class."""
-    if of_examples is cross_entropy and class_weights is None and launches.few_are_better(logits):
+    if of_examples is cross_entropy and class_weights is None and kernel_launches.few_are_better(logits):
         return F.cross_entropy(logits, y, label_smoothing=label_smoothing)
     losses = of_examples(logits, y, label_smoothing)  # (batch,)
     if class_weights is not None:

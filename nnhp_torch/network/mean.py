@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from nnhp_torch.network import launches
+from nnhp_torch.network import kernel_launches
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class Mean(_OverExamples):
 
     def update(self, mean: Tensor, examples: int) -> None:
         mean = at_least_float32(mean)
-        if launches.few_are_better(mean):
+        if kernel_launches.few_are_better(mean):
             self.total = torch.add(self.total, mean, alpha=examples)
         else:
             self.total = self.total + mean * examples

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
 from nnhp_torch.checks import require
-from nnhp_torch.network import catalog, launches
+from nnhp_torch.network import catalog, kernel_launches
 
 EPSILON = 1e-7  # keras.config.epsilon()
 Tensors = list[Tensor]
@@ -81,7 +81,7 @@ class Adam(KerasOptimizer):
         m, v = states
         (beta1, beta2), t = group["betas"], group["t"]
         rate = group["lr"] * math.sqrt(1 - beta2**t) / (1 - beta1**t)
-        if launches.few_are_better(w[0]) and len({(tensor.device, tensor.dtype) for tensor in (*w, *g)}) == 1:
+        if kernel_launches.few_are_better(w[0]) and len({(tensor.device, tensor.dtype) for tensor in (*w, *g)}) == 1:
             # torch's kernel, at a step at which its own corrections are 1, since Keras's stand in the rate.
             if self._last is None or self._last.device != w[0].device:
                 self._last = w[0].new_full((), math.inf, dtype=torch.float32)

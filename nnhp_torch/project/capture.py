@@ -19,8 +19,8 @@ from lightning.pytorch.cli import LightningCLI, LRSchedulerCallable, OptimizerCa
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.project.importing import Left, NoProject, expect_command_line, load, main_block
-from nnhp_torch.project.stages import later_fit
-from nnhp_torch.run.resume.variables import made_anew
+from nnhp_torch.project.later_fits import later_fit
+from nnhp_torch.run.resume.global_variables import made_anew
 
 Parse = Callable[[LightningCLI, Any, Any], None]  # in place of LightningCLI.parse_arguments
 

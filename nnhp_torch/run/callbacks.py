@@ -12,12 +12,12 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from nnhp_torch.run.resume import variables
+from nnhp_torch.run.resume import global_variables
 from nnhp_torch.run.resume.data_position import Positions, structure
-from nnhp_torch.run.resume.foreign import LEFT_OUT, changed
 from nnhp_torch.run.resume.generators import random_state, seed_all, set_random_state
 from nnhp_torch.run.resume.loaders import stop_workers
 from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, state_at_end
+from nnhp_torch.run.resume.untrusted import LEFT_OUT, changed
 
 FEW = 3  # doubts that a note names
 
@@ -52,7 +52,7 @@ class EpochSeed(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._positions = Positions()
-        self._positions.look(around(trainer), variables.digests())
+        self._positions.look(around(trainer), global_variables.digests())
         self._network = (self._state or {}).get("network") or structure(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

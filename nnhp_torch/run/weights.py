@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.run.launch.process import import_by_name
-from nnhp_torch.run.resume.foreign import fill
+from nnhp_torch.run.resume.untrusted import fill
 from nnhp_torch.run.runtime import Build
 from nnhp_torch.run.setup import Setup, setup_of
 from nnhp_torch.run.trial.saving import AtomicCheckpointIO, read

@@ -11,7 +11,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from nnhp_torch.callbacks import GaussianNoise, RestoreBestWeights, WeightConstraint, WeightSparsity
 from nnhp_torch.mnist.datamodule import Images
-from nnhp_torch.network import catalog, launches
+from nnhp_torch.network import catalog, kernel_launches
 from nnhp_torch.network.mean import Accuracy
 from nnhp_torch.network.module import MLPClassifier
 
@@ -111,7 +111,7 @@ class Launches(TorchDispatchMode):
 
 def count(monkeypatch, few):
     """The kernels of a step in training and in validation, where few are better and where they are not."""
-    monkeypatch.setattr(launches, "few_are_better", lambda x: few)
+    monkeypatch.setattr(kernel_launches, "few_are_better", lambda x: few)
     model, optimizer = made()
     some = batch()
 
@@ -168,7 +168,7 @@ def test_with_few_kernels_it_comes_to_the_same_numbers_to_rounding(monkeypatch, 
         for _ in range(5)
     ]
     for few in (True, False):
-        monkeypatch.setattr(launches, "few_are_better", lambda x, few=few: few)
+        monkeypatch.setattr(kernel_launches, "few_are_better", lambda x, few=few: few)
         torch.manual_seed(1)
         model, optimizer = made(**options)
         model.double()  # in which all but rounding shows

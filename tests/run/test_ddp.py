@@ -17,7 +17,7 @@ from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.launch.slot import _free_port
+from nnhp_torch.run.launch.worker_processes import _free_port
 from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.run.runtime import Runtime
 

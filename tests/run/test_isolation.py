@@ -16,7 +16,7 @@ from torchmetrics import SumMetric
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.workers import InProcess, Workers
-from nnhp_torch.run.resume import variables
+from nnhp_torch.run.resume import global_variables
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 
@@ -172,9 +172,9 @@ COUNTED = {
     ],
 )
 def test_whatever_a_global_variable_holds_a_change_of_it_is_seen(change, named):
-    variables.begin()
+    global_variables.begin()
     change()
-    assert [name.removeprefix("test_isolation.") for name in variables.changed()] == ([named] if named else [])
+    assert [name.removeprefix("test_isolation.") for name in global_variables.changed()] == ([named] if named else [])
 
 
 def test_the_default_device_and_gradients_are_put_back_also_after_an_exception():

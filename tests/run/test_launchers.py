@@ -20,7 +20,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import workers as launchers
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.launch.process import get_ready
-from nnhp_torch.run.launch.slot import Pool
+from nnhp_torch.run.launch.worker_processes import Pool
 from nnhp_torch.run.launch.workers import InProcess, Workers, is_importable
 from nnhp_torch.run.runtime import Runtime
 

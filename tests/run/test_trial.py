@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.objective import Objective
-from nnhp_torch.run.resume import variables
+from nnhp_torch.run.resume import global_variables
 from nnhp_torch.run.resume.generators import seed_all
 from nnhp_torch.run.resume.isolation import kept_precisions
 from nnhp_torch.run.runtime import Runtime
@@ -277,7 +277,9 @@ def test_an_epochs_end_waits_for_the_device_twice_more_than_a_trainers(sweep, tm
 
     Once for the metrics, with what tells whether all is finite, and once for the sums by which weights are compared.
     """
-    monkeypatch.setattr(variables, "own_variables", dict)  # a checkpoint waits for each network in a global one, too
+    monkeypatch.setattr(
+        global_variables, "own_variables", dict
+    )  # a checkpoint waits for each network in a global one, too
 
     def fit(config):
         module, data, _ = toy.build(config)

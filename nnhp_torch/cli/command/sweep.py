@@ -34,7 +34,7 @@ from nnhp_torch.run.launch.on_slurm.commands import names
 from nnhp_torch.run.launch.on_slurm.driver import SlurmJobs
 from nnhp_torch.run.launch.on_slurm.job import refuse_jobs
 from nnhp_torch.run.launch.request import Request
-from nnhp_torch.run.launch.slot import Pool
+from nnhp_torch.run.launch.worker_processes import Pool
 from nnhp_torch.run.launch.workers import InProcess, Workers
 
 

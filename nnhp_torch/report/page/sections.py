@@ -13,7 +13,7 @@ from nnhp_torch.report.page import charts
 from nnhp_torch.report.page.html.markup import Html, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.provenance import made, same, troubles
-from nnhp_torch.report.page.space import importance, parallel, space
+from nnhp_torch.report.page.several_axes import importance, parallel, space
 from nnhp_torch.report.page.tables import ends, in_words, scroll, table_of, table_of_cells
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.plotting.curves import median_curve

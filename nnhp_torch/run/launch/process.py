@@ -65,7 +65,7 @@ def attempt(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch) 
 
 def changed_variables() -> list[str]:
     """Return the global variables of a person's own files that trials have changed in this process."""
-    from nnhp_torch.run.resume.variables import changed
+    from nnhp_torch.run.resume.global_variables import changed
 
     return changed()
 

@@ -21,7 +21,7 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.machine import trials_on_gpus
 from nnhp_torch.run.launch.messages import Died, DiskFull, Ended, Epoch, Prepare, Prepared
 from nnhp_torch.run.launch.process import after_others, import_by_name, prepare, quiet_lightning
-from nnhp_torch.run.launch.slot import Pool, Slot
+from nnhp_torch.run.launch.worker_processes import Pool, Slot
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Build, Runtime
 
@@ -60,14 +60,14 @@ class InProcess:
         from lightning.pytorch.utilities import rank_zero_only
         from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-        from nnhp_torch.run.resume import variables
+        from nnhp_torch.run.resume import global_variables
         from nnhp_torch.run.trial.run_trial import run_trial
 
         rank_zero_only.rank = 0  # type: ignore[attr-defined]  # Lightning has read another launcher's RANK if it was imported before
         quiet_lightning()
         build = import_by_name(self.build)
 
-        variables.begin()
+        global_variables.begin()
         raised: list[BaseException] = []  # by the listener, which is no failure of the trial's
 
         def on_epoch(trial: Trial, epoch: int, metrics: Mapping[str, float]) -> str | None:
@@ -86,7 +86,7 @@ class InProcess:
             if index == 0:
                 prepare(trial, build, self.runtime)
             listener.started(trial)
-            felt = variables.changed() if index else []
+            felt = global_variables.changed() if index else []
             try:
                 result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
             except BaseException as error:

@@ -13,7 +13,7 @@ from lightning.fabric.utilities.data import _set_sampler_epoch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torchmetrics import Metric
 
-from nnhp_torch.run.resume import variables
+from nnhp_torch.run.resume import global_variables
 from nnhp_torch.run.resume.data_position import Positions, owners_of, sums
 from nnhp_torch.run.resume.generators import random_state, set_random_state
 from nnhp_torch.run.resume.loaders import leaves, put_back, states, unseen
@@ -27,7 +27,7 @@ def state_at_end(trainer: Any, positions: Positions) -> dict[str, Any]:
     mine = {
         "generators": pack(random_state(trainer.strategy.root_device)),
         "states": found,
-        "places": positions.state(owners, variables.digests()),
+        "places": positions.state(owners, global_variables.digests()),
         "metrics": _metrics(trainer, owners),
         "sums": sums(trainer.lightning_module),
         "gradients": _gradients(trainer.lightning_module),
@@ -70,7 +70,7 @@ def go_on(trainer: Any, state: dict[str, Any], positions: Positions) -> list[str
             renewed.append(loader)
         elif epoch > 0 and every:
             doubts.append("its loader was made anew some epochs before (reload_dataloaders_every_n_epochs)")
-    doubts += positions.put_back(mine["places"], trainer, _loaders(trainer), variables.digests, tuple(renewed))
+    doubts += positions.put_back(mine["places"], trainer, _loaders(trainer), global_variables.digests, tuple(renewed))
     doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
     doubts += _put_steps_back(trainer, mine.get("groups", {}), mine.get("gradients", {}))
     # After all that could have mended them: weights that are still others come from no checkpoint.
@@ -109,7 +109,7 @@ def go_on_to_test(trainer: Any, state: dict[str, Any], positions: Positions) -> 
         return []
     mine = state["ranks"][trainer.global_rank % len(state["ranks"])]
     put_back(mine["states"], {}, _others(trainer), trainer.optimizers)
-    doubts = positions.put_back(mine["places"], trainer, {}, variables.digests)
+    doubts = positions.put_back(mine["places"], trainer, {}, global_variables.digests)
     doubts += _put_metrics_back(trainer, mine.get("metrics", {}))
     set_random_state(unpack(mine["generators"]), trainer.strategy.root_device)
     return [*_changed(mine.get("sums"), sums(trainer.lightning_module)), *doubts]

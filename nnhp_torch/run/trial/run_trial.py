@@ -25,7 +25,7 @@ from nnhp_torch.core.spec.protocols import Checksums, Scripts
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.callbacks import EpochSeed
-from nnhp_torch.run.resume import variables
+from nnhp_torch.run.resume import global_variables
 from nnhp_torch.run.resume.generators import seed_all
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.runtime import OnEpoch, Runtime
@@ -121,12 +121,12 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
 def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) -> dict[str, Any]:
     """Return the fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
-    variables.forget()
+    global_variables.forget()
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
-    variables.look()
+    global_variables.look()
     setup = setup_of(build(trial.config))
-    variables.look()  # a project's modules are imported by now
+    global_variables.look()  # a project's modules are imported by now
     provenance = _provenance(trial, build, setup)
     recorder.settings, recorder.sources = dict(setup.trainer), provenance["sources"]
     lengthened = lengthening.go_on(setup, recorder)

@@ -15,8 +15,8 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from nnhp_torch.core.ledger.files import replacing
-from nnhp_torch.run.resume.foreign import LEFT_OUT, digest_of, fill
 from nnhp_torch.run.resume.plain import is_plain, pack, unpack
+from nnhp_torch.run.resume.untrusted import LEFT_OUT, digest_of, fill
 
 # The checkpoint is loaded again without trust, so nothing in it may need more.
 RESUMABLE = "resumable"

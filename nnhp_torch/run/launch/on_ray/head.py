@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import ray
 
 from nnhp_torch.core.errors import ClusterLost, WrongUsage
-from nnhp_torch.run.launch.beside import beside
+from nnhp_torch.run.launch.background import in_background
 
 PATIENCE = 20  # seconds for which the cluster's head may not answer
 LONGEST = 60  # seconds until a connection must be there
@@ -32,7 +32,7 @@ def connected(address: str, stopping: Callable[[], bool] = lambda: False) -> Ite
         yield True
         return
     try:
-        there = _awaited(beside(_connect, address), stopping)
+        there = _awaited(in_background(_connect, address), stopping)
     except Exception as error:
         raise WrongUsage(f"no Ray cluster answers at {address}: {last_line(error)}") from error
     try:
@@ -76,7 +76,7 @@ class Head:
         Raises:
             ClusterLost: the head has not answered for `PATIENCE` seconds.
         """
-        reply = beside(call, *args, **options)
+        reply = in_background(call, *args, **options)
         while True:
             if answers_at(self.address):
                 self.answered = time.monotonic()

@@ -17,7 +17,7 @@ from nnhp_torch.core.interfaces import Listener
 from nnhp_torch.core.ledger.files import read, write
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.run.launch.beside import beside
+from nnhp_torch.run.launch.background import in_background
 from nnhp_torch.run.launch.on_slurm.commands import Slurm, cancel, queue, submit
 from nnhp_torch.run.launch.on_slurm.job import NAME, close, record, recorded
 from nnhp_torch.run.runtime import Build, Runtime
@@ -130,7 +130,7 @@ class SlurmJobs:
 
     def _ask(self, call: Callable[..., Any], *args: Any) -> Any:
         """Return what SLURM answers; it may take long, and all else goes on meanwhile."""
-        answer = beside(call, *args)
+        answer = in_background(call, *args)
         while not answer.done() and self._listen():
             pass
         return answer.result()

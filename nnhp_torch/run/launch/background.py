@@ -1,4 +1,4 @@
-"""A call that may take long, made beside the one who waits for it."""
+"""A call that may take long, made in the background of the one who waits for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def beside(call: Callable[..., T], *args: Any, **options: Any) -> Future[T]:
+def in_background(call: Callable[..., T], *args: Any, **options: Any) -> Future[T]:
     """Call in a thread of its own, which nobody waits for at the process's end; what it raises, `result()` raises."""
     future: Future[T] = Future()
 
