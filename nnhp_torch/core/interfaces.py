@@ -115,6 +115,9 @@ class Chooser:
 MakeChooser = Callable[[Any], Chooser]  # the sweep, with what the command line changes in it → a chooser
 
 
+Rows = Sequence[Sequence[float]]  # one a cell, with a value a unit
+
+
 class Judge(Protocol):
     """Decides which rows differ from the first: `main(SWEEP, judge=…)`, or `judge=` of a sweep. plugins.md shows one.
 
@@ -122,14 +125,7 @@ class Judge(Protocol):
         >>> main(SWEEP, judge=SignTest())  # doctest: +SKIP
     """
 
-    def judge(
-        self,
-        rows: Sequence[Sequence[float]],
-        level: float = LEVEL,
-        *,
-        left: Sequence[Sequence[float]] = (),
-        shared: float = 0.0,
-    ) -> Judgement:
+    def judge(self, rows: Rows, level: float = LEVEL, *, left: Rows = (), shared: float = 0.0) -> Judgement:
         """Return how far each row is behind the first, with intervals and p-values that hold for all rows at once.
 
         Called with three units or more. The first row is the baseline's, or has the highest mean.

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import pytest
 from torch.utils.tensorboard import SummaryWriter
@@ -198,6 +199,29 @@ def test_what_is_empty_is_a_value_of_its_own_and_that_is_said(tmp_path):
     assert [row.cell["warmup"] for row in outcome.verdicts] == [5, None, None]
 
 
+def test_a_column_is_read_as_a_whole_and_none_that_is_compared_is_a_state_or_a_number_by_its_looks(tmp_path):
+    """Exports write 1 as 1.0 beside an empty field; layers of 8_4 are no 84, and a status may be what is compared."""
+    sizes = {0.1: "8_4", 0.01: "84", 0.001: "8_8"}
+    rows = [
+        {"status": sizes[row["lr"]], **row, "seed": row["seed"] if row["lr"] == 0.1 else float(row["seed"])}
+        for row in plain_rows()
+    ]
+    (tmp_path / "runs.csv").write_text("\r\n" + _csv(rows).replace(",", ", "))
+    outcome = judge(tmp_path / "runs.csv", "status", "val_acc")
+    assert [row.cell["status"] for row in outcome.verdicts] == ["8_4", 84, "8_8"]
+    assert {r.config["seed"] for r in outcome.ordered} == {1, 2, 3}
+    expected = judge(plain_rows(), "lr", "val_acc").verdicts
+    assert [row.estimate for row in outcome.verdicts] == [row.estimate for row in expected[::-1]]
+
+
+def test_a_table_may_come_through_a_pipe():
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write(plain())
+    assert judge(f"/dev/fd/{reading}", "lr", "val_acc").verdicts == judge(plain_rows(), "lr", "val_acc").verdicts
+    os.close(reading)
+
+
 def test_what_was_picked_by_test_data_values_in_percent_and_curves_of_other_lengths_are_said():
     rows = _steps(lr="lr", seed="seed", step="step", test_acc="value")[:-1]
     outcome = judge([row | {"test_acc": 100 * row["test_acc"]} for row in rows], "lr", "test_acc")
@@ -261,6 +285,12 @@ BAD = {
     "same": ("must be different columns", PLAIN, ["--value", "seed", "--mode", "max"]),
     "text": ("val_acc should be a number, not 'good', in row 2", [*PLAIN[:2], "0.1,2,good", *PLAIN[3:]], []),
     "empty": ("lr=0.1, seed=2 has no val_acc", [*PLAIN[:2], "0.1,2,", *PLAIN[3:]], []),
+    "no seed here": ("seed is empty in row 2", [*PLAIN[:2], "0.1,,0.9", *PLAIN[3:]], []),
+    "no step here": (
+        "step should be a number, not empty, in row 2",
+        ["lr,seed,val_acc,step", "1,1,0.9,1", "1,1,0.9,"],
+        [],
+    ),
     "doubled": ("lr=0.1, seed=1 is in row 1 and in row 10", [*PLAIN, PLAIN[1]], []),
     "varies": (
         "they differ in width: one more --cell, or a --step?",
@@ -301,6 +331,12 @@ def test_what_cannot_be_judged_is_said_in_a_line_and_nothing_is_written(case, tm
     assert said in error
     assert len(error.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_so_is_a_file_in_another_encoding(tmp_path):
+    (tmp_path / "runs.csv").write_text(plain().replace("lr", "größe"), encoding="latin-1")
+    with pytest.raises(ValueError, match=r"runs.csv is no table in UTF-8"):
+        judge(tmp_path / "runs.csv", "größe", "val_acc")
 
 
 @pytest.mark.parametrize("file", ["there.csv", "."])

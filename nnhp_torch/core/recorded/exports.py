@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ def rows_of(table: Any) -> list[Row]:
     """
     paths = [table] if isinstance(table, (str, Path)) else table
     if isinstance(paths, list) and all(isinstance(path, (str, Path)) for path in paths):
-        return [row for path in map(Path, paths) for row in _read(path)]
+        return [_flat(row) for path in paths for row in _read(Path(path))]
     to_rows = {"to_dicts": (), "to_dict": ("records",)}  # polars, pandas
     rows = next((getattr(table, name)(*how) for name, how in to_rows.items() if hasattr(table, name)), table)
     named = ({str(name): plain(value) for name, value in row.items()} for row in rows)
@@ -38,22 +39,22 @@ def rows_of(table: Any) -> list[Row]:
 
 def _read(path: Path) -> Iterator[Row]:
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            table = csv.DictReader(file, delimiter=max(",;\t", key=first.count))
-            header = table.fieldnames or []
-            if twice := {name for name in header if name and header.count(name) > 1}:
-                raise ValueError(f"{path} has two columns called {min(twice)!r}")
-            for number, row in enumerate(table, 1):
-                if None in row:
-                    raise ValueError(f"{path} has more fields in row {number} than its first line has names")
-                there = {name: _nested(name, text) for name, text in row.items() if name and text is not None}
-                yield from _of_exports(path, there)
+        text = path.read_bytes().decode("utf-8-sig").lstrip("\r\n")
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+        header = table.fieldnames or []
+        if twice := {name for name in header if name and header.count(name) > 1}:
+            raise ValueError(f"{path} has two columns called {min(twice)!r}")
+        for number, row in enumerate(table, 1):
+            if None in row:
+                raise ValueError(f"{path} has more fields in row {number} than its first line has names")
+            yield from _of_exports(
+                path, {name: _nested(name, text) for name, text in row.items() if name and text is not None}
+            )
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no table: {error}") from error
+        raise ValueError(f"{path} is no table in UTF-8: {error}") from error
 
 
 def _flat(row: Row) -> Row:
@@ -87,4 +88,4 @@ def _of_exports(path: Path, row: Row) -> Iterator[Row]:
             if dash:  # beside each its __MIN and __MAX
                 yield {"run": run, "step": row["Step"], metric: value}
     else:
-        yield _flat(row)
+        yield row

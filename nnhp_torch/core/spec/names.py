@@ -111,13 +111,13 @@ def is_number(letters: str) -> bool:
 def typed(text: str) -> Any:
     """Return a text as the value that it spells.
 
-    >>> [typed(text) for text in ("3", "0.1", "True", "none", "adam", "")]
-    [3, 0.1, True, None, 'adam', None]
+    >>> [typed(text) for text in ("3", "0.1", "True", "none", "adam", "64_32", "")]
+    [3, 0.1, True, None, 'adam', '64_32', None]
     """
     known = {"": None, "none": None, "null": None, "true": True, "false": False}
     if text.strip().lower() in known:
         return known[text.strip().lower()]
-    for kind in (int, float):
+    for kind in (int, float) if "_" not in text else ():
         try:
             return kind(text)
         except ValueError:

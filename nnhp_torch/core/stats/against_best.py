@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nnhp_torch.core.interfaces import Judgement
+from nnhp_torch.core.interfaces import Judgement, Rows
 from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.stats.pairs import step_of
 
@@ -51,14 +51,7 @@ class AgainstBest:
     def __init__(self, draws: int = DRAWS, seed: int = 0) -> None:
         self.draws, self.seed = draws, seed
 
-    def judge(
-        self,
-        rows: Sequence[Sequence[float]],
-        level: float = LEVEL,
-        *,
-        left: Sequence[Sequence[float]] = (),
-        shared: float = 0.0,
-    ) -> Judgement:
+    def judge(self, rows: Rows, level: float = LEVEL, *, left: Rows = (), shared: float = 0.0) -> Judgement:
         """Hold each row against the best.
 
         Args:

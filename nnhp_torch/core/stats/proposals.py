@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from nnhp_torch.core.errors import LedgerError
-from nnhp_torch.core.interfaces import Judgement
+from nnhp_torch.core.interfaces import Judgement, Rows
 from nnhp_torch.core.ledger.files import append, must_be_file
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.grid import Sweep
@@ -79,14 +79,7 @@ class Proposal:
         """Among how many looks its level is divided, of a look with so many seeds; infinite if that decides nothing."""
         return sum(look >= FEWEST for look in looks(most)) if seeds >= FEWEST else math.inf
 
-    def judge(
-        self,
-        rows: Sequence[Sequence[float]],
-        level: float = LEVEL,
-        *,
-        left: Sequence[Sequence[float]] = (),
-        shared: float = 0.0,
-    ) -> Judgement:
+    def judge(self, rows: Rows, level: float = LEVEL, *, left: Rows = (), shared: float = 0.0) -> Judgement:
         """Hold each row against the first."""
         from scipy.special import stdtr, stdtrit
 
