@@ -2,8 +2,9 @@
 
 A process imports torch and Lightning for some seconds. A test that is not about its start saves them: for workers with
 the fixture `quick`, for a script with `Script`. How workers really start is shown where `quick` is left out: by the
-digits of run/test_launchers.py, by a trial on two devices in run/test_ddp.py, and by the workers of scripts. How a
-script really starts is shown by the pages' (test_pages.py), by the wheel's, and wherever a test runs a command.
+digits of run/launch/test_launchers.py, by a trial on two devices in run/launch/test_ddp.py, and by the workers of
+scripts. How a script really starts is shown by the pages' (test_pages.py), by the wheel's, and wherever a test runs a
+command.
 """
 
 from __future__ import annotations

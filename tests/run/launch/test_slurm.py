@@ -227,7 +227,7 @@ def test_half_a_minute_without_a_controller_changes_nothing(drive, tmp_path, mon
     with open(f"{folder}/slurmctld.pid") as file:
         os.kill(int(file.read()), signal.SIGTERM)
     time.sleep(30)
-    subprocess.run([os.path.join(os.path.dirname(__file__), "../slurm/start.sh"), folder], check=True)
+    subprocess.run([os.path.join(os.path.dirname(__file__), "../../slurm/start.sh"), folder], check=True)
     code, out, err = drive.end()
     assert code == 0, out + err
     assert "SLURM does not answer" in out

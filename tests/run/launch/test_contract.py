@@ -16,7 +16,7 @@ from nnhp_torch.run.launch.on_slurm.commands import Slurm
 from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.runtime import Runtime
 
-PAGE = Path(__file__).parents[2] / "nnhp_torch" / "plugins.md"
+PAGE = Path(__file__).parents[3] / "nnhp_torch" / "plugins.md"
 LAUNCHERS = [
     *("here", "workers", "page"),
     *(pytest.param(name, marks=pytest.mark.needs(name)) for name in ("slurm", "ray")),

@@ -18,7 +18,7 @@ from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.stats.pairs import paired_t_test
 from nnhp_torch.core.stats.proposals import MOST, Proposal, Proposals, left_after, level_of
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 import proposals as simulated
 
 
