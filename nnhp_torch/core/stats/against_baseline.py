@@ -27,7 +27,8 @@ class AgainstBaseline(AgainstBest):
     """
 
     alike: ClassVar[float] = 0.985  # no luck of a winner makes up for spreads that are pooled in error
-    equal: ClassVar[float] = 0.4  # p of Bartlett's test above which all have one spread
+    equal: ClassVar[float] = 0.4  # p of Bartlett's test above which all have one spread;
+    known: ClassVar[int] = 5  # units from which on it is half of that, because more of them tell more spreads apart
     pooled: ClassVar[float] = 0.8  # the part of the level that is spent then
     apart: ClassVar[float] = 0.5  # and otherwise
 
@@ -47,7 +48,8 @@ class AgainstBaseline(AgainstBest):
         from scipy.special import stdtr, stdtrit  # Student's distribution and its inverse
 
         drawn = np.random.RandomState(self.seed).standard_normal((self.draws, *rows.shape))
-        if (_unlike(drawn, 0.0) > _unlike(rows, step) - 1e-9).mean() <= self.equal:
+        equal = self.equal if rows.shape[1] < self.known else self.equal / 2
+        if (_unlike(drawn, 0.0) > _unlike(rows, step) - 1e-9).mean() <= equal:
             p, reach = super()._step(rows, step, self.apart * level, others=others, wider=wider)
             return np.minimum(1, p / self.apart), reach
         (cells, units), many = rows.shape, len(rows) - 1 + len(others)

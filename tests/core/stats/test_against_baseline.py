@@ -248,14 +248,24 @@ def test_dunnetts_comparison_on_blocks_on_numbers_worked_by_hand():
 
 
 def test_where_spreads_are_told_apart_it_tests_at_half_of_the_level():
-    rows = (np.random.default_rng(5).normal(size=(4, 5)) * [[1], [1], [30], [30]] + [[0], [4], [0], [60]]).tolist()
+    rows = (np.random.default_rng(17).normal(size=(4, 5)) * [[1], [1], [30], [30]] + [[0], [4], [0], [60]]).tolist()
     assert AgainstBaseline().judge(rows).p == pytest.approx(
-        [min(1, 2 * p) for p in _with(equal=1.0, apart=1.0).judge(rows, 0.025).p]
+        [min(1, 2 * p) for p in _with(equal=1.0, known=9, apart=1.0).judge(rows, 0.025).p]
     )
 
 
+def test_equal_spreads_are_told_apart_in_four_of_ten_sweeps_of_three_seeds_and_in_two_of_five():
+    def apart(seeds):
+        sets = np.random.default_rng(1).normal(size=(100, 4, seeds)).tolist()
+        return np.mean([len(set(AgainstBaseline().judge(rows).half_width)) > 1 for rows in sets])
+
+    assert apart(3) == pytest.approx(0.4, abs=0.1)
+    assert apart(5) == pytest.approx(0.2, abs=0.1)
+
+
 @pytest.mark.parametrize(
-    ("noise", "cells", "seeds"), [("uniform, spreads drawn", 4, 3), ("spreads from 1 to 100", 9, 5)]
+    ("noise", "cells", "seeds"),
+    [("uniform, spreads drawn", 4, 3), ("uniform, spreads drawn", 4, 5), ("spreads from 1 to 100", 9, 5)],
 )
 def test_false_claims_are_rare_where_t_tests_err_most(noise, cells, seeds):
     """5% of 1000 sweeps and two errors of the simulation; at the whole level, or with spreads pooled, it is more."""
