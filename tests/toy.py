@@ -270,6 +270,15 @@ def build_global(config: TinyConfig):
     return Banking(config.lr, config.width), ToyData(), []
 
 
+def build_counting(config: TinyConfig):
+    """Weighs its loss by how often it was called in this process."""
+    BANK.append(0.0)
+    module, data, _ = build(config)
+    weight, step = len(BANK), module.training_step
+    module.training_step = lambda *batch: step(*batch) * weight
+    return module, data, []
+
+
 def build_changing_its_process(config: TinyConfig):
     """The first width's trial changes whatever it can, when it is built and in its second epoch."""
     if config.width == 4:
@@ -285,6 +294,12 @@ def change_process():
     torch.set_float32_matmul_precision("medium")
     torch.backends.cudnn.benchmark = True
     torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.fp32_precision = "tf32"
+    torch.backends.cuda.enable_math_sdp(False)
+    torch.set_flush_denormal(True)
+    torch.nn.functional.relu = torch.nn.Linear.extra_repr = lambda *_: ""
+    np.seterr(all="raise")
+    multiprocessing.set_start_method("spawn", force=True)
     torch.autograd.set_detect_anomaly(True)
     torch.manual_seed(1)
     random.seed(1)

@@ -38,9 +38,14 @@ class RunTrial(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """Trials can run, or an error says why not."""
+    """Trials can run, or an error says why not.
+
+    Args:
+        spent: as of Ended.
+    """
 
     error: PreparationError | None = None
+    spent: bool = False
 
 
 class Epoch(NamedTuple):

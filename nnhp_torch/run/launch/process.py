@@ -75,7 +75,7 @@ def after_others(result: TrialResult, felt: list[str]) -> TrialResult:
     if not felt:
         return result
     many = f" and {len(felt) - 1} more" if len(felt) > 1 else ""
-    why = f"may differ: it ran after other trials in one process, in which {felt[0]}{many} had changed"
+    why = f"may differ: {felt[0]}{many} had changed in its process before it ran"
     return dataclasses.replace(result, notes=[*result.notes, why])
 
 

@@ -62,7 +62,7 @@ def serve(connection: Connection, build: Build, runtime: Runtime, *, index: int,
             case Work(build, runtime):
                 _redirect_output(ResultStore(runtime.folder).log)
             case Prepare(trial):
-                connection.send(Prepared(preparation_error(trial, build, runtime)))
+                connection.send(Prepared(preparation_error(trial, build, runtime), bool(changed_variables())))
             case RunTrial(trial):
                 try:
                     result = attempt(trial, build, _on_device(runtime, index), on_epoch=on_epoch)

@@ -86,7 +86,7 @@ class InProcess:
             if index == 0:
                 prepare(trial, build, self.runtime)
             listener.started(trial)
-            felt = global_variables.changed() if index else []
+            felt = global_variables.changed()
             try:
                 result = run_trial(trial, build, self.runtime, on_epoch=partial(on_epoch, trial))
             except BaseException as error:
@@ -166,6 +166,7 @@ class Workers:
                 if isinstance(message, Prepared):
                     if message.error is not None:
                         raise message.error
+                    slot.spent = message.spent
                     return True
         return False
 

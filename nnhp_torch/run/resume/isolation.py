@@ -1,16 +1,17 @@
-"""The state of the process that a trial may change, and how it is put back: no trial feels the one before it."""
+"""No trial feels the one before it: what it changes in its process is put back, but for what imports have done."""
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from operator import attrgetter
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
+from unittest.mock import patch
 
-from nnhp_torch.run.one_lightning import PAIRS
+from nnhp_torch.core.spec.imports import is_installed
+from nnhp_torch.run.resume.process_state import ENVIRONMENT, PRODUCTS, Part, Values, parts
 
 # Whoever started this process may have started others: srun, torchrun, jsrun. A trial has processes of its own.
 LAUNCHED_BY_OTHERS = (
@@ -18,21 +19,11 @@ LAUNCHED_BY_OTHERS = (
     *("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED"),
 )
 
-# Attributes of torch.backends; which of them there are depends on torch's version.
-FLAGS = (
-    *("cudnn.enabled", "cudnn.benchmark", "cudnn.deterministic", "mkldnn.enabled", "mkldnn.deterministic"),
-    *("cuda.matmul.allow_fp16_reduced_precision_reduction", "cuda.matmul.allow_bf16_reduced_precision_reduction"),
-)
-PRECISIONS = tuple(  # of float32 products
-    f"{backend}.fp32_precision"
-    for backend in ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
-)
-
 
 @contextmanager
 def environment_of_one(values: Mapping[str, str] | None = None) -> Iterator[None]:
     """The environment without another launcher's ranks, and with `values`; put back at the end."""
-    with _kept(_environment, _set_environment):
+    with _kept(ENVIRONMENT):
         for name in LAUNCHED_BY_OTHERS:
             os.environ.pop(name, None)
         os.environ.update(values or {})
@@ -43,33 +34,18 @@ def environment_of_one(values: Mapping[str, str] | None = None) -> Iterator[None
 def isolated() -> Iterator[None]:
     """Put back at the end what the block has changed in this process.
 
-    That is the random state of python, NumPy, torch and of the generators in global variables of the user's; torch's
-    default type and device, threads, gradients, determinism and precision of products; the working directory, the
-    environment, the filters of warnings, and what Lightning logs.
+    That is the random state of python, NumPy, torch and of the generators in global variables of the user's, and what
+    process_state.py lists. A module is imported once, whichever trial comes to it: what its import changes stays, and
+    it draws the same random numbers wherever that happens, none of which are the trial's.
     """
     import torch
 
-    from nnhp_torch.run.resume.generators import random_state, set_random_state, set_state, state_of
-    from nnhp_torch.run.resume.object_graph import own_generators
+    from nnhp_torch.run.resume.generators import random_state, set_random_state
 
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        for get, put_back in (
-            (_folder, _change_folder),
-            (_environment, _set_environment),
-            (_log_levels, _set_log_levels),
-            (torch.get_default_dtype, torch.set_default_dtype),
-            (_default_device, _set_default_device),
-            (torch.get_num_threads, torch.set_num_threads),
-            (torch.is_grad_enabled, torch.set_grad_enabled),
-            (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-            (_determinism, _set_determinism),
-            (_flags, _set_flags),
-        ):
-            stack.enter_context(_kept(get, put_back))
-        stack.enter_context(kept_precisions())
-        for generator in own_generators().values():
-            stack.callback(set_state, generator, state_of(generator))
+        for part in parts():
+            stack.enter_context(_kept(part))
+        stack.enter_context(patch.object(SourceFileLoader, "exec_module", _import))
         cpu = torch.device("cpu")
         stack.callback(set_random_state, random_state(cpu), cpu)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
@@ -79,112 +55,63 @@ def isolated() -> Iterator[None]:
 
 def kept_precisions() -> AbstractContextManager[None]:
     """Put back at the end with which precision torch multiplies."""
-    return _kept(_precisions, _set_precisions)
+    return _kept(PRODUCTS)
+
+
+@dataclass(eq=False)
+class _Kept:
+    """What is put back at the end of a block."""
+
+    part: Part
+    before: Values
+
+    def take(self, then: Values, now: Values) -> None:
+        """Let what has become of it since then be put back, too."""
+        self.before.update({name: value for name, value in now.items() if name not in then or then[name] != value})
+        for name in then.keys() - now.keys():
+            self.before.pop(name, None)
+
+
+_open: list[_Kept] = []
 
 
 @contextmanager
-def _kept(get: Callable[[], Any], put_back: Callable[[Any], object]) -> Iterator[None]:
-    before = get()
+def _kept(part: Part) -> Iterator[None]:
+    get, put_back = part
+    kept = _Kept(part, get())
+    _open.append(kept)
     try:
         yield
     finally:
-        if get() != before:
-            put_back(before)
+        _open.remove(kept)
+        if get() != kept.before:
+            put_back(kept.before)
 
 
-def _environment() -> dict[str, str]:
-    return dict(os.environ)
+_exec_module = SourceFileLoader.exec_module
+_importing: list[ModuleType] = []  # the module that is imported now, whose import may import others
 
 
-def _set_environment(values: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(values)
+def _import(loader: SourceFileLoader, module: ModuleType) -> None:
+    """Import a module, in place of Python's own method."""
+    if _importing:
+        _exec_module(loader, module)
+        return
+    import torch
 
+    from nnhp_torch.run.resume import global_variables
+    from nnhp_torch.run.resume.generators import random_state, seed_all, set_random_state
 
-def _folder() -> str | None:
-    """Return the working directory; None when it has been removed."""
+    then, cpu = [kept.part[0]() for kept in _open], torch.device("cpu")
+    drawn = random_state(cpu)
+    _importing.append(module)
     try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return None
-
-
-def _change_folder(folder: str | None) -> None:
-    if folder is not None and os.path.isdir(folder):
-        os.chdir(folder)
-
-
-def _log_levels() -> dict[str, int]:
-    return {name: logging.getLogger(name).level for pair in PAIRS.items() for name in pair}
-
-
-def _set_log_levels(levels: dict[str, int]) -> None:
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-
-
-def _default_device() -> Any:
-    import torch
-
-    try:
-        return torch.get_default_device()
-    except AttributeError:  # of torch 2.6, if somebody has put it back to none
-        return torch.device("cpu")
-
-
-def _set_default_device(device: Any) -> None:
-    import torch
-
-    # No device is the CPU as well, without the cost of looking at every call.
-    torch.set_default_device(None if device.type == "cpu" else device)
-    try:
-        torch.get_default_device()
-    except AttributeError:  # torch 2.6 cannot say that there is none
-        torch.set_default_device("cpu")
-
-
-def _determinism() -> tuple[bool, bool]:
-    import torch
-
-    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-
-
-def _set_determinism(values: tuple[bool, bool]) -> None:
-    import torch
-
-    torch.use_deterministic_algorithms(values[0], warn_only=values[1])
-
-
-def _flags(names: tuple[str, ...] = FLAGS) -> dict[str, Any]:
-    import torch
-
-    found = {}
-    for name in names:
-        with suppress(AttributeError):  # this version of torch has none
-            found[name] = attrgetter(name)(torch.backends)
-    return found
-
-
-def _set_flags(values: dict[str, Any]) -> None:
-    import torch
-
-    for name, value in values.items():
-        owner, _, attribute = name.rpartition(".")
-        setattr(attrgetter(owner)(torch.backends), attribute, value)
-
-
-def _precisions() -> tuple[str, dict[str, Any]]:
-    import torch
-
-    try:
-        overall = torch.get_float32_matmul_precision()
-    except RuntimeError:  # torch does not tell once somebody has given a backend a precision of its own
-        overall = "highest"
-    return overall, _flags(PRECISIONS)
-
-
-def _set_precisions(values: tuple[str, dict[str, Any]]) -> None:
-    import torch
-
-    torch.set_float32_matmul_precision(values[0])
-    _set_flags(values[1])
+        seed_all(0, -1, 0)
+        _exec_module(loader, module)
+        for kept, values in zip(_open, then, strict=True):
+            kept.take(values, kept.part[0]())
+    finally:
+        _importing.pop()
+        set_random_state(drawn, cpu)
+    if not is_installed(module.__file__):
+        global_variables.look()

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import importlib
 import logging
+import multiprocessing
 import os
 import random
 import warnings
@@ -44,7 +46,12 @@ def state():
         "anomaly": torch.is_anomaly_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "products": torch.get_float32_matmul_precision(),
-        "mkldnn": torch.backends.mkldnn.enabled,
+        "mkldnn": (torch.backends.mkldnn.enabled, torch.backends.mkldnn.fp32_precision),
+        "attention": torch.backends.cuda.math_sdp_enabled(),
+        "denormals": float(torch.full((), 1e-40) * 1),
+        "functions": (torch.nn.functional.relu, torch.nn.Linear.extra_repr),
+        "numpy's errors": np.geterr(),
+        "processes": multiprocessing.get_start_method(allow_none=True),
         "cudnn": torch.backends.cudnn.benchmark,
         "folder": os.getcwd(),
         "environment": dict(os.environ),
@@ -74,8 +81,10 @@ def test_a_trial_that_changes_all_that_it_can_leaves_the_next_one_its_digits(swe
     assert (after.history, after.test) == (fresh.history, fresh.test)
 
 
-def test_a_trial_that_changes_a_global_variable_leaves_its_process_to_no_other(sweep, tmp_path):
-    two = dataclasses.replace(sweep, axes={"width": [4, 8]}, build="toy:build_global")
+@pytest.mark.parametrize("build", ["toy:build_global", "toy:build_counting"])
+def test_a_trial_that_changes_a_global_variable_leaves_its_process_to_no_other(sweep, tmp_path, build):
+    """Nor does the look at whether trials can run."""
+    two = dataclasses.replace(sweep, axes={"width": [4, 8]}, build=build)
     outcomes = []
     for trials in (two.trials()[1:], two.trials()):
         store = ResultStore(tmp_path / str(len(trials)))
@@ -91,8 +100,60 @@ def test_in_one_process_it_is_said_that_a_global_variable_had_changed(sweep, tmp
     launch = InProcess(two.build, Runtime(str(store.folder), accelerator="cpu"))
     first, second = Sweeper(launch, store).run(two, two.trials()).ordered
     toy.BANK.clear()
-    why = "may differ: it ran after other trials in one process, in which toy.BANK had changed"
-    assert (first.notes, second.notes) == ([], [why])
+    assert (first.notes, second.notes) == ([], ["may differ: toy.BANK had changed in its process before it ran"])
+
+
+def test_that_is_said_of_the_first_trial_too_if_the_look_at_whether_it_can_run_has_changed_it(sweep, tmp_path):
+    one = dataclasses.replace(sweep, axes={"width": [4]}, build=toy.build_counting)
+    store = ResultStore(tmp_path / "tiny")
+    (first,) = (
+        Sweeper(InProcess(one.build, Runtime(str(store.folder), accelerator="cpu")), store)
+        .run(one, one.trials())
+        .ordered
+    )
+    toy.BANK.clear()
+    assert first.notes == ["may differ: toy.BANK had changed in its process before it ran"]
+
+
+IMPORTED = """
+import os
+import numpy as np
+import torch
+torch.set_default_dtype(torch.float64)
+torch.set_float32_matmul_precision("high")
+torch.nn.functional.relu = torch.nn.functional.gelu
+os.environ["SET_BY_AN_IMPORT"] = "1"
+RNG = np.random.default_rng(0)
+CONSTANT = float(np.random.rand() + torch.rand(1))
+CHANGED = [0]
+"""
+
+
+def test_what_an_import_does_to_the_process_stays_because_it_is_done_once(tmp_path, monkeypatch, request):
+    """No trial's draws depend on whether it was the first to import a module; what the trial itself does goes."""
+    (tmp_path / "imported_in_a_trial.py").write_text(IMPORTED)
+    (tmp_path / "imported_by_another.py").write_text(IMPORTED)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(torch.nn.functional, "relu", torch.nn.functional.relu)  # and the others as they are, in the end
+    monkeypatch.setenv("SET_BY_AN_IMPORT", "")
+    request.addfinalizer(functools.partial(torch.set_default_dtype, torch.get_default_dtype()))
+    request.addfinalizer(functools.partial(torch.set_float32_matmul_precision, "highest"))
+    global_variables.begin()
+    with isolated():
+        os.environ["SET_BY_A_TRIAL"] = "1"
+        torch.manual_seed(7)
+        here = importlib.import_module("imported_in_a_trial")
+        assert torch.initial_seed() == 7
+        assert (here.RNG.random(), here.CHANGED.append(1)) == (np.random.default_rng(0).random(), None)
+        torch.set_default_dtype(torch.float16)
+    assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == (torch.float64, "high")
+    assert torch.nn.functional.relu is torch.nn.functional.gelu
+    assert (os.environ["SET_BY_AN_IMPORT"], "SET_BY_A_TRIAL" in os.environ) == ("1", False)
+    assert here.RNG.random() == np.random.default_rng(0).random()
+    assert global_variables.changed() == ["imported_in_a_trial.CHANGED"]
+    with isolated():
+        np.random.seed(5)
+        assert importlib.import_module("imported_by_another").CONSTANT == here.CONSTANT
 
 
 @functools.cache

@@ -1,0 +1,253 @@
+"""What a trial may change in its process, and what puts it back; each part as names and values."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from operator import attrgetter
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+from nnhp_torch.core.spec.imports import is_installed
+from nnhp_torch.run.one_lightning import PAIRS
+
+Values = dict[Any, Any]
+Part = tuple[Callable[[], Values], Callable[[Values], object]]  # what is the case, and what makes it so
+
+# Attributes of torch.backends; which of them there are depends on torch's version.
+FLAGS = (
+    *("cudnn.enabled", "cudnn.benchmark", "cudnn.benchmark_limit", "cudnn.deterministic", "quantized.engine"),
+    *("mkldnn.enabled", "mkldnn.deterministic", "opt_einsum.enabled", "opt_einsum.strategy"),
+    *("cuda.matmul.allow_fp16_reduced_precision_reduction", "cuda.matmul.allow_bf16_reduced_precision_reduction"),
+)
+PRECISIONS = tuple(  # of float32 products; one that stands for others comes before them
+    f"{backend}.fp32_precision"
+    for backend in (
+        *("cudnn", "mkldnn", "cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn"),
+    )
+)
+ATTENTION = ("flash", "mem_efficient", "math", "cudnn")  # ways of torch's to compute it, on a CPU too
+
+# Functions and classes that stand in these, or in their classes, are put back if somebody's stand in their place.
+LIBRARIES = (
+    *("torch", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.optim", "torch.optim.lr_scheduler"),
+    *("torch.utils.data", "lightning", "numpy", "random"),
+)
+
+
+def parts() -> list[Part]:
+    """Return all of them but the process's random state, which no import is to change."""
+    import numpy as np
+    import torch
+
+    return [
+        (_folder, _change_folder),
+        ENVIRONMENT,
+        (_log_levels, _set_log_levels),
+        (_filters, _set_filters),
+        _one(_start_method, lambda name: multiprocessing.set_start_method(name, force=True)),
+        (lambda: dict(np.geterr()), lambda values: np.seterr(**values)),
+        _one(torch.get_default_dtype, torch.set_default_dtype),
+        _one(_default_device, _set_default_device),
+        _one(torch.get_num_threads, torch.set_num_threads),
+        _one(torch.is_grad_enabled, torch.set_grad_enabled),
+        _one(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+        _one(_flushes_denormals, torch.set_flush_denormal),
+        _one(_determinism, lambda values: torch.use_deterministic_algorithms(values[0], warn_only=values[1])),
+        (_flags, _set_flags),
+        (_attention, _set_attention),
+        (_functions, _set_functions),
+        (_generators, _set_generators),
+        PRODUCTS,
+    ]
+
+
+def _one(get: Callable[[], Any], put_back: Callable[[Any], object]) -> Part:
+    return lambda: {"": get()}, lambda values: put_back(values[""])
+
+
+def _set_environment(values: Values) -> None:
+    os.environ.clear()
+    os.environ.update(values)
+
+
+ENVIRONMENT: Part = lambda: dict(os.environ), _set_environment
+
+
+def _folder() -> Values:
+    """Return the working directory; nothing when it has been removed."""
+    with suppress(FileNotFoundError):
+        return {"": os.getcwd()}
+    return {}
+
+
+def _change_folder(values: Values) -> None:
+    if os.path.isdir(values.get("", "")):
+        os.chdir(values[""])
+
+
+def _log_levels() -> Values:
+    return {name: logging.getLogger(name).level for pair in [("root", "root"), *PAIRS.items()] for name in pair}
+
+
+def _set_log_levels(values: Values) -> None:
+    for name, level in values.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def _filters() -> Values:
+    return {"filters": warnings.filters[:], "showwarning": warnings.showwarning}
+
+
+def _set_filters(values: Values) -> None:
+    warnings.resetwarnings()  # which has Python forget, too, what it has warned of
+    warnings.filters[:] = values["filters"]  # type: ignore[index]
+    warnings.showwarning = values["showwarning"]
+
+
+def _start_method() -> str | None:
+    return multiprocessing.get_start_method(allow_none=True)
+
+
+def _default_device() -> Any:
+    import torch
+
+    try:
+        return torch.get_default_device()
+    except AttributeError:  # of torch 2.6, if somebody has put it back to none
+        return torch.device("cpu")
+
+
+def _set_default_device(device: Any) -> None:
+    import torch
+
+    # No device is the CPU as well, without the cost of looking at every call.
+    torch.set_default_device(None if device.type == "cpu" else device)
+    try:
+        torch.get_default_device()
+    except AttributeError:  # torch 2.6 cannot say that there is none
+        torch.set_default_device("cpu")
+
+
+def _flushes_denormals() -> bool:
+    """Try it, because torch does not tell."""
+    import torch
+
+    return bool(torch.full((), 1e-40, dtype=torch.float32, device="cpu") * 1 == 0)
+
+
+def _determinism() -> tuple[bool, bool]:
+    import torch
+
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _flags(names: tuple[str, ...] = FLAGS) -> Values:
+    import torch
+
+    found = {}
+    for name in names:
+        with suppress(AttributeError):  # this version of torch has none
+            found[name] = attrgetter(name)(torch.backends)
+    return found
+
+
+def _set_flags(values: Values) -> None:
+    import torch
+
+    for name, value in values.items():
+        owner, _, attribute = name.rpartition(".")
+        setattr(attrgetter(owner)(torch.backends), attribute, value)
+
+
+def _attention() -> Values:
+    import torch
+
+    return {name: getattr(torch.backends.cuda, f"{name}_sdp_enabled")() for name in ATTENTION}
+
+
+def _set_attention(values: Values) -> None:
+    import torch
+
+    for name, value in values.items():
+        getattr(torch.backends.cuda, f"enable_{name}_sdp")(value)
+
+
+def _precisions() -> Values:
+    import torch
+
+    try:
+        overall = torch.get_float32_matmul_precision()
+    except RuntimeError:  # torch does not tell once somebody has given a backend a precision of its own
+        overall = "highest"
+    return {"": overall, **_flags(PRECISIONS)}
+
+
+def _set_precisions(values: Values) -> None:
+    import torch
+
+    torch.set_float32_matmul_precision(values[""])
+    _set_flags({name: value for name, value in values.items() if name})
+
+
+PRODUCTS: Part = _precisions, _set_precisions
+
+
+def _functions() -> Values:
+    """Return what stands in libraries, and in their classes."""
+    return {owner: dict(vars(owner)) for owner in _owners()}
+
+
+def _set_functions(values: Values) -> None:
+    """Put functions and classes back; of what has been added take out what is the user's own."""
+    for owner, now in _functions().items():
+        before = values[owner]
+        for name in (
+            name for name, thing in now.items() if isinstance(thing, FunctionType | BuiltinFunctionType | type)
+        ):
+            if name in before and before[name] is not now[name]:
+                setattr(owner, name, before[name])
+            elif name not in before and not is_installed(
+                getattr(getattr(now[name], "__code__", None), "co_filename", None)
+            ):
+                delattr(owner, name)
+
+
+@functools.cache
+def _owners() -> list[Any]:
+    modules = [importlib.import_module(name) for name in LIBRARIES]
+    classes = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
+    return [*dict.fromkeys([*modules, *classes])]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """How far a generator has come."""
+
+    digest: str
+    generator: Any = field(compare=False)
+    state: Any = field(compare=False)
+
+
+def _generators() -> Values:
+    """Return those that global variables of the user's hold."""
+    from nnhp_torch.run.resume.object_graph import own_generators
+    from nnhp_torch.run.resume.plain import digest
+    from nnhp_torch.run.resume.generators import state_of
+
+    states = ((thing, state_of(thing)) for thing in own_generators().values())
+    return {id(thing): _Drawn(digest(state), thing, state) for thing, state in states}
+
+
+def _set_generators(values: Values) -> None:
+    from nnhp_torch.run.resume.generators import set_state
+
+    for drawn in values.values():
+        set_state(drawn.generator, drawn.state)
