@@ -306,10 +306,15 @@ BAD = {
     "nothing": ("there are no rows", PLAIN[:1], []),
     "head": ("two columns called 'lr'", ["lr,lr,val_acc", "1,2,3"], []),
     "fields": ("more fields in row 1", ["lr,seed,val_acc", "1,2,3,4"], []),
-    "baseline": ("baseline: no run has lr=7", PLAIN, ["--baseline", "lr=7"]),
+    "baseline": ("baseline: no cell is lr=7; the first is lr=0.001", PLAIN, ["--baseline", "lr=7"]),
     "no axis": ("baseline: width does not vary here, which lr does", PLAIN, ["--baseline", "width=7"]),
     "part of it": ("baseline: wid does not vary", PLAIN, ["--baseline", "lr=0.1", "wid=3"]),
     "require": ("--require better needs a cell to be held against", PLAIN, ["--require", "better"]),
+    "part of one": (
+        "baseline: no cell is lr=0.1; the first is lr=0.1, width=4",
+        ["lr,width,seed,val_acc", *(f"0.1,{width},{seed},0.{width}" for width in (4, 8) for seed in (1, 2, 3))],
+        ["--cell", "lr,width", "--baseline", "lr=0.1"],
+    ),
     "two seeds": (
         "--require needs 3 seeds or more",
         [line for line in PLAIN if ",3," not in line],

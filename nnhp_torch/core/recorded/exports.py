@@ -20,14 +20,7 @@ SCALARS = ["Wall time", "Step", "Value"]  # of one run and one tag, which Tensor
 
 
 def rows_of(table: Any) -> list[Row]:
-    """Return the rows of whatever holds a table, each as column → value; what is missing is None.
-
-    Args:
-        table: a data frame, mappings, or the path of a CSV, or several.
-
-    Raises:
-        ValueError: a file is not there, or is no table; the message names it.
-    """
+    """Return the rows of a data frame, of mappings or of CSV files, each as column → value; what is missing is None."""
     paths = [table] if isinstance(table, (str, Path)) else table
     if isinstance(paths, list) and all(isinstance(path, (str, Path)) for path in paths):
         return [_flat(row) for path in paths for row in _read(Path(path))]

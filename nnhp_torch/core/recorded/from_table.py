@@ -74,7 +74,7 @@ def judge(
     outcome = outcome_of(table.results(), table.objective.metric, mode, **of_sweep)
     cells, sweep = once(trial.cell for trial in outcome.trials), outcome.sweep
     if baseline and not (baseline.keys() >= set(sweep.axes) and sweep.baseline in cells):
-        raise ValueError(f"baseline: no run has {label(baseline)}; the first has {label(cells[0])}")
+        raise ValueError(f"baseline: no cell is {label(baseline)}; the first is {label(cells[0])}")
     outcome = replace(outcome, remarks=[*_remarks(table, outcome, seed)])
     return outcome if folder is None else upstairs("cli.judge:write")(outcome, Path(folder))
 

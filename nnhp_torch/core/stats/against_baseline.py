@@ -27,9 +27,9 @@ class AgainstBaseline(AgainstBest):
     """
 
     alike: ClassVar[float] = 0.985  # no luck of a winner makes up for spreads that are pooled in error
-    equal: ClassVar[float] = 0.4  # p of Bartlett's test above which all have one spread;
-    known: ClassVar[int] = 5  # units from which on it is half of that, because more of them tell more spreads apart
-    pooled: ClassVar[float] = 0.8  # the part of the level that is spent then
+    equal: ClassVar[float] = 0.4  # p of Bartlett's test above which all count as having one spread
+    known: ClassVar[int] = 5  # units from which on half of that p is enough: they show more of what is unequal
+    pooled: ClassVar[float] = 0.8  # the part of the level that is spent on one spread
     apart: ClassVar[float] = 0.5  # and otherwise
 
     def control(self, rows: Array) -> Array:

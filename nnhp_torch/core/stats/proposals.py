@@ -118,11 +118,7 @@ class Proposals:
         self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return the proposals in their order, each with what was kept of it if it has ended.
-
-        Raises:
-            ValueError: the ledger is damaged.
-        """
+        """Return the proposals in their order, each with what was kept of it if it has ended."""
         must_be_file(self.path)
         found: list[dict[str, Any]] = []
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
@@ -142,13 +138,10 @@ class Proposals:
     def of(
         self, sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResult], anew: Collection[str] = ()
     ) -> Proposal:
-        """Return the proposal that a sweep is: as it was entered before, or as it will be.
+        """Return the proposal that a sweep is, as it was entered before or will be, if it is one that nobody has seen.
 
         Args:
             anew: keys of results that are known and will be made anew.
-
-        Raises:
-            ValueError: it proposes nothing, what has been seen already, or what would be judged once more.
         """
         entries, key = self.entries(), _key(sweep, trials)
         proposed = [trial for trial in trials if trial.cell != sweep.baseline]
