@@ -139,17 +139,17 @@ class _Table:
 
         A row is a run of its own if neither a seed nor a name tells runs apart.
         """
-        name = next((column for column in RUNS if column in self.columns and self.step), None)
+        named = next((column for column in RUNS if column in self.columns and self.step), None)
+        ((seed, column),) = self.seed.items() or [("run", None)]
         cells: dict[str, dict[str, list[int]]] = {}
         given: dict[str, Any] = {}
         for place, row in enumerate(self.rows):
-            seed = {name: row.get(column) for name, column in self.seed.items()}
-            if None in seed.values():
-                raise ValueError(f"{next(iter(seed))} is empty in row {place + 1}")
-            run = label(seed) if seed else str(row.get(name) if name else place)
-            cells.setdefault(label(self._cell(row)), {}).setdefault(run, []).append(place)
-            given |= dict.fromkeys((run,), *seed.values())
-        if not self.seed:
+            one = row.get(column) if column else str(row.get(named) if named else place)
+            if one is None:
+                raise ValueError(f"{column} is empty in row {place + 1}")
+            cells.setdefault(label(self._cell(row)), {}).setdefault(run := label({seed: one}), []).append(place)
+            given[run] = one
+        if not column:
             cells = {cell: {f"run {n}": at for n, at in enumerate(of.values(), 1)} for cell, of in cells.items()}
             given = {run: run for of in cells.values() for run in of}
         order = sorted(given, key=given.__getitem__) if all(map(is_number, given.values())) else [*given]
