@@ -1,1 +1,1 @@
-"""One run of a sweep: its launcher is heard, the ledger written, its chooser and those who listen told."""
+"""One run of a sweep: its cells are chosen, its launcher is heard, the ledger written, those who listen told."""

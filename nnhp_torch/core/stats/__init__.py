@@ -1,1 +1,1 @@
-"""What may be said: cells, winner, verdicts, races."""
+"""What may be said: cells, verdicts and the tests behind them, proposals, the winner and its luck."""
