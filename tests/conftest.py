@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import os
 import shutil
 import subprocess
+import sys
 from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, and their nets are tiny
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from forked import LONG as LONG
@@ -26,6 +29,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.figure import callback
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.runtime import Runtime
 
@@ -40,7 +44,19 @@ def environment() -> dict[str, str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "painted: its sweep's figure is, pixel by pixel, as a user's")
     config.addinivalue_line("markers", "needs(package): of an extra, or a slurm that runs; skipped without it")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Nobody looks for garbage in what is imported, then or later: that would take a fifth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,6 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The longest come first: with -n, no process works on alone at the end.
     """
+    FILES.update((item.module.__name__, item.module) for item in items)
     items.sort(key=lambda item: _subject(item.path) not in FIRST)
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
@@ -109,6 +126,39 @@ class TinyConfig:
     def __post_init__(self) -> None:
         if self.lr <= 0:
             raise ValueError(f"lr must be a number above 0, not {self.lr}")
+
+
+FILES: dict[str, ModuleType] = {}  # those of tests that pytest has imported, by name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone(request) -> None:
+    """Of the files of tests only this one is imported, and what it imports of others, as if it ran alone.
+
+    A trial looks at the variables of all modules of one's own at each epoch: those of all tests would take it a second.
+    """
+    needed, found = set(), [request.module.__name__]
+    while found:
+        name = found.pop()
+        if name in FILES and name not in needed:
+            needed.add(name)
+            found += [str(getattr(thing, "__module__", "")) for thing in vars(FILES[name]).values()]
+    for name, module in FILES.items():
+        if name in needed:
+            sys.modules[name] = module
+        else:
+            sys.modules.pop(name, None)
+
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1"  # as much of a picture as TensorBoard reads
+UNSEEN = ("cli", "core", "project", "run", "search")  # rooms whose tests look at no picture
+
+
+@pytest.fixture(autouse=True)
+def unpainted(request, monkeypatch) -> None:
+    """A sweep's figure is composed as ever, and painted only where it is looked at: that takes as long as a trial."""
+    if request.path.relative_to(HERE).parts[0] in UNSEEN and not request.node.get_closest_marker("painted"):
+        monkeypatch.setattr(callback, "png", lambda figure: PNG)
 
 
 @pytest.fixture(scope="session")

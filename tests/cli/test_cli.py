@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 
+import pytest
 import toy
 from conftest import TinyConfig, completed
 from stranger import SWEEP, here
@@ -19,6 +20,7 @@ from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.workers import is_importable
 
 
+@pytest.mark.painted
 def test_a_sweep_leaves_ledger_csv_figure_and_curves_and_running_it_again_does_nothing(command):
     _, out, _ = command("--accelerator", "cpu", "--jobs", "1", expect=0)
     folder = command.folder / "lightning_logs" / "tiny"

@@ -14,15 +14,13 @@ from multiprocessing import RawValue
 from pathlib import Path
 
 import pytest
-from conftest import LONG, TinyConfig
+from conftest import LONG, PNG, TinyConfig
 from crash_points import Points, Snapshots, content, in_a_fork, stack
 from forked import CONTEXT, IMPORTED, fork_workers
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.search.space import Range, Search
-
-PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1"  # what is drawn is nothing to this
 
 
 class Patience(SweepCallback):
@@ -71,7 +69,7 @@ def run(sweep, options, log_dir):
             os.dup2(file.fileno(), standard)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     publish = callback.publish
-    callback.png = lambda _: PNG
+    callback.png = lambda _: PNG  # what is drawn is nothing to this
     for part in (callback, report):
         part.publish = lambda draw, *args, **options: publish(lambda: None, *args, **options)
     fork_workers()
