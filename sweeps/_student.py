@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnhp_torch.core.spec.names import enumeration
 from nnhp_torch.report.page.callback import NAME
 from nnhp_torch.report.page.html.document import write_page
 from nnhp_torch.report.page.html.markup import Html, tag
@@ -85,12 +86,15 @@ def _headline(parts: Sequence[Part], root: Path) -> list[Html]:
     words = {"yes": ("holds", "hold"), "mixed": ("holds in part", "hold in part"), "no": ("does not", "do not")}
     words |= {"open": ("cannot be told", "cannot be told")}
     said = {kind: f"{counts[kind]} {of[counts[kind] != 1]}" for kind, of in words.items() if counts[kind]}
-    *first, last = said.values() or ["none is answered"]
-    listed = f"{', '.join(first)} and {last}" if first else last
     bars = [tag("span", text, class_=kind, style=f"flex-grow:{counts[kind]}") for kind, text in said.items()]
+    answered = enumeration(said.values() or ["none is answered"], "and")
     claims = count(sum(counts[kind] for kind in said), "claim")
     return [
-        tag("h1", f"Of {claims} of the article {listed}.", class_="finding"),
+        tag(
+            "h1",
+            f"Of {claims} of the article {answered}.",
+            class_="finding",
+        ),
         tag("p", *bars, class_="claims", aria_hidden="true"),
     ]
 

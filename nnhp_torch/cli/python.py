@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nnhp_torch.cli.arguments.options import kind, own_flags
 from nnhp_torch.cli.main import kind_of_run
 from nnhp_torch.core.errors import SweepError
-from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.files import write
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.base import SweepBase
@@ -158,8 +158,7 @@ class Best:
         """
         config = self.trial.config
         text = config.cli_config() if isinstance(config, CliConfig) else self._options()
-        with replacing(Path(path)) as written:
-            written.write_text(text, encoding="utf-8")
+        write(Path(path), text)
 
     def _options(self) -> str:
         import yaml

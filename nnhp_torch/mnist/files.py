@@ -26,7 +26,7 @@ from filelock import FileLock
 from torchvision import datasets
 from torchvision.datasets.utils import download_url
 
-from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.files import write
 
 Array = npt.NDArray[np.uint8]
 Source = Callable[[list[int]], Iterator[tuple[int, bytes]]]  # indices of files → each with its bytes, gzipped or plain
@@ -183,8 +183,7 @@ def _fetch(dataset: str, missing: list[int], folder: Path) -> list[str]:
                 tried.append(f"  {describe}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
                 break
             name, _ = checksum(dataset, index)
-            with replacing(folder / name) as written:
-                written.write_bytes(data if name.endswith(".gz") else content)
+            write(folder / name, data if name.endswith(".gz") else content)
             missing.remove(index)
     return tried
 

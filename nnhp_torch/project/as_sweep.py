@@ -13,7 +13,7 @@ from nnhp_torch.cli.command.check import OneTrial
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.spec.base import change
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.core.spec.objective import Objective, direction
+from nnhp_torch.core.spec.objective import Metric, direction
 from nnhp_torch.project.importing import NoProject, place
 from nnhp_torch.project.keys import arguments
 from nnhp_torch.run.launch.process import quiet_lightning
@@ -113,9 +113,7 @@ def question_of(sweep: Sweep, request: Request, only_listed: bool = False) -> st
     """Ask for --monitor, with the metrics that a first epoch has shown and which direction each name tells."""
     if only_listed or request.world_size > 1 or request.launcher != "local":
         return "what ranks the cells? Give --monitor, as the model logs it: val_loss, val/acc, …"
-    if not (
-        names := sorted(_metrics_of(sweep, request), key=lambda name: (Objective(name, "max").split != "val", name))
-    ):
+    if not (names := sorted(_metrics_of(sweep, request), key=lambda name: (Metric(name).split != "val", name))):
         return "the model logs no metric: without one, such as self.log('val_loss', loss), no cell can be ranked"
     told = {"max": "more is better", "min": "less is better", None: "give --mode max or min beside it"}
     return f"what ranks the cells? Give --monitor: {'; '.join(f'{name} ({told[direction(name)]})' for name in names)}"

@@ -17,28 +17,13 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from nnhp_torch.cli.arguments.parser import load_bounded
 from nnhp_torch.cli.arguments.refusal import refusal
+from nnhp_torch.project import keys
 from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.importing import NoProject, module_name
-from nnhp_torch.project.keys import (
-    OURS,
-    SUBCOMMAND,
-    arguments,
-    at,
-    departures,
-    fit_parser,
-    flat,
-    is_list,
-    nested,
-    plain_of,
-    put,
-    under_name,
-    without_files,
-    without_objects,
-)
 from nnhp_torch.project.trainer import FLAGS, UNUSED, refuse
 
 # Of their keys, those that stand in no configuration: they change no result, or are fields and flags of the sweep's.
-_ELSEWHERE = {*OURS, *(f"trainer.{name}" for name in (*FLAGS, *UNUSED, "min_epochs")), "config", "weights_only"}
+_ELSEWHERE = {*keys.OURS, *(f"trainer.{name}" for name in (*FLAGS, *UNUSED, "min_epochs")), "config", "weights_only"}
 
 # Likewise, but a trial has them all the same: a module may ask how often something is logged.
 _ASIDE = ("trainer.logger.", "trainer.log_every_n_steps.")
@@ -77,7 +62,7 @@ class Settings:
     @property
     def theirs(self) -> dict[str, Any]:
         """The settings that depart from the defaults of the project's code, by dotted key."""
-        return {name: value for name, value in vars(self).items() if name not in ("cli", *OURS.values())}
+        return {name: value for name, value in vars(self).items() if name not in ("cli", *keys.OURS.values())}
 
     def cli_config(self) -> str:
         """Return all of it as YAML, for `--config` of the project's own `fit`."""
@@ -124,7 +109,7 @@ class Project:
         made, self.given = command_line_of(cli)
         if made.trainer_class is not L.Trainer:
             raise NoProject(f"{cli} has a Trainer of its own, {made.trainer_class!r}: a sweep has Lightning's")
-        self.root, self.parser = made.parser, fit_parser(made)
+        self.root, self.parser = made.parser, keys.fit_parser(made)
         self.files = self.root.default_config_files, self.parser.default_config_files
         for parser in (self.root, self.parser):
             parser.exit_on_error = False
@@ -141,26 +126,27 @@ class Project:
         self.root.default_config_files, self.parser.default_config_files = self.files
         try:
             if self.given is not None and not isinstance(self.given, list):
-                given = flat(dict(self.given).get(SUBCOMMAND, self.given))
-                args = [*arguments(given), *args]
+                given = keys.flat(dict(self.given).get(keys.SUBCOMMAND, self.given))
+                args = [*keys.arguments(given), *args]
             elif self.given:
                 args = [*self.given, *args]
             if self.root is self.parser:
                 parsed = self.parser.parse_args(args)
             else:
-                parsed = self.root.parse_args(args if SUBCOMMAND in args else [SUBCOMMAND, *args])[SUBCOMMAND]
+                fit = keys.SUBCOMMAND
+                parsed = self.root.parse_args(args if fit in args else [fit, *args])[fit]
         except ArgumentError as error:
             raise ValueError(refusal(self.parser, error, args)) from error
         finally:
-            without_files(self.root, self.parser)
+            keys.without_files(self.root, self.parser)
         whole: Namespace = parsed.clone(with_meta=False)  # without the files that parts of it came from
         refuse(whole.get("trainer", {}), whole.get("ckpt_path"))
         return whole
 
     def settings(self, parsed: Namespace) -> Settings:
         """Return the configuration that the sweeper has of what their parser has made."""
-        epochs, seed = (parsed.get(key) for key in OURS)
-        found = departures(self.parser, parsed)
+        epochs, seed = (parsed.get(key) for key in keys.OURS)
+        found = keys.departures(self.parser, parsed)
         aside = {key: found.pop(key) for key in list(found) if f"{key}.".startswith(_ASIDE)}
         theirs = {key: value for key, value in found.items() if key not in _ELSEWHERE}
         return Settings(self.cli, seed if type(seed) is int else None, epochs, aside=aside, **theirs)
@@ -171,14 +157,14 @@ class Project:
         Raises:
             ValueError: there is no such key, its type refuses the value, or the sweep does.
         """
-        changes = {OURS.get(name, name): value for name, value in changes.items()}
-        ours = {name: changes.pop(name) for name in OURS.values() if name in changes}
+        changes = {keys.OURS.get(name, name): value for name, value in changes.items()}
+        ours = {name: changes.pop(name) for name in keys.OURS.values() if name in changes}
         settings = Settings(**{**vars(settings), **ours}, aside=settings.aside)
         if not changes:
             return settings
         text = json.dumps([settings.theirs, changes], sort_keys=True)
         if text not in self._changed:
-            self._changed[text] = self._change(settings, arguments(self._whole_lists(settings, changes))).theirs
+            self._changed[text] = self._change(settings, keys.arguments(self._whole_lists(settings, changes))).theirs
         return Settings(self.cli, settings.seed, settings.max_epochs, aside=settings.aside, **self._changed[text])
 
     def _whole_lists(self, settings: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,17 +176,17 @@ class Project:
             if not any(map(str.isdecimal, parts)) and len(parts) < 3:
                 whole[key] = value
                 continue
-            plain = plain or without_objects(plain_of(self.parser, self.parsed(settings)))
-            found = next((".".join(parts[:n]) for n in range(1, len(parts)) if is_list(plain, parts[:n])), "")
+            plain = plain or keys.without_objects(keys.plain_of(self.parser, self.parsed(settings)))
+            found = next((".".join(parts[:n]) for n in range(1, len(parts)) if keys.is_list(plain, parts[:n])), "")
             if not found:
                 whole[key] = value
                 continue
             index, _, below = key.removeprefix(f"{found}.").partition(".")
-            listed = whole.setdefault(found, at(plain, found))
+            listed = whole.setdefault(found, keys.at(plain, found))
             if not (index.isdecimal() and int(index) < len(listed) and below):
                 near = f"{found}.0.{key.rpartition('.')[2]}"
                 raise ValueError(f"{found} is a list of {len(listed)}: name which of it, from 0 on, as {near}")
-            put(listed[int(index)], below, value)
+            keys.put(listed[int(index)], below, value)
         return whole
 
     def _change(self, settings: Settings, args: list[str]) -> Settings:
@@ -226,12 +212,12 @@ class Project:
             if self.changed(base, {key: read}).theirs == changed.theirs:
                 return read
         # Read as YAML, a word in it would be something else.
-        return at(plain_of(self.parser, self.parsed(changed)), key)
+        return keys.at(keys.plain_of(self.parser, self.parsed(changed)), key)
 
     def value(self, settings: Settings, key: str) -> Any:
         """Return the value of one of their keys; raise AttributeError if there is no such key."""
         try:
-            return at(self.parsed(settings), key)
+            return keys.at(self.parsed(settings), key)
         except KeyError:
             raise AttributeError(f"{self.cli} has no key {key!r}") from None
 
@@ -245,12 +231,12 @@ class Project:
     def written(self, settings: Settings) -> str:
         """Return the whole configuration as YAML, under the name that the project has for Lightning."""
         text: str = self.parser.dump(self.parsed(settings), skip_unset=False)
-        return under_name(text, "pytorch_lightning") if "pytorch_lightning.cli" in sys.modules else text
+        return keys.under_name(text, "pytorch_lightning") if "pytorch_lightning.cli" in sys.modules else text
 
 
 def configuration(parser: LightningArgumentParser, settings: Settings) -> Namespace:
     """Return the whole configuration that a trial's settings stand for."""
-    ours = {key: value for key, name in OURS.items() if (value := vars(settings)[name]) is not None}
-    whole = deepcopy(nested({**settings.theirs, **settings.aside, **ours}))  # the parser changes lists in place
+    ours = {key: value for key, name in keys.OURS.items() if (value := vars(settings)[name]) is not None}
+    whole = deepcopy(keys.nested({**settings.theirs, **settings.aside, **ours}))  # the parser changes lists in place
     parsed: Namespace = parser.parse_object(whole, env=False)
     return parsed

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from nnhp_torch.checks import nearest
+from nnhp_torch.core.spec.names import enumeration
 
 if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser
@@ -39,7 +40,7 @@ def in_words(message: str, known: Mapping[str, str], choices: Mapping[str, Seque
         return meant(f"--{found[1]}", known)
     if found := re.search(r"argument (--[^/:]+)\S*: expected one argument", line):
         words = (choices or {}).get(found[1], ())
-        return f"{found[1]} needs a value{f': {_listed(words)}' if words else ''}"
+        return f"{found[1]} needs a value" + (f": {enumeration(words, 'or')}" if words else "")
     if found := re.search(r"Errors: - (?!Expected)(.+?)\.? - Expected", line):  # raised where the value was used
         return found[1]
     if found := re.search(r'Parser key "(\S+?)":.*(?:Got value|Given value): (.*)', line):
@@ -47,14 +48,8 @@ def in_words(message: str, known: Mapping[str, str], choices: Mapping[str, Seque
             _kind(of) for of in re.findall(r"Expected a (<class '\w+'>|list\[\w+\]|typing\.Literal\[.*?\])", line)
         ]
         if needed:
-            return f"--{found[1]} needs {_listed(dict.fromkeys(needed))}, not {found[2]}"
+            return f"--{found[1]} needs {enumeration(dict.fromkeys(needed), 'or')}, not {found[2]}"
     return line
-
-
-def _listed(words: Iterable[str]) -> str:
-    """`fail, use or rerun`."""
-    *first, last = words
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _kind(of: str) -> str:

@@ -18,7 +18,7 @@ from nnhp_torch.core.interfaces import Launch, Listener
 from nnhp_torch.core.ledger.checkpoints import LAST, checkpoint_folder
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase, change
-from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.objective import Metric
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.launch.request import Request
@@ -105,7 +105,7 @@ def departure(uninterrupted: TrialResult, resumed: TrialResult) -> str:
     """Say which metric departs first, when, and to how many digits the two agree; empty if none does."""
     for number, (place, one, other) in enumerate(_places(uninterrupted, resumed), 1):
         # Those of training first: they are measured before an epoch's validation.
-        for name in sorted({**one, **other}, key=lambda name: Objective(name, "max").split != "train"):
+        for name in sorted({**one, **other}, key=lambda name: Metric(name).split != "train"):
             a, b = one.get(name, math.nan), other.get(name, math.nan)
             if a != b and not (math.isnan(a) and math.isnan(b)):
                 where = f"{name} departs first, {place}: {a} and {b} resumed ({_digits(a, b)} digits agree)."

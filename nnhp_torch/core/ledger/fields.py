@@ -84,22 +84,19 @@ def _is_folder(value: Any) -> bool:
 
 def _is_provenance(value: Any) -> bool:
     hints = {"name": str, "config": str, "sources": Mapping[str, str]}
-    types = types_of({**hints, "trainer": Mapping[str, Any], "data": Mapping[str, str]})
-    return value == {} or (
-        isinstance(value, dict)
-        and hints.keys() <= value.keys() <= types.keys()
-        and all(types[name][1](part) for name, part in value.items())
-    )
+    return value == {} or _has(value, hints, trainer=Mapping[str, Any], data=Mapping[str, str])
 
 
 def _is_proposal(value: Any) -> bool:
-    types = types_of({"ledger": str, "number": float, "level": float, "spread": Any, "key": str})
-    return value is None or (
-        isinstance(value, dict)
-        and value.keys() == types.keys()
-        and all(types[name][1](part) for name, part in value.items())
-        and (value["spread"] is None or _is_metric(value["spread"]))
-    )
+    hints = {"ledger": str, "number": float, "level": float, "spread": Any, "key": str}
+    return value is None or (_has(value, hints) and (value["spread"] is None or _is_metric(value["spread"])))
+
+
+def _has(value: Any, hints: Mapping[str, Any], **further: Any) -> bool:
+    """Return whether it is a mapping with these fields, perhaps with further ones, each of its type."""
+    types = types_of({**hints, **further})
+    known = isinstance(value, dict) and hints.keys() <= value.keys() <= types.keys()
+    return known and all(types[name][1](part) for name, part in value.items())
 
 
 FOLDER: Type = ("the name of a folder", _is_folder)

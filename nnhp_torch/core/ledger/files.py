@@ -35,10 +35,10 @@ def replacing(path: Path, *, wait: bool = True) -> Iterator[Path]:
         written.unlink(missing_ok=True)
 
 
-def write(path: Path, text: str, *, wait: bool = True) -> None:
-    """Have a file hold a text, whole; see replacing()."""
+def write(path: Path, content: str | bytes, *, wait: bool = True) -> None:
+    """Have a file hold a text, or bytes, whole; see replacing()."""
     with replacing(path, wait=wait) as written:
-        written.write_text(text, encoding="utf-8")
+        written.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def read(path: Path) -> str:

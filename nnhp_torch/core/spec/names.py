@@ -49,6 +49,16 @@ def once(values: Iterable[Any]) -> list[Any]:
     return list({distinct(value): value for value in values}.values())
 
 
+def enumeration(words: Iterable[str], link: str) -> str:
+    """Words as a sentence has them.
+
+    >>> enumeration(["fail", "use", "rerun"], "or"), enumeration(["fail"], "or")
+    ('fail, use or rerun', 'fail')
+    """
+    *first, last = words
+    return f"{', '.join(first)} {link} {last}" if first else last
+
+
 def visible(text: str) -> str:
     """Control characters and lone surrogates as their escapes."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -42,10 +42,55 @@ _TURNED = re.compile(r"(?:^|[\s/_(])(?:-|1 ?[-/])")  # -val_loss, 1-accuracy, 1/
 
 
 @dataclass(frozen=True)
-class Objective:
-    """A metric and whether more of it is better (`max`) or less (`min`)."""
+class Metric:
+    """A metric, whose name tells which data it is taken over."""
 
     metric: str
+
+    @property
+    def split(self) -> Split | None:
+        """The data that the metric is taken over, as far as its name tells."""
+        found = _SPLIT.search(self.metric)
+        return next(split for split, words in SPELLINGS.items() if found[0].lower() in words) if found else None
+
+    @property
+    def name(self) -> str:
+        """The metric without what it is taken over: `accuracy` of `val_accuracy`, `acc` of `val/acc`."""
+        before, _, after = _SPLIT.sub("\0", self.metric, count=1).partition("\0")
+        return f"{before}{after.lstrip('_-./ ')}".rstrip("_-./ ") or self.metric
+
+    def over(self, split: Split) -> str:
+        """The usual name of the same metric over other data; its own if it does not tell what it is taken over."""
+        spelled = SPELLINGS[split][0]
+        return _SPLIT.sub(lambda found: spelled.capitalize() if found[0][0].isupper() else spelled, self.metric, 1)
+
+    @property
+    def tag(self) -> str:
+        """TensorBoard's name of it, so that the same metric over several data lies side by side.
+
+        >>> Metric("val_accuracy").tag, Metric("lr").tag
+        ('accuracy/validation', 'lr')
+        """
+        return f"{self.name}/{'validation' if self.split == 'val' else self.split}" if self.split else self.metric
+
+    def twin(self, split: Split, logged: Collection[str]) -> str:
+        """Return the name among those logged of the same metric over other data; empty if there is none."""
+        found = _SPLIT.search(self.metric)
+        if not found or self.split == split:
+            return ""
+        for word in SPELLINGS[split]:
+            spelled = word.capitalize() if found[0][0].isupper() else word
+            name = self.metric[: found.start()] + spelled + self.metric[found.end() :]
+            for candidate in (name, name.partition("/dataloader_idx_")[0]):
+                if there := logged_name(candidate, logged):
+                    return there
+        return ""
+
+
+@dataclass(frozen=True)
+class Objective(Metric):
+    """A metric and whether more of it is better (`max`) or less (`min`)."""
+
     mode: Mode
 
     @classmethod
@@ -85,18 +130,6 @@ class Objective:
                 found = value, place
         return found
 
-    @property
-    def split(self) -> Split | None:
-        """The data that the metric is taken over, as far as its name tells."""
-        found = _SPLIT.search(self.metric)
-        return next(split for split, words in SPELLINGS.items() if found[0].lower() in words) if found else None
-
-    @property
-    def name(self) -> str:
-        """The metric without what it is taken over: `accuracy` of `val_accuracy`, `acc` of `val/acc`."""
-        before, _, after = _SPLIT.sub("\0", self.metric, count=1).partition("\0")
-        return f"{before}{after.lstrip('_-./ ')}".rstrip("_-./ ") or self.metric
-
     def bounds(self, values: Iterable[float]) -> tuple[float, float]:
         """Return the metric's bounds, as far as its name tells: 0 to 1, from 0, or none.
 
@@ -111,33 +144,6 @@ class Objective:
         if max(seen, default=high) > high:
             high = math.inf
         return low, high
-
-    def over(self, split: Split) -> str:
-        """The usual name of the same metric over other data; its own if it does not tell what it is taken over."""
-        spelled = SPELLINGS[split][0]
-        return _SPLIT.sub(lambda found: spelled.capitalize() if found[0][0].isupper() else spelled, self.metric, 1)
-
-    @property
-    def tag(self) -> str:
-        """TensorBoard's name of it, so that the same metric over several data lies side by side.
-
-        >>> Objective("val_accuracy", "max").tag, Objective("lr", "max").tag
-        ('accuracy/validation', 'lr')
-        """
-        return f"{self.name}/{'validation' if self.split == 'val' else self.split}" if self.split else self.metric
-
-    def twin(self, split: Split, logged: Collection[str]) -> str:
-        """Return the name among those logged of the same metric over other data; empty if there is none."""
-        found = _SPLIT.search(self.metric)
-        if not found or self.split == split:
-            return ""
-        for word in SPELLINGS[split]:
-            spelled = word.capitalize() if found[0][0].isupper() else word
-            name = self.metric[: found.start()] + spelled + self.metric[found.end() :]
-            for candidate in (name, name.partition("/dataloader_idx_")[0]):
-                if there := logged_name(candidate, logged):
-                    return there
-        return ""
 
 
 def logged_name(metric: str, logged: Collection[str]) -> str:

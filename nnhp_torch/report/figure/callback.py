@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.files import write
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import file_name
-from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.objective import Metric
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure import tensorboard
 from nnhp_torch.report.figure.drawing import plain_text, png
@@ -65,7 +65,7 @@ def _write_means(folder: Path, summary: Summary) -> None:
         curves: dict[str, Sequence[float]] = {}
         bands: dict[str, str] = {}
         for metric in shown:
-            tag, of = Objective(metric, "max").tag, panels.series(cell, metric)
+            tag, of = Metric(metric).tag, panels.series(cell, metric)
             curves |= {tag: of.mean, f"{tag}/low": of.low, f"{tag}/high": of.high}
             bands[tag] = f"{tag}: mean ± standard deviation"
         starts = [result.started for result in cell.completed if result.started]  # none of runs made elsewhere
@@ -104,9 +104,7 @@ def publish(
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG, and replaces the old one in one step."""
-    drawn = png(figure)
-    with replacing(path) as replacement:
-        replacement.write_bytes(drawn)
+    write(path, png(figure))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nnhp_torch.core.spec.names import enumeration
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.page import charts, svg
@@ -83,9 +84,8 @@ def answer(found: Sequence[Effect]) -> str:
     # What a sweep varies beside its own may be all that its cells differ by: the sweep of that alone tells it.
     own = [effect for effect in known if len(axes := effect.part.sweep.axes) == 1 or alone.isdisjoint(axes)]
     large = [effect for effect in own if effect.size >= LARGE]
-    names = [effect.name for effect in large]
-    listed = ", ".join(names[:-1]) + (f" or {names[-1]}" if len(names) > 1 else "".join(names))
-    costly = f"A wrong {listed} costs {math.floor(100 * large[-1].size + 1e-9)} points and more. " if large else ""
+    names = enumeration((effect.name for effect in large), "or") if large else ""
+    costly = f"A wrong {names} costs {math.floor(100 * large[-1].size + 1e-9)} points and more. " if large else ""
     return f"{costly}{sum(e.size < SMALL for e in known)} of the {len(known)} move the error by less than a point."
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnhp_torch.core.spec.interim import LEVEL
+from nnhp_torch.core.spec.names import enumeration
 from nnhp_torch.core.spec.protocols import Examples
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
@@ -81,8 +82,8 @@ def _of_others(others: Sequence[Verdict]) -> str:
 
 def _listed(cells: Sequence[Cell]) -> str:
     """Name cells by their one value; what is called none, by its setting too."""
-    *first, last = [cell.label if "none" in cell.texts.values() else "".join(cell.texts.values()) for cell in cells]
-    return f"{', '.join(first)} and {last}" if first else last
+    names = (cell.label if "none" in cell.texts.values() else "".join(cell.texts.values()) for cell in cells)
+    return enumeration(names, "and")
 
 
 def _called(summary: Summary, cell: Cell) -> str:

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
 from nnhp_torch.core.ledger.files import disk_full
 from nnhp_torch.core.ledger.result import TrialResult, provenance_of
-from nnhp_torch.core.spec.objective import Objective, logged_name
+from nnhp_torch.core.spec.objective import Metric, logged_name
 from nnhp_torch.core.spec.protocols import Checksums, Scripts
 from nnhp_torch.core.spec.provenance import sources
 from nnhp_torch.core.spec.trial import Trial
@@ -231,7 +231,7 @@ def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
         scores = _merged(trainer.validate(setup.module, dataloaders=setup.train_loader(), verbose=False))
     finally:
         trainer.loggers = loggers
-    return {Objective(name, "max").over("trained"): value for name, value in scores.items()}
+    return {Metric(name).over("trained"): value for name, value in scores.items()}
 
 
 def _provenance(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:

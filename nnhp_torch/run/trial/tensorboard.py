@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.tensorboard.summary import hparams
 
 from nnhp_torch.core.ledger.fields import is_number
-from nnhp_torch.core.spec.objective import Objective
+from nnhp_torch.core.spec.objective import Metric
 from nnhp_torch.run.trial.epoch_log import length
 
 
@@ -94,7 +94,7 @@ class TrialLogger(TensorBoardLogger):
 
 def tag(metric: str) -> str:
     """TensorBoard's name of a metric."""
-    return Objective(metric, "max").tag
+    return Metric(metric).tag
 
 
 def pairs(tags: Iterable[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.ledger.fields import PAGE
-from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.files import write
 from nnhp_torch.report.page.html.markup import Html, join, tag
 from nnhp_torch.report.plotting import style
 
@@ -43,8 +43,7 @@ def write_page(path: Path, title: str, body: Iterable[Html], known: Mapping[str,
         tag("script", island, type="application/json", id="known"),
         tag("script", Html(_own("script.js"))),
     )
-    with replacing(path) as written:
-        written.write_text(f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n', encoding="utf-8")
+    write(path, f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n')
 
 
 def known_of(path: Path) -> dict[str, Any]:
