@@ -32,7 +32,7 @@ from nnhp_torch.report.page.callback import PageReport, write
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.terminal.progress import ProgressReport
 from nnhp_torch.report.terminal.table import TableReport
-from nnhp_torch.run.keep import CheckpointPruning
+from nnhp_torch.run.checkpoint_pruning import CheckpointPruning
 from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.run.runtime import Runtime
 

@@ -16,7 +16,7 @@ from nnhp_torch.report.plotting.style import TERMINAL
 from nnhp_torch.report.terminal.console import Terminal
 from nnhp_torch.report.terminal.progress import ProgressReport
 from nnhp_torch.report.terminal.table import TableReport, table
-from nnhp_torch.run.keep import CheckpointPruning, winner_checkpoint
+from nnhp_torch.run.checkpoint_pruning import CheckpointPruning, winner_checkpoint
 
 
 def _console(width=100):

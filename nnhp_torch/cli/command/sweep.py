@@ -29,7 +29,7 @@ from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.terminal.progress import ProgressReport
 from nnhp_torch.report.terminal.table import TableReport
-from nnhp_torch.run.keep import CheckpointPruning
+from nnhp_torch.run.checkpoint_pruning import CheckpointPruning
 from nnhp_torch.run.launch.on_slurm.commands import names
 from nnhp_torch.run.launch.on_slurm.driver import SlurmJobs
 from nnhp_torch.run.launch.on_slurm.job import refuse_jobs

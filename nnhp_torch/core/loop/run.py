@@ -13,8 +13,8 @@ from typing import Any
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.interfaces import Launch, SweepCallback
 from nnhp_torch.core.ledger.earlier import earlier_trials
+from nnhp_torch.core.ledger.fewer_epochs import Shorter
 from nnhp_torch.core.ledger.result import ASKED, TrialResult, mixed
-from nnhp_torch.core.ledger.shorter import Shorter
 from nnhp_torch.core.ledger.store import ResultStore, known_results, stale
 from nnhp_torch.core.loop.chosen import Chosen
 from nnhp_torch.core.loop.listeners import Listeners, each

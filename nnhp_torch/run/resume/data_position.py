@@ -29,7 +29,7 @@ from torchmetrics import Metric, SumMetric
 from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.generators import LONG
 from nnhp_torch.run.resume.object_graph import has_state, inside, keeps_itself, walk
-from nnhp_torch.run.resume.plain import digest, is_value, pack, unpack
+from nnhp_torch.run.resume.plain_values import digest, is_value, pack, unpack
 
 _WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of a number
 MOST = 2**26  # bytes of a tensor that a checkpoint takes in after every epoch

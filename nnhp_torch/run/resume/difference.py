@@ -14,7 +14,7 @@ import torch
 
 from nnhp_torch.run.resume.generators import GENERATORS, LONG, state_of
 from nnhp_torch.run.resume.object_graph import inside
-from nnhp_torch.run.resume.plain import digest, is_value, pack
+from nnhp_torch.run.resume.plain_values import digest, is_value, pack
 
 _WHOLE = (type, types.ModuleType, types.CodeType, torch.dtype)  # the same, or different
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)

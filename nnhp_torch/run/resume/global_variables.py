@@ -18,7 +18,7 @@ from torchmetrics import Metric
 from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.data_position import sums, values_of
 from nnhp_torch.run.resume.object_graph import held, inside, own_variables
-from nnhp_torch.run.resume.plain import digest, is_value
+from nnhp_torch.run.resume.plain_values import digest, is_value
 
 _first: dict[str, dict[str, str]] = {}  # owner's path → name → digest, when it was first seen in this process
 _made_anew: set[tuple[str, str]] = set()  # module, name: what each trial makes for itself

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from nnhp_torch.run.resume.generators import GENERATORS, random_state, set_random_state, set_state, state_of
 from nnhp_torch.run.resume.object_graph import has_state, keeps_itself, own_generators, walk
-from nnhp_torch.run.resume.plain import pack, unpack
+from nnhp_torch.run.resume.plain_values import pack, unpack
 
 
 def leaves(loaders: Any) -> list[Any]:

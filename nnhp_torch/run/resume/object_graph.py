@@ -27,7 +27,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from nnhp_torch.core.spec.imports import is_installed
 from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.generators import GENERATORS, LONG
-from nnhp_torch.run.resume.plain import is_table
+from nnhp_torch.run.resume.plain_values import is_table
 
 # Not looked into: values, code, files, what Lightning keeps itself or makes anew in each epoch.
 _CLOSED = (

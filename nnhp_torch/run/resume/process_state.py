@@ -240,7 +240,7 @@ def _generators() -> Values:
     """Return those that global variables of the user's hold."""
     from nnhp_torch.run.resume.generators import state_of
     from nnhp_torch.run.resume.object_graph import own_generators
-    from nnhp_torch.run.resume.plain import digest
+    from nnhp_torch.run.resume.plain_values import digest
 
     states = ((thing, state_of(thing)) for thing in own_generators().values())
     return {id(thing): _Drawn(digest(state), thing, state) for thing, state in states}

@@ -17,7 +17,7 @@ from nnhp_torch.run.resume import global_variables
 from nnhp_torch.run.resume.data_position import Positions, owners_of, sums
 from nnhp_torch.run.resume.generators import random_state, set_random_state
 from nnhp_torch.run.resume.loaders import leaves, put_back, states, unseen
-from nnhp_torch.run.resume.plain import is_plain, pack, unpack
+from nnhp_torch.run.resume.plain_values import is_plain, pack, unpack
 
 
 def state_at_end(trainer: Any, positions: Positions) -> dict[str, Any]:

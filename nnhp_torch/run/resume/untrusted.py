@@ -15,7 +15,7 @@ import lightning as L
 import numpy as np
 from torch import Tensor, nn
 
-from nnhp_torch.run.resume.plain import digest
+from nnhp_torch.run.resume.plain_values import digest
 
 LEFT_OUT = "left_out"  # what a checkpoint lacks: name → what it is, in words, and its digest
 _AS_THEY_ARE = (str, bytes, int, float, complex, type(None), set, frozenset, Tensor, np.ndarray, np.generic)

@@ -21,7 +21,7 @@ from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.trial import same
 from nnhp_torch.run.resume.data_position import sums
 from nnhp_torch.run.resume.generators import random_state, set_random_state
-from nnhp_torch.run.resume.plain import on_host
+from nnhp_torch.run.resume.plain_values import on_host
 from nnhp_torch.run.runtime import OnEpoch
 from nnhp_torch.run.trial import ending
 from nnhp_torch.run.trial.epoch_log import SHOWN, EpochLog, add, length, round_to_float32

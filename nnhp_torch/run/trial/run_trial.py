@@ -30,7 +30,7 @@ from nnhp_torch.run.resume.generators import seed_all
 from nnhp_torch.run.resume.isolation import isolated
 from nnhp_torch.run.runtime import OnEpoch, Runtime
 from nnhp_torch.run.setup import Setup, setup_of
-from nnhp_torch.run.trial.devices import share
+from nnhp_torch.run.trial.batch_sharing import share
 from nnhp_torch.run.trial.epoch_log import last_logged, round_to_float32
 from nnhp_torch.run.trial.fit import Unloadable, fit
 from nnhp_torch.run.trial.hardware import hardware, prefer_onednn, versions

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from nnhp_torch.core.ledger.files import replacing
-from nnhp_torch.run.resume.plain import is_plain, pack, unpack
+from nnhp_torch.run.resume.plain_values import is_plain, pack, unpack
 from nnhp_torch.run.resume.untrusted import LEFT_OUT, digest_of, fill
 
 # The checkpoint is loaded again without trust, so nothing in it may need more.

@@ -19,7 +19,7 @@ from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.terminal.console import Terminal
 from nnhp_torch.report.terminal.table import TableReport
 from nnhp_torch.report.words.phrases import lead
-from nnhp_torch.run.keep import CheckpointPruning
+from nnhp_torch.run.checkpoint_pruning import CheckpointPruning
 
 RATES = [0.1, 0.2, 0.3, 0.4]
 

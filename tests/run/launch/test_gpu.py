@@ -14,7 +14,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.workers import ALONE, NO_MEMORY, Workers
 from nnhp_torch.run.resume.generators import random_state, set_random_state
-from nnhp_torch.run.resume.plain import pack, unpack
+from nnhp_torch.run.resume.plain_values import pack, unpack
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
 

@@ -19,7 +19,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.keep import CheckpointPruning, winner_checkpoint
+from nnhp_torch.run.checkpoint_pruning import CheckpointPruning, winner_checkpoint
 from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.setup import Setup
@@ -315,7 +315,9 @@ def test_another_trials_checkpoint_is_none_to_go_on_from(change, tmp_path):
 
 def test_a_changed_source_starts_over(tmp_path, monkeypatch):
     run(tmp_path, made(), 3)
-    monkeypatch.setattr("nnhp_torch.core.ledger.shorter._changed", lambda sources: "the source of mine has changed")
+    monkeypatch.setattr(
+        "nnhp_torch.core.ledger.fewer_epochs._changed", lambda sources: "the source of mine has changed"
+    )
     longer = run(tmp_path, made(), 5)
     assert longer.trained == [1, 2, 3, 4, 5]
     assert longer.outcome.remarks == [

@@ -11,7 +11,7 @@ import pandas
 import pytest
 import torch
 
-from nnhp_torch.run.resume.plain import digest, is_plain, is_value, pack, unpack
+from nnhp_torch.run.resume.plain_values import digest, is_plain, is_value, pack, unpack
 
 STATES = [
     random.Random(1).getstate(),
