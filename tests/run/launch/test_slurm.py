@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import toy
 from conftest import TinyConfig, environment
-from forked import LONG
+from forked import LONG, Script
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult
@@ -308,13 +308,15 @@ def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driv
     trial = dataclasses.replace(sweep, base=TinyConfig(max_epochs=5)).trials()[0]
     runtime = Runtime(str(tmp_path), accelerator="cpu")
     ((key, job),) = record(tmp_path / NAME, [[trial]], "toy:build_slow", runtime).items()
-    command = [sys.executable, "-m", "nnhp_torch.run.launch.on_slurm.job", str(job)]
+    command = [sys.executable, "-m", slurm_job.__name__, str(job)]
+    quick = [slurm_job.__file__, str(job)]
     env = {**environment(), "SECONDS_AN_EPOCH": "0.5"}
     result, told, trained = Path(f"{job}.{key}.result"), Path(f"{job}.{key}.told"), tmp_path / trial.name / "trained"
-    process = subprocess.Popen(command, env=env)
+    process = Script(quick, tmp_path, env)
     wait_for(lambda: "val_accuracy" in told.read_text())
     process.send_signal(signal.SIGUSR1)
-    assert process.wait(LONG) == 0
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
     first = len(trained.read_text().splitlines())
     assert first < 5
     assert not result.exists()
@@ -328,7 +330,9 @@ def test_a_job_ends_after_the_running_epoch_when_it_is_told_to_and_needs_no_driv
     assert len(trained.read_text().splitlines()) == first + 1, "told to end at its start, it comes an epoch further"
     job.with_name("driver").unlink()
 
-    assert subprocess.run(command, env=env).returncode == 0
+    process = Script(quick, tmp_path, env)
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
     assert len(told.read_text().splitlines()) == 1 + 5, "it tells all epochs again"
     monkeypatch.setenv("SECONDS_AN_EPOCH", "0")
     there, here = (

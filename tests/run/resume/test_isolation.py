@@ -81,6 +81,7 @@ def test_a_trial_that_changes_all_that_it_can_leaves_the_next_one_its_digits(swe
     assert (after.history, after.test) == (fresh.history, fresh.test)
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("build", ["toy:build_global", "toy:build_counting"])
 def test_a_trial_that_changes_a_global_variable_leaves_its_process_to_no_other(sweep, tmp_path, build):
     """Nor does the look at whether trials can run."""
