@@ -24,6 +24,7 @@ from nnhp_torch.core.spec.imports import NEAREST
 from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed
+from nnhp_torch.core.spec.read_files import READ
 from nnhp_torch.core.spec.status import RANKED, WRONG
 from nnhp_torch.core.spec.trial import Trial
 
@@ -210,7 +211,8 @@ class Loop:
                 f"Stale: the source of {module} has changed since {count} of these results were made. "
                 f"{anew} runs them anew, --stale use takes them as they are."
             )
-        if any(len(result.build.get("sources", ())) >= NEAREST for result in self.results.values()):
+        made = (result.build.get("sources", {}).values() for result in self.results.values())
+        if any(sum(not digest.startswith(READ) for digest in sources) >= NEAREST for sources in made):
             remarks.append(
                 f"Of the files that trials import the nearest {NEAREST} are watched: no edit of others is seen."
             )

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TypeGuard
 
 from nnhp_torch.core.spec.imports import imported, is_installed, loaded
+from nnhp_torch.core.spec.read_files import READ, file_digest
 
 # Former module → where what it held is now, so that earlier results stay one's own.
 MOVED = {
@@ -94,7 +95,9 @@ def sources(build: Any, made: Iterable[Any], config: str = "", scripts: Iterable
 
 
 def changed(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Module → how many of these records of who made a result had another source than today's; nothing is imported.
+    """Module, or file that it reads → how many of these records of who made a result had another than today's.
+
+    Nothing is imported.
 
     This package's own modules do not count: what changes their digits raises SEMANTICS, which is part of every key.
     """
@@ -106,7 +109,9 @@ def changed(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
             if module.startswith("nnhp_torch."):
                 continue
             source = module, record["config"] if colon else None, f"{kind}:" == WHOLE
-            if source not in today:
+            if f"{kind}:" == READ:
+                today[source] = file_digest(module)
+            elif source not in today:
                 today[source] = digest_of(_find(module), source[1], main=source[2])
             if today[source] not in ("", digest):
                 counts[module] = counts.get(module, 0) + 1

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from nnhp_torch.core.ledger import fields
 from nnhp_torch.core.ledger.checkpoints import BEST, LAST, TRAINED, Identity, acquire, owner
 from nnhp_torch.core.ledger.files import must_be_file, name_too
+from nnhp_torch.core.spec import read_files
 from nnhp_torch.core.spec.objective import Objective, logged_name, unlogged
 from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.core.spec.trial import same
@@ -289,7 +290,8 @@ class Recorder(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in GOES_ON}
-        return {"trial": self.identity, "trainer": self.settings, "sources": self.sources, **state}
+        sources = self.sources | read_files.read(str(self.folder.parents[1]))
+        return {"trial": self.identity, "trainer": self.settings, "sources": sources, **state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state = UNSAID | state_dict

@@ -20,6 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from nnhp_torch.core.ledger.checkpoints import checkpoint_folder
 from nnhp_torch.core.ledger.files import disk_full
 from nnhp_torch.core.ledger.result import TrialResult, provenance_of
+from nnhp_torch.core.spec import read_files
 from nnhp_torch.core.spec.objective import Metric, logged_name
 from nnhp_torch.core.spec.protocols import Checksums, Scripts
 from nnhp_torch.core.spec.provenance import sources
@@ -122,12 +123,13 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     """Return the fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
     global_variables.forget()
+    read_files.begin()
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     global_variables.look()
     setup = setup_of(build(trial.config))
     global_variables.look()  # a project's modules are imported by now
-    provenance = _provenance(trial, build, setup)
+    provenance = _provenance(trial, build, setup, runtime)
     recorder.settings, recorder.sources = dict(setup.trainer), provenance["sources"]
     lengthened = lengthening.go_on(setup, recorder)
     shared = _move_model_checkpoints(setup.callbacks, Path(runtime.folder) / trial.name)
@@ -147,7 +149,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
         fit(trainer, setup, recorder, seeds=seeds, resume=resume)
         fitted = {
             "hardware": hardware(trainer.strategy.root_device.type, trainer.world_size),
-            "build": _provenance(trial, build, setup),  # with what is known of the data by now
+            "build": _provenance(trial, build, setup, runtime),  # with what is known of the data by now
         }
         if ended := _ending(recorder, trainer):
             return {**fitted, **ended}
@@ -234,14 +236,14 @@ def _score_training(trainer: L.Trainer, setup: Setup) -> dict[str, float]:
     return {Metric(name).over("trained"): value for name, value in scores.items()}
 
 
-def _provenance(trial: Trial, build: Build, setup: Setup) -> dict[str, Any]:
+def _provenance(trial: Trial, build: Build, setup: Setup, runtime: Runtime) -> dict[str, Any]:
     """Return who made the result, with the Trainer's settings and the data's checksums."""
     trainer = {"trainer": dict(setup.trainer)} if setup.trainer else {}
     found: Mapping[str, str] = setup.datamodule.checksums if isinstance(setup.datamodule, Checksums) else {}
     data = {"data": dict(found)} if found else {}
     scripts = trial.config.script_modules if isinstance(trial.config, Scripts) else ()
     made = sources(build, setup.parts(), trial.identity["config"], scripts)
-    return {**provenance_of(trial), "sources": made, **trainer, **data}
+    return {**provenance_of(trial), "sources": made | read_files.read(runtime.folder), **trainer, **data}
 
 
 def _move_model_checkpoints(callbacks: Iterable[L.Callback], folder: Path) -> list[str]:

@@ -1,0 +1,90 @@
+"""Which files a person's own code reads beside its sources, such as a table or a YAML: an edit makes results stale."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from nnhp_torch.core.spec.imports import is_installed
+
+READ = "file:"  # before the digest of such a file, which stands among a result's sources
+MOST = 50  # of a folder of images, the first
+_LONG = 2**23  # bytes of a file's beginning and of its end that count; those between are not looked at
+_PACKAGE = str(Path(__file__).parents[2])
+
+_of_imports: dict[str, str] = {}  # path → digest, when it was first read; empty if it is written, or not there
+_of_trial: dict[str, str] = {}
+_home = [""]  # the working directory that the trial began in
+
+
+def begin() -> None:
+    """Forget what trials have read; what imports have read, all trials of this process are made of."""
+    _of_trial.clear()
+    _home[:] = [os.getcwd()]
+
+
+def read(folder: str) -> dict[str, str]:
+    """Return the files that imports and this trial have read, by their paths from the working directory.
+
+    Those that are not below it, are hidden, were written too, or lie in this folder, a sweep's, do not count.
+    """
+    home, own = _home[0], os.path.abspath(folder) + os.sep
+    found = {path: digest for path, digest in (_of_imports | _of_trial).items() if digest and not path.startswith(own)}
+    names = {os.path.relpath(path, home): READ + digest for path, digest in found.items()}
+    return {name: digest for name, digest in names.items() if not name.startswith(".")}
+
+
+def file_digest(path: str) -> str:
+    """Digest of a file's size, beginning and end; empty if it cannot be read."""
+    try:
+        found = os.stat(path)
+        return _digest(path, found.st_size, found.st_mtime_ns) if Path(path).is_file() else ""
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(maxsize=1000)
+def _digest(path: str, size: int, _: int) -> str:
+    with open(path, "rb") as file:
+        hashed = hashlib.sha256(f"{size} ".encode() + file.read(_LONG))
+        file.seek(max(size - _LONG, file.tell()))
+        hashed.update(file.read(_LONG))
+    return hashed.hexdigest()[:16]
+
+
+def _hear(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(args[0], str | os.PathLike):
+        with suppress(OSError, ValueError):  # whoever opens it shall hear of that
+            _note(os.path.abspath(os.fspath(args[0])), written=bool(args[2] & (os.O_WRONLY | os.O_RDWR)))
+
+
+def _note(path: str, *, written: bool) -> None:
+    if not path.startswith(os.getcwd() + os.sep) or path.endswith((".py", ".pyc")) or is_installed(path):
+        return
+    found = _readers(sys._getframe(2))
+    if found is not None and (written or (path not in found and len(found) < MOST)):
+        found[path] = "" if written else file_digest(path)
+
+
+def _readers(frame: FrameType | None) -> dict[str, str] | None:
+    """Whether a file is opened by code of one's own, called from this package's or from nobody's, and in an import."""
+    own = False
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(_PACKAGE):
+            break
+        if os.path.isabs(file) and not is_installed(file):
+            own = True
+            if frame.f_code.co_name == "<module>":
+                return _of_imports
+        frame = frame.f_back
+    return _of_trial if own else None
+
+
+sys.addaudithook(_hear)

@@ -1,0 +1,61 @@
+"""Files that a trial's own code reads beside its sources: what is edited there is not passed over."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+import toy
+
+from nnhp_torch.core.spec.provenance import changed
+from nnhp_torch.run.runtime import Runtime
+from nnhp_torch.run.trial.run_trial import run_trial
+
+
+class Table(toy.ToyData):
+    def setup(self, stage):
+        with open("rows.csv") as rows:
+            self.data.tensors[0][0] = float(rows.read())
+        counted = Path("counted")
+        counted.write_text(str(int(counted.read_text()) + 1))
+
+
+def build(config):
+    scale = float(importlib.import_module("reads_settings").SCALE)
+    return toy.Toy(config.lr * scale, config.width), Table()
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in {"rows.csv": "1", "settings.yaml": "2", "counted": "0", "other.csv": "5"}.items():
+        Path(name).write_text(text)
+    Path("reads_settings.py").write_text("from pathlib import Path\nSCALE = Path('settings.yaml').read_text()\n")
+    Path("other.csv").read_text()  # by nobody whom a trial is made by
+
+
+def test_a_file_that_a_trials_code_or_an_import_reads_is_one_of_its_sources(files, sweep):
+    """What it writes itself is none. Of later trials in the same process the import's file is one, too."""
+    for name in ("first", "second"):
+        result = run_trial(sweep.trials()[0], build, Runtime(f"logs/{name}", accelerator="cpu"))
+        assert result.status == "completed", result.reason
+        read = [name for name, digest in result.build["sources"].items() if digest.startswith("file:")]
+        assert sorted(read) == ["rows.csv", "settings.yaml"]
+        assert changed([result.build]) == {}
+    Path("rows.csv").write_text("3")
+    assert changed([result.build]) == {"rows.csv": 1}
+    Path("rows.csv").unlink()
+    assert changed([result.build]) == {}, "elsewhere, it may not be there"
+
+
+def test_a_stopped_trial_starts_over_if_a_file_that_it_has_read_was_edited(files, sweep):
+    def stop(epoch, metrics):
+        raise toy.Killed
+
+    runtime = Runtime("logs/tiny", accelerator="cpu")
+    with pytest.raises(toy.Killed):
+        run_trial(sweep.trials()[0], build, runtime, on_epoch=stop)
+    Path("rows.csv").write_text("3")
+    assert run_trial(sweep.trials()[0], build, runtime).notes == [
+        "started over: its checkpoint was made by another source of rows.csv"
+    ]
