@@ -14,7 +14,7 @@ from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.report.page.part import Part
-from sweeps._claims import SCORED, narrows
+from sweeps._claims import SCORED, narrows, regularizes, small_batches_are_noisy
 from sweeps._study import with_nought
 from sweeps.weight_regularization import drives_to_zero
 
@@ -40,19 +40,27 @@ EVIDENCE = Path("lightning_logs/evidence")  # apart from the reference: a Tensor
 PRINTED = EVIDENCE / "printed" / "momentum"
 WEIGHTS = EVIDENCE / "weights" / "weight_regularization"  # with the weights' shares near zero and histograms
 TRAINED = EVIDENCE / "trained" / "dropout"  # with the training images scored in the end, and without dropout
+OVERFITS = EVIDENCE / "overfits" / "dropout"  # that too, in a setting in which there is something to prevent
+GRADIENTS = EVIDENCE / "gradients" / "gradient_noise"
 FIRST_PAGE = EVIDENCE / "first_page" / "batch_size"
 # Small runs behind single sentences: each folder's, with the flags that they have.
 RUNS = [
     (PRINTED, "--protocol printed --max_epochs 5"),
     (WEIGHTS, "--grid.reg_type [l2] --grid.reg [0.000000001] --seeds 2"),  # of no penalty no weights are logged
     (WEIGHTS, "--grid.reg [0.001] --seeds 5"),
-    (TRAINED, "--grid.dropout [0,0.5] --seeds 4"),
+    (TRAINED, "--grid.dropout [0,0.5] --seeds 5"),
+    (OVERFITS, "--base.lr 0.01 --base.momentum 0.9 --grid.dropout [0,0.25,0.5] --seeds 5"),
+    (GRADIENTS, "--seeds 5"),
     (FIRST_PAGE, ""),
 ]
-# Sweep → a ledger of its own, the metric that it has and older ones lack, and what that answers.
-BACKED: dict[str, tuple[Path, str, Callable[[Sequence[Cell]], str]]] = {
-    "weight_regularization": (WEIGHTS, "weight_sparsity", drives_to_zero),
-    "dropout": (TRAINED, SCORED, partial(narrows, "dropout")),
+# Sweep → ledgers that answer what its own cannot: each with the metric by which a newer one could, and what it answers.
+BACKED: dict[str, list[tuple[Path, str, Callable[[Sequence[Cell]], str]]]] = {
+    "batch_size": [(GRADIENTS, "gradient_noise", small_batches_are_noisy)],
+    "weight_regularization": [(WEIGHTS, "weight_sparsity", drives_to_zero)],
+    "dropout": [
+        (TRAINED, SCORED, partial(narrows, "dropout")),
+        (OVERFITS, "", partial(regularizes, "dropout at lr=0.01 and momentum=0.9")),
+    ],
 }
 
 
@@ -112,19 +120,27 @@ def in_short(found: Sequence[Answer]) -> str:
     return "; ".join([first, *(word[:1].lower() + word[1:] for word in others)])
 
 
-def backed(part: Part, root: Path) -> Part:
-    """Return the sweep, or, if its ledger is too old to answer what is claimed, one of its own that does."""
-    folder, metric, _ = BACKED.get(part.sweep.name, (Path(), "", None))
-    if not metric or metric in logged(part.summary.shown) or not (root / folder).is_dir():
-        return part
-    return replace(part, outcome=recorded(root / folder, part.sweep.monitor))
+def backed(part: Part, root: Path) -> dict[Path, Part]:
+    """Return what answers for each ledger that backs a sweep: that, the sweep's own if it is new enough, or nothing."""
+    own = logged(part.summary.shown)
+    return {
+        folder: part if metric in own else replace(part, outcome=recorded(root / folder, part.sweep.monitor))
+        for folder, metric, _ in BACKED.get(part.sweep.name, [])
+        if metric in own or (root / folder).is_dir()
+    }
+
+
+def others(part: Part, root: Path) -> dict[Path, Part]:
+    """Return the ledgers that answer what the sweep's own cannot, by their folders."""
+    return {folder: other for folder, other in backed(part, root).items() if other is not part}
 
 
 def claim_of(part: Part, root: Path) -> str:
-    """Return what a sweep says of its claim, with what only another ledger of it can answer."""
-    other = backed(part, root)
-    more = "" if other is part else BACKED[part.sweep.name][2](other.summary.cells)
-    return "\n".join(filter(None, (more, part.summary.claim)))
+    """Return what a sweep says of its claim, behind what the first ledger that backs it answers, before the others."""
+    known = others(part, root)
+    said = [of(known[way].summary.cells) if way in known else "" for way, _, of in BACKED.get(part.sweep.name, [])]
+    first, *rest = said or [""]
+    return "\n".join(filter(None, (first, part.summary.claim, *rest)))
 
 
 def claims_table(found: list[Part], root: Path = Path()) -> str:
@@ -141,17 +157,16 @@ def claims_table(found: list[Part], root: Path = Path()) -> str:
 
 
 def _rows(found: list[Part], root: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield what is said, what was measured, a link to its ledger, and the folder that has that."""
+    """Yield what is said, what was measured, links to the ledgers that tell it, and the folder of the first."""
     for f in (with_nought(part, found) for part in found):
-        sweep = f.outcome.sweep
-        measured = claim_of(f, root)
-        other = backed(f, root)
-        folder = f"../{f'lightning_logs/reference/{sweep.name}' if other is f else BACKED[sweep.name][0]}"
-        if measured:
-            link = f"[{sweep.name}]({folder}) ({other.summary.cells[0].repeated})"
-            yield CLAIMS.get(sweep.name, "(Not the article's.)"), measured, link, folder
-        if sweep.name == "momentum":
-            printed = recorded(root / PRINTED, sweep.monitor).summary
+        name = f.sweep.name
+        if measured := claim_of(f, root):
+            folder = f"../lightning_logs/reference/{name}"
+            links = [f"[{name}]({folder}) ({f.summary.repeated})"]
+            links += [f"[{way.parent.name}](../{way}) ({of.summary.repeated})" for way, of in others(f, root).items()]
+            yield CLAIMS.get(name, "(Not the article's.)"), measured, ", ".join(links), folder
+        if name == "momentum":
+            printed = recorded(root / PRINTED, f.sweep.monitor).summary
             yield (
                 "The same, in the article's own code.",
                 printed.why_no_winner.capitalize(),

@@ -24,7 +24,7 @@ DESCRIBED = (
     *("learning_rate_decay", "loss", "activation", "early_stopping", "batch_norm", "weight_constraint"),
     *("activity_regularization", "noise"),
 )
-NO_GRIDS = ("search", "reference")
+NO_GRIDS = ("search", "reference", "gradient_noise")  # or none of a hyperparameter of its own
 # Behind them those that it does not have: whatever other file there is.
 OTHERS = (
     *DESCRIBED,

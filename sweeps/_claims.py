@@ -3,7 +3,7 @@
 import itertools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nnhp_torch import Cell, Sweep
 from nnhp_torch.core.ledger.result import TrialResult
@@ -78,11 +78,6 @@ def _listed(gaps: Mapping[str, Sequence[float]]) -> str:
     return ", ".join(f"{100 * statistics.fmean(gap):.2f} at {name}" for name, gap in gaps.items())
 
 
-def p_against(before: Sequence[float], compared: Sequence[tuple[Cell, Sequence[float]]]) -> list[float]:
-    """Return the p-value of each difference from `before`, with Holm's correction: of cells and their values."""
-    return holm([chance(values, before, cell) for cell, values in compared])
-
-
 def training_accuracy(cells: Sequence[Cell]) -> str:
     """The metric to hold against val_accuracy: scored at the end as that is, or else the last epoch's running mean."""
     scored = all(math.isfinite(value) for cell in cells for value in cell.values_of(SCORED))
@@ -122,8 +117,13 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     number = (
         f"{difference(*changes[0])} of val_accuracy at lr={rates[0]:g}, {difference(*changes[1])} at lr={rates[-1]:g}"
     )
-    number += f" ({without:.3f} without, {reached:.3f} with it)"
+    number += f" (an error of {error([without])} without, {error([reached])} with it)"
     return judged(question, number, high, before=needed, cell=cells[0])
+
+
+def error(accuracies: Sequence[float]) -> str:
+    """Return the mean error, in percent, with as many digits as the pictures have."""
+    return f"{100 * (1 - statistics.fmean(accuracies)):.3g}%"
 
 
 def difference(before: Sequence[float], after: Sequence[float]) -> str:
@@ -178,7 +178,7 @@ def smoothest(cells: Sequence[Cell]) -> str:
     if not others:
         return ""
     listed = "; ".join(
-        f"{cell.label} {statistics.fmean(falls[id(cell)]):.1f}, ends at {cell.mean('val_accuracy'):.3f}"
+        f"{cell.label} {statistics.fmean(falls[id(cell)]):.1f}, ends at {error(cell.values_of('val_accuracy'))}"
         for cell in ordered
     )
     ends = {id(cell): cell.mean("val_accuracy") for cell in cells}
@@ -187,8 +187,8 @@ def smoothest(cells: Sequence[Cell]) -> str:
         behind = (f"{cell.label} by {100 * (ends[id(highest)] - ends[id(cell)]):.1f} points" for cell in best)
         listed += f". But what is smoothest learns least, and ends behind {highest.label}: {', '.join(behind)}"
     question = f"{'Is' if len(best) == 1 else 'Are'} {' and '.join(cell.label for cell in best)} the smoothest?"
-    fell = f"epochs after epoch {SETTLED} in which val_accuracy falls by more than {100 * FALL:.1f} points"
-    return least_of_all(question, f"{fell}, per run: {listed}", best[0], falls[id(best[0])], others)
+    fell = f"epochs after epoch {SETTLED} in which val_accuracy falls by more than {100 * FALL:.1f} points, per run"
+    return least_of_all(question, f"{fell}, and the error: {listed}", best[0], falls[id(best[0])], others)
 
 
 def settles_and_arrives(cells: Sequence[Cell]) -> str:
@@ -201,16 +201,17 @@ def settles_and_arrives(cells: Sequence[Cell]) -> str:
     if (high := cells[-1]) is not best:
         falls, of_best = ([falls_of(result) for result in cell.completed] for cell in (high, best))
         number = (
-            f"it ends at val_accuracy {high.mean('val_accuracy'):.3f}, and after epoch {SETTLED} it falls "
-            f"{statistics.fmean(falls):.1f} times, the best ({best.label}) {statistics.fmean(of_best):.1f} times"
+            f"after epoch {SETTLED} val_accuracy falls {statistics.fmean(falls):.1f} times, with the best "
+            f"({best.label}) {statistics.fmean(of_best):.1f} times, and ends with an error of "
+            f"{error(high.values_of('val_accuracy'))}"
         )
         said.append(judged(f"Does {high.label} never settle?", number, falls, before=of_best, cell=high))
     if (low := cells[0]) is not best:
         late, of_best = ([_late_change(result, "val_accuracy") for result in cell.completed] for cell in (low, best))
         rises = [f"{100 * statistics.fmean(changes):+.2f} points" for changes in (late, of_best)]
         number = (
-            f"it ends at val_accuracy {low.mean('val_accuracy'):.3f}, and over the last quarter of the epochs changes "
-            f"by {rises[0]}, the best ({best.label}) by {rises[1]}"
+            f"over the last quarter of the epochs val_accuracy changes by {rises[0]}, with the best ({best.label}) by "
+            f"{rises[1]}, and ends with an error of {error(low.values_of('val_accuracy'))}"
         )
         said.append(judged(f"Has {low.label} not arrived in the end?", number, late, before=of_best, cell=low))
     return "\n".join(said)
@@ -223,23 +224,42 @@ def falls_of(result: TrialResult) -> float:
 
 
 def widens(cells: Sequence[Cell]) -> str:
-    """Whether the gap between training and validation is wider with the most nodes than with the fewest, by layers."""
-    training = training_accuracy(cells)
-    deep: dict[int, list[tuple[int, list[float]]]] = {cell.values["n_layers"]: [] for cell in cells}
-    for cell in sorted((cell for cell in cells if cell.ranked), key=lambda cell: cell.values["n_nodes"]):
-        deep[cell.values["n_layers"]].append((cell.values["n_nodes"], gaps_of(cell, training)))
-    found = {f"{layers} layers": of for layers, of in deep.items() if len(of) > 1}
-    if not found:
+    """Whether more nodes, and more layers, train further, and whether they open the gap to validation.
+
+    Each is averaged over the values of the other, so that a run's number counts once for either.
+    """
+    if not cells or not all(cell.ranked for cell in cells):
         return ""
-    listed = (
-        f"{', '.join(f'{100 * statistics.fmean(gap):.2f} at {nodes}' for nodes, gap in of)} nodes with {layers}"
-        for layers, of in found.items()
-    )
+    training = training_accuracy(cells)
     running = "" if training == SCORED else " (running mean)"
-    number = f"training accuracy{running} minus val_accuracy, in points: {'; '.join(listed)}"
-    compared = {layers: (of[-1][1], of[0][1]) for layers, of in found.items()}
-    question = "Is the gap between training and validation wider with more nodes?"
-    return judged_each(question, number, compared, cells[0])
+    asked: dict[str, tuple[str, Callable[[Cell], list[float]]]] = {
+        "Do more nodes, and more layers, represent more?": (
+            f"training accuracy{running}",
+            lambda cell: cell.values_of(training),
+        ),
+        "Is the gap between training and validation wider with more of them?": (
+            f"training accuracy{running} minus val_accuracy, in points",
+            lambda cell: gaps_of(cell, training),
+        ),
+    }
+    return "\n".join(filter(None, (_by_each(question, *of, cells) for question, of in asked.items())))
+
+
+def _by_each(question: str, what: str, of: Callable[[Cell], list[float]], cells: Sequence[Cell]) -> str:
+    """Whether a number of each run is larger with the most nodes than with the fewest, and so with layers."""
+    listed, compared = [], {}
+    for axis, name in (("n_nodes", "nodes"), ("n_layers", "layers")):
+        means = {
+            value: [statistics.fmean(of_seed) for of_seed in zip(*map(of, alike), strict=True)]
+            for value in sorted({cell.values[axis] for cell in cells})
+            if (alike := [cell for cell in cells if cell.values[axis] == value])
+        }
+        if len(means) > 1:
+            least, *_, most = means.values()
+            compared[name] = (most, least)
+            numbers = ", ".join(f"{100 * statistics.fmean(values):.2f}" for values in means.values())
+            listed.append(f"{numbers} with {', '.join(map(str, means))} {name}")
+    return judged_each(question, f"{what}: {'; '.join(listed)}", compared, cells[0]) if compared else ""
 
 
 def small_batches_regularize(cells: Sequence[Cell]) -> str:
@@ -253,6 +273,26 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
     number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {_listed(gaps)}"
     smallest, *_, largest = gaps.values()
     return judged("Does a small batch regularize?", number, largest, before=smallest, cell=cells[0])
+
+
+def noise_of(result: TrialResult) -> float:
+    """How far a batch's gradient is from that of all images, in its lengths: the mean over the epochs."""
+    return statistics.fmean(result.curve("gradient_noise"))
+
+
+def small_batches_are_noisy(cells: Sequence[Cell]) -> str:
+    """Whether the gradient of the smallest batch is further from that of all images than the largest one's."""
+    cells = sorted((cell for cell in cells if cell.ranked), key=lambda cell: cell.values["batch_size"])
+    if len(cells) < 2:
+        return ""
+    noise = [[noise_of(result) for result in cell.completed] for cell in cells]
+    first = [[result.curve("gradient_noise")[0] for result in cell.completed] for cell in cells]
+    mean, at_first = (", ".join(f"{100 * statistics.fmean(of):.0f}%" for of in each) for each in (noise, first))
+    number = (
+        f"a batch's gradient is off that of all images by {mean} of its length at {', '.join(map(_amount, cells))} "
+        f"(over {cells[0].completed[0].epochs} epochs; at the first step, when all have the same weights, {at_first})"
+    )
+    return judged("Are small batches noisy?", number, noise[0], before=noise[-1], cell=cells[0])
 
 
 def makes_sparse(cells: Sequence[Cell]) -> str:

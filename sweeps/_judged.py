@@ -81,10 +81,10 @@ def least_of_all(
 ) -> str:
     """Whether a cell has less of something than each other one: no correction, because it must be so of all."""
     p = max(chance(other, least, cell) for other in others)
-    corrected = "the largest against each other one" if len(others) > 1 else ""
+    corrected = "the closest comparison's" if len(others) > 1 else ""
     return judged(question, number, others[0], before=least, cell=cell, p=p, corrected=corrected)
 
 
 def corrected_for(compared: Sized) -> str:
     """Say how the p-values of several comparisons were corrected."""
-    return f"Holm's correction of {len(compared)}" if len(compared) > 1 else ""
+    return f"corrected for {len(compared)} comparisons" if len(compared) > 1 else ""

@@ -19,6 +19,9 @@ from nnhp_torch.report.words.phrases import amount, count, same_in_words
 from sweeps._article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
 from sweeps._pictures import WHOLE, picture
 
+# What is called by its name for programs elsewhere.
+NAMES = {"val_accuracy": "validation accuracy", "train_accuracy": "training accuracy", "optimizer=": ""}
+NAMES |= {"patience=none": "no stopping", "no patience": "no stopping"}
 NO_GUESS = "none can be told from the best"
 EXPLAINED = ("momentum",)  # the article's own option is another one than what is varied here
 # What a guess is worth by its verdict; what is not in it is worth nothing.
@@ -26,12 +29,14 @@ WORTH = {"best": 1.0, "as good": 1.0, "undecided": 0.5}
 
 
 def answers_of(part: Part, root: Path) -> list[Answer]:
-    """Return the answers to what is claimed of a hyperparameter, metrics in words; a name needs no `optimizer=`."""
-    claim = claim_of(part, root)
-    names = {"val_accuracy": "validation accuracy", "train_accuracy": "training accuracy", "optimizer=": ""}
-    for name, words in names.items():
-        claim = claim.replace(name, words)
-    return answers(claim)
+    """Return the answers to what is claimed of a hyperparameter, in words."""
+    return answers(_in_words(claim_of(part, root)))
+
+
+def _in_words(said: str) -> str:
+    for name, words in NAMES.items():
+        said = said.replace(name, words)
+    return said
 
 
 def title(part: Part) -> tuple[str, str]:
@@ -58,7 +63,7 @@ def lesson(number: int, part: Part, links: Sequence[str], root: Path) -> Html:
         tag("button", text, type="button", data_worth=worth, data_said=answer) for text, worth, answer in guesses(part)
     ]
     which = f"Guess first: which {' and '.join(axes)} ends best?"
-    return tag(
+    made = tag(
         "section",
         tag("h2", f"{number} · {name}", tag("small", what)),
         tag("p", whose, asked, class_="said-by"),
@@ -70,6 +75,7 @@ def lesson(number: int, part: Part, links: Sequence[str], root: Path) -> Html:
         id=part.sweep.name,
         data_part=part.sweep.name,
     )
+    return Html(_in_words(made))
 
 
 def _meaning(part: Part) -> Html:
@@ -111,8 +117,8 @@ def _answer(part: Part, links: Sequence[str], root: Path) -> Html:
         leaves.append("a learning rate of its own for each value may turn the order")
     undecided = sum(verdict.kind == "undecided" for verdict in part.summary.verdicts)
     answered = answers_of(part, root)
-    held = "held against the best, which is another question than the claim's, " * bool(answered)
-    leaves += [f"{held}{part.summary.repeated} leave {undecided} open"] if undecided else []
+    also = f"{count(undecided, 'other')} may do as well as the best: {part.summary.repeated} cannot tell"
+    leaves += [also] if undecided else []
     finding = headline(part.summary)
     drawn = picture(part, root)
     if part.sweep.name not in WHOLE:
@@ -131,8 +137,9 @@ def _answer(part: Part, links: Sequence[str], root: Path) -> Html:
 
 def _ways(links: Sequence[str]) -> list[Html]:
     """Return a link to each page that a section stands on."""
-    names = ("The sweep's own page", "The runs that answer the claim")
-    return [join(tag("a", name, href=link), ". ") for name, link in zip(names, links, strict=False)]
+    own, *others = links
+    names = {own: "The sweep's own page"} | {link: f"Runs behind the claim: {Path(link).parts[-3]}" for link in others}
+    return [join(tag("a", name, href=link), ". ") for link, name in names.items()]
 
 
 def _line(part: Part, answered: list[Answer]) -> Html:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.stats.cell import Cell
@@ -15,7 +16,8 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import strips
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.plotting.curves import epochs_to
-from sweeps._claims import FALL, SETTLED, falls_of, training_accuracy
+from sweeps._article import GRADIENTS, OVERFITS, TRAINED
+from sweeps._claims import FALL, SETTLED, falls_of, noise_of, training_accuracy
 from sweeps._speed import REACHED
 
 NEVER = math.inf  # of a level that a run has not reached
@@ -30,6 +32,7 @@ class Measure:
         of: it, of a run; of the sweep's cells it is known what their ledgers have.
         unit: behind a number, with the space before it. digits: behind its point.
         of_epochs: whether it is a number of epochs: a training has no more than it has.
+        ledger: the folder of a ledger that backs the sweep, if it is measured there.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Measure:
     unit: str = ""
     digits: int = 1
     of_epochs: bool = False
+    ledger: Path | None = None
 
     def said(self, values: list[float]) -> str:
         """Return the mean of a cell's runs, and how many of them have none."""
@@ -65,34 +69,58 @@ OVERFITTING = Measure(
     " points",
     2,
 )
-MEASURES: Mapping[str, Measure] = {
-    "optimizer": Measure(
-        "How often validation accuracy falls",
-        f"Epochs after epoch {SETTLED} in which it falls by more than {100 * FALL:.1f} points.",
-        lambda result, _: falls_of(result),
-        " falls",
-    ),
-    "batch_size": OVERFITTING,
-    "momentum": _speed("val_accuracy", "validation"),
-    "batch_norm": _speed("train_accuracy", "training"),
-    "activity_regularization": Measure(
-        "How sparse the activity is",
-        "The share of the hidden units' outputs that are exactly zero, over the validation images.",
-        lambda result, _: 100 * result.final("val_sparsity"),
-        "%",
-        0,
-    ),
-    "dropout": OVERFITTING,
-    "noise": OVERFITTING,
-    "label_smoothing": OVERFITTING,
+FALLS = Measure(
+    "How often validation accuracy falls",
+    f"Epochs after epoch {SETTLED} in which it falls by more than {100 * FALL:.1f} points.",
+    lambda result, _: falls_of(result),
+    " falls",
+)
+MEASURES: Mapping[str, Sequence[Measure]] = {
+    "optimizer": [FALLS],
+    "batch_size": [
+        Measure(
+            "How noisy the gradient of a batch is",
+            "How far it is from the gradient of all images, in percent of that one's length: the mean over 5 epochs.",
+            lambda result, _: 100 * noise_of(result),
+            "%",
+            0,
+            ledger=GRADIENTS,
+        ),
+        OVERFITTING,
+    ],
+    "learning_rate": [FALLS],
+    "momentum": [_speed("val_accuracy", "validation")],
+    "batch_norm": [_speed("train_accuracy", "training"), _speed("val_accuracy", "validation")],
+    "activity_regularization": [
+        Measure(
+            "How sparse the activity is",
+            "The share of the hidden units' outputs that are exactly zero, over the validation images.",
+            lambda result, _: 100 * result.final("val_sparsity"),
+            "%",
+            0,
+        )
+    ],
+    "dropout": [
+        replace(OVERFITTING, ledger=TRAINED),
+        replace(
+            OVERFITTING,
+            name="The same at lr=0.01 and momentum=0.9",
+            note="There a network without dropout overfits.",
+            ledger=OVERFITS,
+        ),
+    ],
+    "noise": [OVERFITTING],
+    "label_smoothing": [OVERFITTING],
 }
 
 
-def measured(part: Part, measure: Measure) -> Html:
-    """Draw what a claim is about: a row a cell, a ring a run."""
+def measured(part: Part, measure: Measure, like: Part) -> Html:
+    """Draw what a claim is about: a row a cell, a ring a run; in the colours of a sweep as far as it has the cell."""
     cells = part.summary.cells
+    known = dict(zip((cell.label for cell in like.shown), like.colours, strict=True))
     ends = []
-    for cell, colour in zip(cells, colours(part.summary, cells), strict=True):
+    for cell, other in zip(cells, colours(part.summary, cells), strict=True):
+        colour = known.get(cell.label, other)
         values = [(cell.repeat(result), measure.of(result, cells)) for result in cell.completed]
         said = cell.trouble or measure.said([value for _, value in values])
         ends.append(End(cell, values_of(cell), colour, values, None, said))

@@ -21,18 +21,22 @@ from sweeps._measures import MEASURES, measured
 from sweeps.early_stopping import last_and_best
 
 WHOLE = ("layers_nodes",)  # their picture has where each cell ends in it
+CURVES = ("learning_rate",)  # their measure is beside how their cells train
 BINS, WIDEST = 41, 0.2  # of a histogram, and the weights at its ends
 
 
 def picture(part: Part, root: Path) -> Html:
     """Draw what is claimed of a sweep's hyperparameter, or, if nothing is, how its cells train."""
     name = part.sweep.name
-    if name in MEASURES:
-        return measured(backed(part, root), MEASURES[name])
-    if name == WEIGHTS.name and (drawn := weights(root)):
-        return drawn
-    known = {"layers_nodes": both, "early_stopping": cost}
-    return known.get(name, course)(part)
+    known = backed(part, root)
+    ledgers = [(of, known.get(of.ledger) if of.ledger else part) for of in MEASURES.get(name, ())]
+    drawn = [measured(ledger, of, part) for of, ledger in ledgers if ledger is not None]
+    drawn += [course(part)] * (name in CURVES)
+    if drawn:
+        return drawn[0] if len(drawn) == 1 else tag("div", *drawn, class_="measures")
+    if name == WEIGHTS.name and (histograms := weights(root)):
+        return histograms
+    return {"layers_nodes": both, "early_stopping": cost}.get(name, course)(part)
 
 
 def both(part: Part) -> Html:
@@ -76,9 +80,7 @@ def cost(part: Part) -> Html:
     texts += below(whole_ticks(most))
     texts.append(tag("span", "epochs trained, which is what it costs", class_="unit"))
     title = tag("h2", "What stopping costs, and what it gains")
-    caption = (
-        f"{axis.name.capitalize()}; a small dot is one run, a large one the mean over the seeds, with its patience."
-    )
+    caption = f"{axis.name.capitalize()}; a small dot is one run, a large one the mean of all, with its patience."
     alt = f"{axis.name} by epochs trained: {'; '.join(_spoken(cell, both, axis) for cell, both in known)}"
     drawn = charts.picture(alt, drawing(grid, *lines), *texts, class_="chart cost")
     return tag("figure", title, tag("figcaption", caption), drawn)
@@ -92,9 +94,8 @@ def _spoken(cell: Cell, both: Mapping[str, Sequence[float]], axis: Axis) -> str:
 
 def _patience(cell: Cell, x: float, y: float) -> Html:
     patience = cell.values["patience"]
-    return tag(
-        "span", "no stopping" if patience is None else patience, class_="below", style=f"left:{x:.2%};--y:{y:.2%}"
-    )
+    name = "no stopping" if patience is None else patience
+    return tag("span", name, class_="below", style=f"left:{x:.2%};--y:{y:.2%}")
 
 
 def weights(root: Path) -> Html:

@@ -15,7 +15,7 @@ from nnhp_torch.report.page.html.document import write_page
 from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.words.phrases import count
-from sweeps._article import BACKED, CLAIMS, NOT_THE_ARTICLES, backed, in_short
+from sweeps._article import CLAIMS, NOT_THE_ARTICLES, in_short, others
 from sweeps._lesson import answers_of, guesses, lesson, title
 
 HOW = (
@@ -29,6 +29,12 @@ ROWS = (
     "the best's (the dotted line): what does not reach the line is worse by more than chance, and so is a worse "
     "value without a band: no more is known of it. A claim is one question with a test of its own; each value held "
     "against the best is another."
+)
+
+TESTS = (
+    "In grey brackets is how an answer was tested: p is how often chance alone would show as large a difference, seed "
+    "held against the same seed. Below 0.05 the answer is yes or no, else it cannot be told; several comparisons share "
+    "that 0.05."
 )
 
 
@@ -48,7 +54,7 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
         *_headline(parts, root),
         tag("p", _lead(parts), class_="lead"),
         tag("nav", *(_tile(n, part, root) for n, part in enumerate(parts, 1)), class_="tiles", aria_label="Sections"),
-        tag("details", tag("summary", "How to read it"), tag("p", Html(HOW)), tag("p", ROWS)),
+        tag("details", tag("summary", "How to read it"), tag("p", Html(HOW)), tag("p", ROWS), tag("p", TESTS)),
         *_bar(parts),
     ]
     last = tag("p", tag("a", "Which hyperparameter matters? All of them in one picture", href="study/report.html"), ".")
@@ -56,10 +62,8 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
 
 
 def _evidence(part: Part, folder: Path, root: Path) -> list[str]:
-    """Return the way from a folder to the page of another ledger that answers a sweep's claim, if one does."""
-    if backed(part, root) is part:
-        return []
-    return [Path(os.path.relpath(root / BACKED[part.sweep.name][0] / NAME, folder)).as_posix()]
+    """Return the way from a folder to the page of each other ledger that answers a sweep's claim."""
+    return [Path(os.path.relpath(root / other / NAME, folder)).as_posix() for other in others(part, root)]
 
 
 def _bar(parts: Sequence[Part]) -> list[Html]:
@@ -119,5 +123,6 @@ def _tile(number: int, part: Part, root: Path) -> Html:
     """Return a section's name with its answer, which leads there."""
     kind = _kind(part, root)
     said = "In part" if kind == "mixed" else in_short(answers_of(part, root)) or "no claim"
-    name = tag("span", f"{number} · {title(part)[0]}")
-    return tag("a", name, tag("b", said), href=f"#{part.sweep.name}", class_=f"tile {kind}")
+    also = CLAIMS.get(part.sweep.name, "").startswith(NOT_THE_ARTICLES)
+    name = tag("span", f"{number} · {title(part)[0]}", tag("small", "not the article's") if also else "")
+    return tag("a", name, tag("b", said), href=f"#{part.sweep.name}", class_=f"tile {kind}{' also' * also}")

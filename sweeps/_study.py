@@ -14,7 +14,7 @@ from rich.table import Table
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.report.csv import write_rows
-from nnhp_torch.report.ends import values_of
+from nnhp_torch.report.ends import named_values
 from nnhp_torch.report.figure.drawing import dress
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.several import QUESTION, Effect, answer, axis_of, effects, keys_of
@@ -152,7 +152,7 @@ def _draw_row(axes: Axes, effect: Effect, row: int, *, shown: Sequence[float]) -
         if chosen:
             axes.plot(value, row, gid=f"row{row}.chosen", zorder=4, **_mark("choice"))
     text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": SMALL}
-    best, worst = (values_of(effect.marks[place][0]) for place in (0, -1))
+    best, worst = (named_values(effect.marks[place][0]) for place in (0, -1))
     axes.annotate(best, (min(shown), row), (-11, 0), ha="right", color=BLUE, fontweight="bold", **text)
     if len(shown) > 1:
         axes.annotate(worst, (max(shown), row), (11, 0), ha="left", color=GREY, **text)

@@ -6,14 +6,13 @@ score, which the article keeps, is where its curve ends: one training tells both
 last). The base learns at 0.01 in batches of 2000, which is quick and restless.
 """
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._claims import difference, p_against
-from sweeps._judged import corrected_for, judged
+from sweeps._claims import error
+from sweeps._judged import judged_each
 
 METRIC = "val_accuracy"
 
@@ -33,44 +32,24 @@ def last_and_best(cell: Cell) -> dict[str, list[float]]:
 
 
 def claim(cells: Sequence[Cell]) -> str:
-    """Tell what each patience saves in epochs, what it costs in accuracy, and what the best weights give back."""
+    """Tell whether stopping is better than training to the end, which then keeps its best weights or its last ones."""
     cells = [cell for cell in cells if cell.ranked]
     whole = next((cell for cell in cells if cell.values["patience"] is None), None)
-    if whole is None:
+    if whole is None or len(cells) < 2:
         return ""
-    if (before := last_and_best(whole).get("last")) is None:
-        return "What the last weights score is not in this ledger: an earlier version made it (--fresh makes it anew)."
-    compared = {
-        (cell.values["patience"], weights): (cell, values)
-        for cell in cells
-        for weights, values in last_and_best(cell).items()
-        if cell is not whole or weights == "best"
-    }
-    p_values = dict(zip(compared, p_against(before, list(compared.values())), strict=True))
-    corrected = corrected_for(compared)
-    seeds = "one seed, which decides nothing" if whole.trials == 1 else f"{whole.trials} seeds"
-    how = f"; p of paired t-tests, {corrected}" if whole.trials > 1 else ""
-    epochs = f"{whole.mean_epochs:.0f} epochs"
-    lines = [f"Early stopping, all held against {epochs} and their last weights ({seeds}{how}):"]
-    for cell in cells:
-        patience = cell.values["patience"]
-        parts = [f"{cell.mean_epochs:.0f} epochs"]
-        for weights, of in (("last", " of val_accuracy"), ("best", "")):
-            if (patience, weights) in compared:
-                tested = f" (p={p_values[patience, weights]:.2g})" if whole.trials > 1 else ""
-                gain = difference(before, compared[patience, weights][1])
-                parts.append(f"{gain}{of} with the {weights} weights{tested}")
-        lines.append(f"{'no patience' if patience is None else f'patience {patience}'}: {', '.join(parts)}")
-    longest = max((p for p, weights in compared if p is not None and weights == "best"), default=None)
-    if longest is not None:
-        stopped, after = compared[longest, "best"]
-        question = f"Does it pay to stop (patience {longest}, best weights) and not to train to the end (last weights)?"
-        best, last, kept = (statistics.fmean(of) for of in (after, before, compared[None, "best"][1]))
-        seeds = f" ({min(before):.3f} to {max(before):.3f} by seed)" * (whole.trials > 1)
-        number = f"it reaches val_accuracy {best:.3f} in {stopped.mean_epochs:.0f} of {epochs}, the whole training "
-        number += f"{last:.3f} with its last weights{seeds} and {kept:.3f} with its best"
-        p = p_values[longest, "best"]
-        lines.insert(0, judged(question, number, after, before=before, cell=stopped, p=p, corrected=corrected))
+    weights = "best" if all("best" in last_and_best(cell) for cell in cells) else "last"
+    kept = {cell.texts["patience"]: (cell, last_and_best(cell)[weights]) for cell in cells if cell is not whole}
+    said = ", ".join(f"{error(values)} in {cell.mean_epochs:.0f}" for cell, values in kept.values())
+    number = f"an error of {said} epochs with patience {', '.join(kept)}"
+    lines: list[str] = []
+    for which, before in last_and_best(whole).items():
+        with_it = "both with their" if which == weights else "which then has its"
+        question = f"Is it better to stop than to train all {whole.mean_epochs:.0f} epochs, {with_it} {which} weights?"
+        seeds = f" ({error([max(before)])} to {error([min(before)])} by seed)" * (which != weights and whole.trials > 1)
+        of_whole = f"no stopping {error(before)}{seeds}"
+        compared = {patience: (values, before) for patience, (_, values) in kept.items()}
+        told = f"{number}; {of_whole}" if which == weights else of_whole
+        lines.insert(0 if which == weights else 1, judged_each(question, told, compared, whole, "with patience"))
     return "\n".join(lines)
 
 

@@ -31,9 +31,10 @@ from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
 from nnhp_torch.report.page.callback import NAME
 from nnhp_torch.report.page.part import Part
 from sweeps.__main__ import load
-from sweeps._article import EVIDENCE, PRINTED, RUNS, TRAINED, WEIGHTS, claims_table, sweeps_table, with_block
+from sweeps._article import EVIDENCE, PRINTED, RUNS, claim_of, claims_table, sweeps_table, with_block
 from sweeps._base import CHAIN, OTHERS
 from sweeps._small import draw_small, photograph
+from sweeps._study import with_nought
 
 FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"
@@ -244,10 +245,9 @@ def main() -> None:
 
 def write_pages(found: list[Part]) -> None:
     """Put what was found into the pages, and the pictures that they show."""
-    for f in (f for f in found if f.summary.claim):
-        draw_small(f.summary, FOLDER / f.sweep.name)
-    for folder in (PRINTED, WEIGHTS, TRAINED):
-        draw_small(recorded(folder, MONITOR).summary, folder)
+    for f in (f for f in found if claim_of(f, Path())):
+        draw_small(with_nought(f, found).summary, FOLDER / f.sweep.name)
+    draw_small(recorded(PRINTED, MONITOR).summary, PRINTED)
     shown = FOLDER / "batch_size"
     if not photograph(shown / NAME, shown / "page.png"):
         print(f"{shown / 'page.png'} stays as it was: no Chromium is installed that would photograph the page")

@@ -80,7 +80,8 @@ def test_the_library_never_imports_the_sweeps():
 
 
 def test_a_sweep_goes_in_by_the_public_door_as_a_strangers_does():
-    files = [path for path in (ROOT.parent / "sweeps").glob("[a-z]*.py") if path.stem != "reference"]
+    inside = ("reference", "gradient_noise")  # the study's own: that measures what a network of the article does
+    files = [path for path in (ROOT.parent / "sweeps").glob("[a-z]*.py") if path.stem not in inside]
     assert len(files) > 15
     for path in files:
         imported = {name for name in _imports(path) if not name.startswith("sweeps")}

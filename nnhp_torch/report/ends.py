@@ -77,6 +77,19 @@ def values_of(cell: Cell) -> str:
     )
 
 
+def named_values(cell: Cell) -> str:
+    """A cell's values where no heading says of what: of several settings a number has its name.
+
+    >>> named_values(Cell({"lr": 1.0, "gradient_clip": None}, [], 1))
+    'lr=1, gradient_clip=none'
+    """
+    if len(cell.values) == 1 and None not in cell.values.values():
+        return values_of(cell)
+    plain = {axis: isinstance(value, (str, bool)) for axis, value in cell.values.items()}
+    each = (replace(cell, values={axis: value}) for axis, value in cell.values.items())
+    return ", ".join(values_of(one) if plain[axis] else one.label for axis, one in zip(plain, each, strict=True))
+
+
 def colours(summary: Summary, cells: Sequence[Cell]) -> list[str]:
     """Return the name of each cell's colour: one each if they are few, else the winner's alone; grey if of earlier."""
     if len(cells) <= len(CELLS):

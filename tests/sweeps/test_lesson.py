@@ -12,7 +12,7 @@ from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.page.part import Part
 from sweeps import reference
-from sweeps._article import TRAINED, Answer, answers, backed
+from sweeps._article import GRADIENTS, OVERFITS, TRAINED, WEIGHTS, Answer, answers, backed, others
 from sweeps._lesson import NO_GUESS, answers_of, guesses, lesson
 from sweeps._measures import MEASURES, NEVER, Measure
 from sweeps._pictures import picture
@@ -124,19 +124,22 @@ def test_a_picture_has_room_for_every_run():
 # Section → where its line has numbers of cells.
 SAID = {
     "optimizer": r"(\d+\.\d), ends at",
-    "batch_size": r"(\d\.\d\d) at",
+    "batch_size": r"(\d+%)(?=[^(]*of its)",
     "momentum": r"momentum=[\d.]+ (\d+\.\d)",
-    "batch_norm": r"0\.9: (\d+\.\d) without it",
+    "batch_norm": r"(\d+\.\d)(?= without it|; by|, not)",
+    "learning_rate": r"(\d+\.\d) times",
+    "early_stopping": r"(\d\.\d\d)%",
     "activity_regularization": r"0\.(\d\d)(?=[,;.])",
 }
 
 
 @pytest.mark.parametrize("name", SAID)
 def test_the_picture_of_a_claim_shows_the_numbers_that_its_line_says(parts, name):
-    drawn = " ".join(re.findall(r'class="said">([^<]*)<', picture(parts[name], ROOT)))
+    found = re.findall(r'class="said">([^<]*)<|aria-label="([^"]*)"', picture(parts[name], ROOT))
+    drawn = " ".join(text for both in found for text in both)
     said = re.findall(SAID[name], answers_of(parts[name], ROOT)[0].number)
     assert said
-    assert {*said} <= {*re.findall(r"\d+(?:\.\d+)?", drawn)}
+    assert {*said} <= {*re.findall(r"\d+(?:\.\d+)?", drawn), *re.findall(r"\d+%", drawn)}
 
 
 def test_each_section_has_one_line_and_one_picture_of_what_is_claimed(parts):
@@ -146,9 +149,21 @@ def test_each_section_has_one_line_and_one_picture_of_what_is_claimed(parts):
         answered = section.partition('class="answered"')[2].partition("</p>")[0]
         for answer in answers_of(part, ROOT):
             assert f"{answer.question} {answer.word}." in answered
-        assert section.count("<figure") + section.count('class="pairs"') + section.count('class="heat with"') in (1, 2)
+        assert section.count("<figure") + section.count('class="pairs"') + section.count('class="heat with"') in (
+            1,
+            2,
+            3,
+        )
         assert "<details" not in section, "nothing is folded away"
     assert {*MEASURES} <= {*parts}
+
+
+def test_what_is_not_stopped_has_one_name_in_a_section(parts):
+    section = lesson(1, parts["early_stopping"], [""], ROOT)
+    assert "no patience" not in section
+    assert "patience=none" not in section
+    assert {*re.findall(r">(no stopping)<", section)} == {"no stopping"}
+    assert ">no stopping leads: " in section
 
 
 def test_no_setting_of_a_section_is_both_varied_and_fixed(parts):
@@ -162,30 +177,38 @@ def test_no_setting_of_a_section_is_both_varied_and_fixed(parts):
 
 def test_a_claim_that_another_ledger_answers_leads_to_its_page(parts):
     folder = ROOT / reference.FOLDER
-    known = {name: _evidence(part, folder, ROOT) for name, part in parts.items()}
-    found = {name: way for name, (way,) in ((name, of) for name, of in known.items() if of)}
-    assert {*found} == {"weight_regularization", "dropout"}
-    assert all((folder / way).is_file() for way in found.values())
-    section = lesson(1, parts["dropout"], ["own.html", found["dropout"]], ROOT)
-    assert f'<a href="{found["dropout"]}">The runs that answer the claim</a>' in section
+    found = {name: ways for name, part in parts.items() if (ways := _evidence(part, folder, ROOT))}
+    assert {*found} == {"batch_size", "weight_regularization", "dropout"}
+    assert all((folder / way).is_file() for ways in found.values() for way in ways)
+    section = lesson(1, parts["dropout"], ["own.html", *found["dropout"]], ROOT)
+    for way, name in zip(found["dropout"], ("trained", "overfits"), strict=True):
+        assert f'<a href="{way}">Runs behind the claim: {name}</a>' in section
 
 
 def test_dropout_is_told_by_the_network_without_it_and_by_training_images_that_were_scored_in_the_end(parts):
     """Its ledger is older than that: the gap is a newer one's, in line and picture; what helps is told as it was."""
     whole = with_nought(parts["dropout"], list(parts.values()))
-    gap, helps = answers_of(whole, ROOT)
+    gap, helps, where_it_overfits, _ = answers_of(whole, ROOT)
     assert gap.question == "Does dropout narrow the gap between training and validation?"
+    assert gap.number.endswith("there is no overfitting to prevent.")
     assert "from dropout=0 to dropout=" in helps.number
+    assert where_it_overfits.question.startswith("Does dropout at lr=0.01 and momentum=0.9 narrow the gap")
     drawn = re.findall(r'class="said">(-?[\d.]+) points<', picture(whole, ROOT))
-    assert re.findall(r"(-?\d\.\d\d) at", gap.number) == drawn
-    assert len(drawn) == 2
+    assert re.findall(r"(-?\d\.\d\d) at", gap.number + where_it_overfits.number) == drawn
+    assert len(drawn) == 5
 
 
 def test_a_newer_ledger_answers_by_itself_and_one_elsewhere_without_the_evidence_too(parts, tmp_path):
-    assert backed(parts["noise"], ROOT) is parts["noise"]
-    assert backed(parts["dropout"], tmp_path) is parts["dropout"]
+    assert not backed(parts["noise"], ROOT)
+    assert [*others(parts["dropout"], ROOT)] == [TRAINED, OVERFITS]
+    assert [*others(parts["batch_size"], ROOT)] == [GRADIENTS]
     newer = Part(recorded(ROOT / TRAINED, "val_accuracy"))
-    assert backed(newer, ROOT) is newer
+    assert backed(newer, ROOT)[TRAINED] is newer
+    assert [*others(newer, ROOT)] == [OVERFITS]
+    assert not backed(parts["dropout"], tmp_path)
+    assert "Validation error after each epoch" in picture(parts["dropout"], tmp_path), "nothing else is known"
+    newer = Part(recorded(ROOT / WEIGHTS, "val_accuracy"))
+    assert not others(newer, ROOT)
 
 
 def test_the_penalties_and_next_to_none_have_a_histogram_each(parts):

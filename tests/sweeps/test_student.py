@@ -25,6 +25,11 @@ def page(browser):
     browser.get("about:blank")
 
 
+def test_what_the_article_does_not_have_is_no_claim_of_it_at_a_glance():
+    tiles = re.findall(r'<a href="#(\w+)" class="tile \w+ also">', (REFERENCE / "index.html").read_text())
+    assert tiles == ["gradient_clipping", "label_smoothing"]
+
+
 def _press(page, lesson, text):
     for button in page.find_elements("css selector", f"#{lesson} .guess button"):
         if button.text == text:

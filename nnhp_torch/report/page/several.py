@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.names import enumeration
 from nnhp_torch.core.stats.cell import Cell
-from nnhp_torch.report.ends import values_of
+from nnhp_torch.report.ends import named_values
 from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
@@ -47,9 +48,18 @@ class Effect:
 
 
 def effects(parts: Sequence[Part]) -> list[Effect]:
-    """Return the sweeps, the widest effect first if all have one metric."""
-    found = [_effect(part) for part in parts]
+    """Return the sweeps, the widest effect first if all have one metric; each says what of another's it varies too."""
+    alone = _alone([part.sweep for part in parts])
+    found = []
+    for part in parts:
+        effect, also = _effect(part), [axis for axis in part.sweep.axes if axis in alone and len(part.sweep.axes) > 1]
+        found.append(replace(effect, said=f"{effect.said}; varies {' and '.join(also)} too") if also else effect)
     return sorted(found, key=lambda effect: -effect.size) if one_metric(parts) else found
+
+
+def _alone(sweeps: Iterable[SweepBase]) -> set[str]:
+    """Return the settings that are all that some sweep varies."""
+    return {axis for sweep in sweeps if len(sweep.axes) == 1 for axis in sweep.axes}
 
 
 def one_metric(parts: Sequence[Part]) -> bool:
@@ -80,7 +90,7 @@ def answer(found: Sequence[Effect]) -> str:
     known = [effect for effect in found if math.isfinite(effect.size)]
     if not known or not objective.is_accuracy:
         return ""
-    alone = {axis for effect in known if len(axes := effect.part.sweep.axes) == 1 for axis in axes}
+    alone = _alone(effect.part.sweep for effect in known)
     # What a sweep varies beside its own may be all that its cells differ by: the sweep of that alone tells it.
     own = [effect for effect in known if len(axes := effect.part.sweep.axes) == 1 or alone.isdisjoint(axes)]
     large = [effect for effect in own if effect.size >= LARGE]
@@ -142,12 +152,12 @@ def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
             title = f"{cell.label}: {standing(effect.part.summary, cell, axis)}"
             classes = f"mark {tone}{' chosen' * chosen}"
             marks.append(tag("span", "", class_=classes, style=f"left:{place:.2%}", title=title))
-        marks.append(tag("span", values_of(effect.marks[0][0]), class_="best-name", style=f"right:{1 - low:.2%}"))
+        marks.append(tag("span", named_values(effect.marks[0][0]), class_="best-name", style=f"right:{1 - low:.2%}"))
         heard = [("best", effect.marks[0]), ("worst", effect.marks[-1])]
         heard += [("chosen", mark) for mark in effect.marks if mark[3]]
         said = "; ".join(f"{which} {cell.label}: {axis.text(mean, 3)}" for which, (cell, mean, _, _) in heard)
         if len(effect.marks) > 1:
             worst = effect.marks[-1][0]
-            marks.append(tag("span", values_of(worst), class_="worst-name", style=f"left:{high:.2%}"))
+            marks.append(tag("span", named_values(worst), class_="worst-name", style=f"left:{high:.2%}"))
     name = tag("p", tag("a", effect.name, href=link), tag("small", effect.said))
     return tag("div", name, tag("div", *marks, class_="along-axis", role=said and "img", aria_label=said), class_="row")

@@ -10,7 +10,7 @@ from conftest import TinyConfig, completed
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
-from nnhp_torch.report.ends import values_of
+from nnhp_torch.report.ends import named_values, values_of
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.several import answer, effects, overview
 from sweeps import _study
@@ -70,6 +70,9 @@ def test_what_a_sweep_varies_beside_its_own_is_not_said_to_be_its_own_cost(parts
     norms = Part(Outcome(beside, trials, known))
     assert "A wrong widths costs 17" in answer(effects([*parts, norms]))
     assert "A wrong norms costs 40 points and more." in answer(effects([norms]))
+    told = {effect.name: effect.said for effect in effects([*parts, norms])}
+    assert told["norms"].endswith("; varies lr and width too")
+    assert not any("varies" in said for name, said in told.items() if name != "norms")
 
 
 def test_a_screen_reader_hears_which_is_best_and_worst_and_was_chosen(parts):
@@ -94,3 +97,15 @@ def test_what_is_on_or_off_is_called_by_its_name(parts):
     both = dataclasses.replace(cell, values={"lr": 0.1, "batch_norm": True})
     assert values_of(both) == "0.1, batch norm"
     assert values_of(dataclasses.replace(cell, values={"patience": None})) == "no patience"
+
+
+def test_where_no_heading_says_of_what_a_number_has_its_name_beside_others(parts):
+    cell = parts[0].summary.cells[0]
+    named = {
+        "lr=0.1, no batch norm": {"lr": 0.1, "batch_norm": False},
+        "lr=1, gradient_clip=none": {"lr": 1.0, "gradient_clip": None},
+        "l1, reg=0.1": {"reg_type": "l1", "reg": 0.1},
+        "patience=none": {"patience": None},
+        "0.1": {"lr": 0.1},
+    }
+    assert [named_values(dataclasses.replace(cell, values=values)) for values in named.values()] == [*named]

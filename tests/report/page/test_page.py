@@ -23,6 +23,7 @@ from nnhp_torch.report.csv import TablesReport
 from nnhp_torch.report.page import callback as pages
 from nnhp_torch.report.page import charts, svg
 from nnhp_torch.report.page.callback import PageReport
+from nnhp_torch.report.page.html.document import write_page
 from nnhp_torch.report.page.html.markup import tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import sections
@@ -374,3 +375,15 @@ def test_a_search_without_its_journal_has_the_command_that_makes_its_page_and_no
 
 def test_the_head_of_a_column_breaks_behind_underscores_alone():
     assert breaking("activity_reg<type") == "activity_<wbr>reg&lt;type"
+
+
+def test_a_page_that_would_be_another_in_its_date_alone_stays_as_it_is(tmp_path):
+    path = tmp_path / "page.html"
+    write_page(path, "A page", [tag("p", "one")])
+    old = re.sub(r"Made \S+ \S+ UTC", "Made 2001-01-01 00:00 UTC", path.read_text())
+    path.write_text(old)
+    write_page(path, "A page", [tag("p", "one")])
+    assert path.read_text() == old
+    write_page(path, "A page", [tag("p", "two")])
+    assert "2001" not in path.read_text()
+    assert "two" in path.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from importlib.resources import files
@@ -14,12 +15,13 @@ from nnhp_torch.core.ledger.files import write
 from nnhp_torch.report.page.html.markup import Html, join, tag
 from nnhp_torch.report.plotting import style
 
+MADE = re.compile(r"Made \S+ \S+ UTC by")
 # Whatever a page's texts might say, a browser loads nothing for it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def write_page(path: Path, title: str, body: Iterable[Html], known: Mapping[str, object] | None = None) -> None:
-    """Write a page of these parts.
+    """Write a page of these parts; one that would be another in its date alone stays as it is.
 
     Args:
         title: what a browser's tab shows.
@@ -43,7 +45,10 @@ def write_page(path: Path, title: str, body: Iterable[Html], known: Mapping[str,
         tag("script", island, type="application/json", id="known"),
         tag("script", Html(_own("script.js"))),
     )
-    write(path, f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n')
+    text = f'<!DOCTYPE html>\n<html lang="en">{join(head, page)}</html>\n'
+    old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    if MADE.sub("", old) != MADE.sub("", text):
+        write(path, text)
 
 
 def known_of(path: Path) -> dict[str, Any]:
