@@ -86,14 +86,14 @@ def test_without_its_script_the_page_hides_no_answer_and_asks_for_no_guess():
 def test_one_seed_tells_the_study_as_it_alone_would_have(page):
     _press(page, "batch_size", "2000")
     rings = "return [...document.querySelectorAll('#batch_size .ring')].filter(r => r.checkVisibility()).length"
-    assert page.execute_script(rings) == 40, "in the claim's picture and in that of the final errors"
+    assert page.execute_script(rings) == 60, "in the claim's two pictures and in that of the final errors"
     page.find_element("id", "one").click()
-    assert page.execute_script(rings) == 8
+    assert page.execute_script(rings) == 12
     told = [json.loads(line.get_attribute("data-one")) for line in page.find_elements("css selector", ".of-one")]
     same = sum(lines[0].endswith("the winner of all seeds.") for lines in told)
     assert page.find_element("id", "told").text == f"seed=123 alone: the same winner in {same} of 17 sweeps"
     page.find_element("id", "all").click()
-    assert page.execute_script(rings) == 40
+    assert page.execute_script(rings) == 60
 
 
 def test_it_fits_a_phone_and_its_console_is_silent(page):

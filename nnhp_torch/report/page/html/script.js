@@ -38,7 +38,7 @@ for (const part of document.querySelectorAll("[data-part]")) {
     if (event.key === "Escape" && kept !== null) keep(kept);
   });
 
-  if (part.querySelector(".chart g[data-cell]")) each(part, ".ends .row", row => {
+  if (part.querySelector(".chart g[data-cell]")) each(part, ".ends .row:has(.rest)", row => {
     const name = row.querySelector(".key");
     const box = make("input", { type: "checkbox", checked: true, title: "show its curve" });
     box.setAttribute("aria-label", `show the curve of ${name.textContent.trim()}`);
@@ -63,7 +63,7 @@ for (const part of document.querySelectorAll("[data-part]")) {
     } else if (target.name === "base") {
       const base = target.value && part.querySelector(`.ends [data-cell="${target.value}"]`);
       part.classList.toggle("based", Boolean(base));
-      each(part, ".ends .row", row => {
+      each(part, ".ends .row:has(.rest)", row => {
         const line = row.querySelector(".of-best");
         if (line) {
           line.dataset.d ??= line.getAttribute("d");
