@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from nnhp_torch.run.resume import global_variables
-from nnhp_torch.run.resume.data_position import Positions, structure
+from nnhp_torch.run.resume.data_position import Positions, digests_of, structure
 from nnhp_torch.run.resume.generators import random_state, seed_all, set_random_state
 from nnhp_torch.run.resume.loaders import stop_workers
 from nnhp_torch.run.resume.random_state import around, go_on, go_on_to_test, state_at_end
@@ -47,12 +47,18 @@ class EpochSeed(L.Callback):
         self.on_doubt = on_doubt
         self._state: dict[str, Any] | None = None  # of the checkpoint that the fit goes on from
         self._positions = Positions()
+        self._before_loaders: dict[str, dict[str, str]] = {}
         self._lacking: dict[str, Any] = {}  # its checkpoint, if objects were left out of that
         self._network = ""  # the structure that it began with
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        data = {path: part for path, part in around(trainer).items() if path.startswith("datamodule")}
+        self._before_loaders = digests_of(data, data)
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._positions = Positions()
-        self._positions.look(around(trainer), global_variables.digests())
+        self._positions, owners = Positions(), around(trainer)
+        self._positions.look(owners, global_variables.digests())
+        self._positions.look_again(owners, self._before_loaders)
         self._network = (self._state or {}).get("network") or structure(pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -80,7 +80,7 @@ class Positions:
     Attributes:
         begun: owner's path → name → digest, when it was first seen.
         variables: the same of global variables.
-        put: what was put back, and so has changed since training began.
+        put: what was put back, or changed as loaders were made, and so has changed since training began.
     """
 
     begun: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -91,11 +91,21 @@ class Positions:
         """Take what was not there before for what it is at the beginning; later on, around the loaders alone."""
         if not self.begun:
             self.variables = dict(variables)
-        self.begun |= _digests(owners, [path for path in owners if path not in self.begun])
+        self.begun |= digests_of(owners, [path for path in owners if path not in self.begun])
+
+    def look_again(self, owners: Mapping[str, Any], before: Mapping[str, Mapping[str, str]]) -> None:
+        """Take values for changed that making the first loaders has changed: a resumed fit makes more of them.
+
+        Args:
+            before: owner's path → name → digest, from before they were made.
+        """
+        for path, found in before.items():
+            values = values_of(owners[path]) if path in owners else {}
+            self.put |= {(path, name) for name in values if found.get(name) != self.begun[path].get(name)}
 
     def state(self, owners: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]) -> dict[str, dict[Any, Any]]:
         """The digests of all positions; of those that have changed the values, or in words why they cannot be kept."""
-        state: dict[str, dict[Any, Any]] = {"digests": _digests(owners, owners), "values": {}, "lost": {}}
+        state: dict[str, dict[Any, Any]] = {"digests": digests_of(owners, owners), "values": {}, "lost": {}}
         state["variables"] = {}  # of a person's global ones those that have changed
         for path, found in variables.items():
             begun = self.variables.setdefault(path, found)
@@ -152,7 +162,7 @@ class Positions:
             for (path, name), then in state.get("variables", {}).items()
             if there.get(path, {}).get(name) != then
         ]
-        digests, lost = _digests(owners, owners), state["lost"]
+        digests, lost = digests_of(owners, owners), state["lost"]
         for path in {**state["digests"], **digests}:
             if path.startswith(renewed):
                 continue
@@ -305,7 +315,7 @@ def structure(module: nn.Module) -> str:
     return digest(sorted((name, () if is_lazy(w) else tuple(w.shape)) for name, w in named))
 
 
-def _digests(owners: Mapping[str, Any], of: Iterable[str]) -> dict[str, dict[str, str]]:
+def digests_of(owners: Mapping[str, Any], of: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return of some owners, by name, a digest of each value and what all else is."""
     paths = {id(thing): path for path, thing in owners.items() if path.startswith(_PARTS)}
     return {

@@ -192,6 +192,24 @@ class Data(toy.ToyData):
         return DataLoader(self.graded, batch_size=16, shuffle=True)
 
 
+class CountsItsLoaders(Data):
+    """Each loader that it makes has larger batches; Lightning makes one more for a fit that goes on."""
+
+    made = 0
+
+    def train_dataloader(self):
+        self.made += 1
+        return DataLoader(self.data, batch_size=16 + self.made, shuffle=True)
+
+
+class GivesItsCount(CountsItsLoaders):
+    def state_dict(self):
+        return {"made": self.made}
+
+    def load_state_dict(self, state_dict):
+        self.made = state_dict["made"]
+
+
 class Grade(L.Callback):
     def on_train_epoch_end(self, trainer, pl_module):
         trainer.train_dataloader.dataset.set_epoch(trainer.current_epoch + 1)
@@ -232,11 +250,11 @@ class OtherWeightsLater(Net):
         torch.nn.init.ones_(self.net[0].weight)
 
 
-def stopped(tmp_path, kind, callbacks=lambda: (), trainer=()):
+def stopped(tmp_path, kind, callbacks=lambda: (), trainer=(), data=Data):
     """A trial that was not stopped, and one that was after each of its epochs."""
 
     def build(config):
-        return Setup(kind(config.lr, config.width), Data(), [*callbacks()], dict(trainer))
+        return Setup(kind(config.lr, config.width), data(), [*callbacks()], dict(trainer))
 
     def stop(last, epoch, metrics):
         if epoch == last:
@@ -272,6 +290,8 @@ SELDOM = {"check_val_every_n_epoch": 2}  # Lightning clears gradients before a v
         (Plateau, {"trainer": SELDOM}),
         (Net, {"callbacks": lambda: [Decay()]}),
         (Net, {"callbacks": lambda: [Grade()]}),
+        (Net, {"data": CountsItsLoaders, "trainer": {"reload_dataloaders_every_n_epochs": 1}}),
+        (Net, {"data": GivesItsCount, "trainer": {"reload_dataloaders_every_n_epochs": 1}}),
         (ASparseTensor, {}),
         (OtherWeights, {}),
         (OtherWeightsLater, {}),
