@@ -38,8 +38,9 @@ from nnhp_torch.report.page.callback import NAME, write, write_several
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.terminal.console import Terminal, open_standard_streams
 from nnhp_torch.run.launch.worker_processes import Pool
-from sweeps import _student, _study, unknown
+from sweeps import unknown
 from sweeps._base import CHAIN, DATA, FINAL, OTHERS
+from sweeps._study import overview, student
 
 OF_THE_STUDY = ("--only", "--skip", "--carry")  # options that a single sweep has not
 
@@ -113,14 +114,14 @@ def load(name: str, carried: dict[str, Any], flags: dict[str, Any]) -> Sweep:
 def report(findings: list[Part], folder: Path, out: Any) -> None:
     """The study's table, CSV, page and figure (in TensorBoard too)."""
     folder.mkdir(parents=True, exist_ok=True)
-    _study.write_csv(folder / "study.csv", findings)
+    overview.write_csv(folder / "study.csv", findings)
     out.rule(Text("the study", style="bold"))
-    out.print(_study.table(findings))
+    out.print(overview.table(findings))
     pages = [folder.parent / part.sweep.name / NAME for part in findings]
     # The article's grid of dropout has no 0, and what dropout does is told by the network without it.
-    whole = [_study.with_nought(part, findings) for part in findings]
+    whole = [overview.with_nought(part, findings) for part in findings]
     links = [f"{part.sweep.name}/{NAME}" for part in findings]
-    _student.write(folder.parent / "index.html", whole, links, Path())
+    student.write(folder.parent / "index.html", whole, links, Path())
     ways = {
         "Guess first: the same as a lesson →": folder.parent / "index.html",
         "All settings at once: the search →": folder.parent / "search" / NAME,
@@ -129,7 +130,7 @@ def report(findings: list[Part], folder: Path, out: Any) -> None:
     for part, page in zip(findings, pages, strict=True):  # once more: now there is a study to go back to
         write(page, part)
     step = max(last_epoch(part.outcome) for part in findings)
-    publish(lambda: _study.draw(whole), folder / "overview.png", "study", run="figure", step=step)
+    publish(lambda: overview.draw(whole), folder / "overview.png", "study", run="figure", step=step)
     out.print(f"Page     {folder / NAME}", soft_wrap=True, markup=False)
     out.print(f"Lessons  {folder.parent / 'index.html'}", soft_wrap=True, markup=False)
     out.print(f"Figure   {folder / 'overview.png'}", soft_wrap=True, markup=False)

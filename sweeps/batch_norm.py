@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._claims import allows_higher_rates
-from sweeps._speed import faster
+from sweeps._study.claims import allows_higher_rates
+from sweeps._study.speed import faster
 
 
 def claim(cells: Sequence[Cell]) -> str:

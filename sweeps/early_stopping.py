@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._claims import error
-from sweeps._judged import judged_each
+from sweeps._study.claims import error
+from sweeps._study.judged import judged_each
 
 METRIC = "val_accuracy"
 

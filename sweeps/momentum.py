@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, after, before
-from sweeps._speed import faster
+from sweeps._study.speed import faster
 
 
 def claim(cells: Sequence[Cell]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, after, before
-from sweeps._judged import judged
+from sweeps._study.judged import judged
 
 
 def drives_to_zero(cells: Sequence[Cell]) -> str:

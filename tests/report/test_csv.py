@@ -11,7 +11,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.report.csv import TablesReport, results_table, write_rows
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.terminal.console import Terminal
-from sweeps import _study
+from sweeps._study import overview
 
 
 def _of(sweep, *results, **defaults):
@@ -66,11 +66,11 @@ def test_the_table_of_a_study_is_utf_8_and_harmless_too(sweep, store, tmp_path):
     spelled = dataclasses.replace(sweep, axes={"width": ["=1+1 [relu] é"]})
     outcome = Sweeper(FakeLaunch(), store).run(spelled, spelled.trials())
     found = [Part(outcome)]
-    _study.write_csv(tmp_path / "study.csv", found)
+    overview.write_csv(tmp_path / "study.csv", found)
     (row,) = csv.DictReader((tmp_path / "study.csv").read_text(encoding="utf-8").splitlines())
     assert (row["sweep"], row["winner"]) == ("tiny", "'=1+1 [relu] é")
     out = Terminal(io.StringIO(), width=140)
-    out.print(_study.table(found))
+    out.print(overview.table(found))
     assert "=1+1 [relu] é" in out.file.getvalue()
 
 

@@ -12,12 +12,12 @@ from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.page.part import Part
 from sweeps import reference
-from sweeps._article import GRADIENTS, OVERFITS, TRAINED, WEIGHTS, Answer, answers, backed, others
-from sweeps._lesson import NO_GUESS, answers_of, guesses, lesson
-from sweeps._measures import MEASURES, NEVER, Measure
-from sweeps._pictures import picture
-from sweeps._student import _bar, _evidence, _headline, _kind
-from sweeps._study import with_nought
+from sweeps._study.article import GRADIENTS, OVERFITS, TRAINED, WEIGHTS, Answer, answers, backed, others
+from sweeps._study.lesson import NO_GUESS, answers_of, guesses, lesson
+from sweeps._study.measures import MEASURES, NEVER, Measure
+from sweeps._study.overview import with_nought
+from sweeps._study.pictures import picture
+from sweeps._study.student import _bar, _evidence, _headline, _kind
 
 ROOT = Path(reference.__file__).parent.parent
 

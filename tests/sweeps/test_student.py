@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweeps import reference
-from sweeps._pictures import BINS, _shares
-from sweeps._study import with_nought
+from sweeps._study.overview import with_nought
+from sweeps._study.pictures import BINS, _shares
 
 REFERENCE = Path(reference.__file__).parent.parent / reference.FOLDER
 PAGE = f"file://{REFERENCE / 'index.html'}"

@@ -13,7 +13,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.ends import named_values, values_of
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.several import answer, effects, overview
-from sweeps import _study
+from sweeps._study.overview import draw
 
 RATES = Sweep("rates", TinyConfig(), {"lr": [0.1, 0.01]}, build="toy:build")
 WIDTHS = Sweep("widths", TinyConfig(lr=0.01), {"width": [8, 16, 32]}, build="toy:build")
@@ -42,15 +42,15 @@ def _marks(figure):
 
 
 def test_the_widest_effect_is_on_top_and_every_cell_is_a_mark_at_its_mean_error(parts):
-    marks = _marks(_study.draw(parts))
+    marks = _marks(draw(parts))
     of_widths = sorted(place for name, place in marks if name.startswith("row0"))
     assert of_widths == pytest.approx([2.98, 5.2, 20.0])
-    low, high = _study.draw(parts).axes[0].get_xlim()
+    low, high = draw(parts).axes[0].get_xlim()
     assert all(low < place < high for _, place in marks)
 
 
 def test_tones_are_the_verdicts_and_the_choice_has_a_ring(parts):
-    names = [name for name, _ in _marks(_study.draw(parts))]
+    names = [name for name, _ in _marks(draw(parts))]
     assert sorted(name for name in names if name.startswith("row0")) == ["row0.alike", "row0.best", "row0.worse"]
     assert sorted(name for name in names if name.startswith("row1")) == ["row1.alike", "row1.best", "row1.chosen"]
 
@@ -59,7 +59,7 @@ def test_page_and_figure_say_the_same_sentence_computed_from_the_effects(parts):
     said = "A wrong widths costs 17 points and more. 1 of the 2 move the error by less than a point."
     assert answer(effects(parts)) == said
     assert said in "".join(overview(parts, ["a", "b"]))
-    assert said in [" ".join(text.get_text().split()) for text in _study.draw(parts).texts]
+    assert said in [" ".join(text.get_text().split()) for text in draw(parts).texts]
 
 
 def test_what_a_sweep_varies_beside_its_own_is_not_said_to_be_its_own_cost(parts):
@@ -89,7 +89,7 @@ def test_a_sweep_in_which_nothing_has_completed_has_a_row_without_marks(parts):
     by_name = {effect.name: effect for effect in effects(parts)}
     assert by_name["widths"].said == "none has completed"
     assert math.isnan(by_name["widths"].size)
-    assert {name[:4] for name, _ in _marks(_study.draw(parts))} == {"row0"}
+    assert {name[:4] for name, _ in _marks(draw(parts))} == {"row0"}
 
 
 def test_what_is_on_or_off_is_called_by_its_name(parts):

@@ -16,8 +16,8 @@ from nnhp_torch.report.page.tables import checked, ends
 from nnhp_torch.report.words.caveats import caveats
 from nnhp_torch.report.words.headline import headline, numbers
 from nnhp_torch.report.words.phrases import amount, count, same_in_words
-from sweeps._article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
-from sweeps._pictures import WHOLE, picture
+from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
+from sweeps._study.pictures import WHOLE, picture
 
 # What is called by its name for programs elsewhere.
 NAMES = {"val_accuracy": "validation accuracy", "train_accuracy": "training accuracy", "optimizer=": ""}

@@ -14,8 +14,8 @@ from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.names import text
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.report.page.part import Part
-from sweeps._claims import SCORED, narrows, regularizes, small_batches_are_noisy
-from sweeps._study import with_nought
+from sweeps._study.claims import SCORED, narrows, regularizes, small_batches_are_noisy
+from sweeps._study.overview import with_nought
 from sweeps.weight_regularization import drives_to_zero
 
 NOT_THE_ARTICLES = "(Not the article's.) "

@@ -7,7 +7,7 @@ from nnhp_torch import Cell
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.report.ends import values_of
 from nnhp_torch.report.plotting.curves import epochs_to
-from sweeps._judged import judged_each
+from sweeps._study.judged import judged_each
 
 REACHED = 0.9  # the accuracy by which training is called faster or slower
 

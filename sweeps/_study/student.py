@@ -15,8 +15,8 @@ from nnhp_torch.report.page.html.document import write_page
 from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.words.phrases import count
-from sweeps._article import CLAIMS, NOT_THE_ARTICLES, in_short, others
-from sweeps._lesson import answers_of, guesses, lesson, title
+from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, in_short, others
+from sweeps._study.lesson import answers_of, guesses, lesson, title
 
 HOW = (
     "What a sweep varies is its <b>scientific</b> hyperparameter: the one that is asked about. <b>Nuisance</b> "

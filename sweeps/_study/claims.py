@@ -12,7 +12,7 @@ from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.units import chance
 from nnhp_torch.core.stats.verdict import verdicts
 from sweeps._base import FINAL
-from sweeps._judged import corrected_for, judged, judged_each, least_of_all
+from sweeps._study.judged import corrected_for, judged, judged_each, least_of_all
 
 POOR = 0.6  # a val_accuracy at which a network has learned little
 FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next,
