@@ -17,7 +17,7 @@ from nnhp_torch.report.csv import write_rows
 from nnhp_torch.report.ends import named_values
 from nnhp_torch.report.figure.drawing import dress
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.several import QUESTION, Effect, answer, axis_of, effects, keys_of
+from nnhp_torch.report.page.several import QUESTION, WHAT, Effect, answer, axis_of, effects, keys_of
 from nnhp_torch.report.plotting.style import BLUE, DPI, FAINT, GREY, LABEL, LIGHT_GREY, ORANGE, SMALL, WIDTH, tidy
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TOP, ROW, BELOW = 1.6, 0.38, 0.5  # the head, a row, and what is below them, in inches
 LEFT, RIGHT = 0.19, 0.9  # the axis, as shares of the figure's width
 ROOM = 2.8  # below the least error, for the name of the value that has it
-PALE = "#7FB8D8"  # of cells that cannot be told from the best
+PALE = "#7FB8D8"  # of cells that are as good as the best
 
 
 def verdict(part: Part) -> str:
@@ -103,7 +103,7 @@ def with_nought(part: Part, known: Sequence[Part]) -> Part:
 
 
 def draw(parts: Sequence[Part]) -> Figure:
-    """Draw a dot a cell: filled the best, pale what cannot be told from it, hollow what is worse, ringed the choice."""
+    """Draw a dot a cell: filled the best, pale what is as good, hollow what else; its seeds if they cannot tell."""
     from matplotlib.figure import Figure
 
     found = effects(parts)
@@ -119,13 +119,14 @@ def draw(parts: Sequence[Part]) -> Figure:
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     axes.spines[:].set_visible(False)
     for row, effect in enumerate(found):
-        _draw_row(axes, effect, row, shown=[axis.shown(mean) for _, mean, _, _ in effect.marks])
+        seeds = [[*map(axis.shown, ends)] for ends in effect.seeds]
+        _draw_row(axes, effect, row, shown=[axis.shown(mean) for _, mean, _, _ in effect.marks], seeds=seeds)
     axes.set_yticks([])
     axes.set_ylim(len(found) - 0.4, -0.6)
     head: dict[str, Any] = {"va": "top"}
     figure.text(0.012, 1 - 0.13 / tall, QUESTION, fontsize=19, fontweight="bold", **head)
     figure.text(0.012, 1 - 0.55 / tall, textwrap.fill(answer(found), 112), fontsize=LABEL + 1, **head)
-    said = f"{axis.name.capitalize()} with the final weights, the mean of each cell; the widest effect on top."
+    said = WHAT.format(axis.name.capitalize())
     figure.text(0.012, 1 - 1.05 / tall, said, fontsize=LABEL, color=GREY, **head)
     keys = [axes.plot([], [], label=text, **_mark(tone))[0] for tone, text in keys_of(parts).items()]
     figure.legend(handles=keys, loc="lower right", ncols=len(keys), frameon=False, fontsize=LABEL)
@@ -140,19 +141,24 @@ def _mark(tone: str) -> dict[str, Any]:
     return {"marker": "o", "linestyle": "", "color": edge, "markerfacecolor": face, "markersize": size, "mew": 1.5}
 
 
-def _draw_row(axes: Axes, effect: Effect, row: int, *, shown: Sequence[float]) -> None:
+def _draw_row(
+    axes: Axes, effect: Effect, row: int, *, shown: Sequence[float], seeds: Sequence[Sequence[float]]
+) -> None:
     name: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "xycoords": axes.get_yaxis_transform()}
     axes.annotate(effect.name, (0, row), (-6, 1), fontsize=LABEL + 1, fontweight="bold", va="bottom", **name)
     axes.annotate(effect.said, (0, row), (-6, -1), fontsize=SMALL, color=GREY, va="top", **name)
     if not shown:
         return
     axes.plot([min(shown), max(shown)], [row] * 2, color=FAINT, linewidth=6, solid_capstyle="butt", zorder=1)
+    for ends in seeds:
+        axes.plot(ends, [row] * 2, color=BLUE, linewidth=1.2, zorder=2)
     for (_, _, tone, chosen), value in reversed(list(zip(effect.marks, shown, strict=True))):
         axes.plot(value, row, gid=f"row{row}.{tone}", zorder=3, **_mark(tone))
         if chosen:
             axes.plot(value, row, gid=f"row{row}.chosen", zorder=4, **_mark("choice"))
     text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": SMALL}
     best, worst = (named_values(effect.marks[place][0]) for place in (0, -1))
-    axes.annotate(best, (min(shown), row), (-11, 0), ha="right", color=BLUE, fontweight="bold", **text)
+    drawn = [*shown, *(end for ends in seeds for end in ends)]
+    axes.annotate(best, (min(drawn), row), (-11, 0), ha="right", color=BLUE, fontweight="bold", **text)
     if len(shown) > 1:
-        axes.annotate(worst, (max(shown), row), (11, 0), ha="left", color=GREY, **text)
+        axes.annotate(worst, (max(drawn), row), (11, 0), ha="left", color=GREY, **text)

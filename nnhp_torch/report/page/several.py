@@ -20,8 +20,9 @@ from nnhp_torch.report.words.headline import headline, standing
 
 QUESTION = "Which hyperparameter matters?"
 SMALL, LARGE = 0.01, 0.07  # of an accuracy: a point, below which an effect is called small, and what costs much
-TONES = {"best": "best", "better": "best"} | dict.fromkeys(("baseline", "as good", "undecided"), "alike")
-KEYS = {"best": "best", "alike": "cannot be told from it, or as good", "worse": "worse"}
+TONES = {"best": "best", "better": "best", "baseline": "alike", "as good": "alike", "undecided": "open"}
+KEYS = {"best": "best", "alike": "as good", "open": "cannot be told from it (line: its seeds)", "worse": "worse"}
+WHAT = "{} with the final weights, a value's mean over its seeds; widest effect on top. Rows differ in what is fixed."
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Effect:
     @property
     def name(self) -> str:
         return self.part.sweep.name.replace("_", " ")
+
+    @property
+    def seeds(self) -> list[tuple[float, float]]:
+        """Of each cell that cannot be told from the best its least and its greatest value: their distance is why."""
+        monitor = self.part.sweep.monitor
+        each = [
+            list(filter(math.isfinite, cell.values_of(monitor))) for cell, _, tone, _ in self.marks if tone == "open"
+        ]
+        return [(min(values), max(values)) for values in each]
 
 
 def effects(parts: Sequence[Part]) -> list[Effect]:
@@ -80,8 +90,10 @@ def _effect(part: Part) -> Effect:
 
 
 def axis_of(found: Sequence[Effect]) -> Axis:
-    """The axis of all means."""
-    return Axis.of_values(found[0].part.sweep.objective, (mean for effect in found for _, mean, _, _ in effect.marks))
+    """The axis of all means, and of the seeds that are drawn."""
+    means = [mean for effect in found for _, mean, _, _ in effect.marks]
+    seeds = [value for effect in found for ends in effect.seeds for value in ends]
+    return Axis.of_values(found[0].part.sweep.objective, means + seeds)
 
 
 def answer(found: Sequence[Effect]) -> str:
@@ -110,7 +122,7 @@ def overview(parts: Sequence[Part], links: Sequence[str]) -> list[Html]:
     found, drawn = effects(parts), one_metric(parts)
     axis = axis_of(found)
     rows = [_row(effect, axis, links[parts.index(effect.part)], drawn=drawn) for effect in found]
-    what = f"{axis.name.capitalize()} with the final weights, the mean of each cell; the widest effect on top."
+    what = WHAT.format(axis.name.capitalize())
     keys = [tag("span", text, class_=f"tone {tone}") for tone, text in keys_of(parts).items()]
     return [
         tag("h1", QUESTION if drawn else "What each sweep has found", class_="finding"),
@@ -146,8 +158,11 @@ def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
     said = None
     if drawn and effect.marks:
         places = [axis.place(mean) for _, mean, _, _ in effect.marks]
-        low, high = min(places), max(places)
-        marks = [tag("span", "", class_="reach", style=f"left:{low:.2%};width:{high - low:.2%}")]
+        marks = [_along("reach", places)]
+        seeds = [[*map(axis.place, ends)] for ends in effect.seeds]
+        marks += [_along("seeds", ends) for ends in seeds]
+        drawn_at = [*places, *(end for ends in seeds for end in ends)]
+        low, high = min(drawn_at), max(drawn_at)
         for (cell, _, tone, chosen), place in reversed(list(zip(effect.marks, places, strict=True))):
             title = f"{cell.label}: {standing(effect.part.summary, cell, axis)}"
             classes = f"mark {tone}{' chosen' * chosen}"
@@ -161,3 +176,9 @@ def _row(effect: Effect, axis: Axis, link: str, *, drawn: bool) -> Html:
             marks.append(tag("span", named_values(worst), class_="worst-name", style=f"left:{high:.2%}"))
     name = tag("p", tag("a", effect.name, href=link), tag("small", effect.said))
     return tag("div", name, tag("div", *marks, class_="along-axis", role=said and "img", aria_label=said), class_="row")
+
+
+def _along(name: str, places: Sequence[float]) -> Html:
+    """A bar from the least of some places on the axis to the greatest."""
+    low, high = min(places), max(places)
+    return tag("span", "", class_=name, style=f"left:{low:.2%};width:{high - low:.2%}")

@@ -51,8 +51,16 @@ def test_the_widest_effect_is_on_top_and_every_cell_is_a_mark_at_its_mean_error(
 
 def test_tones_are_the_verdicts_and_the_choice_has_a_ring(parts):
     names = [name for name, _ in _marks(draw(parts))]
-    assert sorted(name for name in names if name.startswith("row0")) == ["row0.alike", "row0.best", "row0.worse"]
-    assert sorted(name for name in names if name.startswith("row1")) == ["row1.alike", "row1.best", "row1.chosen"]
+    assert sorted(name for name in names if name.startswith("row0")) == ["row0.best", "row0.open", "row0.worse"]
+    assert sorted(name for name in names if name.startswith("row1")) == ["row1.best", "row1.chosen", "row1.open"]
+
+
+def test_a_cell_that_cannot_be_told_shows_how_far_its_seeds_lie_apart(parts):
+    """Width 16 lies between 3% and 10%, rate 0.01 between 4.8% and 5.1%; the best and what is worse have no line."""
+    (axes,) = draw(parts).axes
+    lines = [line for line in axes.get_lines() if line.get_linewidth() == 1.2 and len(line.get_xdata()) == 2]
+    assert [sorted(line.get_xdata()) for line in lines] == [pytest.approx(of) for of in ([3.0, 10.0], [4.8, 5.1])]
+    assert "".join(overview(parts, ["a", "b"])).count('class="seeds"') == 2
 
 
 def test_page_and_figure_say_the_same_sentence_computed_from_the_effects(parts):
