@@ -21,6 +21,7 @@ from nnhp_torch.core.spec.base import SweepBase, change
 from nnhp_torch.core.spec.objective import Metric
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import Trial
+from nnhp_torch.report.words.phrases import count
 from nnhp_torch.run.launch.request import Request
 
 EPOCHS = 3  # at least; else as many as the trial has, because it may change in any of them
@@ -97,8 +98,8 @@ def _compare(launch: Launch, trial: Trial, folder: Path) -> tuple[bool, str]:
         return False, f"{found}{notes}"
     if different := _different_weights(*(checkpoint_folder(folder, one.name) / LAST for one in (whole, stopped))):
         return False, f"Resumed differs from uninterrupted: not in its metrics' 7 digits, but in {different}.{notes}"
-    metrics = len(uninterrupted.history) + len(uninterrupted.test)
-    return True, f"Resumed equals uninterrupted: {metrics} metrics to all 7 digits, the weights to the last bit.{notes}"
+    metrics = count(len(uninterrupted.history) + len(uninterrupted.test), "metric")
+    return True, f"Resumed equals uninterrupted: {metrics} to all 7 digits, the weights to the last bit.{notes}"
 
 
 def departure(uninterrupted: TrialResult, resumed: TrialResult) -> str:
