@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -18,21 +19,23 @@ MOST = 50  # of a folder of images, the first
 _LONG = 2**23  # bytes of a file's beginning and of its end that count; those between are not looked at
 _PACKAGE = str(Path(__file__).parents[2])
 
-_of_imports: dict[str, str] = {}  # path → digest, when it was first read; empty if it is written, or not there
+_of_imports: dict[str, str] = {}  # path → digest, when it was first read; empty if it is written, too, or not there
 _of_trial: dict[str, str] = {}
 _home = [""]  # the working directory that the trial began in
+_began = [time.time_ns()]  # what is newer was written by the trial, a program that it has started or another trial
 
 
 def begin() -> None:
     """Forget what trials have read; what imports have read, all trials of this process are made of."""
     _of_trial.clear()
-    _home[:] = [os.getcwd()]
+    _home[:], _began[:] = [os.getcwd()], [time.time_ns()]
 
 
 def read(folder: str) -> dict[str, str]:
     """Return the files that imports and this trial have read, by their paths from the working directory.
 
-    Those that are not below it, are hidden, were written too, or lie in this folder, a sweep's, do not count.
+    Those that are not below it, are hidden, were written since the trial began, or lie in this folder, a sweep's, do
+    not count.
     """
     home, own = _home[0], os.path.abspath(folder) + os.sep
     found = {path: digest for path, digest in (_of_imports | _of_trial).items() if digest and not path.startswith(own)}
@@ -61,27 +64,37 @@ def _digest(path: str, size: int, _: int) -> str:
 def _hear(event: str, args: tuple[Any, ...]) -> None:
     if event == "open" and isinstance(args[0], str | os.PathLike):
         with suppress(OSError, ValueError):  # whoever opens it shall hear of that
-            _note(os.path.abspath(os.fspath(args[0])), written=bool(args[2] & (os.O_WRONLY | os.O_RDWR)))
+            if args[2] & (os.O_WRONLY | os.O_RDWR):
+                _unread(os.path.abspath(os.fspath(args[0])))
+            # Ten thousand images are opened as fast as without this: no path is looked at before who opens it.
+            elif len(_of_trial) < MOST and (readers := _readers(sys._getframe(1))) is not None:
+                _note(os.path.abspath(os.fspath(args[0])), readers)
 
 
-def _note(path: str, *, written: bool) -> None:
-    if not path.startswith(os.getcwd() + os.sep) or path.endswith((".py", ".pyc")) or is_installed(path):
+def _unread(path: str) -> None:
+    for found in (_of_imports, _of_trial):
+        if path in found:
+            found[path] = ""
+
+
+def _note(path: str, found: dict[str, str]) -> None:
+    if path in found or len(found) >= MOST or path.endswith((".py", ".pyc")) or is_installed(path):
         return
-    found = _readers(sys._getframe(2))
-    if found is not None and (written or (path not in found and len(found) < MOST)):
-        found[path] = "" if written else file_digest(path)
+    if path.startswith(os.getcwd() + os.sep):
+        found[path] = file_digest(path) if os.stat(path).st_mtime_ns < _began[0] else ""
 
 
 def _readers(frame: FrameType | None) -> dict[str, str] | None:
     """Whether a file is opened by code of one's own, called from this package's or from nobody's, and in an import."""
     own = False
     while frame is not None:
-        file = frame.f_code.co_filename
+        code = frame.f_code  # which is an event, too, each time
+        file = code.co_filename
         if file.startswith(_PACKAGE):
             break
         if os.path.isabs(file) and not is_installed(file):
             own = True
-            if frame.f_code.co_name == "<module>":
+            if code.co_name == "<module>":
                 return _of_imports
         frame = frame.f_back
     return _of_trial if own else None

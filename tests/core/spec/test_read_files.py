@@ -1,9 +1,11 @@
 """Files that a trial's own code reads beside its sources: what is edited there is not passed over."""
 
 import importlib
+import random
 from pathlib import Path
 
 import pytest
+import torch
 import toy
 
 from nnhp_torch.core.spec.provenance import changed
@@ -17,6 +19,11 @@ class Table(toy.ToyData):
             self.data.tensors[0][0] = float(rows.read())
         counted = Path("counted")
         counted.write_text(str(int(counted.read_text()) + 1))
+        torch.save(1, "saved.pt")  # not by Python's `open`
+        torch.load("saved.pt")
+        Path("renamed.new").write_text(str(random.random()))
+        Path("renamed.new").replace("renamed")
+        Path("renamed").read_text()
 
 
 def build(config):
@@ -35,7 +42,7 @@ def files(tmp_path, monkeypatch):
 
 
 def test_a_file_that_a_trials_code_or_an_import_reads_is_one_of_its_sources(files, sweep):
-    """What it writes itself is none. Of later trials in the same process the import's file is one, too."""
+    """What is written while it runs is none. Of later trials in the same process the import's file is one, too."""
     for name in ("first", "second"):
         result = run_trial(sweep.trials()[0], build, Runtime(f"logs/{name}", accelerator="cpu"))
         assert result.status == "completed", result.reason
