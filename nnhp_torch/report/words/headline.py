@@ -58,7 +58,8 @@ def _verdict(summary: Summary) -> str:
     if all(math.isnan(verdict.p) for verdict in others):
         return f"{lead} is ahead; {best.repeated} cannot tell whether by luck."
     if count["worse"] == len(others):
-        return f"{lead} is the best: {'the other is' if len(others) == 1 else 'every other is'} worse."
+        completed = " that has completed" * (len(others) + 1 < len(summary.cells))
+        return f"{lead} is the best: {'the' if len(others) == 1 else 'every'} other{completed} is worse."
     if count["undecided"] == len(others):
         return f"In the end no {axes if len(summary.sweep.axes) == 1 else 'cell'} can be told from the best."
     return f"{lead} leads: {_of_others(others)}."
@@ -140,7 +141,8 @@ def standing(summary: Summary, cell: Cell, axis: Axis) -> str:
     if verdict.kind == "baseline":
         return f"{value} · the baseline"
     if cell is summary.leader and summary.sweep.baseline is None:
-        doubt = any(v.kind in ("undecided", "unranked") for v in summary.verdicts if v.cell is not cell)
+        held = [verdict.kind for verdict in summary.others]
+        doubt = "undecided" in held or (not held and len(summary.cells) > 1)
         return f"{value} · {'ahead' if doubt or not summary.winner else 'the best'}"
     if verdict.kind == "unranked":
         return value

@@ -52,6 +52,20 @@ def test_the_others_are_named_as_long_as_they_have_room_and_none_goes_by_its_set
     assert headline(many).endswith(" leads: of 2 others 1 cannot be told from it and 1 is worse.")
 
 
+def test_what_has_not_completed_takes_nothing_from_the_best_in_headline_and_row_alike(sweep):
+    best, worse = [0.95, 0.96, 0.94], [0.5, 0.51, 0.5]
+    whole = _summary(sweep, best, worse, worse)
+    *cells, last = whole.cells
+    gone = [dataclasses.replace(result, status="diverged") for result in last.results]
+    summary = summary_of(whole.sweep, [*cells, dataclasses.replace(last, results=gone)])
+    assert headline(summary) == "lr=0.1 is the best: the other that has completed is worse."
+    axis = Axis.of_values(summary.sweep.objective, best)
+    assert standing(summary, summary.cells[0], axis) == "5.00% · the best"
+    alone = summary_of(whole.sweep, [cells[0], summary.cells[2]])
+    assert headline(alone) == "lr=0.1 is the only one that has completed."
+    assert standing(alone, alone.cells[0], axis) == "5.00% · ahead"
+
+
 def test_a_setting_that_changes_nothing_and_a_sweep_that_learned_nothing_say_so(sweep):
     same = _summary(sweep, [0.95, 0.9], [0.95, 0.9], [0.95, 0.9], curves=[[0.2]] * 3)
     assert headline(same) == "Lr changes nothing here, to the last digit."
