@@ -80,6 +80,12 @@ def test_no_axis_has_what_the_metric_cannot_be(sweep):
     assert (axis.low, axis.high) == (0.0, 1.0)
 
 
+def test_final_values_over_a_decade_have_a_number_at_the_greatest_or_beyond_it(sweep):
+    axis = Axis.of_values(sweep.objective, [0.975, 0.639])
+    assert [text for _, text in axis.ticks(6)] == ["5%", "10%", "20%", "50%"]
+    assert axis.place(0.5) == 1.0
+
+
 def test_a_diverging_loss_does_not_take_the_frame_from_the_others(sweep):
     sweep, cells = _with(sweep, "val_loss", [2.0] * 50 + [1.0] * 50, [2.0] * 98 + [1e30, math.inf])
     lost = dataclasses.replace(cells[1].results[0], status="diverged")

@@ -73,7 +73,9 @@ class Axis:
         name = _name(objective) if error else f"{WORDS[objective.split]} {objective.name.replace('_', ' ')}".strip()
         least = min((value for value in shown if value > 0 or not error), default=low)
         if least > 0 and high / least >= DECADE:
-            return cls(name, (_least_error(finite) if error else low) / 1.15, high * 1.15, True, error)
+            low = (_least_error(finite) if error else low) / 1.15
+            beyond = next((tick for tick in decades(high, DECADE * high, FEW)), high)  # lest the last tick be far below
+            return cls(name, low, max(1.15 * high, beyond), True, error)
         margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
         return cls(name, max(low - margin, 0.0) if error else low - margin, high + margin, False, error)
 
