@@ -16,6 +16,7 @@ from nnhp_torch.report.words.phrases import count
 
 POINTS = 60_000  # of all curves of a page together, which take some six bytes each
 DENSEST = 40  # cells with lines that are drawn at full strength
+NEAR, DASH = 6.0, 7  # how close two lines are the same to the eye; the dashes of the upper one, in pixels
 SPOKEN = 12  # curves that a screen reader is told of; of more the best
 
 Tick = tuple[float, str]  # where a number stands, from 0 to 1, and what is written there
@@ -52,8 +53,10 @@ def curves(cells: Sequence[Curves], axis: Axis) -> Html:
     units = list(cells[0].paces) if cells else []
     budgets = {unit: min(cell.paces[unit] * cell.epochs for cell in cells if cell.epochs) for unit in units}
     lines, ends = [], []
-    for number, cell in enumerate(cells):
-        parts, last = _lines(cell, axis, epochs, most=most)
+    middles = [_points(median_curve([curve for _, curve in cell.runs]), axis, epochs, most=most) for cell in cells]
+    for number, (cell, middle) in enumerate(zip(cells, middles, strict=True)):
+        dashes = _dashes(number, middles) if len(cells) <= SPOKEN else None
+        parts, last = _lines(cell, axis, epochs, most=most, middle=middle, dashes=dashes)
         widths = ";".join(f"--{unit}:{cell.paces[unit] * epochs / budgets[unit]:.4g}" for unit in units)
         names = {"data_cell": number, "data_name": cell.name or None, "style": widths or None}
         lines.append(tag("g", *parts, class_=f"curve {cell.colour}", **names))
@@ -97,16 +100,34 @@ def _spoken(name: str, curve: Sequence[float], axis: Axis) -> str:
     )
 
 
-def _lines(cell: Curves, axis: Axis, epochs: int, *, most: int) -> tuple[list[Html], float | None]:
-    """A cell's lines and marks, and where its median ends, from 0 at the top."""
+def _dashes(number: int, middles: Sequence[Sequence[tuple[float, float]]]) -> str | None:
+    """The dashes of a line between which those that it lies on are seen; None if it lies on none."""
+
+    def same(other: Sequence[tuple[float, float]]) -> bool:
+        near = [abs(y - of[1]) < NEAR for (_, y), of in zip(middles[number], other, strict=False)]
+        return len(other) == len(middles[number]) and sum(near) > 0.9 * len(near)
+
+    above, beneath = sum(map(same, middles[:number])), sum(map(same, middles[number + 1 :]))
+    return f"stroke-dasharray:{DASH * (above + 1)} {DASH * beneath};stroke-linecap:butt" if beneath else None
+
+
+def _lines(
+    cell: Curves,
+    axis: Axis,
+    epochs: int,
+    *,
+    most: int,
+    middle: Sequence[tuple[float, float]],
+    dashes: str | None,
+) -> tuple[list[Html], float | None]:
+    """A cell's lines and marks, and where its median, which goes through `middle`, ends, from 0 at the top."""
 
     def points(curve: Sequence[float]) -> list[tuple[float, float]]:
         return _points(curve, axis, epochs, most=most)
 
     several = len(cell.runs) > 1
     parts = [tag("path", d=path(points(curve)), class_="seed", data_seed=n) for n, curve in cell.runs if several]
-    middle = points(median_curve([curve for _, curve in cell.runs]))
-    parts.append(tag("path", d=path(middle), class_="median"))
+    parts.append(tag("path", d=path(middle), class_="median", style=dashes))
     stops = [points(curve)[-1:] for _, curve in cell.runs if 0 < len(curve) < epochs or len(curve) == 1]
     if any(stops):
         parts.append(tag("path", d=dots(point for last in stops for point in last), class_="stop"))

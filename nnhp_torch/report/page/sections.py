@@ -171,8 +171,11 @@ def course(part: Part) -> Html:
     name = axis.name if axis.error else in_words(part.sweep.monitor, part.sweep)
     title = f"{name if '_' in name else name[:1].upper() + name[1:]} after each epoch"
     other = title.replace("error", "accuracy") if axis.error else None
+    # Where there is no room for names at the lines' ends, they stand above.
+    names = [tag("span", cell.name, " ", class_=f"key {cell.colour}") for cell in found if cell.named]
+    above = tag("p", *names, class_="names", aria_hidden="true") if names else ""
     drawn = charts.curves(found, axis)
-    return tag("figure", tag("h2", title, data_other=other), tag("figcaption", caption), drawn)
+    return tag("figure", tag("h2", title, data_other=other), tag("figcaption", caption), above, drawn)
 
 
 def beside(part: Part) -> Html:

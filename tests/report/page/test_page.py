@@ -26,7 +26,7 @@ from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.page.html.document import write_page
 from nnhp_torch.report.page.html.markup import tag
 from nnhp_torch.report.page.part import Part
-from nnhp_torch.report.page.sections import sections
+from nnhp_torch.report.page.sections import course, sections
 from nnhp_torch.report.page.tables import breaking
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.search.space import Range, Search
@@ -371,6 +371,14 @@ def test_a_search_without_its_journal_has_the_command_that_makes_its_page_and_no
     (tmp_path / "mine" / "optuna.journal").touch()
     assert Part(outcome, command).again[0] == command
     assert Part(dataclasses.replace(outcome, folder=Path()), command).again[0] == command, "of which nobody knows it"
+
+
+def test_the_names_at_the_lines_ends_stand_above_the_chart_too_for_a_screen_without_room(sweep, store):
+    drawn = course(Part(Sweeper(FakeLaunch(), store).run(sweep, sweep.trials())))
+    ends = re.findall(r'class="end \w+"[^>]*>([^<]*)<', drawn)
+    above = drawn.partition('class="names"')[2].partition("</p>")[0]
+    assert ends
+    assert {*re.findall(r'class="key \w+">([^<]*?) <', above)} == {*ends}
 
 
 def test_the_head_of_a_column_breaks_behind_underscores_alone():

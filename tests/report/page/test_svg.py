@@ -103,6 +103,17 @@ def test_a_square_is_where_a_run_stopped_early_and_a_ring_where_it_went_back_to(
     assert [g.get("style") for g in one.iter("g")] == [None]
 
 
+def test_a_line_on_others_has_dashes_between_which_each_of_them_is_seen():
+    same, other = [0.2, 0.4, 0.6], [0.2, 0.5, 0.9]
+    near = [value + 0.003 for value in same]
+    drawn = read(
+        charts.curves([charts.Curves([(0, of)], f"c{n}") for n, of in enumerate((same, other, near, same))], UNIT)
+    )
+    dashes = [median.get("style") for median in drawn.iter("path") if median.get("class") == "median"]
+    looks = [look and re.findall(r"dasharray:(\d+) (\d+)", look)[0] for look in dashes[::-1]]
+    assert looks == [("7", "14"), None, ("14", "7"), None], "the first on top"
+
+
 def test_what_is_beyond_the_axis_is_not_drawn_at_its_end():
     """A loss that begins at 7 and comes by at 3 has no plateau at 1, and no line through what is not shown."""
     cell = charts.Curves([(0, [7.0, 2.0, 0.8, 3.0, 0.4, 0.2])], "c0", "a", named=True)

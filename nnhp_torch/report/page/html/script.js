@@ -128,42 +128,50 @@ function tell(chart, part, bring, leave) {
 const lessons = [...document.querySelectorAll(".lesson")];
 if (lessons.length) {
   const score = document.getElementById("score");
-  const [one, all, told] = ["one", "all", "told"].map(id => document.getElementById(id));
+  const [one, all, told, show] = ["one", "all", "told", "show"].map(id => document.getElementById(id));
   let [points, guessed, seed] = [0, 0, -1];
   const halves = number => `${Math.floor(number) || (number ? "" : 0)}${number % 1 ? "½" : ""}`;
   const count = () => {
-    const left = `${lessons.length - guessed} guesses to go`;
-    score.textContent = guessed ? `Score: ${halves(points)} of ${guessed}, ${left}` : left;
+    const left = document.querySelectorAll(".lesson.guessing").length;
+    score.textContent = [guessed && `Score: ${halves(points)} of ${guessed}`, left && `${left} guesses to go`].filter(Boolean).join(", ");
+    if (show) show.disabled = !left;
+  };
+  const open = lesson => {
+    lesson.classList.remove("guessing");
+    document.querySelector(`.tile[href="#${lesson.id}"]`)?.classList.remove("unguessed");
+    each(lesson, ".guess button", button => { button.disabled = button.getAttribute("aria-pressed") !== "true"; });
   };
   each(document, ".bar-of-guesses, .rule", part => { part.hidden = false; });
-  count();
   for (const lesson of lessons) {
     const guess = lesson.querySelector(".guess");
     const answer = lesson.querySelector(".answer");
-    const tile = document.querySelector(`.tile[href="#${lesson.id}"]`);
     guess.hidden = false;
     lesson.classList.add("guessing");
-    tile?.classList.add("unguessed");
+    document.querySelector(`.tile[href="#${lesson.id}"]`)?.classList.add("unguessed");
     guess.addEventListener("click", ({ target }) => {
       if (target.type !== "button" || !lesson.classList.contains("guessing")) return;
       [points, guessed] = [points + +target.dataset.worth, guessed + 1];
-      lesson.classList.remove("guessing");
-      tile?.classList.remove("unguessed");
       target.setAttribute("aria-pressed", "true");
-      for (const button of guess.querySelectorAll("button")) button.disabled = button !== target;
+      open(lesson);
       answer.querySelector(".guessed").textContent =
         `You said ${target.textContent}. ${target.dataset.said} It counts ${halves(+target.dataset.worth)}.`;
       count();
     });
   }
+  count();
+  show?.addEventListener("click", () => { lessons.forEach(open); count(); });
   const tell = () => {
     const seeds = JSON.parse(one.dataset.seeds);
     document.body.classList.toggle("one", seed >= 0);
     each(document, "[data-seed]", spot => spot.classList.toggle("chosen", +spot.dataset.seed === seed));
     const lines = [...document.querySelectorAll(".of-one")];
-    for (const line of lines) line.textContent = JSON.parse(line.dataset.one)[seed] ?? "";
-    const same = lines.filter(line => line.textContent.endsWith("the winner of all seeds.")).length;
+    for (const line of lines) {
+      line.textContent = JSON.parse(line.dataset.one)[seed] ?? "";
+      line.classList.toggle("same", line.textContent.endsWith("the winner of all seeds."));
+    }
+    const same = lines.filter(line => line.classList.contains("same")).length;
     told.textContent = seed < 0 ? "" : `${seeds[seed]} alone: the same winner in ${same} of ${lines.length} sweeps`;
+    all.disabled = seed < 0;
     one.textContent = seed < 0 ? "Show one seed" : "Show another seed";
   };
   one?.addEventListener("click", () => { seed = (seed + 1) % JSON.parse(one.dataset.seeds).length; tell(); });
