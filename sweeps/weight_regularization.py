@@ -13,6 +13,8 @@ from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, after, before
 from sweeps._study.judged import judged
 
+NEXT_TO_NONE = 1e-6  # a strength below which a penalty is as good as none
+
 
 def drives_to_zero(cells: Sequence[Cell]) -> str:
     """Whether at one strength l1 drives more weights to zero than l2, and l2 makes them smaller than at its least."""
@@ -28,7 +30,8 @@ def drives_to_zero(cells: Sequence[Cell]) -> str:
         lines.append(judged(question, "; ".join(map(_measured, (l1, l2))), shares[0], before=shares[1], cell=l1))
         if strength > least:
             small, large = _in_common(l2, known["l2", least])
-            number = f"mean size {statistics.fmean(small):.4f}, {statistics.fmean(large):.4f} at {least:g}"
+            little = f"with next to none ({least:g})" if least < NEXT_TO_NONE else f"at {least:g}"
+            number = f"mean size {statistics.fmean(small):.4f} with it, {statistics.fmean(large):.4f} {little}"
             question = f"Does l2 make weights smaller, at {strength:g}?"
             lines.append(judged(question, number, large, before=small, cell=l2.first(len(small))))
     return "\n".join(lines)

@@ -20,23 +20,29 @@ SETTLED = 10  # after so many epochs
 SCORED = "trained_accuracy"  # of the training images with the final weights, as val_accuracy is; older ledgers lack it
 
 
-def regularizes(what: str, cells: Sequence[Cell]) -> str:
+def regularizes(what: str, cells: Sequence[Cell], *, running: bool = False) -> str:
     """Whether more of something does what is said of a regularizer: it narrows the gap, and helps on images not seen.
 
     Args:
         what: its name.
         cells: from the least of it to the most.
+        running: whether a running mean may do for the accuracy of training.
     """
-    return "\n".join(filter(None, (narrows(what, cells), helps(what, cells))))
+    return "\n".join(filter(None, (narrows(what, cells, running=running), helps(what, cells))))
 
 
-def narrows(what: str, cells: Sequence[Cell]) -> str:
-    """Whether training is less far above validation with more of it; empty if only a running mean knows training."""
+def narrows(what: str, cells: Sequence[Cell], *, running: bool = False) -> str:
+    """Whether training is less far above validation with more of it.
+
+    Empty if only a running mean knows training, unless that may do, because training has no noise of its own.
+    """
     least, *more = cells
-    if not more or not all(cell.ranked for cell in cells) or training_accuracy(cells) != SCORED:
+    training = training_accuracy(cells)
+    if not more or not all(cell.ranked for cell in cells) or not (running or training == SCORED):
         return ""
-    gaps = {_amount(cell): gaps_of(cell, SCORED) for cell in cells}
-    number = f"training accuracy minus val_accuracy, both with the final weights, in points: {_listed(gaps)}"
+    gaps = {_amount(cell): gaps_of(cell, training) for cell in cells}
+    which = ("", ", both with the final weights") if training == SCORED else (" (running mean)", "")
+    number = f"training accuracy{which[0]} minus val_accuracy{which[1]}, in points: {_listed(gaps)}"
     if not any(least.values.values()) and statistics.fmean(gaps[_amount(least)]) <= 0:
         number += f". Without {what} training does not score above validation: there is no overfitting to prevent"
     compared = {name: (gaps[_amount(least)], gap) for name, gap in gaps.items() if name != _amount(least)}
@@ -59,7 +65,7 @@ def helps(what: str, cells: Sequence[Cell]) -> str:
     found = verdicts(cells, Sweep("table", FINAL, grid, build="its"))
     behind = next(v for v in found if v.cell is (best if found[0].kind == "best" else least))
     p = 1.0 if behind.kind == "as good" else behind.p
-    question, by = f"Does {what} help on images not seen?", "as in the sweep's table"
+    question, by = f"Does {what} help on images not seen?", corrected_for(more)
     return judged(question, number, after, before=before, cell=best, p=p, corrected=by)
 
 
@@ -103,7 +109,7 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
             after, diverged = accuracy[rate, True], cell.troubles["diverged"]
             before = [r.final("val_accuracy") if r.status == "completed" else 0.0 for r in cell.results]
             number = f"at lr={rate:g} {diverged} of {cell.trials} runs diverge without it, which counts as 0, and it "
-            number += f"reaches val_accuracy={statistics.fmean(after):.4f} with it"
+            number += f"ends with an error of {error(after)} with it"
             if statistics.fmean(after) < POOR:
                 return f"{question} No: {number}, which is no training either."
             return judged(question, number, after, before=before, cell=cell)
@@ -141,16 +147,17 @@ def overfits(cells: Sequence[Cell]) -> str:
     down = [-change for change in falls[id(most)]]
     up = statistics.fmean(_late_change(result, "train_accuracy") for result in most.completed)
     falling = sum(statistics.fmean(changes) < 0 for changes in falls.values())
+    how = f"falls in {falling} of {len(cells)} cells, most" if falling else f"rises in all {len(cells)} cells, least"
     number = (
-        f"over the last quarter of the epochs val_accuracy falls in {falling} of {len(cells)} cells; at worst it "
-        f"changes by {-100 * statistics.fmean(down):+.2f} points, training accuracy (running mean) by {100 * up:+.2f}, "
-        f"in {most.label}"
+        f"over the last quarter of the epochs val_accuracy {how} in {most.label}: by "
+        f"{100 * abs(statistics.fmean(down)):.2f} points, where training accuracy (running mean) "
+        f"{'rises' if up > 0 else 'falls'} by {100 * abs(up):.2f}"
     )
     no_fall, question = [0.0] * len(down), "Does validation fall while training rises?"
     p_values = [chance(changes, no_fall, most) for changes in falls.values()]
     if falling == 0 and max(p_values) < LEVEL:  # it rises in each: no correction, because all must do so
         tested = f"({most.repeated}, paired t-tests, each p below {max(p_values):.2g})"
-        return f"{question} No, it rises in each: {number}.\n{tested}"
+        return f"{question} No: {number}.\n{tested}"
     p = dict(zip(falls, holm(p_values), strict=True))[id(most)]
     return judged(question, number, down, before=no_fall, cell=most, p=p, corrected=corrected_for(cells))
 
@@ -201,9 +208,9 @@ def settles_and_arrives(cells: Sequence[Cell]) -> str:
     if (high := cells[-1]) is not best:
         falls, of_best = ([falls_of(result) for result in cell.completed] for cell in (high, best))
         number = (
-            f"after epoch {SETTLED} val_accuracy falls {statistics.fmean(falls):.1f} times, with the best "
-            f"({best.label}) {statistics.fmean(of_best):.1f} times, and ends with an error of "
-            f"{error(high.values_of('val_accuracy'))}"
+            f"val_accuracy falls in {statistics.fmean(falls):.1f} of the {high.mean_epochs - SETTLED:.0f} epochs after "
+            f"epoch {SETTLED}, with the best ({best.label}) in {statistics.fmean(of_best):.1f}; the error in the end "
+            f"is {error(high.values_of('val_accuracy'))}"
         )
         said.append(judged(f"Does {high.label} never settle?", number, falls, before=of_best, cell=high))
     if (low := cells[0]) is not best:
@@ -211,7 +218,7 @@ def settles_and_arrives(cells: Sequence[Cell]) -> str:
         rises = [f"{100 * statistics.fmean(changes):+.2f} points" for changes in (late, of_best)]
         number = (
             f"over the last quarter of the epochs val_accuracy changes by {rises[0]}, with the best ({best.label}) by "
-            f"{rises[1]}, and ends with an error of {error(low.values_of('val_accuracy'))}"
+            f"{rises[1]}; the error in the end is {error(low.values_of('val_accuracy'))}"
         )
         said.append(judged(f"Has {low.label} not arrived in the end?", number, late, before=of_best, cell=low))
     return "\n".join(said)
@@ -263,16 +270,9 @@ def _by_each(question: str, what: str, of: Callable[[Cell], list[float]], cells:
 
 
 def small_batches_regularize(cells: Sequence[Cell]) -> str:
-    """Whether the gap between training and validation is smaller with the smallest batch than with the largest."""
-    cells = sorted((cell for cell in cells if cell.ranked), key=lambda cell: cell.values["batch_size"])
-    if len(cells) < 2:
-        return ""
-    training = training_accuracy(cells)
-    gaps = {_amount(cell): gaps_of(cell, training) for cell in cells}
-    running = "" if training == SCORED else " (running mean)"
-    number = f"training accuracy{running} minus val_accuracy, in points, by batch size: {_listed(gaps)}"
-    smallest, *_, largest = gaps.values()
-    return judged("Does a small batch regularize?", number, largest, before=smallest, cell=cells[0])
+    """Whether a smaller batch does what is said of a regularizer."""
+    cells = sorted((cell for cell in cells if cell.ranked), key=lambda cell: -cell.values["batch_size"])
+    return regularizes("a smaller batch", cells, running=True) if len(cells) > 1 else ""
 
 
 def noise_of(result: TrialResult) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Sized
 
 from nnhp_torch import Cell
 from nnhp_torch.core.spec.interim import LEVEL
+from nnhp_torch.core.spec.names import enumeration
 from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.units import by_unit, chance
 
@@ -69,7 +70,7 @@ def _said(
         more = statistics.fmean(after) > statistics.fmean(before)
         named.setdefault(("yes" if more else "no, the opposite") if p < LEVEL else "cannot be told", []).append(name)
     several = len(named) > 1
-    word = "; ".join(f"{word} {link} {' and '.join(names)}" if several else word for word, names in named.items())
+    word = "; ".join(f"{word} {link} {enumeration(names, 'and')}" if several else word for word, names in named.items())
     tests = "paired t-tests" if len(compared) > 1 else "paired t-test"
     found = ", ".join(f"{p:.2g}" for p in p_values)
     test = f"({cell.repeated}, {tests}, p={found}{corrected and f', {corrected}'})"
@@ -81,7 +82,7 @@ def least_of_all(
 ) -> str:
     """Whether a cell has less of something than each other one: no correction, because it must be so of all."""
     p = max(chance(other, least, cell) for other in others)
-    corrected = "the closest comparison's" if len(others) > 1 else ""
+    corrected = "against the nearest of the others" if len(others) > 1 else ""
     return judged(question, number, others[0], before=least, cell=cell, p=p, corrected=corrected)
 
 

@@ -16,7 +16,7 @@ from nnhp_torch.report.page.tables import checked, ends
 from nnhp_torch.report.words.caveats import caveats
 from nnhp_torch.report.words.headline import headline, numbers
 from nnhp_torch.report.words.phrases import amount, count, same_in_words
-from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of
+from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of, together
 from sweeps._study.pictures import WHOLE, picture
 
 # What is called by its name for programs elsewhere.
@@ -63,13 +63,14 @@ def lesson(number: int, part: Part, links: Sequence[str], root: Path) -> Html:
         tag("button", text, type="button", data_worth=worth, data_said=answer) for text, worth, answer in guesses(part)
     ]
     which = f"Guess first: which {' and '.join(axes)} ends best?"
+    also = [tag("span", " (The claim asks something else; your guess opens its answer, too.)")] if claim else []
     made = tag(
         "section",
         tag("h2", f"{number} · {name}", tag("small", what)),
         tag("p", whose, asked, class_="said-by"),
         _meaning(part),
         tag("p", roles, class_="soft"),
-        tag("div", tag("p", which), *buttons, class_="guess", hidden="", role="group", aria_label=which),
+        tag("div", tag("p", which, *also), *buttons, class_="guess", hidden="", role="group", aria_label=which),
         tag("div", tag("p", "", class_="guessed", role="status"), _answer(part, links, root), class_="answer"),
         class_="lesson",
         id=part.sweep.name,
@@ -143,7 +144,8 @@ def _ways(links: Sequence[str]) -> list[Html]:
 
 
 def _line(part: Part, answered: list[Answer]) -> Html:
-    """Return the answer in a line: the question, yes or no, the numbers and the doubt."""
+    """Return the answer: what it comes to, then for each question yes or no, the numbers and the doubt."""
+    short = together(part, [of.word for of in answered])
     said: list[Html] = []
     for of in answered:
         said += [Html("<br>")] * bool(said)
@@ -152,7 +154,8 @@ def _line(part: Part, answered: list[Answer]) -> Html:
         said.append(tag("span", f" ({of.test}) " if of.test else " ", class_="soft"))
     if not said:
         said = [tag("strong", f"{headline(part.summary)} "), prose(numbers(part.summary))]
-    return tag("p", *said, class_="answered")
+    first = [tag("p", tag("strong", "In short: "), prose(short), class_="in-short")] if short else []
+    return join(*first, tag("p", *said, class_="answered"))
 
 
 def _sentence(said: str) -> str:

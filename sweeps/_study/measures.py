@@ -49,8 +49,7 @@ class Measure:
         if not finite:
             return "never"
         mean = f"{statistics.fmean(finite):.{self.digits}f}{self.unit}"
-        never = len(values) - len(finite)
-        return f"{mean} · never in {never} of {len(values)} runs" if never else mean
+        return mean if len(finite) == len(values) else f"{mean} in {len(finite)} of {len(values)} runs, else never"
 
 
 def _speed(metric: str, of_what: str) -> Measure:
@@ -58,7 +57,7 @@ def _speed(metric: str, of_what: str) -> Measure:
         needed = epochs_to(result.curve(metric), REACHED)
         return NEVER if needed > result.epochs else float(needed)
 
-    note = f"The first epoch with {of_what} accuracy of {REACHED:.0%}. A square at the right: not within its epochs."
+    note = f"The first epoch with {of_what} accuracy of {REACHED:.0%}. A square: a run without one; its row has no bar."
     return Measure(f"Epochs to {REACHED:.0%} {of_what} accuracy", note, epochs, " epochs", of_epochs=True)
 
 

@@ -65,7 +65,6 @@ def _epochs_in_words(cell: Cell, metric: str) -> str:
         return f"{statistics.fmean(needed):.1f}"
     if not needed:
         return "never"
-    missed = (
-        f"not within {cell.completed[0].epochs} in {len(cell.completed) - len(needed)} of {len(cell.completed)} runs"
-    )
-    return f"{statistics.fmean(needed):.1f}, {missed}"
+    others = "other one" if len(cell.completed) - len(needed) == 1 else "others"
+    reached = f"{statistics.fmean(needed):.1f} in {len(needed)} of {len(cell.completed)} runs"
+    return f"{reached}, in the {others} not within {cell.completed[0].epochs}"

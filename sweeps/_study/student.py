@@ -15,7 +15,7 @@ from nnhp_torch.report.page.html.document import write_page
 from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.words.phrases import count
-from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, in_short, others
+from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, kind_of, others
 from sweeps._study.lesson import answers_of, guesses, lesson, title
 
 HOW = (
@@ -26,11 +26,11 @@ HOW = (
 )
 ROWS = (
     "A ring is one training run, a bar the mean of its value's runs. A band is where the mean may be, compared with "
-    "the best's (the dotted line): what does not reach the line is worse by more than chance, and so is a worse "
-    "value without a band: no more is known of it. A claim is one question with a test of its own; each value held "
-    "against the best is another."
+    "the best's (the dotted line): what does not reach the line is worse by more than chance. A value called worse "
+    "without a band: the test says that it is worse, and not by how much. A claim is one question with a test of its "
+    "own; each value held against the best is another."
 )
-
+TILES = {"yes": "Yes", "mixed": "In part", "no": "No", "open": "Cannot be told", "none": "no claim"}
 TESTS = (
     "In grey brackets is how an answer was tested: p is how often chance alone would show as large a difference, seed "
     "held against the same seed. Below 0.05 the answer is yes or no, else it cannot be told; several comparisons share "
@@ -72,21 +72,22 @@ def _bar(parts: Sequence[Part]) -> list[Html]:
     repeats = list(parts[0].repeats.values())
     one = [
         tag("button", "Show one seed", type="button", id="one", data_seeds=json.dumps(repeats)),
-        tag("button", f"all {len(repeats)} seeds", type="button", id="all"),
+        tag("button", f"all {len(repeats)} seeds", type="button", id="all", disabled=""),
         tag("span", "", id="told", role="status"),
     ]
     rule = (
         "A guess counts 1 if it is the best, or shown to be as good, ½ if it cannot be told from the best, else 0; "
         f"guessing blindly comes to {blind:.1f} of {len(parts)}."
     )
-    shown = [tag("strong", "", id="score"), *one * (len(repeats) > 1)]
+    show = tag("button", "Show all answers", type="button", id="show")
+    shown = [tag("strong", "", id="score"), show, *one * (len(repeats) > 1)]
     return [tag("p", rule, class_="soft rule", hidden=""), tag("div", *shown, class_="bar-of-guesses", hidden="")]
 
 
 def _headline(parts: Sequence[Part], root: Path) -> list[Html]:
     """Say of how many of the article's claims each kind of answer is given, and draw it."""
     claimed = [part for part in parts if not CLAIMS.get(part.sweep.name, NOT_THE_ARTICLES).startswith(NOT_THE_ARTICLES)]
-    counts = Counter(_kind(part, root) for part in claimed)
+    counts = Counter(kind_of(answers_of(part, root)) for part in claimed)
     words = {"yes": ("holds", "hold"), "mixed": ("holds in part", "hold in part"), "no": ("does not", "do not")}
     words |= {"open": ("cannot be told", "cannot be told")}
     said = {kind: f"{counts[kind]} {of[counts[kind] != 1]}" for kind, of in words.items() if counts[kind]}
@@ -94,19 +95,9 @@ def _headline(parts: Sequence[Part], root: Path) -> list[Html]:
     answered = enumeration(said.values() or ["none is answered"], "and")
     claims = count(sum(counts[kind] for kind in said), "claim")
     return [
-        tag(
-            "h1",
-            f"Of {claims} of the article {answered}.",
-            class_="finding",
-        ),
+        tag("h1", f"Of {claims} of the article {answered}.", class_="finding"),
         tag("p", *bars, class_="claims", aria_hidden="true"),
     ]
-
-
-def _kind(part: Part, root: Path) -> str:
-    """Whether a sweep's claim holds: yes, no, open, or mixed; none without a claim."""
-    kinds = {answer.kind for answer in answers_of(part, root)}
-    return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "none"
 
 
 def _lead(parts: Sequence[Part]) -> str:
@@ -121,8 +112,7 @@ def _lead(parts: Sequence[Part]) -> str:
 
 def _tile(number: int, part: Part, root: Path) -> Html:
     """Return a section's name with its answer, which leads there."""
-    kind = _kind(part, root)
-    said = "In part" if kind == "mixed" else in_short(answers_of(part, root)) or "no claim"
+    kind = kind_of(answers_of(part, root))
     also = CLAIMS.get(part.sweep.name, "").startswith(NOT_THE_ARTICLES)
     name = tag("span", f"{number} · {title(part)[0]}", tag("small", "not the article's") if also else "")
-    return tag("a", name, tag("b", said), href=f"#{part.sweep.name}", class_=f"tile {kind}{' also' * also}")
+    return tag("a", name, tag("b", TILES[kind]), href=f"#{part.sweep.name}", class_=f"tile {kind}{' also' * also}")

@@ -96,6 +96,29 @@ def test_one_seed_tells_the_study_as_it_alone_would_have(page):
     assert page.execute_script(rings) == 60
 
 
+def test_that_one_seed_names_the_same_winner_is_no_alarm_and_the_button_back_waits_for_it(page):
+    button = page.find_element("id", "all")
+    assert not button.is_enabled()
+    page.find_element("id", "one").click()
+    assert button.is_enabled()
+    colours = {}
+    for line in page.find_elements("css selector", ".of-one"):
+        same = line.get_attribute("textContent").endswith("the winner of all seeds.")
+        colours.setdefault(same, set()).add(line.value_of_css_property("color"))
+    assert len(colours[True]) == len(colours[False]) == 1
+    assert colours[True] != colours[False]
+
+
+def test_all_answers_are_shown_at_once_and_the_score_stays_what_was_guessed(page):
+    _press(page, "optimizer", "Adam")
+    button = page.find_element("id", "show")
+    button.click()
+    assert all(answer.is_displayed() for answer in page.find_elements("css selector", ".answer"))
+    _press(page, "loss", "mse")
+    assert page.find_element("id", "score").text == "Score: 1 of 1"
+    assert not button.is_enabled()
+
+
 def test_it_fits_a_phone_and_its_console_is_silent(page):
     page.get_log("browser")
     size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
