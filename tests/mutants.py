@@ -40,7 +40,7 @@ TESTS = {
     "network/optimizers": ["network/test_optimizers"],
     "report/page/svg": ["report/page/test_svg"],
     "report/page/charts": ["report/page/test_svg"],
-    "run/checkpoint_pruning": ["report/test_reporting"],
+    "run/checkpoint_tidying": ["report/test_reporting"],
     "run/resume/generators": ["test_callbacks", "run/resume/test_places", "run/resume/test_resumption"],
     "run/resume/random_state": ["run/resume/test_resumption", "run/trial/test_checkpoints", "run/resume/test_longer"],
     "run/trial/recorder": [

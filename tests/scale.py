@@ -32,7 +32,7 @@ from nnhp_torch.report.page.callback import PageReport, write
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.terminal.progress import ProgressReport
 from nnhp_torch.report.terminal.table import TableReport
-from nnhp_torch.run.checkpoint_pruning import CheckpointPruning
+from nnhp_torch.run.checkpoint_tidying import CheckpointTidying
 from nnhp_torch.run.launch.workers import Workers
 from nnhp_torch.run.runtime import Runtime
 
@@ -49,7 +49,7 @@ def callbacks(store: ResultStore, terminal: bool) -> list:
     out = Console(file=io.StringIO(), force_terminal=terminal, width=120)
     folder = store.folder
     table = TableReport(out, store, "scale")
-    return [ProgressReport(out), CheckpointPruning(folder), table, TablesReport(folder), PageReport(folder, "scale")]
+    return [ProgressReport(out), CheckpointTidying(folder), table, TablesReport(folder), PageReport(folder, "scale")]
 
 
 class Times(SweepCallback):

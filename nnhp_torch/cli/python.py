@@ -27,7 +27,7 @@ from nnhp_torch.report.csv import history_table, results_table
 from nnhp_torch.report.figure.drawing import plain_text
 from nnhp_torch.report.terminal.console import Terminal
 from nnhp_torch.report.terminal.table import table as in_text
-from nnhp_torch.run.checkpoint_pruning import winner_checkpoint, winning_trial
+from nnhp_torch.run.checkpoint_tidying import winner_checkpoint, winning_trial
 from nnhp_torch.run.launch.worker import end_if_imported
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from nnhp_torch.report.plotting.style import TERMINAL
 from nnhp_torch.report.terminal.console import Terminal
 from nnhp_torch.report.terminal.progress import ProgressReport
 from nnhp_torch.report.terminal.table import TableReport, table
-from nnhp_torch.run.checkpoint_pruning import CheckpointPruning, winner_checkpoint
+from nnhp_torch.run.checkpoint_tidying import CheckpointTidying, winner_checkpoint
 
 
 def _console(width=100):
@@ -141,7 +141,7 @@ def _left(store):
 def test_only_the_checkpoints_asked_for_stay_and_a_failed_trial_keeps_its_own(sweep, store, keep, left):
     failing, _, best, _ = sweep.trials()
     launch = FakeLaunch({failing.label: TrialResult.of(failing, "failed", "no"), best.label: completed(best, 0.95)})
-    Sweeper(_with_checkpoints(store, launch), store, [CheckpointPruning(store.folder, keep)]).run(sweep, sweep.trials())
+    Sweeper(_with_checkpoints(store, launch), store, [CheckpointTidying(store.folder, keep)]).run(sweep, sweep.trials())
     failed = ["lr=0.1,width=4/best.ckpt", "lr=0.1,width=4/last.ckpt"]
     if keep == "winner":  # the sweep is not complete: any cell may still win
         left = [f"{trial.name}/last.ckpt" for trial in sweep.trials()[1:]]
@@ -163,7 +163,7 @@ def test_when_all_is_done_only_the_winners_best_seed_stays(sweep, store, first, 
                 iter([trial]), listener
             )
 
-    Sweeper(launch, store, [CheckpointPruning(store.folder)]).run(small, small.trials(seeds=[123, 2]))
+    Sweeper(launch, store, [CheckpointTidying(store.folder)]).run(small, small.trials(seeds=[123, 2]))
     assert _left(store) == [f"{stays}/last.ckpt"], "of the winning cell, though another trial was better"
 
 

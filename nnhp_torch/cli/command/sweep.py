@@ -29,7 +29,7 @@ from nnhp_torch.report.figure.callback import FigureReport
 from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.terminal.progress import ProgressReport
 from nnhp_torch.report.terminal.table import TableReport
-from nnhp_torch.run.checkpoint_pruning import CheckpointPruning
+from nnhp_torch.run.checkpoint_tidying import CheckpointTidying
 from nnhp_torch.run.launch.on_slurm.commands import names
 from nnhp_torch.run.launch.on_slurm.driver import SlurmJobs
 from nnhp_torch.run.launch.on_slurm.job import refuse_jobs
@@ -177,7 +177,7 @@ class Command(Prepared):
         table, *drawn = self.reports()
         if self.drawing and self.request.workers:  # trials in this process have its generators to themselves
             drawn = [self.drawing.later(report) for report in drawn]
-        kept = CheckpointPruning(folder, self.request.keep_checkpoints)
+        kept = CheckpointTidying(folder, self.request.keep_checkpoints)
         return [kept, table, TablesReport(folder, self.again), *drawn]
 
     def reports(self) -> list[SweepCallback]:

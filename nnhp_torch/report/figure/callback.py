@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.ledger.files import write
 from nnhp_torch.core.outcome import Outcome
-from nnhp_torch.core.spec.names import file_name
-from nnhp_torch.core.spec.objective import Metric
 from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure import tensorboard
 from nnhp_torch.report.figure.drawing import plain_text, png
+from nnhp_torch.report.figure.means import write_means
 from nnhp_torch.report.terminal.table import in_markdown
 from nnhp_torch.report.words.phrases import why_undrawn
 
@@ -52,31 +49,7 @@ class FigureReport(SweepCallback):
 
             name, step, words = outcome.sweep.name, last_epoch(outcome), in_markdown(summary)
             publish(lambda: (self.draw or whole.draw)(summary), self.path, name, step=step, words=words)
-            _write_means(self.path.parent, summary)
-
-
-def _write_means(folder: Path, summary: Summary) -> None:
-    """For each cell with several trials a run of TensorBoard: their mean, and a standard deviation to either side."""
-    from nnhp_torch.report.figure import panels
-
-    several = [cell for cell in summary.cells if len(cell.completed) > 1]
-    shown = list(panels.metrics(summary).values())
-    for cell in several:
-        curves: dict[str, Sequence[float]] = {}
-        bands: dict[str, str] = {}
-        for metric in shown:
-            tag, of = Metric(metric).tag, panels.series(cell, metric)
-            curves |= {tag: of.mean, f"{tag}/low": of.low, f"{tag}/high": of.high}
-            bands[tag] = f"{tag}: mean ± standard deviation"
-        starts = [result.started for result in cell.completed if result.started]  # none of runs made elsewhere
-        made = max((datetime.fromisoformat(start).timestamp() for start in starts), default=0.0)
-        of_cell = file_name(cell.values, cell.defaults, cell.completed[0].key)
-        run = folder / f"mean of {len(cell.completed)},{of_cell}"
-        tensorboard.write_curves(run, curves, bands, made)
-        for fewer in set(folder.glob(f"mean of *,{glob.escape(of_cell)}")) - {run}:  # of an earlier state
-            tensorboard.clear(fewer)
-            with suppress(OSError):
-                fewer.rmdir()
+            write_means(self.path.parent, summary)
 
 
 def last_epoch(outcome: Outcome) -> int:

@@ -22,7 +22,7 @@ from nnhp_torch.report.plotting.style import TERMINAL
 from nnhp_torch.report.words.answer import answer
 from nnhp_torch.report.words.headline import few_steps
 from nnhp_torch.report.words.phrases import count, lead, of_jumps, sources, spent, up_to, why_undrawn
-from nnhp_torch.run.checkpoint_pruning import winner_checkpoint, winning_trial
+from nnhp_torch.run.checkpoint_tidying import winner_checkpoint, winning_trial
 from nnhp_torch.run.runtime import Keep
 
 MOST_ROWS = 24  # of a table; of more cells it has the

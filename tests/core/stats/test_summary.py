@@ -19,7 +19,7 @@ from nnhp_torch.report.page.callback import PageReport
 from nnhp_torch.report.terminal.console import Terminal
 from nnhp_torch.report.terminal.table import TableReport
 from nnhp_torch.report.words.phrases import lead
-from nnhp_torch.run.checkpoint_pruning import CheckpointPruning
+from nnhp_torch.run.checkpoint_tidying import CheckpointTidying
 
 RATES = [0.1, 0.2, 0.3, 0.4]
 
@@ -59,7 +59,7 @@ def test_the_reports_of_300_cells_with_five_seeds_take_seconds(tmp_path):
     trials = sweep.trials(seeds=range(5))
     results = {t.key: completed(t, 0.9 + hash(t.key) % 1000 / 20_000) for t in trials}
     store, out = ResultStore(tmp_path), Terminal(io.StringIO(), width=120)
-    callbacks = [CheckpointPruning(tmp_path), TableReport(out, store, "x"), TablesReport(tmp_path)]
+    callbacks = [CheckpointTidying(tmp_path), TableReport(out, store, "x"), TablesReport(tmp_path)]
     callbacks += [FigureReport(tmp_path), PageReport(tmp_path, "x")]
     outcome, start = Outcome(sweep, trials, results), time.process_time()
     for callback in callbacks:

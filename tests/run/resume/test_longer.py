@@ -19,7 +19,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.sweeper import Sweeper
-from nnhp_torch.run.checkpoint_pruning import CheckpointPruning, winner_checkpoint
+from nnhp_torch.run.checkpoint_tidying import CheckpointTidying, winner_checkpoint
 from nnhp_torch.run.launch.workers import InProcess
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.setup import Setup
@@ -60,7 +60,7 @@ class Counted(L.Callback):
         SEEN.trained.append(trainer.current_epoch + 1)
 
 
-class Watch(CheckpointPruning):
+class Watch(CheckpointTidying):
     """Keeps the checkpoints that it is told to, and what it hears of epochs; may end a trial at one."""
 
     def __init__(self, folder, keep, end):

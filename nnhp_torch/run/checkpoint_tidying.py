@@ -16,7 +16,7 @@ from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.run.runtime import Keep
 
 
-class CheckpointPruning(SweepCallback):
+class CheckpointTidying(SweepCallback):
     """Removes the checkpoints of settled trials but those asked for; failed and interrupted trials keep theirs.
 
     Args:
