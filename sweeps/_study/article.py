@@ -43,7 +43,7 @@ TOGETHER: dict[str, tuple[tuple[str, ...], str]] = {
         "Validation accuracy falls nowhere.",
     ),
     "batch_size": (
-        ("batch_size=2000", "Yes", "Cannot be told with 10000; yes with 5000 and 2000", "Cannot be told"),
+        ("batch_size=2000", "Yes", "Yes with 5000 and 2000; cannot be told with 10000", "Cannot be told"),
         "A small batch's gradient is noisier, and its network overfits less; whether it ends better cannot be told.",
     ),
     "learning_rate": (

@@ -69,8 +69,8 @@ def _said(
     for (name, (after, before)), p in zip(compared.items(), p_values, strict=True):
         more = statistics.fmean(after) > statistics.fmean(before)
         named.setdefault(("yes" if more else "no, the opposite") if p < LEVEL else "cannot be told", []).append(name)
-    several = len(named) > 1
-    word = "; ".join(f"{word} {link} {enumeration(names, 'and')}" if several else word for word, names in named.items())
+    each = sorted(named.items(), key=lambda of: of[0] != "yes")  # what is yes comes first
+    word = "; ".join(f"{word} {link} {enumeration(names, 'and')}" if len(each) > 1 else word for word, names in each)
     tests = "paired t-tests" if len(compared) > 1 else "paired t-test"
     found = ", ".join(f"{p:.2g}" for p in p_values)
     test = f"({cell.repeated}, {tests}, p={found}{corrected and f', {corrected}'})"
