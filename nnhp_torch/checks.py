@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -37,6 +38,12 @@ def nearest(given: object, known: Iterable[object], alike: float = 0.6) -> str:
     """
     by_lower = {str(one).lower(): str(one) for one in known}
     return next((by_lower[near] for near in get_close_matches(str(given).lower(), by_lower, n=1, cutoff=alike)), "")
+
+
+def file(what: str, name: str) -> None:
+    """Refuse a name that is more than one of a file, or a longer one than file systems have."""
+    if not re.fullmatch(r"[\w+-][\w.+-]*", name) or len(name.encode()) > 200:
+        raise ValueError(f"{what}: at most 200 letters, digits, _ and -, not {name[:40]!r}")
 
 
 def whole(name: str, value: object, least: int) -> None:

@@ -125,6 +125,7 @@ LOOPS: dict[str, tuple[int, dict[str, float]]] = {
     "5 of 100 help by 2": (100, {"helping": 5}),
     "5 of 100 help by 3": (100, {"helping": 5, "gain": 3.0}),
     "5 of 100 help by 2, the others harm by a half": (100, {"helping": 5, "rest": -0.5}),
+    "5 of 100 help by 0.7, nine tenths of a seed's effect common": (100, {"helping": 5, "gain": 0.7, "common": 0.9}),
 }
 
 

@@ -2,7 +2,8 @@
 
 RuntimeError
 └── SweepError               no sweep can be run, or go on, here
-    ├── LedgerError          the ledger cannot be read, is in use, or its folder cannot be written
+    ├── LedgerError          the ledger cannot be read, or its folder cannot be written
+    │   ├── InUse            another process has the folder, or a proposal's number; nothing was run
     │   └── NotAFile         something else is there under a file's name (an OSError too)
     ├── PreparationError     the data cannot be had
     │   └── WrongUsage       no trial can be made of the flags on this machine, or of build's answer
@@ -16,6 +17,10 @@ class SweepError(RuntimeError):
 
 class LedgerError(SweepError):
     """The ledger cannot be read, or is in use: the message names file, line or process."""
+
+
+class InUse(LedgerError):
+    """Another process has the folder, or the number of a proposal: nothing was run."""
 
 
 class NotAFile(LedgerError, OSError):

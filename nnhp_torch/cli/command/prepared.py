@@ -174,6 +174,8 @@ def judged(sweep: P, request: Request) -> P:
     _check_require(made, request)
     if request.proposal is not None:
         _check_proposal(made, request)
+    if (request.require or request.proposal) and isinstance(made, Sweep) and made.size == 1:
+        raise ValueError("there is no cell beside the baseline's: --grid.NAME VALUE")
     return made
 
 
@@ -185,13 +187,15 @@ def _check_require(sweep: SweepBase, request: Request) -> None:
     if request.require and max(len(request.each_seed(sweep)), _folds(sweep)) < FEWEST:
         hint = "" if sweep.elsewhere else " (--seeds 5, or auto)"
         raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing{hint}")
+    if request.require == "as-good" and sweep.smallest_difference is None:
+        raise ValueError(f"--require as-good needs --smallest_effect, a difference of {sweep.monitor} that is none")
 
 
 def _check_proposal(sweep: SweepBase, request: Request) -> None:
     if sweep.baseline is None:
         raise ValueError("--proposal needs what it is held against: --baseline NAME=VALUE")
-    if request.seeds not in (1, "auto"):
-        raise ValueError(f"--proposal gives each cell the seeds that it needs: leave out --seeds {request.seeds}")
+    if request.seeds not in (1, "auto") and (isinstance(request.seeds, (int, str)) or len(request.seeds) > 1):
+        raise ValueError(f"--proposal adds seeds where they decide: --seeds '[1000]' is the first, not {request.seeds}")
     if sweep.judge is not None or request.chooser is not None or _folds(sweep) > 1:
         raise ValueError("--proposal has a test of its own, over seeds alone: no judge, no chooser, no --over")
 

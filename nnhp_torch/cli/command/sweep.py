@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.command.drawing import Drawing, undrawn
 from nnhp_torch.cli.command.interrupt import Interrupt
 from nnhp_torch.cli.command.prepared import Prepared
-from nnhp_torch.core.errors import LedgerError, PreparationError, SweepError, WrongUsage
+from nnhp_torch.core.errors import InUse, LedgerError, PreparationError, SweepError, WrongUsage
 from nnhp_torch.core.interfaces import Launch, Listener, SweepCallback
 from nnhp_torch.core.ledger.files import disk_full, read_only
 from nnhp_torch.core.outcome import Outcome
@@ -59,9 +60,7 @@ class Command(Prepared):
         self.progress = ProgressReport(self.out, f"The earlier results are in {aside}" if aside else "")
         callbacks = [self.progress, *self.callbacks(), *self.request.callbacks]
         options = {"fail_fast": self.request.fail_fast, "rerun": self.request.stale == "rerun"}
-        launch, proposal = self.launch(), self.sweep.proposal
-        if self.proposals and proposal and isinstance(self.sweep, Sweep):
-            self.proposals.enter(proposal, self.sweep)
+        launch, proposal = partial(self._enter, self.launch()), self.sweep.proposal
         try:
             with self.interrupt, self.progress:
                 self.outcome = Sweeper(launch, self.store, callbacks, **options).run(
@@ -73,6 +72,12 @@ class Command(Prepared):
         if self.proposals and proposal and not self.outcome.left:
             self.proposals.close(proposal, [row.cell for row in self.outcome.verdicts if row.verdict == "better"])
         return self.outcome
+
+    def _enter(self, launch: Launch, trials: Iterator[Trial | None], listener: Listener) -> None:
+        """Run trials; a proposal is entered first, now that the folder is this process's alone."""
+        if self.proposals and self.sweep.proposal and isinstance(self.sweep, Sweep):
+            self.proposals.enter(self.sweep.proposal, self.sweep)
+        launch(trials, listener)
 
     def then(self) -> Command | None:
         """Return what runs once this has ended; None if nothing does."""
@@ -129,7 +134,7 @@ class Command(Prepared):
         self.interrupt.leaves = True
         try:
             outcome = self.perform()
-        except WrongUsage as error:
+        except (WrongUsage, InUse) as error:
             return self.refuse(error, exit_status.WRONG_USAGE)
         except SweepError as error:
             return self.refuse(error)

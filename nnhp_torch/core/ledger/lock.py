@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.errors import InUse, LedgerError
 from nnhp_torch.core.ledger.files import must_be_file, read, read_only
 
 # What file systems without locks answer; a marker file stands in for the lock then. At another answer, ENOSYS, filelock
@@ -28,7 +28,7 @@ def locked(folder: Path) -> Iterator[bool]:
         Whether nothing can be written there: nobody needs to be kept out of a folder that does not change.
 
     Raises:
-        LedgerError: another process has it; the message names that process.
+        InUse: another process has it; the message names that process.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder: within it the lock would move when the folder is renamed, and a second one be made.
@@ -45,9 +45,7 @@ def locked(folder: Path) -> Iterator[bool]:
             lock = SoftFileLock(f"{path}ed")
             lock.acquire(timeout=0)
     except Timeout:
-        raise LedgerError(
-            f"{folder} is in use by {read(holder) or 'another process'}; wait for it, or give another --log_dir"
-        ) from None
+        raise InUse(f"{folder} is in use by {read(holder) or 'another process'}; wait until it has ended") from None
     except NotImplementedError as error:  # newer ones put a marker file in the lock's place
         raise LedgerError(f"{folder} is on a file system without locks: pip install -U filelock") from error
     except OSError as error:

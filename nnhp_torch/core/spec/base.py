@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
+from nnhp_torch import checks
 from nnhp_torch.core.spec.interim import FIRST, LEVEL, looks
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.provenance import name_of
@@ -71,8 +71,7 @@ class SweepBase(metaclass=Renaming):
     proposal: Proposal | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
-            raise ValueError(f"a sweep's name becomes a folder: letters, digits, _ and -, not {self.name!r}")
+        checks.file("a sweep's name becomes a folder", self.name)
         names = list(vars(self.base))
         for needed in ("seed", "max_epochs"):
             if not hasattr(self.base, needed):

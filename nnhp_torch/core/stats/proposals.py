@@ -15,9 +15,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from nnhp_torch.core.errors import LedgerError
+from nnhp_torch import checks
+from nnhp_torch.core.errors import InUse
 from nnhp_torch.core.interfaces import Judgement, Rows
-from nnhp_torch.core.ledger.files import append, must_be_file
+from nnhp_torch.core.ledger.files import append, must_be_file, read
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.interim import LEVEL, looks
@@ -30,6 +31,7 @@ HOPE = 0.15  # the chance of being kept below which it is given up
 MOST = 25  # seeds of a proposal that is not told how many it may have
 KNOWN = 3  # seeds of the baseline from which on its spread counts as known
 FEWEST = 6  # seeds with which one may be kept: at such levels fewer never do
+KEY = re.compile(r'"key": "(\w+)"')  # a result's, in any ledger
 
 
 def level_of(kept: Sequence[bool]) -> float:
@@ -100,8 +102,8 @@ class Proposal:
         """The chance that a cell is found better with the seeds to come, as the mean so far predicts it."""
         from scipy.special import ndtr, stdtrit
 
-        own = error * math.sqrt(units) if units > 1 else 0.0
-        spread = max(own, math.sqrt(2) * (self.spread or 0.0))
+        pairs, known = error**2 * units if units > 1 else 0.0, 2 * (self.spread or 0.0) ** 2
+        spread = math.sqrt((known + (units - 1) * pairs) / units if known else pairs)  # known counts as one more pair
         if units >= most or not spread:
             return float(gap < 0 and units < most)
         bound = -float(stdtrit(most - 1, self.level / self.share(most, most))) / math.sqrt(most)
@@ -112,8 +114,7 @@ class Proposals:
     """`NAME.proposals.jsonl`: a line for a proposal before anything of it has run, and one when it has ended."""
 
     def __init__(self, log_dir: str, name: str) -> None:
-        if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
-            raise ValueError(f"--proposal names a ledger by letters, digits, _ and -, not {name!r}")
+        checks.file("--proposal names a ledger", name)
         self.name, self.path = name, Path(log_dir) / f"{name}.proposals.jsonl"
         self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
 
@@ -131,8 +132,10 @@ class Proposals:
                     found[record["number"] - 1]["kept"] = record["kept"]
                 else:
                     found.append({name: record[name] for name in ("key", "level", "spread")} | record)
+                    if record["level"] > level_of([bool(entry.get("kept")) for entry in found[:-1]]):
+                        raise ValueError
             except (ValueError, LookupError, TypeError):
-                raise ValueError(f"{self.path}, line {number} cannot be read; nothing was changed") from None
+                raise ValueError(f"{self.path}, line {number} is damaged, or was edited; nothing was changed") from None
         return found
 
     def of(
@@ -151,15 +154,14 @@ class Proposals:
                 if judged or any(trial.key in anew for trial in proposed):
                     raise ValueError(
                         f"proposal {number} of {self.name} has spent its level on results that would be made anew: "
-                        "give the sweep's base another seed, and it is a proposal of its own"
+                        "from another seed on (--seeds '[1000]') it is a proposal of its own"
                     )
                 return Proposal(self.name, number, entry["level"], entry["spread"], key)
-        if not proposed:
-            raise ValueError("a proposal needs a cell beside the baseline's")
-        if seen := next((trial for trial in proposed if trial.key in known), None):
+        there = {key for path in self.path.parent.glob("*/results.jsonl") for key in KEY.findall(read(path))}
+        if seen := next((trial for trial in proposed if trial.key in known or trial.key in there), None):
             raise ValueError(
                 f"{seen.label} has results here already, and a proposal is judged by seeds that nobody has seen: "
-                "propose what has not been tried, or give the sweep's base another seed"
+                "propose what has not been tried, or from another seed on (--seeds '[1000]')"
             )
         level = level_of([bool(entry.get("kept")) for entry in entries])
         return Proposal(self.name, len(entries) + 1, level, _spread(sweep, trials, known), key)
@@ -172,7 +174,7 @@ class Proposals:
             if proposal.key in [entry["key"] for entry in entries]:
                 return
             if len(entries) != proposal.number - 1:
-                raise LedgerError(f"{self.path} has another proposal {proposal.number} by now: run the command again")
+                raise InUse(f"{self.path} has another proposal {proposal.number} by now: run the command again")
             cells = [cell for cell in sweep.cells() if distinct(cell) != distinct(sweep.baseline)]
             what = {"sweep": sweep.name, "monitor": sweep.monitor, "baseline": sweep.baseline, "cells": cells}
             append(self.path, json.dumps({**asdict(proposal), **what, "entered": time.strftime("%Y-%m-%dT%H:%M:%S%z")}))

@@ -97,7 +97,7 @@ class Request:
     proposal: str | None = flag(
         None,
         "the sweep against a baseline is one proposal of a ledger of this name: all of them share one 5%, and each "
-        "has the seeds that it needs",
+        "has the seeds that it needs, from the sweep's own on, or from that of --seeds '[1000]'",
     )
     log_dir: str = flag("lightning_logs", "where the sweep's folder goes")
     keep_checkpoints: Keep = flag("winner", "which of the trials' checkpoints stay")
@@ -113,6 +113,8 @@ class Request:
 
     def __post_init__(self) -> None:
         check_effect(self.smallest_effect)
+        for folder in (Path(self.log_dir), *Path(self.log_dir).parents):
+            checks.require(not os.path.isfile(folder), f"log_dir: {folder} is a file, and a folder belongs there")
         for callback in self.callbacks:
             if not isinstance(callback, SweepCallback):
                 raise ValueError(_not_told(callback))
@@ -144,7 +146,7 @@ class Request:
 
     def _check_seeds(self) -> None:
         given: Any = self.seeds
-        if self.races and given in (1, "auto"):
+        if self.races and (given in (1, "auto") or (_are_whole(given) and len(given) == 1)):
             check_max_seeds(self.max_seeds)
             check_count(self.most_seeds)
             return
@@ -189,8 +191,10 @@ class Request:
     def each_seed(self, sweep: SweepBase) -> list[int]:
         """Return the seeds of each cell, the sweep's own first; with auto those that it may get."""
         first = FIRST_SEED if sweep.base.seed is None else sweep.base.seed
-        number: Any = self.most_seeds if self.races else self.seeds
-        return list(range(first, first + number) if isinstance(number, int) else number)
+        given: Any = self.seeds
+        if self.races:
+            first, given = first if given in (1, "auto") else given[0], self.most_seeds
+        return list(range(first, first + given) if isinstance(given, int) else given)
 
     @property
     def full_precision(self) -> str:

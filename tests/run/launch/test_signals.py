@@ -218,7 +218,7 @@ def test_a_second_sweep_on_the_same_folder_is_refused_and_names_the_first(start)
     for options in ((), ("--fresh",)):
         second = start(*options)
         out, _ = second.communicate(timeout=LONG)
-        assert second.returncode == 1
+        assert second.returncode == 2
         assert f"in use by process {first.pid}" in out
         assert len(out.splitlines()) == 1
     assert first.poll() is None, "the first goes on"
