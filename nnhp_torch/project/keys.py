@@ -129,9 +129,9 @@ def without_files(*parsers: LightningArgumentParser) -> None:
 def departures(parser: LightningArgumentParser, parsed: Namespace) -> dict[str, Any]:
     """Return the settings that depart from their code's defaults, by dotted key; all if those do not give it back."""
     whole = plain_of(parser, parsed)
-    for tree in (plain_of(parser, parsed, skip_default=True), whole):
-        said = without_objects(tree)  # which are defaults of their code, or cannot be kept
-        with suppress(ArgumentError):
+    for skip_default in (True, False):
+        with suppress(ArgumentError, ValueError):  # jsonargparse skips none beside an argument that has no type
+            said = without_objects(plain_of(parser, parsed, skip_default))  # objects are defaults, or cannot be kept
             if plain_of(parser, parser.parse_object(deepcopy(said), env=False)) == whole:
                 return flat(said)
     kept = flat(without_objects(whole))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -134,7 +136,9 @@ class Project:
                 parsed = self.parser.parse_args(args)
             else:
                 fit = keys.SUBCOMMAND
-                parsed = self.root.parse_args(args if fit in args else [fit, *args])[fit]
+                first = [arg for arg in args if _is_of_all_subcommands(arg)]
+                rest = [arg for arg in args if arg not in first]
+                parsed = self.root.parse_args([*first, *(rest if fit in rest else [fit, *rest])])[fit]
         except ArgumentError as error:
             raise ValueError(refusal(self.parser, error, args)) from error
         finally:
@@ -240,3 +244,12 @@ def configuration(parser: LightningArgumentParser, settings: Settings) -> Namesp
     whole = deepcopy(keys.nested({**settings.theirs, **settings.aside, **ours}))  # the parser changes lists in place
     parsed: Namespace = parser.parse_object(whole, env=False)
     return parsed
+
+
+def _is_of_all_subcommands(arg: str) -> bool:
+    """Return whether it names a file that says `fit:` itself, and so stands before the subcommand."""
+    option, _, path = arg.partition("=")
+    try:
+        return option == "--config" and bool(re.search(rf"^{keys.SUBCOMMAND}:", Path(path).read_text(), re.M))
+    except (OSError, UnicodeDecodeError):
+        return False  # which their parser says

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import lightning as L
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, OnExceptionCheckpoint, ProgressBar, Timer
@@ -112,6 +114,15 @@ class Setup:
         if isinstance(self.data, dict) and "test" in self.data:
             return {"dataloaders": self.data["test"]}
         return {} if is_overridden("test_dataloader", self.module) else None
+
+    @contextmanager
+    def test_data_or_none(self) -> Iterator[None]:
+        """Have a `test_dataloader` that returns nothing, as templates' do, stand for no data; Lightning refuses it."""
+        served = self.datamodule is not None and is_overridden("test_dataloader", self.datamodule)
+        owner: Any = self.datamodule if served else self.module
+        asked = owner.test_dataloader
+        with patch.object(owner, "test_dataloader", lambda: [] if (found := asked()) is None else found):
+            yield
 
     def prepare_data(self) -> None:
         """Have the data fetched, as a Trainer would."""

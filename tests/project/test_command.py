@@ -282,6 +282,38 @@ def test_parts_of_a_configuration_may_stand_in_files_of_their_own(run, tmp_path)
         assert result.build["trainer"] == {"gradient_clip_val": 0.5}
 
 
+def test_a_file_may_say_fit_itself_as_one_that_stands_before_the_subcommand_does(run, tmp_path):
+    (tmp_path / "whole.yaml").write_text("fit:\n  trainer: {max_epochs: 2}\n  model: {width: 7}\n")
+    status, out = run("--cli", "foreign:with_subcommands", "-c", "whole.yaml", "--grid.model.lr", "[0.1, 0.01]")
+    assert status == 0, out
+    assert [(result.epochs, result.config["model.width"]) for result in _results(tmp_path)] == [(2, 7)] * 2
+
+
+UNTYPED = """
+import foreign
+import lightning as L
+from lightning.pytorch.cli import LightningCLI
+
+class Untyped(foreign.Net):
+    def __init__(self, settings, lr):
+        super().__init__(lr=lr, **settings)
+
+if __name__ == "__main__":
+    LightningCLI(L.LightningModule, foreign.Data, subclass_mode_model=True)
+"""
+
+
+def test_arguments_without_a_type_are_swept(run, tmp_path):
+    (tmp_path / "untyped.py").write_text(UNTYPED)
+    (tmp_path / "untyped.yaml").write_text(
+        "{trainer: {max_epochs: 1}, model: {class_path: untyped.Untyped, init_args: {settings: {width: 3}, lr: 0.1}}}"
+    )
+    argv = ["--cli", "untyped.py", "-c", "untyped.yaml", "--grid.model.init_args.lr", "[0.1, 0.01]"]
+    status, out = run(*argv)
+    assert status == 0, out
+    assert [result.cell["model.init_args.lr"] for result in _results(tmp_path, "untyped")] == [0.1, 0.01]
+
+
 LISTED = """
 trainer:
   max_epochs: 2

@@ -189,7 +189,8 @@ def _scores(trainer: L.Trainer, setup: Setup, recorder: Recorder, runtime: Runti
     """Return what the final weights score that the history does not hold: three fields of the result."""
     restored = _validate(trainer, setup, recorder) if recorder.outdated else {}
     test_data = setup.test_data() if runtime.test else None
-    test = {} if test_data is None else _merged(trainer.test(setup.module, **test_data, verbose=False))
+    with setup.test_data_or_none():
+        test = {} if test_data is None else _merged(trainer.test(setup.module, **test_data, verbose=False))
     trained = _score_training(trainer, setup) if setup.score_training else {}  # last: it may draw random numbers
     for name, epoch in last_logged(recorder.history, recorder.unlogged).items():
         restored.setdefault(name, recorder.history[name][epoch - 1])

@@ -35,6 +35,11 @@ class WithoutTest(L.LightningDataModule):
     data = toy.ToyData().data
 
 
+class NothingToTest(WithoutTest):
+    def test_dataloader(self):
+        pass
+
+
 def loaders():
     data = toy.ToyData()
     return {"train": data.train_dataloader(), "val": data.val_dataloader(), "test": data.test_dataloader()}
@@ -68,6 +73,11 @@ def test_the_same_module_and_data_give_the_same_result_in_whatever_form_build_an
     result = run_trial(trial, lambda config: answer(), runtime)
     assert (result.status, result.reason) == ("completed", "")
     assert (result.history, result.test) == (whole.history, whole.test)
+
+
+def test_a_test_loader_that_returns_nothing_as_templates_have_it_stands_for_no_test(trial, runtime):
+    result = run_trial(trial, lambda config: (net(), NothingToTest()), runtime)
+    assert (result.status, result.reason, result.test) == ("completed", "", {})
 
 
 @pytest.mark.parametrize(
