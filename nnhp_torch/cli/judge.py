@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from nnhp_torch import checks
+from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.arguments.options import add_field, add_list
 from nnhp_torch.cli.arguments.parser import Parser
 from nnhp_torch.cli.command.prepared import judged
@@ -31,7 +33,7 @@ A CSV has a row a run, or a row for each step of it, as W&B, MLflow, TensorBoard
 
 def write(outcome: Outcome, folder: Path) -> Outcome:
     """Write what reports write of judged runs into a folder, unless something else lies there; name them after it."""
-    foreign = folder.exists() and not known_of(folder / NAME) and any(folder.iterdir())
+    foreign = folder.exists() and not known_of(folder / NAME) and (folder.is_file() or any(folder.iterdir()))
     if foreign or (folder / LEDGER).exists():
         raise ValueError(f"{folder} holds something else: another --name, or --log_dir?")
     outcome = replace(outcome, folder=folder, sweep=replace(outcome.sweep, name=folder.name))
@@ -61,11 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(args.log_dir) / (args.name or paths[0].stem)
     columns = {"seed": None if args.seed == "none" else args.seed, "step": args.step, "mode": args.mode}
     with parser.refusing():
+        checks.file("--name becomes a folder", args.name or "judged")
         if any(path.resolve().parent == folder.resolve() for path in paths):
             raise ValueError(f"{folder} would hold what is read from there: give another --name")
         given = {"smallest_effect": args.smallest_effect, "baseline": args.baseline}
         outcome = judge(paths, args.cell, args.value, **columns, **given)
-        judged(outcome.sweep, Request(require=args.require, seeds=[*{trial.config.seed for trial in outcome.trials}]))
+        seeds = [*{trial.config.seed for trial in outcome.trials}]
+        judged(outcome.sweep, Request(require=args.require, seeds=seeds, log_dir=args.log_dir))
         outcome = write(outcome, folder)
     TableReport(Terminal(), ResultStore(folder), PROG).on_sweep_end(outcome)
-    return unmet(Terminal(), outcome, args.require)
+    return unmet(Terminal(), outcome, args.require) if outcome.successful else exit_status.FAILED

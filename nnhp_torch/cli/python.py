@@ -28,6 +28,7 @@ from nnhp_torch.report.figure.drawing import plain_text
 from nnhp_torch.report.terminal.console import Terminal
 from nnhp_torch.report.terminal.table import table as in_text
 from nnhp_torch.run.checkpoint_tidying import winner_checkpoint, winning_trial
+from nnhp_torch.run.launch.request import Request
 from nnhp_torch.run.launch.worker import end_if_imported
 
 if TYPE_CHECKING:
@@ -41,13 +42,10 @@ OWN = ("callbacks", "launch", "chooser", "judge")  # objects that a command line
 def run(sweep: SweepBase, requested: Mapping[str, Any]) -> Outcome:
     """Run a sweep or a search; see SweepBase.run."""
     end_if_imported()
-    requested, request = renamed(requested), kind(sweep)
-    known = [field.name for field in fields(request)]
-    for name in requested:
-        if name not in known:
-            raise TypeError(f"run() has no argument {name!r}; there are {', '.join(known)}")
+    requested = renamed(requested)
+    request = asked(kind(sweep), requested)
     words = ", ".join(f"{name}={value!r}" for name, value in requested.items() if name not in OWN)
-    of = kind_of_run(sweep)(sweep, request(**requested), f"run({words})")
+    of = kind_of_run(sweep)(sweep, request, f"run({words})")
     of.again = ""  # what started this process runs no sweep
     outcome = of.perform()
     if (then := of.then()) is not None:
@@ -55,6 +53,14 @@ def run(sweep: SweepBase, requested: Mapping[str, Any]) -> Outcome:
     if not holds(outcome.verdicts, of.request.require):
         raise SweepError(f"require={of.request.require!r}: no cell is known to be")
     return outcome
+
+
+def asked(of: type[Request], requested: Mapping[str, Any]) -> Request:
+    """Return the request that Python's arguments make."""
+    known = [field.name for field in fields(of)]
+    if unknown := next((name for name in requested if name not in known), None):
+        raise TypeError(f"run() has no argument {unknown!r}; there are {', '.join(known)}")
+    return of(**requested)
 
 
 def table(outcome: Outcome) -> Table:

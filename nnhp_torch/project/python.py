@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nnhp_torch.cli.python import asked
 from nnhp_torch.core.interfaces import SweepCallback
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.project.as_sweep import as_recorded, as_sweep, question_of, source_of
@@ -68,7 +69,7 @@ def sweep(
     of_sweep = {"configs": config, "axes": axes, "over": repeated, "base": fixed, "monitor": monitor, "mode": mode}
     made, theirs = as_sweep(source, name=title, **of_sweep)
     requested = {**theirs, **requested}
-    request = Request(**requested)
+    request = asked(Request, requested)
     made = as_recorded(made, request.folder(made))
     if not monitor:
         raise ValueError(question_of(made, request))

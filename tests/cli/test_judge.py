@@ -320,6 +320,16 @@ BAD = {
         [line for line in PLAIN if ",3," not in line],
         ["--baseline", "lr=0.1", "--require", "better"],
     ),
+    "a folder elsewhere": ("--name becomes a folder: at most 200 letters", PLAIN, ["--name", "../x"]),
+    "an absolute one": ("--name becomes a folder", PLAIN, ["--name", "/x"]),
+    "a long one": ("--name becomes a folder", PLAIN, ["--name", "n" * 300]),
+    "a log_dir that is a file": ("log_dir: runs.csv is a file", PLAIN, ["--log_dir", "runs.csv"]),
+    "a folder that is a file": ("runs.csv holds something else", PLAIN, ["--log_dir", ".", "--name", "runs.csv"]),
+    "as good of a loss": (
+        "--require as-good needs --smallest_effect, a difference of val_loss that is none",
+        [PLAIN[0].replace("acc", "loss"), *PLAIN[1:]],
+        ["--value", "val_loss", "--baseline", "lr=0.1", "--require", "as-good"],
+    ),
     "step": ("no column is called 'tick'", PLAIN, ["--step", "tick"]),
 }
 
@@ -336,6 +346,14 @@ def test_what_cannot_be_judged_is_said_in_a_line_and_nothing_is_written(case, tm
     assert said in error
     assert len(error.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_a_run_without_a_number_is_a_failure_and_a_baselines_leaves_nothing_to_compare(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for lr, said in ((0.01, "Is any better than the baseline, lr=0.1?"), (0.1, "Nothing was compared: the baseline")):
+        (tmp_path / "runs.csv").write_text(plain().replace(str(ENDS[lr, 2]), "nan"))
+        assert main(["runs.csv", "--cell", "lr", "--value", "val_acc", "--baseline", "lr=0.1"]) == 1
+        assert said in capsys.readouterr().out
 
 
 def test_so_is_a_file_in_another_encoding(tmp_path):

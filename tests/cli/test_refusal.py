@@ -62,6 +62,7 @@ def test_so_is_one_in_a_file(tmp_path, capsys):
         (["--jobs", "all"], "--jobs needs a whole number or auto, not all"),
         (["--keep_checkpoints", "none"], "--keep_checkpoints needs one of winner, best, last, all, not none"),
         (["--grid.lr"], "--grid.lr needs a value"),
+        (["--require", ""], "--require needs one of better, as-good or null, not nothing"),
         (["more"], "more belongs to no option"),
     ],
 )

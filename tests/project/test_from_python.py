@@ -74,6 +74,11 @@ def test_classes_of_a_notebook_train_in_its_own_process_also_once_they_have_chan
     assert "shapes cannot be multiplied" in again.ordered[0].reason, "the class of today"
 
 
+def test_an_argument_that_there_is_not_is_named_with_those_that_there_are():
+    with pytest.raises(TypeError, match=r"no argument 'seads'; there are .*seeds"):
+        sweep("foreign:with_subcommands", grid=GRID, monitor="val_loss", seads=3)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

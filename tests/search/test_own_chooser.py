@@ -82,6 +82,19 @@ def test_a_chooser_may_end_a_trial_at_an_epoch_and_hears_of_every_result(sweep, 
     assert {trial.config.seed for trial in outcome.trials} == {7}
 
 
+def test_a_chooser_that_names_more_than_it_said_has_no_total(sweep, tmp_path, capsys):
+    class Batches(nnhp_torch.Chooser):
+        def __init__(self, sweep):
+            pass
+
+        def __iter__(self):
+            yield [{"lr": 0.1, "width": width} for width in (2, 3)]
+            yield [{"lr": 0.2, "width": width} for width in (2, 3)]
+
+    sweep.run(chooser=Batches, launch=lambda *_: FakeLaunch(), log_dir=str(tmp_path))
+    assert re.findall(r"✓ +(\S+)  lr", capsys.readouterr().out) == ["1/2", "2/2", "3", "4"]
+
+
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.2, 1), (0.25, 2), (0.74, 3), (0.999, 4), (1.0, 4)])
 def test_each_whole_number_has_as_much_of_a_range(share, value):
     assert Range(1, 4).at(share) == value

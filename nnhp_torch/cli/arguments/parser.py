@@ -118,7 +118,10 @@ class Parser(Spoken):
         words = listed(
             map(self._renamed, sys.argv[1:] if args is None else args), lambda option: takes.get(option) == VALUES
         )
-        words = listed(words, lambda option: takes.get(option) == PAIRS, _mapping)
+        try:
+            words = listed(words, lambda option: takes.get(option) == PAIRS, _mapping)
+        except ValueError as error:
+            self.error(str(error))
         return super().parse_args(words, *more, **settings)
 
     def _renamed(self, word: str) -> str:
@@ -136,7 +139,9 @@ def _mapping(words: Sequence[str]) -> str:
     """Name with values as a mapping of YAML."""
     if words[0].startswith("{"):
         return " ".join(words)
-    pairs = (word.strip(", ").partition("=") for word in words)
+    pairs = [pair.partition("=") for word in words for pair in re.split(r",\s*(?=[\w.]+=)", word.strip(", "))]
+    if len({name for name, *_ in pairs}) < len(pairs):
+        raise ValueError(f"a name has two values in {' '.join(words)}")
     return f"{{{', '.join(f'{json.dumps(name)}: {value}' for name, _, value in pairs)}}}"
 
 

@@ -43,12 +43,12 @@ def in_words(message: str, known: Mapping[str, str], choices: Mapping[str, Seque
         return f"{found[1]} needs a value" + (f": {enumeration(words, 'or')}" if words else "")
     if found := re.search(r"Errors: - (?!Expected)(.+?)\.? - Expected", line):  # raised where the value was used
         return found[1]
-    if found := re.search(r'Parser key "(\S+?)":.*(?:Got value|Given value): (.*)', line):
+    if found := re.search(r'Parser key "(\S+?)":.*(?:Got value|Given value):(.*)', line):
         needed = [
             _kind(of) for of in re.findall(r"Expected a (<class '\w+'>|list\[\w+\]|typing\.Literal\[.*?\])", line)
         ]
         if needed:
-            return f"--{found[1]} needs {enumeration(dict.fromkeys(needed), 'or')}, not {found[2]}"
+            return f"--{found[1]} needs {enumeration(dict.fromkeys(needed), 'or')}, not {found[2].strip() or 'nothing'}"
     return line
 
 

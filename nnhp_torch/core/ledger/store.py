@@ -58,7 +58,7 @@ class ResultStore:
         must_be_file(self.path)
         try:
             lines = self.path.read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return results
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):

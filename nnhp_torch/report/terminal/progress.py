@@ -78,7 +78,7 @@ class ProgressReport(SweepCallback):
         several = {**outcome.sweep.replicates, "seed": seeds}
         self.repeated = [name for name, values in several.items() if len(values) > 1]
         self.total, self.ended, self.up_to = outcome.left, 0, up_to(outcome)
-        self.digits = len(str(self.total))
+        self.digits = len(self._far(self.total))
         if not self.total:
             return
         kept = len(outcome.trials) - len(missing)
@@ -123,7 +123,7 @@ class ProgressReport(SweepCallback):
         self._show()
         mark, colour = MARKS[result.status]
         line = Text(f"{mark} ", style=colour)
-        line.append(f"{self.ended:>{self.digits}}/{self.up_to}{self.total}  ", style="dim")
+        line.append(f"{self._far():>{self.digits}}  ", style="dim")
         line.append(self._title(trial), style="bold" if result.status == "completed" else colour)
         if result.status == "completed":
             line.append(f"  {self.monitor}={result.final(self.monitor):.4f}")
@@ -142,9 +142,14 @@ class ProgressReport(SweepCallback):
         which = {name: getattr(trial.config, name) for name in self.repeated}
         return ", ".join(filter(None, [trial.label, label(which, defaults(trial.config))]))
 
+    def _far(self, ended: int | None = None) -> str:
+        """How many have ended of how many, unless a chooser has named more than it said."""
+        ended = self.ended if ended is None else ended
+        return f"{ended}/{self.up_to}{self.total}" if ended <= self.total else f"{ended}"
+
     def _show(self, total: float | None = None) -> None:
         """Have the bar of the sweep say how far it is, and what it waits for."""
-        far = f"{self.ended}/{self.up_to}{self.total} trials" if self.total else ""  # none has begun while all wait
+        far = f"{self._far()} trials" if self.total else ""  # none has begun while all wait
         said = "  ".join(filter(None, [far, self.waiting]))
         refresh = isinstance(self.bars, _InNotebook)  # in a terminal rich does that by itself
         self.bars.update(

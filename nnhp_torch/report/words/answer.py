@@ -9,6 +9,7 @@ from typing import get_args
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.base import SweepBase
 from nnhp_torch.core.spec.interim import A_LOOK, CHANCE, LEVEL, MOST
+from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.against_best import FEWEST
 from nnhp_torch.core.stats.proposals import HOPE, Proposal, left_after
@@ -30,6 +31,8 @@ def _by(verdict: Verdict, objective: Objective, *, ahead: bool = False) -> str:
 def answer(summary: Summary) -> str:
     """Whether the best is the best: yes, no or cannot be told; each verdict's cells; how that was tested."""
     sweep, others = summary.sweep, summary.others
+    if sweep.baseline is not None and summary.control is None and summary.finished:
+        return f"Nothing was compared: the baseline, {label(sweep.baseline)}, has not completed with all its seeds."
     if not others or summary.why_no_winner:
         return ""
     first = next(verdict for verdict in summary.verdicts if verdict.kind in CONTROL)

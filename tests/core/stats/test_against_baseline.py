@@ -85,7 +85,9 @@ def test_the_baseline_is_told_from_the_others_whichever_has_the_best_mean_and_fr
 def test_a_baseline_that_did_not_end_says_nothing_of_the_others(sweep, store):
     outcome = _ran(sweep, store, {0.1: [0.9, None, 0.9, 0.9, 0.9], 0.2: BASE})
     assert _kinds(outcome) == ["unranked", "unranked"]
-    assert answer(outcome.summary) == ""
+    assert answer(outcome.summary) == (
+        "Nothing was compared: the baseline, lr=0.1, has not completed with all its seeds."
+    )
     assert headline(outcome.summary) == "The baseline has not completed."
 
 
@@ -192,6 +194,9 @@ def test_values_of_the_baseline_that_nobody_named_are_said_above_the_table(typed
     assert "The baseline is lr=0.1, width=4; width as in the base." in outcome.remarks
     out = capsys.readouterr().out
     assert out.index("The baseline is") < out.index("points ahead"), "above the table"
+    both = ["--seeds", "3", "--log_dir", str(tmp_path / "logs"), "--jobs", "0", "--baseline", "lr=0.2,width=8"]
+    with pytest.raises(SystemExit, match="0"):
+        nnhp_torch.main(swept, argv=[*both, "--dry_run"])
     assert typed("--baseline", "lr=0.1") == 0
     assert "as in the base" not in capsys.readouterr().out, "one axis, which was named"
 
@@ -209,6 +214,12 @@ def _document():
         (["--baseline", "lr=0.1", "--require", "better"], "--require needs 3 seeds or more"),
         (["--baseline", "lr=0.1", "--require", "better", "--seeds", "2"], "--require needs 3 seeds or more"),
         (["--require", "better", "--seeds", "5"], "--require better needs a cell to be held against"),
+        (
+            ["--baseline", "lr=0.2", "--grid.lr", "0.2", "--require", "better", "--seeds", "5"],
+            "no cell beside the base",
+        ),
+        (["--baseline", "lr=0.1", "lr=0.2"], "a name has two values in lr=0.1 lr=0.2"),
+        (["--baseline", "lr=0.1,lr=0.2"], "a name has two values in lr=0.1,lr=0.2"),
         (["--require", "best", "--seeds", "5"], "--require needs one of better, as-good or null, not best"),
     ],
 )
