@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._study.claims import makes_sparse
+from sweeps._study.answers import makes_sparse
 
 SWEEP = Sweep(
     name="activity_regularization",

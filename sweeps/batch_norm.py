@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._study.claims import allows_higher_rates
+from sweeps._study.answers import allows_higher_rates
 from sweeps._study.speed import faster
 
 

@@ -6,7 +6,7 @@ small batch therefore gets further, and each of its epochs costs more time. The 
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, after, before
-from sweeps._study.claims import small_batches_regularize
+from sweeps._study.answers import small_batches_regularize
 
 SWEEP = Sweep(
     name="batch_size",

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from nnhp_torch import Cell, Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._study.claims import error
+from sweeps._study.answers import error
 from sweeps._study.judged import judged_each
 
 METRIC = "val_accuracy"

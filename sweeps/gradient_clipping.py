@@ -11,7 +11,7 @@ from functools import partial
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._study.claims import allows_higher_rates
+from sweeps._study.answers import allows_higher_rates
 
 SWEEP = Sweep(
     name="gradient_clipping",

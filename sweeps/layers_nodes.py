@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nnhp_torch import Cell, Sweep, TrialConfig, main
 from sweeps._base import DATA, after
-from sweeps._study.claims import overfits, widens
+from sweeps._study.answers import overfits, widens
 
 
 def claim(cells: Sequence[Cell]) -> str:

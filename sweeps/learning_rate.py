@@ -6,7 +6,7 @@ article tries four powers of ten. (How the rate may fall during training is the 
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, after, before
-from sweeps._study.claims import settles_and_arrives
+from sweeps._study.answers import settles_and_arrives
 
 SWEEP = Sweep(
     name="learning_rate",

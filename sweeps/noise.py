@@ -8,7 +8,7 @@ from functools import partial
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, FINAL
-from sweeps._study.claims import regularizes
+from sweeps._study.answers import regularizes
 
 SWEEP = Sweep(
     name="noise",

@@ -6,7 +6,7 @@ at the same learning rate is therefore much slower. All four follow Keras's rule
 
 from nnhp_torch import Sweep, main
 from sweeps._base import DATA, after, before
-from sweeps._study.claims import smoothest
+from sweeps._study.answers import smoothest
 
 SWEEP = Sweep(
     name="optimizer",

@@ -32,9 +32,9 @@ from nnhp_torch.report.page.callback import NAME
 from nnhp_torch.report.page.part import Part
 from sweeps.__main__ import load
 from sweeps._base import CHAIN, OTHERS
-from sweeps._study.article import EVIDENCE, PRINTED, RUNS, claim_of, claims_table, sweeps_table, with_block
+from sweeps._study.claims import EVIDENCE, PRINTED, RUNS, claim_of, claims_table, sweeps_table, with_block
 from sweeps._study.overview import with_nought
-from sweeps._study.small import draw_small, photograph
+from sweeps._study.thumbnails import draw_small, photograph
 
 FOLDER = Path("lightning_logs") / "reference"
 PAGE = FOLDER / "README.md"

@@ -27,7 +27,7 @@ from nnhp_torch.core.stats.against_best import AgainstBest, _behind, _factor
 from nnhp_torch.core.stats.luck import unlucky
 from nnhp_torch.core.stats.pairs import holm, paired_t_test, step_of
 from nnhp_torch.core.stats.units import Units
-from sweeps._study.article import with_block
+from sweeps._study.claims import with_block
 
 Values = np.ndarray  # a row a cell, a column a seed
 Test = Callable[[Values], list[float]]  # p-value of each row

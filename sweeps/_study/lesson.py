@@ -16,7 +16,7 @@ from nnhp_torch.report.page.tables import checked, ends
 from nnhp_torch.report.words.caveats import caveats
 from nnhp_torch.report.words.headline import headline, numbers
 from nnhp_torch.report.words.phrases import amount, count, same_in_words
-from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of, together
+from sweeps._study.claims import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of, together
 from sweeps._study.pictures import WHOLE, picture
 
 # What is called by its name for programs elsewhere.

@@ -16,8 +16,8 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import strips
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.plotting.curves import epochs_to
-from sweeps._study.article import GRADIENTS, OVERFITS, TRAINED
-from sweeps._study.claims import FALL, SETTLED, falls_of, noise_of, training_accuracy
+from sweeps._study.answers import FALL, SETTLED, falls_of, noise_of, training_accuracy
+from sweeps._study.claims import GRADIENTS, OVERFITS, TRAINED
 from sweeps._study.speed import REACHED
 
 NEVER = math.inf  # of a level that a run has not reached

@@ -16,7 +16,7 @@ from nnhp_torch.report.page.several_axes import heat
 from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, whole_ticks
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.words.headline import headline
-from sweeps._study.article import WEIGHTS, backed
+from sweeps._study.claims import WEIGHTS, backed
 from sweeps._study.measures import MEASURES, measured
 from sweeps.early_stopping import last_and_best
 

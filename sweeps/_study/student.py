@@ -15,7 +15,7 @@ from nnhp_torch.report.page.html.document import write_page
 from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.words.phrases import count
-from sweeps._study.article import CLAIMS, NOT_THE_ARTICLES, kind_of, others
+from sweeps._study.claims import CLAIMS, NOT_THE_ARTICLES, kind_of, others
 from sweeps._study.lesson import answers_of, guesses, lesson, title
 
 HOW = (

@@ -12,7 +12,7 @@ from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.report.page.part import Part
 from sweeps import reference
-from sweeps._study.article import (
+from sweeps._study.claims import (
     GRADIENTS,
     OVERFITS,
     TOGETHER,

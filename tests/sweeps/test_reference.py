@@ -14,7 +14,7 @@ from nnhp_torch.core.recorded.from_ledger import recorded
 from nnhp_torch.core.stats.cell import Cell
 from sweeps import reference
 from sweeps._base import CHAIN, OTHERS
-from sweeps._study.article import CLAIMS, FIRST_PAGE, PRINTED, block, claims_table, sweeps_table
+from sweeps._study.claims import CLAIMS, FIRST_PAGE, PRINTED, block, claims_table, sweeps_table
 from sweeps._study.overview import with_nought
 from sweeps.reference import (
     CLAIMS_PAGE,

@@ -16,7 +16,7 @@ from nnhp_torch.report.figure.all_cells import draw_curves
 from nnhp_torch.report.figure.callback import save
 from nnhp_torch.report.figure.drawing import figure_class, plain_text
 from nnhp_torch.report.plotting.axis import Axis
-from sweeps._study.article import SMALL
+from sweeps._study.claims import SMALL
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 1160, 848  # of a page's first screen; a wider one has letters too small beside a README's

@@ -26,7 +26,7 @@ from sweeps import (
     weight_regularization,
 )
 from sweeps import noise as noise_sweep
-from sweeps._study import claims
+from sweeps._study import answers
 from sweeps._study.judged import judged, judged_each
 
 ROOT = Path(reference.__file__).parent.parent
@@ -126,20 +126,20 @@ def _of_gap(noise, seed, gap):
 
 def test_a_regularizer_narrows_the_gap_between_training_and_validation_or_widens_it():
     """Gaps of 3 points shrink by 1.9 to 2.1: t = 2 / (0.1 / √3) = 34.6, p = 1 - t / √(2 + t²) = 0.00083, times 2."""
-    said = claims.narrows("noise", _scored({0.0: [0.03] * 3, 0.1: [0.01, 0.011, 0.009], 0.2: [0.05, 0.051, 0.049]}))
+    said = answers.narrows("noise", _scored({0.0: [0.03] * 3, 0.1: [0.01, 0.011, 0.009], 0.2: [0.05, 0.051, 0.049]}))
     answer, test = said.splitlines()
     asked = "Does noise narrow the gap between training and validation?"
     assert answer.startswith(f"{asked} Yes with 0.1; no, the opposite with 0.2: training accuracy minus val_accuracy")
     assert answer.endswith("both with the final weights, in points: 3.00 at 0.0, 1.00 at 0.1, 5.00 at 0.2.")
     assert test == "(3 seeds, paired t-tests, p=0.0017, 0.0017, corrected for 2 comparisons)"
-    none = claims.narrows("noise", _scored({0.0: [-0.001] * 3, 0.1: [0.01] * 3})).splitlines()[0]
+    none = answers.narrows("noise", _scored({0.0: [-0.001] * 3, 0.1: [0.01] * 3})).splitlines()[0]
     assert none.endswith("Without noise training does not score above validation: there is no overfitting to prevent.")
     assert "Without" not in answer
     running = [
         dataclasses.replace(c, results=[dataclasses.replace(r, trained={}) for r in c.results])
         for c in _scored({0.0: [0.03] * 3, 0.1: [0.01] * 3})
     ]
-    assert claims.narrows("noise", running) == "", "of an older ledger, whose training accuracy is a running mean"
+    assert answers.narrows("noise", running) == "", "of an older ledger, whose training accuracy is a running mean"
 
 
 def test_speed_that_no_training_had_the_epochs_for_is_not_told(store):
@@ -209,7 +209,7 @@ def _rising(epochs, by, noise=0.0):
 def test_a_network_overfits_if_validation_falls_late_while_training_rises(sweep, slopes, said):
     bad = [{"val_accuracy": _rising(40, slope), "train_accuracy": _rising(40, 0.002)} for slope in slopes]
     good = [{"val_accuracy": _rising(40, 0.01 + slope), "train_accuracy": _rising(40, 0.002)} for slope in slopes]
-    answer = claims.overfits(_cells(sweep, "n_nodes", {64: good, 128: bad}))
+    answer = answers.overfits(_cells(sweep, "n_nodes", {64: good, 128: bad}))
     assert answer.startswith(f"Does validation fall while training rises? {said}")
     assert "in n_nodes=128" in answer
 
@@ -221,17 +221,17 @@ def test_the_smoothest_optimizers_are_those_whose_validation_falls_less_often_th
     rougher = {"val_accuracy": [*([0.9, 0.898] * 8), 0.897, 0.89, 0.88, 0.87]}
     flat = {"val_accuracy": [0.9, 0.8995] * 10}  # none of them is of more than 0.001
     of_seeds = {"a": [rough, rougher, rough], "b": [early] * 3, "c": [flat] * 3}
-    said = claims.smoothest(_cells(sweep, "optimizer", of_seeds))
+    said = answers.smoothest(_cells(sweep, "optimizer", of_seeds))
     assert said.startswith("Are optimizer=b and optimizer=c the smoothest? Yes: epochs after epoch 10 in which val_acc")
     assert "optimizer=a 5.7, ends at 11.1%" in said
     assert "(3 seeds, paired t-test, p=0.014)" in said, "falls of 5, 7 and 5: t = 8.5 and p = 1 - 8.5 / √(2 + 8.5²)"
     assert "learns least" not in said
     low = {"val_accuracy": [0.5, 0.4995] * 10}
-    said = claims.smoothest(_cells(sweep, "optimizer", {"a": [rough, rougher, rough], "b": [low] * 3}))
+    said = answers.smoothest(_cells(sweep, "optimizer", {"a": [rough, rougher, rough], "b": [low] * 3}))
     assert "But what is smoothest learns least, and ends behind optimizer=a: optimizer=b by 38.9 points.\n" in said
-    said = claims.smoothest(_cells(sweep, "optimizer", {"a": [rough, flat, flat], "b": [early] * 3}))
+    said = answers.smoothest(_cells(sweep, "optimizer", {"a": [rough, flat, flat], "b": [early] * 3}))
     assert said.startswith("Is optimizer=b the smoothest? Cannot be told: epochs after")
-    one = claims.smoothest(_cells(sweep, "optimizer", {"a": [rough], "b": [early]}))
+    one = answers.smoothest(_cells(sweep, "optimizer", {"a": [rough], "b": [early]}))
     assert one.startswith("Is optimizer=b the smoothest? Cannot be told from one seed: ")
 
 
@@ -246,7 +246,7 @@ def test_more_nodes_and_more_layers_overfit_more_if_training_is_further_above_va
 
     cells = [cell(2, 64, [0.01, 0.02, 0.03]), cell(2, 256, [0.02, 0.031, 0.042])]
     cells += [cell(3, 64, [0.01, 0.015, 0.036]), cell(3, 256, [0.02, 0.026, 0.0465])]
-    more, _, wider, test = claims.widens(cells).splitlines()
+    more, _, wider, test = answers.widens(cells).splitlines()
     assert wider == (
         "Is the gap between training and validation wider with more of them? Yes with nodes; cannot be told with "
         "layers: training accuracy (running mean) minus val_accuracy, in points: 2.02, 3.09 with 64, 256 nodes; "
@@ -256,8 +256,8 @@ def test_more_nodes_and_more_layers_overfit_more_if_training_is_further_above_va
     asked = "Do more nodes, and more layers, represent more? Yes with nodes; cannot be told with layers: "
     number = "training accuracy (running mean): 92.02, 93.09 with 64, 256 nodes; 92.55, 92.56 with 2, 3 layers."
     assert more == asked + number
-    assert claims.widens(cells[:1]) == "", "of one value there is nothing to compare"
-    assert "layers:" not in claims.widens(cells[:2]), "with one depth nodes alone are compared"
+    assert answers.widens(cells[:1]) == "", "of one value there is nothing to compare"
+    assert "layers:" not in answers.widens(cells[:2]), "with one depth nodes alone are compared"
 
 
 def test_a_small_batch_regularizes_if_training_is_less_far_above_validation(sweep):
@@ -265,7 +265,7 @@ def test_a_small_batch_regularizes_if_training_is_less_far_above_validation(swee
         return [{"val_accuracy": [0.9 + n / 1000], "train_accuracy": [0.9 + n / 999 + gap]} for n in range(4)]
 
     cells = _cells(sweep, "batch_size", {2_000: of(0.03), 30_000: of(0.05)})
-    gap, _, helps, _ = claims.small_batches_regularize(cells).splitlines()
+    gap, _, helps, _ = answers.small_batches_regularize(cells).splitlines()
     asked = "Does a smaller batch narrow the gap between training and validation?"
     assert gap.startswith(f"{asked} Yes: training accuracy (running mean) minus val_accuracy, in points:")
     assert "5.00 at 30000, 3.00 at 2000" in gap
@@ -279,7 +279,7 @@ def test_small_batches_are_noisy_if_their_gradients_are_further_from_that_of_all
         return [{"val_accuracy": [0.9] * 2, "gradient_noise": [noise + by, noise + by]} for by in (0.01, 0.0, -0.01)]
 
     ends = [{"val_accuracy": [0.9] * 2, "gradient_noise": [0.04, 0.16]}] * 3
-    said, test = claims.small_batches_are_noisy(_cells(sweep, "batch_size", {30: ends, 2: of(0.5)})).splitlines()
+    said, test = answers.small_batches_are_noisy(_cells(sweep, "batch_size", {30: ends, 2: of(0.5)})).splitlines()
     assert said == (
         "Are small batches noisy? Yes: a batch's gradient is off that of all images by 50%, 10% of its length at 2, 30 "
         "(over 2 epochs; at the first step, when all have the same weights, 50%, 4%)."
@@ -305,14 +305,14 @@ def test_too_high_a_rate_falls_more_often_than_the_best_and_too_low_a_one_still_
         0.01: flat,
         0.0001: [{"val_accuracy": _rising(40, by)} for by in (0.01, 0.011, 0.0102)],
     }
-    settles, _, arrives, _ = claims.settles_and_arrives(_cells(sweep, "lr", cells)).splitlines()
+    settles, _, arrives, _ = answers.settles_and_arrives(_cells(sweep, "lr", cells)).splitlines()
     asked = "Does lr=0.1 never settle? Yes: val_accuracy falls in 5.3 of the 30 epochs after epoch 10"
     assert settles == f"{asked}, with the best (lr=0.01) in 0.0; the error in the end is 70%."
     assert arrives.startswith("Has lr=0.0001 not arrived in the end? Yes: over the last quarter of the epochs")
     assert arrives.endswith("with the best (lr=0.01) by +0.00 points; the error in the end is 9.44%.")
     calm = {0.1: flat, 0.01: [{"val_accuracy": [0.96] * 40}] * 3}
-    assert claims.settles_and_arrives(_cells(sweep, "lr", calm)).startswith("Does lr=0.1 never settle? Cannot be told")
-    assert claims.settles_and_arrives(_cells(sweep, "lr", {0.1: flat})) == "", "of one rate there is nothing to tell"
+    assert answers.settles_and_arrives(_cells(sweep, "lr", calm)).startswith("Does lr=0.1 never settle? Cannot be told")
+    assert answers.settles_and_arrives(_cells(sweep, "lr", {0.1: flat})) == "", "of one rate there is nothing to tell"
 
 
 def test_more_momentum_may_be_slower(sweep):
