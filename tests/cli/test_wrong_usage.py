@@ -159,9 +159,9 @@ def test_seeds_and_replicates_that_make_no_sense_are_refused_in_one_line(command
 
 def test_a_log_dir_that_cannot_be_written_is_refused_before_training(command):
     (command.folder / "file").write_text("")
-    _, _, err = command("--log_dir", "file/logs", expect=1)
+    _, _, err = command("--log_dir", "file/logs", expect=2)
     assert len(err.splitlines()) == 1
-    assert "file/logs" in err
+    assert "log_dir: file is a file, and a folder belongs there" in err
 
 
 @pytest.mark.parametrize(
