@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,7 +122,9 @@ class Setup:
         served = self.datamodule is not None and is_overridden("test_dataloader", self.datamodule)
         owner: Any = self.datamodule if served else self.module
         asked = owner.test_dataloader
-        with patch.object(owner, "test_dataloader", lambda: [] if (found := asked()) is None else found):
+        instead = patch.object(owner, "test_dataloader", lambda: [] if (found := asked()) is None else found)
+        with instead, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Total length of .* is zero")  # as it is meant to be
             yield
 
     def prepare_data(self) -> None:
