@@ -80,8 +80,8 @@ def values_of(cell: Cell) -> str:
 def named_values(cell: Cell) -> str:
     """A cell's values where no heading says of what: of several settings a number has its name.
 
-    >>> named_values(Cell({"lr": 1.0, "gradient_clip": None}, [], 1))
-    'lr=1, gradient_clip=none'
+    >>> named_values(Cell({"lr": 0.5, "gradient_clip": None}, [], 1))
+    'lr=0.5, gradient_clip=none'
     """
     if len(cell.values) == 1 and None not in cell.values.values():
         return values_of(cell)
