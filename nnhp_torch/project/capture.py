@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from nnhp_torch.project.importing import Left, NoProject, expect_command_line, load, main_block
 from nnhp_torch.project.later_fits import later_fit
 from nnhp_torch.run.resume.global_variables import made_anew
+from nnhp_torch.run.resume.isolation import before_trials
 
 Parse = Callable[[LightningCLI, Any, Any], None]  # in place of LightningCLI.parse_arguments
 
@@ -60,7 +61,8 @@ def command_line_of(source: str) -> tuple[LightningCLI, Any]:
     work: list[tuple[Any, str]] = [(L.Trainer, name) for name in ("fit", "validate", "test", "predict")]
     work += (L.Fabric, "__init__"), (torch.autograd, "backward")  # to which a loop of their own comes
     try:
-        reached = _reached(source, leave, dict.fromkeys(work, trains))
+        with before_trials():
+            reached = _reached(source, leave, dict.fromkeys(work, trains))
     except NoProject:
         raise
     except (Exception, SystemExit) as error:
@@ -105,6 +107,8 @@ def _reached(source: str, parse: Parse, instead: dict[tuple[Any, str], Callable[
         for (owner, name), function in instead.items():
             stack.enter_context(patch.object(owner, name, _alike(getattr(owner, name), function)))
         stack.enter_context(patch.object(sys, "argv", [source]))
+        # A process may call it once, and this code runs for each trial; no result depends on it.
+        stack.enter_context(patch.object(torch, "set_num_interop_threads", lambda _: None))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # a banner, once per trial
         try:
             _run(source)

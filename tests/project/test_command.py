@@ -239,6 +239,47 @@ def test_a_script_is_swept_with_a_main_block_and_without_one(kind, jobs, run, tm
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {f"{name}.py", "lightning_logs"}
 
 
+ONCE = """
+import multiprocessing
+
+import torch
+from lightning.pytorch.cli import LightningCLI
+
+from foreign import Data, Net
+
+BEGIN = torch.rand(()).item()
+
+
+class Own(Net):
+    def on_train_epoch_end(self):
+        self.log("begin", BEGIN)
+
+
+def main():
+    torch.set_num_interop_threads(1)
+    multiprocessing.set_start_method("fork")
+    LightningCLI(Own, Data)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_what_a_process_may_do_once_fails_no_trial_and_what_an_import_draws_is_the_same_in_each_process(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(Path(foreign.__file__).parent), prepend=os.pathsep)
+    drawn = []
+    for jobs in "01":
+        (tmp_path / f"once_{jobs}.py").write_text(ONCE)
+        argv = ["--cli", f"once_{jobs}.py", "--grid.model.width", "[2, 3]", "--max_epochs", "1", "--jobs", jobs]
+        status, out = run(*argv)
+        assert status == 0, out
+        drawn += [result.history["begin"] for result in _results(tmp_path, f"once_{jobs}")]
+    assert drawn == [drawn[0]] * 4
+
+
 OTHERS = {
     "a loop of its own": ("import torch\n", "makes no LightningCLI: give its classes instead"),
     "Fabric": ("from lightning import Fabric\n", "makes no LightningCLI: give its classes instead"),

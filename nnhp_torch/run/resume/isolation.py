@@ -11,7 +11,7 @@ from types import ModuleType
 from unittest.mock import patch
 
 from nnhp_torch.core.spec.imports import is_installed
-from nnhp_torch.run.resume.process_state import ENVIRONMENT, PRODUCTS, Part, Values, parts
+from nnhp_torch.run.resume.process_state import ENVIRONMENT, PRODUCTS, START_METHOD, Part, Values, parts
 
 # Whoever started this process may have started others: srun, torchrun, jsrun. A trial has processes of its own.
 LAUNCHED_BY_OTHERS = (
@@ -50,6 +50,13 @@ def isolated() -> Iterator[None]:
         stack.callback(set_random_state, random_state(cpu), cpu)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+        yield
+
+
+@contextmanager
+def before_trials() -> Iterator[None]:
+    """Have what is imported before any trial draw what it would draw in one, and set no start method for them."""
+    with _kept(START_METHOD), patch.object(SourceFileLoader, "exec_module", _import):
         yield
 
 

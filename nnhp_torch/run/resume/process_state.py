@@ -52,7 +52,7 @@ def parts() -> list[Part]:
         ENVIRONMENT,
         (_log_levels, _set_log_levels),
         (_filters, _set_filters),
-        _one(_start_method, lambda name: multiprocessing.set_start_method(name, force=True)),
+        START_METHOD,
         (lambda: dict(np.geterr()), lambda values: np.seterr(**values)),
         _one(torch.get_default_dtype, torch.set_default_dtype),
         _one(_default_device, _set_default_device),
@@ -71,6 +71,13 @@ def parts() -> list[Part]:
 
 def _one(get: Callable[[], Any], put_back: Callable[[Any], object]) -> Part:
     return lambda: {"": get()}, lambda values: put_back(values[""])
+
+
+def _start_method() -> str | None:
+    return multiprocessing.get_start_method(allow_none=True)
+
+
+START_METHOD = _one(_start_method, lambda name: multiprocessing.set_start_method(name, force=True))
 
 
 def _set_environment(values: Values) -> None:
@@ -110,10 +117,6 @@ def _set_filters(values: Values) -> None:
     warnings.resetwarnings()  # which has Python forget, too, what it has warned of
     warnings.filters[:] = values["filters"]  # type: ignore[index]
     warnings.showwarning = values["showwarning"]
-
-
-def _start_method() -> str | None:
-    return multiprocessing.get_start_method(allow_none=True)
 
 
 def _default_device() -> Any:
