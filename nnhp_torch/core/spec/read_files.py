@@ -81,7 +81,9 @@ def _note(path: str, found: dict[str, str]) -> None:
     if path in found or len(found) >= MOST or path.endswith((".py", ".pyc")) or is_installed(path):
         return
     if path.startswith(os.getcwd() + os.sep):
-        found[path] = file_digest(path) if os.stat(path).st_mtime_ns < _began[0] else ""
+        found[path] = ""  # already: own code that stands in for `open` is called by what follows, too
+        if os.stat(path).st_mtime_ns < _began[0]:
+            found[path] = file_digest(path)
 
 
 def _readers(frame: FrameType | None) -> dict[str, str] | None:

@@ -55,6 +55,15 @@ def test_a_file_that_a_trials_code_or_an_import_reads_is_one_of_its_sources(file
     assert changed([result.build]) == {}, "elsewhere, it may not be there"
 
 
+def test_own_code_that_stands_in_for_open_is_heard_once(files, sweep, monkeypatch):
+    """Its own call of `open`, and that of whoever digests the file, are no further files."""
+    opened = open
+    monkeypatch.setattr("builtins.open", lambda *args, **options: opened(*args, **options))
+    result = run_trial(sweep.trials()[0], build, Runtime("logs/own", accelerator="cpu"))
+    assert result.status == "completed", result.reason
+    assert result.build["sources"]["rows.csv"].startswith("file:")
+
+
 def test_a_stopped_trial_starts_over_if_a_file_that_it_has_read_was_edited(files, sweep):
     def stop(epoch, metrics):
         raise toy.Killed

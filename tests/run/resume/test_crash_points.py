@@ -82,7 +82,7 @@ def run(sweep, options, log_dir):
 
 
 def found(log_dir):
-    """What is in a folder, as far as it has to be the same: without times, and with an event file's curves."""
+    """What is in a folder, as far as it has to be the same: without times, and with a ledger's digits in curves."""
     import torch
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -95,7 +95,7 @@ def found(log_dir):
             if name not in files:
                 events = EventAccumulator(str(path.parent)).Reload()
                 tags = events.Tags()["scalars"]
-                curves[name] = {tag: [(at.step, f"{at.value:.5g}") for at in events.Scalars(tag)] for tag in tags}
+                curves[name] = {tag: [(at.step, f"{at.value:.7g}") for at in events.Scalars(tag)] for tag in tags}
         if path.name != "workers.log" or path.stat().st_size:
             files.add(name)
     records = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
