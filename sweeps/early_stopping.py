@@ -6,6 +6,8 @@ score, which the article keeps, is where its curve ends: one training tells both
 last). The base learns at 0.01 in batches of 2000, which is quick and restless.
 """
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +16,7 @@ from sweeps._base import DATA, FINAL
 from sweeps._study.answers import error
 from sweeps._study.judged import judged_each
 
-METRIC = "val_accuracy"
+METRIC, TEST = "val_accuracy", "test_accuracy"
 
 
 def last_and_best(cell: Cell) -> dict[str, list[float]]:
@@ -50,6 +52,12 @@ def claim(cells: Sequence[Cell]) -> str:
         compared = {patience: (values, before) for patience, (_, values) in kept.items()}
         told = f"{number}; {of_whole}" if which == weights else of_whole
         lines.insert(0 if which == weights else 1, judged_each(question, told, compared, whole, "with patience"))
+    on_test = {patience: (cell.values_of(TEST), whole.values_of(TEST)) for patience, (cell, _) in kept.items()}
+    if weights == "best" and all(map(math.isfinite, itertools.chain(*itertools.chain(*on_test.values())))):
+        errors = ", ".join(error(values) for values, _ in on_test.values())
+        number = f"an error of {errors} with patience {', '.join(kept)}; no stopping {error(whole.values_of(TEST))}"
+        question = "Is it better on the test images, which have chosen no epoch?"
+        lines.insert(1, judged_each(question, number, on_test, whole, "with patience"))
     return "\n".join(lines)
 
 

@@ -52,7 +52,7 @@ TOGETHER: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "weight_regularization": (
         ("reg_type=l1, reg=0.0001", "Yes", "Yes"),
-        "l1 drives many weights to zero, l2 few; l2 makes them smaller on the whole.",
+        "l1 drives many weights to zero, l2 few; with l2 weights are smaller than with next to no penalty.",
     ),
     "dropout": (
         ("dropout=0.75", "Cannot be told", "Cannot be told", "Yes", "Yes"),
@@ -66,12 +66,11 @@ TOGETHER: dict[str, tuple[tuple[str, ...], str]] = {
     "early_stopping": (
         (
             "patience=none",
-            "No, the opposite with patience 1, 3 and 5; cannot be told with patience 10",
+            *["No, the opposite with patience 1, 3 and 5; cannot be told with patience 10"] * 2,
             "Cannot be told",
         ),
-        "Stopping saves epochs and costs accuracy, the less the longer its patience; with the longest it is too little "
-        "to tell. In validation it cannot be otherwise: the whole training begins as the stopped one does, and keeps "
-        "the best of all its epochs. Held against its last weights, nothing can be told.",
+        "Stopping saves epochs and costs accuracy, on the test images as well, the less the longer its patience; with "
+        "the longest it is too little to tell. Held against the whole training's last weights, nothing can be told.",
     ),
     "batch_norm": (
         ("lr=0.001, batch_norm=False", "Yes by training accuracy; no, the opposite by validation accuracy", "Yes"),

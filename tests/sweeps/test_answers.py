@@ -373,16 +373,19 @@ STOP = "Is it better to stop than to train all 3 epochs,"
 
 
 def test_early_stopping_is_held_against_the_best_weights_of_the_whole_training_and_against_its_last_ones():
-    best, last = _stopping([[pair] for pair in LAST_AND_BEST]).splitlines()
+    best, test, last = _stopping([[pair] for pair in LAST_AND_BEST]).splitlines()
     number = "an error of 8% in 3, 6% in 3, 5% in 3, 3% in 3 epochs with patience 1, 3, 5, 10; no stopping 4%"
     assert best == f"{STOP} both with their best weights? Cannot be told from one seed: {number}."
+    number = "an error of 11%, 8%, 7%, 5% with patience 1, 3, 5, 10; no stopping 6%"
+    question = "Is it better on the test images, which have chosen no epoch?"
+    assert test == f"{question} Cannot be told from one seed: {number}."
     assert last == f"{STOP} which then has its last weights? Cannot be told from one seed: no stopping 5%."
 
 
 def test_each_patience_pays_for_the_others():
     """Behind by 3.9, 5 and 6.1 points: t = 5 / (1.1 / √3) = 7.87, p = 0.0158, times 4; the others are the same."""
     same = [(0.95, 0.951), (0.95, 0.95), (0.95, 0.949)]
-    best, test, last, _ = _stopping([same, [(0.9, 0.912), (0.9, 0.9), (0.9, 0.888)], *[same] * 3]).splitlines()
+    best, test, _, _, last, _ = _stopping([same, [(0.9, 0.912), (0.9, 0.9), (0.9, 0.888)], *[same] * 3]).splitlines()
     assert best.startswith(f"{STOP} both with their best weights? Cannot be told: an error of 10% in 3, 5% in 3")
     assert test == "(3 seeds, paired t-tests, p=0.063, 1, 1, 1, corrected for 4 comparisons)"
     assert last.endswith("Cannot be told: no stopping 5% (5% to 5% by seed).")
@@ -398,8 +401,9 @@ def test_one_training_tells_the_last_weights_and_the_best():
     number = "an error of 10% in 3, 7% in 3, 6% in 3, 4% in 3 epochs with patience 1, 3, 5, 10; no stopping 5%"
     assert said == f"{STOP} both with their last weights? Cannot be told from one seed: {number}."
     said = _stopping([[(best, best)] for _, best in LAST_AND_BEST], old=True)
-    assert said.count("?") == 1
+    assert said.count("?") == 2
     assert "both with their best weights?" in said
+    assert "last weights" not in said
 
 
 def test_a_price_on_activity_is_said_to_make_it_sparse_if_the_highest_adds_zeros_in_several_seeds(store):
