@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import multiprocessing
 import shlex
 import sys
 from collections.abc import Callable
@@ -107,7 +108,8 @@ def _reached(source: str, parse: Parse, instead: dict[tuple[Any, str], Callable[
         for (owner, name), function in instead.items():
             stack.enter_context(patch.object(owner, name, _alike(getattr(owner, name), function)))
         stack.enter_context(patch.object(sys, "argv", [source]))
-        # A process may call it once, and this code runs for each trial; no result depends on it.
+        # What a process may do once this code does for each trial; no result depends on it.
+        multiprocessing.set_start_method(None, force=True)
         stack.enter_context(patch.object(torch, "set_num_interop_threads", lambda _: None))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # a banner, once per trial
         try:

@@ -1,5 +1,6 @@
 """`python -m nnhp_torch sweep`: any LightningCLI, or plain classes, under a sweep; none of their files changed."""
 
+import multiprocessing
 import os
 import re
 import sys
@@ -270,6 +271,7 @@ def test_what_a_process_may_do_once_fails_no_trial_and_what_an_import_draws_is_t
     run, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", str(Path(foreign.__file__).parent), prepend=os.pathsep)
+    multiprocessing.set_start_method(multiprocessing.get_start_method(), force=True)  # as a notebook's may be
     drawn = []
     for jobs in "01":
         (tmp_path / f"once_{jobs}.py").write_text(ONCE)

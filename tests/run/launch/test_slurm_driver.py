@@ -174,7 +174,7 @@ def test_many_trials_leave_the_drivers_memory_flat(store, stand_in, monkeypatch)
     finally:
         tracemalloc.stop()
     assert len(sizes) == 400
-    assert sizes[300] < sizes[100] + 50_000, "a trial's record has 2,000 bytes and more"
+    assert sizes[300] < sizes[100] + 100_000, "a trial's record has 2,000 bytes and more"
 
 
 def test_what_slurm_refuses_otherwise_ends_the_sweep(run, store):
