@@ -280,3 +280,11 @@ def test_a_sections_pictures_have_headings_below_its_own(parts):
     section = lesson(1, parts["noise"], [""], ROOT)
     assert section.count("<h2") == section.count("</h2>") == 1
     assert section.count("<h3") == section.count("</h3>") == 2
+
+
+def test_a_square_calls_the_leader_what_the_heading_does(parts):
+    """Of layers and nodes three others cannot be told from the leader: it is ahead, and not the best."""
+    section = lesson(1, parts["layers_nodes"], [""], ROOT)
+    assert "n_nodes=256 leads" in section
+    assert "<small>ahead</small>" in section
+    assert "<small>best</small>" not in section

@@ -13,6 +13,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import scroll, table_of
 from nnhp_torch.report.plotting.axis import FEW, Axis, along, coordinates
 from nnhp_torch.report.plotting.style import WIDE
+from nnhp_torch.report.words.headline import is_best
 
 if TYPE_CHECKING:
     from nnhp_torch.core.stats.cell import Cell
@@ -96,7 +97,8 @@ def _square(cell: Cell, part: Part, axis: Axis, *, better: int, inside: Html) ->
     place = axis.place(mean)
     heat = place if better > 0 else 1 - place
     kind = "" if verdict.kind == "unranked" or math.isnan(verdict.p) else verdict.kind
-    said = tag("small", "cannot be told" if kind == "undecided" else kind) if kind else ""
+    words = {"undecided": "cannot be told", "best": "best" if is_best(part.summary) else "ahead"}
+    said = tag("small", words.get(kind, kind)) if kind else ""
     best = "best" if cell is part.summary.leader else None
     return tag("td", axis.text(mean, 3), said, inside, class_=best, style=f"--heat:{heat:.3f}")
 

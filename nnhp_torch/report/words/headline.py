@@ -132,6 +132,12 @@ def numbers(summary: Summary) -> str:
     return f"{said}. {others} are behind by {between}{doubt}."
 
 
+def is_best(summary: Summary) -> bool:
+    """Whether the leader is the winner, and no other cell may be better."""
+    held = [verdict.kind for verdict in summary.others]
+    return bool(summary.winner) and "undecided" not in held and bool(held or len(summary.cells) == 1)
+
+
 def standing(summary: Summary, cell: Cell, axis: Axis) -> str:
     """Say of one cell where it ends and what the seeds allow to say of that."""
     mean = cell.mean(summary.sweep.monitor)
@@ -141,9 +147,7 @@ def standing(summary: Summary, cell: Cell, axis: Axis) -> str:
     if verdict.kind == "baseline":
         return f"{value} · the baseline"
     if cell is summary.leader and summary.sweep.baseline is None:
-        held = [verdict.kind for verdict in summary.others]
-        doubt = "undecided" in held or (not held and len(summary.cells) > 1)
-        return f"{value} · {'ahead' if doubt or not summary.winner else 'the best'}"
+        return f"{value} · {'the best' if is_best(summary) else 'ahead'}"
     if verdict.kind == "unranked":
         return value
     where = "behind" if verdict.gap >= 0 else "ahead"
