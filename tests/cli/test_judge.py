@@ -299,7 +299,7 @@ BAD = {
     ),
     "missing": ("lr=0.1 lacks seed=1, which other cells have", [PLAIN[0], *PLAIN[2:]], []),
     "unequal": ("lr=0.01 lacks seed=7", [*PLAIN, "0.1,7,0.8", "0.001,7,0.8"], []),
-    "unpaired": ("lr=0.1 lacks run 3", [PLAIN[0], *PLAIN[2:]], ["--seed", "none"]),
+    "unpaired": ("lr=0.1 lacks run number=3", [PLAIN[0], *PLAIN[2:]], ["--seed", "none"]),
     "one seed": ("each cell has one run", [PLAIN[0], *PLAIN[1::3]], []),
     "one cell": ("there is one cell, lr=0.1", PLAIN[:4], []),
     "mode": ("does not say which is better", [PLAIN[0].replace("val_acc", "score"), *PLAIN[1:]], ["--value", "score"]),

@@ -28,7 +28,8 @@ RUNS = ("run_id", "run.id", "id", "run", "name", "run.name", "tags.mlflow.runNam
 STATES = ("status", "state", "State", "run.state")
 MOST = 6  # names that a line lists
 LINE = 120  # letters of one that it has
-ENDED: dict[str, Status] = dict.fromkeys(("finished", "completed", "complete"), "completed")  # others have failed
+NUMBER = "run number"  # the column that counts a cell's runs if nothing tells them apart
+ENDED: dict[str, Status] = dict.fromkeys(("", "finished", "completed", "complete"), "completed")  # others have failed
 ENDED["running"] = "interrupted"
 
 
@@ -86,7 +87,7 @@ class _Table:
         self, rows: Sequence[Row], cell: Sequence[str], value: str, *, seed: str | None, step: str | None, mode: Any
     ) -> None:
         self.rows = rows = [{**_parts(row), **row} for row in rows]
-        self.columns = columns = list(dict.fromkeys(column for row in rows for column in row))
+        self.columns = columns = once(column for row in rows for column in row)
         if not cell or not rows:
             raise ValueError(f"--cell names what is compared, of {_listed(columns)}" if rows else "there are no rows")
         self.names: dict[str, str] = {}  # each column by its own name, and by that behind an export's prefix
@@ -94,8 +95,9 @@ class _Table:
             if column.startswith(prefix):
                 self.names.setdefault(column.removeprefix(prefix), column)
         self.cell = {_bare(name): self.column(name) for name in cell}
-        self.seed = {seed: self.column(seed, "; --seed none: they have no pairs")} if seed else {}
-        ranks, compared = self.column(value), [*self.cell.values(), *self.seed.values()]
+        self.step = self.column(step) if step else next(filter(None, map(self.names.get, STEPS)), None)
+        self.seed = self.column(seed, "; --seed none: they have no pairs") if seed else self._numbered()
+        ranks, compared = self.column(value), [*self.cell.values(), self.seed]
         if len({*compared, ranks}) <= len(compared):
             raise ValueError("--cell, --seed and --value must be different columns")
         for column in compared:
@@ -105,7 +107,6 @@ class _Table:
         for twin in filter(None, (objective.twin("test", self.names), objective.twin("train", self.names))):
             if all(map(is_number, self.values(self.names[twin]))):
                 self.metrics[twin] = self.names[twin]
-        self.step = self.column(step) if step else next(filter(None, map(self.names.get, STEPS)), None)
         self.state = next((column for column in STATES if column in columns and column not in compared), "")
         percent = any(is_number(one) and 1 < one <= 100 for one in self.values(ranks))
         self.scale = 100 if objective.is_accuracy and percent else 1
@@ -122,39 +123,36 @@ class _Table:
         """The values of a column that are not empty."""
         return (value for row in self.rows if (value := row.get(column)) is not None)
 
+    def _numbered(self) -> str:
+        """Number each cell's runs in a column; a row is a run of its own if no name tells runs apart."""
+        named = next((column for column in RUNS if column in self.columns and self.step), "")
+        numbers: dict[str, dict[str, int]] = {}
+        for place, row in enumerate(self.rows):
+            met = numbers.setdefault(label(self._cell(row)), {})
+            row[NUMBER] = met.setdefault(str(row.get(named, place)), len(met) + 1)
+        return NUMBER
+
     def results(self) -> list[TrialResult]:
-        """The runs, in the order of their seeds, which are the same ones in each cell."""
-        cells, seeds = self._runs()
-        found = [self._result(of[run], run, seed) for run, seed in seeds.items() for of in cells.values() if run in of]
+        """The runs, in the order of their seeds, the same ones in each cell; what is no number is counted."""
+        cells: dict[str, dict[str, list[int]]] = {}  # cell → run → the places of its rows
+        seeds: dict[str, Any] = {}
+        for place, row in enumerate(self.rows):
+            if (seed := row.get(self.seed)) is None:
+                raise ValueError(f"{self.seed} is empty in row {place + 1}")
+            run = label({_bare(self.seed): seed})
+            cells.setdefault(label(self._cell(row)), {}).setdefault(run, []).append(place)
+            seeds[run] = seed
+        order = sorted(seeds, key=seeds.__getitem__) if all(map(is_number, seeds.values())) else [*seeds]
+        if not all(type(seed) is int and seed >= 0 for seed in seeds.values()):
+            seeds = {run: n for n, run in enumerate(order)}
+        found = [self._result(of[run], run, seeds[run]) for run in order for of in cells.values() if run in of]
         if len(cells) < 2 or len(seeds) < 2:
             few = f"there is one cell, {next(iter(cells))[:LINE]}" if len(cells) < 2 else "each cell has one run"
             raise ValueError(f"{few}: two cells or more, with several seeds each, can be compared")
         for cell, of in cells.items():
-            if lacks := _listed([run for run in seeds if run not in of]):
+            if lacks := _listed([run for run in order if run not in of]):
                 raise ValueError(f"{cell[:LINE]} lacks {lacks}, which other cells have: cells are compared by the same")
         return found
-
-    def _runs(self) -> tuple[dict[str, dict[str, list[int]]], dict[str, int]]:
-        """Cell → run → the places of its rows; run → its seed, a whole number: other seeds are numbered.
-
-        A row is a run of its own if neither a seed nor a name tells runs apart.
-        """
-        named = next((column for column in RUNS if column in self.columns and self.step), None)
-        ((seed, column),) = self.seed.items() or [("run", None)]
-        cells: dict[str, dict[str, list[int]]] = {}
-        given: dict[str, Any] = {}
-        for place, row in enumerate(self.rows):
-            one = row.get(column) if column else str(row.get(named) if named else place)
-            if one is None:
-                raise ValueError(f"{column} is empty in row {place + 1}")
-            cells.setdefault(label(self._cell(row)), {}).setdefault(run := label({seed: one}), []).append(place)
-            given[run] = one
-        if not column:
-            cells = {cell: {f"run {n}": at for n, at in enumerate(of.values(), 1)} for cell, of in cells.items()}
-            given = {run: run for of in cells.values() for run in of}
-        order = sorted(given, key=given.__getitem__) if all(map(is_number, given.values())) else [*given]
-        whole = all(type(seed) is int and seed >= 0 for seed in given.values())
-        return cells, {run: given[run] if whole else n for n, run in enumerate(order)}
 
     def _cell(self, row: Row) -> Row:
         return {name: row.get(column) for name, column in self.cell.items()}
@@ -171,10 +169,8 @@ class _Table:
                 varied = sorted(of for of in others if self.rows[place][of] != self.rows[other].get(of))
                 hint = f"; they differ in {_listed(varied)}: one more --cell, or a --step?" if varied else ""
                 raise ValueError(f"{named[:LINE]} is in row {place + 1} and in row {other + 1}{hint}")
-        curves = {name: [of[name] for *_, of in steps if name in of] for name in self.metrics}
-        curves = {name: curve for name, curve in curves.items() if curve}
-        reason = str(first.get(self.state) or "").lower()
-        status: Status = ENDED.get(reason, "failed") if reason else "completed"
+        curves = {name: curve for name in self.metrics if (curve := [of[name] for *_, of in steps if name in of])}
+        status = ENDED.get(reason := str(first.get(self.state) or "").lower(), "failed")
         if status == "completed" and monitor not in curves:
             raise ValueError(f"{named[:LINE]} has no {monitor}")
         if status == "completed" and not math.isfinite(curves[monitor][-1]):
@@ -199,7 +195,7 @@ class _Table:
 def _remarks(table: _Table, outcome: Outcome, seed: str | None) -> Iterator[str]:
     """Say how columns were read, what is empty, as exports leave what a run has not set, and what no table tells."""
     monitor, split, runs = outcome.sweep.monitor, outcome.sweep.objective.split, outcome.ordered
-    taken = {**table.cell, **table.seed, **table.metrics}
+    taken = {**table.cell, _bare(table.seed): table.seed, **table.metrics}
     if renamed := "; ".join(f"{name} is {column}" for name, column in taken.items() if name != column):
         yield renamed
     if table.scale > 1:

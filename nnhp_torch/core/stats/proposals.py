@@ -24,7 +24,7 @@ from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.interim import LEVEL, looks
 from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.trial import Trial
-from nnhp_torch.core.stats.pairs import holm, paired
+from nnhp_torch.core.stats.pairs import holm, paired, paired_t_test
 
 RESERVE = 50  # after so many proposals half of the 5% is spent
 HOPE = 0.15  # the chance of being kept below which it is given up
@@ -83,14 +83,13 @@ class Proposal:
 
     def judge(self, rows: Rows, level: float = LEVEL, *, left: Rows = (), shared: float = 0.0) -> Judgement:
         """Hold each row against the first."""
-        from scipy.special import stdtr, stdtrit
+        from scipy.special import stdtrit
 
-        freedom, others = len(rows[0]) - 1, len(rows) - 1 + len(left)
-        pairs = [paired(rows[0], row) for row in rows[1:]]
-        gap = [0.0, *(mean for mean, _ in pairs)]
-        error = [0.0, *(spread * math.sqrt(1 + shared * len(rows[0])) for _, spread in pairs)]
-        alone = [float(stdtr(freedom, -abs(mean) / spread)) for mean, spread in zip(gap[1:], error[1:], strict=True)]
-        half_width = [-float(stdtrit(freedom, max(level / others, 1e-300))) * spread for spread in error]
+        units, others = len(rows[0]), len(rows) - 1 + len(left)
+        pairs = [(0.0, 0.0), *(paired(rows[0], row) for row in rows[1:])]
+        alone = [paired_t_test(rows[0], row, shared=shared) / 2 for row in rows[1:]]
+        gap, error = [mean for mean, _ in pairs], [spread * math.sqrt(1 + shared * units) for _, spread in pairs]
+        half_width = [-float(stdtrit(units - 1, max(level / others, 1e-300))) * spread for spread in error]
         low, high = ([g + sign * r for g, r in zip(gap, half_width, strict=True)] for sign in (-1, 1))
         return Judgement(gap, error, low, high, [1.0, *holm([*alone, *[1.0] * len(left)])[: len(alone)]], half_width)
 
@@ -122,10 +121,8 @@ class Proposals:
         """Return the proposals in their order, each with what was kept of it if it has ended."""
         must_be_file(self.path)
         found: list[dict[str, Any]] = []
-        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                break  # torn by a crash; the next line takes its place
+        whole, *_ = self.path.read_bytes().rpartition(b"\n") if self.path.exists() else (b"",)  # a crash tears a line
+        for number, line in enumerate(whole.splitlines(), 1):
             try:
                 record = json.loads(line)
                 if "kept" in record:
