@@ -60,8 +60,10 @@ def as_sweep(
     settings = theirs.settings(parsed)
     if settings.max_epochs in (None, -1):
         without_end = "" if settings.max_epochs is None else "trainer.max_epochs is -1, without an end: "
+        most = " at most" if parsed["trainer"]["max_steps"] > 0 else ""
         raise ValueError(
-            f"{without_end}for how many epochs? Give --max_epochs, or trainer.max_epochs in the project's configuration"
+            f"{without_end}for how many epochs{most}? Give --max_epochs, or trainer.max_epochs in the project's "
+            "configuration"
         )
     settings = change(settings, {**in_lists, "seed": FIRST_SEED if settings.seed is None else settings.seed})
     axes, over = (

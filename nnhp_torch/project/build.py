@@ -94,7 +94,7 @@ class _Trainer:
         return given | changed
 
     def _now(self) -> dict[str, Any]:
-        return {name: getattr(self.made, name, None) for name in (*SETTINGS, "max_epochs", "max_steps")}
+        return {name: getattr(self.made, name, None) for name in (*SETTINGS, "max_epochs")}
 
 
 def _move_loggers(trainer: Namespace) -> None:

@@ -23,7 +23,7 @@ STAGES = ("train", "val", "test")
 SETTINGS = (
     *("accumulate_grad_batches", "benchmark", "check_val_every_n_epoch", "detect_anomaly", "deterministic"),
     *("gradient_clip_algorithm", "gradient_clip_val", "inference_mode", "limit_test_batches", "limit_train_batches"),
-    *("limit_val_batches", "log_every_n_steps", "min_epochs", "min_steps", "overfit_batches"),
+    *("limit_val_batches", "log_every_n_steps", "max_steps", "min_epochs", "min_steps", "overfit_batches"),
     *("reload_dataloaders_every_n_epochs", "sync_batchnorm", "use_distributed_sampler", "val_check_interval"),
 )
 
@@ -35,7 +35,6 @@ INSTEAD = {
     ),
     "callbacks": "they are the third thing that build answers",
     "max_epochs": "it is a field of the configuration",
-    "max_steps": "max_epochs, a field of the configuration, says how long; limit_train_batches, how long an epoch is",
     "max_time": "a result would depend on the machine's speed; max_epochs says how long",
     "enable_checkpointing": "the sweep goes on from its checkpoints; --keep_checkpoints says which of them stay",
     "fast_dev_run": "it trains nothing to the end; --max_epochs 1 with limit_train_batches is a quick try",

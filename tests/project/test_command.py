@@ -402,6 +402,20 @@ def test_what_was_meant_is_named(run, tmp_path):
     assert (status, "leave out fit" in out) == (2, True), out
 
 
+def test_a_training_by_steps_ends_after_them_is_scored_there_and_resumes_to_the_same_digits(run, tmp_path, monkeypatch):
+    steps, scored = [], []
+    monkeypatch.setattr(foreign.Net, "on_before_zero_grad", lambda net, optimizer: steps.append(net.global_step))
+    monkeypatch.setattr(foreign.Net, "on_validation_end", lambda net: scored.append(net.global_step))
+    argv = ["--cli", "foreign:with_subcommands", "--grid.trainer.max_steps", "[7, 9]", "--max_epochs", "9"]
+    argv += ["--base.trainer.limit_train_batches", "2"]
+    status, out = run(*argv)
+    assert status == 0, out
+    assert [len(steps), [result.epochs for result in _results(tmp_path)]] == [16, [4, 5]]
+    assert scored == [2, 4, 6, 7, 2, 4, 6, 8, 9], "the last ones in the middle of an epoch"
+    status, out = run(*argv, "--check")
+    assert (status, "Resumed equals uninterrupted" in out) == (0, True), out
+
+
 REFUSED = {
     "no key is called 'model.widht'; the nearest is 'model.width'": ["--grid.model.widht", "[2, 3]"],
     "no key is called 'dropout'": ["--grid.dropout", "[2, 3]"],
@@ -411,7 +425,10 @@ REFUSED = {
     "--over.model.width needs a list": ["--over.model.width", "[]"],
     "trainer.fast_dev_run cannot be True": ["--grid.model.width", "[2]", "--base.trainer.fast_dev_run", "true"],
     "ckpt_path cannot be set": ["--grid.model.width", "[2]", "--base.ckpt_path", "some.ckpt"],
-    "trainer.max_steps cannot be 7": ["--grid.trainer.max_steps", "[7]"],
+    "trainer.max_time cannot be '00:00:01:00'": ["--grid.trainer.max_time", "['00:00:01:00']"],
+    "without an end: for how many epochs at most?": [
+        *("--grid.trainer.max_steps", "[7]", "--base.trainer.max_epochs", "-1"),
+    ],
     "trainer.accelerator cannot be an axis": ["--grid.trainer.accelerator", "[cpu, gpu]"],
     "seed_everything is not an axis": ["--grid.seed_everything", "[1, 2]"],
     "there is nothing to vary": [],

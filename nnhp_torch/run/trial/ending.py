@@ -22,8 +22,9 @@ def is_last_epoch(trainer: Any) -> bool:
 
 
 def is_stopped(trainer: Any) -> bool:
-    """Return whether something ends the fit with this epoch: a stop is heard once there were min_epochs."""
-    return bool(trainer.should_stop and trainer.fit_loop._can_stop_early)
+    """Return whether something ends the fit with this epoch: max_steps, or a stop, heard once there were min_epochs."""
+    out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
+    return bool(out_of_steps or (trainer.should_stop and trainer.fit_loop._can_stop_early))
 
 
 def stop(trainer: Any) -> None:

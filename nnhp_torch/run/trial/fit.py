@@ -34,6 +34,8 @@ def fit(trainer: L.Trainer, setup: Setup, recorder: Recorder, *, seeds: EpochSee
         Unloadable: the trial has to start over.
     """
     recorder.count_seconds()
+    # By steps, Lightning would take each checkpoint for one within an epoch; they are all of an epoch's end.
+    trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
     if recorder.complete:
         trainer.fit_loop.run = partial(_finish, trainer, recorder, seeds)  # type: ignore[method-assign]
     try:

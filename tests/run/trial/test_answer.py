@@ -113,7 +113,7 @@ def test_what_build_may_set_are_arguments_of_the_trainer():
     L.Trainer(
         logger=False,
         **dict.fromkeys(SETTINGS)
-        | {"accumulate_grad_batches": 1, "overfit_batches": 0, "reload_dataloaders_every_n_epochs": 0},
+        | {"accumulate_grad_batches": 1, "max_steps": -1, "overfit_batches": 0, "reload_dataloaders_every_n_epochs": 0},
     )
 
 
