@@ -7,13 +7,14 @@ import functools
 import importlib.util
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FunctionType, ModuleType
 
 NEAREST = 200  # of a company's thousands of files, those that a training is made of
+# Not from sysconfig, which opens a file when it is first asked: what hears of each opening would ask it once more.
+_STDLIB = os.path.join(os.path.dirname(os.__file__), "")
 
 
 def imported(roots: Iterable[str]) -> list[str]:
@@ -103,9 +104,4 @@ def is_installed(path: str | None) -> bool:
     if path is None:
         return True
     # Not by pathlib: each worker asks of some thousand modules before its first trial.
-    return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep)) or path.startswith(_stdlib())
-
-
-@functools.cache
-def _stdlib() -> str:
-    return os.path.join(sysconfig.get_path("stdlib"), "")
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep)) or path.startswith(_STDLIB)
