@@ -187,7 +187,7 @@ def _unit(w: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": lambda x: x.clamp(min=0),
+    "relu": lambda x: torch.where(x > 0, x, 0),  # at 0 of slope 0, as which torch 2.6 has 1 for clamp
     "sigmoid": lambda x: 1 / (1 + (-x).exp()),
     "tanh": lambda x: x.tanh(),
     "linear": lambda x: x,

@@ -43,6 +43,8 @@ def batch(device=None):
 @pytest.fixture
 def on_a_gpu(monkeypatch):
     """Tensors without numbers: an operation on two devices raises, and so does whatever asks for a number."""
+    if torch.__version__.startswith("2.6."):
+        pytest.skip("torch 2.6 draws random numbers for such a tensor with a driver alone")
     monkeypatch.setattr("torchmetrics.metric.deepcopy", lambda state: state.clone())  # a deep one would have a driver's
     with FakeTensorMode(), torch.device("cuda"):
         yield

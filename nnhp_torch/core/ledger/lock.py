@@ -12,11 +12,11 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from nnhp_torch.core.errors import InUse, LedgerError
+from nnhp_torch.core.errors import InUse
 from nnhp_torch.core.ledger.files import must_be_file, read, read_only
 
 # What file systems without locks answer; a marker file stands in for the lock then. At another answer, ENOSYS, filelock
-# itself puts one there.
+# itself puts one there, but before 3.24, when it raises NotImplementedError.
 WITHOUT = (errno.ENOLCK, errno.EOPNOTSUPP)
 
 
@@ -39,15 +39,13 @@ def locked(folder: Path) -> Iterator[bool]:
     try:
         try:
             lock.acquire(timeout=0)
-        except OSError as error:
-            if error.errno not in WITHOUT:
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in WITHOUT:
                 raise
             lock = SoftFileLock(f"{path}ed")
             lock.acquire(timeout=0)
     except Timeout:
         raise InUse(f"{folder} is in use by {read(holder) or 'another process'}; wait until it has ended") from None
-    except NotImplementedError as error:  # newer ones put a marker file in the lock's place
-        raise LedgerError(f"{folder} is on a file system without locks: pip install -U filelock") from error
     except OSError as error:
         if not read_only(error):
             raise

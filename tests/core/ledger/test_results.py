@@ -13,7 +13,6 @@ import warnings
 
 import pytest
 from conftest import completed
-from filelock import FileLock
 
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.lock import locked
@@ -210,15 +209,6 @@ def test_a_folder_is_made_with_those_above_it_when_it_is_locked(tmp_path):
     for _ in range(2):
         with locked(tmp_path / "a" / "b" / "c") as read_only:
             assert (read_only, (tmp_path / "a" / "b" / "c").is_dir()) == (False, True)
-
-
-def test_a_file_system_without_locks_is_named_where_filelock_has_nothing_in_their_place(store, monkeypatch):
-    def missing(lock, timeout):
-        raise NotImplementedError("FileSystem does not appear to support flock")
-
-    monkeypatch.setattr(FileLock, "acquire", missing)
-    with pytest.raises(LedgerError, match="on a file system without locks: pip install -U filelock"), store.lock():
-        pass
 
 
 @pytest.mark.parametrize("answer", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
