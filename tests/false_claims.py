@@ -528,6 +528,31 @@ def of_folds(sweeps: int) -> Iterator[str]:
     )
 
 
+def of_unpaired(sweeps: int) -> Iterator[str]:
+    yield f"Equal cells of runs without pairs, sorted by their values: false claims in {sweeps} sweeps each, at most"
+    yield "over 2, 4 and 9 cells:"
+    yield ""
+    judges = [partial(kind, paired=False) for kind in (AgainstBest, AgainstBaseline)]
+    yield from table(
+        "noise | 3 runs: against the best | a baseline | 5 runs: against the best | a baseline",
+        (
+            (noise, *(_unpaired_claims(judge, equal, runs, sweeps) for runs in SEEDS for judge in judges))
+            for noise, equal in EQUAL.items()
+        ),
+    )
+
+
+def _unpaired_claims(judge: Callable[..., AgainstBest], equal: Callable[..., Values], runs: int, sweeps: int) -> float:
+    worst = 0.0
+    for cells in (2, 4, 9):
+        random, claims = np.random.default_rng([cells, runs]), 0
+        for _ in range(sweeps):
+            values = np.array([np.sort(equal(cells, runs, random)[cell]) for cell in range(cells)])
+            claims += min(judge(399, seed_of(values)).judge(values.tolist()).p) < LEVEL
+        worst = max(worst, claims / sweeps)
+    return worst
+
+
 def of_looks(sweeps: int) -> Iterator[str]:
     yield f"Seeds added call by call, 3, 5, 10 and 20, until something is claimed of equal cells; {sweeps} sweeps each:"
     yield ""
@@ -555,7 +580,7 @@ def _luck_in_words(mean: float, without: float, chance: float, best: float) -> t
     return f"{mean:+.2f}", f"{without:+.2f}", f"{chance:.0%}", f"{best:.0%}"
 
 
-PARTS = (of_noise, of_poor, of_power, of_baseline, of_trade, of_folds, of_looks, of_luck)
+PARTS = (of_noise, of_poor, of_power, of_baseline, of_trade, of_unpaired, of_folds, of_looks, of_luck)
 SECTIONS = {part.__name__[3:]: part for part in PARTS}
 PAGE = Path(__file__).parents[1] / "nnhp_torch" / "core" / "stats" / "README.md"
 

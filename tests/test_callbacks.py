@@ -391,7 +391,7 @@ def test_the_monitors_name_tells_which_way_is_better_or_it_is_asked_for(monitor,
     module.name = monitor
     fit(module, [RestoreBestWeights(monitor)], max_epochs=3)
     assert module.weight == best
-    with pytest.raises(ValueError, match=r"'score' does not say which is better: give mode=\"max\""):
+    with pytest.raises(ValueError, match=r"'score' does not say which is better: give mode max"):
         RestoreBestWeights("score")
 
 

@@ -12,7 +12,7 @@ from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.arguments.options import add_field, add_list
 from nnhp_torch.cli.arguments.parser import Parser
 from nnhp_torch.cli.command.prepared import judged
-from nnhp_torch.cli.command.sweep import unmet
+from nnhp_torch.cli.command.sweep import has_failed, unmet
 from nnhp_torch.cli.report import LEDGER
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
@@ -72,4 +72,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         judged(outcome.sweep, Request(require=args.require, seeds=seeds, log_dir=args.log_dir))
         outcome = write(outcome, folder)
     TableReport(Terminal(), ResultStore(folder), PROG).on_sweep_end(outcome)
-    return unmet(Terminal(), outcome, args.require) if outcome.successful else exit_status.FAILED
+    return exit_status.FAILED if has_failed(outcome, args.require) else unmet(Terminal(), outcome, args.require)

@@ -188,6 +188,20 @@ def test_runs_without_seeds_in_common_have_no_pairs_and_that_is_said():
     outcome = judge(rows, "lr", "val_acc", seed=None)
     assert "Runs have no pairs" in outcome.remarks[-1]
     assert outcome.summary.winner.label == "lr=0.01"
+    said = answer(outcome.summary)
+    assert "3 runs of each, unpaired, corrected for picking the best of 3" in said
+    assert "One seed alone" not in said
+
+
+@pytest.mark.parametrize("baseline", [None, {"lr": 0.01}])
+def test_without_pairs_no_order_of_the_rows_matters(baseline):
+    """Sorted by its metric, as W&B shows it, a table has the best run of each cell beside that of the others."""
+    rows = [{"lr": lr, "val_acc": 0.8 + lr + (37 * run % 11) / 100} for lr in (0.01, 0.02, 0.04) for run in range(5)]
+    orders = [rows, rows[::-1], sorted(rows, key=lambda row: row["val_acc"]), rows[7:] + rows[:7]]
+    found = [judge(order, "lr", "val_acc", seed=None, baseline=baseline).verdicts for order in orders]
+    told = [{row.cell["lr"]: (row.verdict, round(row.p, 9), row.low, row.high) for row in of} for of in found]
+    assert {verdict for verdict, *_ in told[0].values()} > {"undecided"}
+    assert told[1:] == [told[0]] * 3
 
 
 def test_what_is_empty_is_a_value_of_its_own_and_that_is_said(tmp_path):
@@ -197,6 +211,18 @@ def test_what_is_empty_is_a_value_of_its_own_and_that_is_said(tmp_path):
     outcome = judge(tmp_path / "runs.csv", ["lr", "warmup"], "val_acc")
     assert outcome.remarks[0] == "warmup is empty in 6 of 9 runs: they are compared as warmup=none."
     assert [row.cell["warmup"] for row in outcome.verdicts] == [5, None, None]
+
+
+def test_a_setting_that_changes_with_the_cell_is_said_and_a_baseline_may_be_called_as_the_column_is():
+    widths = {0.1: 64, 0.01: 64, 0.001: 512}
+    rows = [{f"params.{name}": value for name, value in row.items()} for row in plain_rows()]
+    for n, row in enumerate(rows):
+        row |= {"params.width": widths[row["params.lr"]], "started": n, "host": "a"}
+    outcome = judge(rows, "params.lr", "val_acc", baseline={"params.lr": 0.1})
+    said = "From cell to cell params.width changes too, and within none: what is found may be its effect."
+    assert said in outcome.remarks
+    assert outcome.verdicts == judge(plain_rows(), "lr", "val_acc", baseline={"lr": 0.1}).verdicts
+    assert not any("changes too" in remark for remark in judge(plain_rows(), "lr", "val_acc").remarks)
 
 
 def test_a_column_is_read_as_a_whole_and_none_that_is_compared_is_a_state_or_a_number_by_its_looks(tmp_path):
@@ -281,7 +307,7 @@ BAD = {
     "val_ac": ("no column is called 'val_ac': the nearest is 'val_acc'", PLAIN, ["--value", "val_ac"]),
     "cell": ("no column is called 'widht'", PLAIN, ["--cell", "widht"]),
     "no cell": ("--cell names what is compared, of lr, seed, val_acc", PLAIN, ["--cell", "[]"]),
-    "no seed": ("no column is called 'seed': there are lr, val_acc; --seed none", ["lr,val_acc", "0.1,0.9"], []),
+    "no seed": ("no column is called 'seed': there are lr, val_acc; --seed none if", ["lr,val_acc", "0.1,0.9"], []),
     "same": ("must be different columns", PLAIN, ["--value", "seed", "--mode", "max"]),
     "text": ("val_acc should be a number, not 'good', in row 2", [*PLAIN[:2], "0.1,2,good", *PLAIN[3:]], []),
     "empty": ("lr=0.1, seed=2 has no val_acc", [*PLAIN[:2], "0.1,2,", *PLAIN[3:]], []),
@@ -326,7 +352,7 @@ BAD = {
     "a log_dir that is a file": ("log_dir: runs.csv is a file", PLAIN, ["--log_dir", "runs.csv"]),
     "a folder that is a file": ("runs.csv holds something else", PLAIN, ["--log_dir", ".", "--name", "runs.csv"]),
     "as good of a loss": (
-        "--require as-good needs --smallest_effect, a difference of val_loss that is none",
+        "--require as-good needs --smallest_effect: which difference of val_loss is none?",
         [PLAIN[0].replace("acc", "loss"), *PLAIN[1:]],
         ["--value", "val_loss", "--baseline", "lr=0.1", "--require", "as-good"],
     ),
@@ -352,8 +378,10 @@ def test_a_run_without_a_number_is_a_failure_and_a_baselines_leaves_nothing_to_c
     monkeypatch.chdir(tmp_path)
     for lr, said in ((0.01, "Is any better than the baseline, lr=0.1?"), (0.1, "Nothing was compared: the baseline")):
         (tmp_path / "runs.csv").write_text(plain().replace(str(ENDS[lr, 2]), "nan"))
-        assert main(["runs.csv", "--cell", "lr", "--value", "val_acc", "--baseline", "lr=0.1"]) == 1
+        argv = ["runs.csv", "--cell", "lr", "--value", "val_acc", "--baseline", "lr=0.1"]
+        assert main(argv) == 1
         assert said in capsys.readouterr().out
+        assert main([*argv, "--require", "better"]) == (0 if lr == 0.01 else 1), "lr=0.001 is better all the same"
 
 
 def test_so_is_a_file_in_another_encoding(tmp_path):

@@ -140,6 +140,8 @@ def _mapping(words: Sequence[str]) -> str:
     if words[0].startswith("{"):
         return " ".join(words)
     pairs = [pair.partition("=") for word in words for pair in re.split(r",\s*(?=[\w.]+=)", word.strip(", "))]
+    if unnamed := next((name for name, equals, _ in pairs if not equals), ""):
+        raise ValueError(f"{unnamed} should be NAME=VALUE, such as lr={unnamed}")
     if len({name for name, *_ in pairs}) < len(pairs):
         raise ValueError(f"a name has two values in {' '.join(words)}")
     return f"{{{', '.join(f'{json.dumps(name)}: {value}' for name, _, value in pairs)}}}"

@@ -188,7 +188,7 @@ def _check_require(sweep: SweepBase, request: Request) -> None:
         hint = "" if sweep.elsewhere else " (--seeds 5, or auto)"
         raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing{hint}")
     if request.require == "as-good" and sweep.smallest_difference is None:
-        raise ValueError(f"--require as-good needs --smallest_effect, a difference of {sweep.monitor} that is none")
+        raise ValueError(f"--require as-good needs --smallest_effect: which difference of {sweep.monitor} is none?")
 
 
 def _check_proposal(sweep: SweepBase, request: Request) -> None:

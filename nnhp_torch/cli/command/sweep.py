@@ -151,7 +151,7 @@ class Command(Prepared):
             )
         if outcome.interrupted and self.interrupt.signal is not None:
             return exit_status.stopped(self.interrupt.signal)
-        if not outcome.successful:
+        if has_failed(outcome, self.request.require):
             return exit_status.FAILED
         if outcome.stale and self.request.stale == "fail":
             return exit_status.STALE
@@ -193,6 +193,12 @@ class Command(Prepared):
             FigureReport(folder),
             PageReport(folder, self.again),
         ]
+
+
+def has_failed(outcome: Outcome, require: str | None) -> bool:
+    """Whether a trial has failed or diverged; one that will not run again is no answer to what is required."""
+    answered = require is not None and outcome.summary.control is not None
+    return not outcome.successful and not (answered and (outcome.sweep.elsewhere or not outcome.left))
 
 
 def unmet(out: Console, outcome: Outcome, require: str | None) -> int:

@@ -47,6 +47,13 @@ class RunsElsewhere(Listed):
     elsewhere: ClassVar[bool] = True
 
 
+@dataclass(frozen=True)
+class UnpairedRuns(RunsElsewhere):
+    """Runs that no seed tells apart."""
+
+    paired: ClassVar[bool] = False
+
+
 def recorded(
     folder: Path,
     monitor: str,

@@ -15,9 +15,9 @@ from nnhp_torch.core.ledger.fields import LARGEST, is_number
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.recorded.exports import Row, rows_of
-from nnhp_torch.core.recorded.from_ledger import RunsElsewhere, outcome_of
+from nnhp_torch.core.recorded.from_ledger import RunsElsewhere, UnpairedRuns, outcome_of
 from nnhp_torch.core.spec.base import upstairs
-from nnhp_torch.core.spec.names import label, once, typed
+from nnhp_torch.core.spec.names import distinct, label, once, typed
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.status import Status
 
@@ -28,9 +28,9 @@ RUNS = ("run_id", "run.id", "id", "run", "name", "run.name", "tags.mlflow.runNam
 STATES = ("status", "state", "State", "run.state")
 MOST = 6  # names that a line lists
 LINE = 120  # letters of one that it has
+ABOUT = "Runs that were made elsewhere"
 NUMBER = "run number"  # the column that counts a cell's runs if nothing tells them apart
 ENDED: dict[str, Status] = dict.fromkeys(("", "finished", "completed", "complete"), "completed")  # others have failed
-ENDED["running"] = "interrupted"
 
 
 def judge(
@@ -70,8 +70,9 @@ def judge(
         ['worse', 'best']
     """
     table = _Table(rows_of(frame), [cell] if isinstance(cell, str) else cell, value, seed=seed, step=step, mode=mode)
-    given = {"smallest_effect": smallest_effect, "baseline": dict(baseline) if baseline else None}
-    of_sweep: dict[str, Any] = {"about": "Runs that were made elsewhere", "kind": RunsElsewhere, **given}
+    baseline = {_bare(name): of for name, of in baseline.items()} if baseline else None
+    given = {"smallest_effect": smallest_effect, "baseline": baseline}
+    of_sweep: dict[str, Any] = {"about": ABOUT, "kind": RunsElsewhere if seed else UnpairedRuns, **given}
     outcome = outcome_of(table.results(), table.objective.metric, mode, **of_sweep)
     cells, sweep = once(trial.cell for trial in outcome.trials), outcome.sweep
     if baseline and not (baseline.keys() >= set(sweep.axes) and sweep.baseline in cells):
@@ -96,7 +97,7 @@ class _Table:
                 self.names.setdefault(column.removeprefix(prefix), column)
         self.cell = {_bare(name): self.column(name) for name in cell}
         self.step = self.column(step) if step else next(filter(None, map(self.names.get, STEPS)), None)
-        self.seed = self.column(seed, "; --seed none: they have no pairs") if seed else self._numbered()
+        self.seed = self.column(seed, "; --seed none if runs have no pairs") if seed else self._numbered()
         ranks, compared = self.column(value), [*self.cell.values(), self.seed]
         if len({*compared, ranks}) <= len(compared):
             raise ValueError("--cell, --seed and --value must be different columns")
@@ -117,6 +118,7 @@ class _Table:
             return self.names[name]
         near = nearest(name, self.names, alike=0.4)
         known = f"the nearest is {near!r}" if near else f"there are {_listed(self.columns)}"
+        known += "; or runs that are called lr=0.1,seed=2" if {*RUNS} & {*self.columns} else ""
         raise ValueError(f"no column is called {name!r}: {known}{hint}")
 
     def values(self, column: str) -> Iterator[Any]:
@@ -168,7 +170,8 @@ class _Table:
                 others = self.rows[place].keys() - self.metrics.values()
                 varied = sorted(of for of in others if self.rows[place][of] != self.rows[other].get(of))
                 hint = f"; they differ in {_listed(varied)}: one more --cell, or a --step?" if varied else ""
-                raise ValueError(f"{named[:LINE]} is in row {place + 1} and in row {other + 1}{hint}")
+                twice = f"row {place + 1} and in row {other + 1} below the head"
+                raise ValueError(f"{named[:LINE]} is in {twice}{hint}")
         curves = {name: curve for name in self.metrics if (curve := [of[name] for *_, of in steps if name in of])}
         status = ENDED.get(reason := str(first.get(self.state) or "").lower(), "failed")
         if status == "completed" and monitor not in curves:
@@ -203,22 +206,35 @@ def _remarks(table: _Table, outcome: Outcome, seed: str | None) -> Iterator[str]
     for axis in outcome.sweep.axes:
         if empty := sum(run.cell[axis] is None for run in runs):
             yield f"{axis} is empty in {empty} of {len(runs)} runs: they are compared as {axis}=none."
-    by_name = f" (by its name, on {split} data)" if split else ""
+    if also := _listed([*_confounded(table)]):
+        yield f"From cell to cell {also} changes too, and within none: what is found may be its effect."
+    by_name = f"by its name it is {split} data" if split else "nor does its name"
     yield (
         f"Cells are ranked by {monitor}: what the best has on test data is too good, because that picked it."
         if split == "test"
-        else f"The table does not tell on which data {monitor} was measured{by_name}, nor whether on the same for all."
+        else f"The table does not tell on which data {monitor} was measured ({by_name}), nor whether all have the same."
     )
     yield (
         f"Runs with the same {seed} are compared in pairs; what they share beside it, the table does not tell."
         if seed
-        else "Runs have no pairs and are compared as they come: if they are independent, the test holds and finds less."
+        else "Runs have no pairs: the test is the unpaired one, which holds if they are independent."
     )
     least, most = (of(run.epochs for run in runs) for of in (min, max))
     if least < most:
         yield f"Runs have {least} to {most} values: the last counts."
     if most:
         yield "An epoch of the curves is a row of the table, whatever its step was."
+
+
+def _confounded(table: _Table) -> Iterator[str]:
+    """The other columns that change with the cells alone, such as a width that was set beside the rate."""
+    known = {*table.cell.values(), *table.metrics.values(), table.seed, table.step, table.state, *RUNS}
+    for column in (column for column in table.columns if column not in known):
+        found: dict[str, set[str]] = {}
+        for row in table.rows:
+            found.setdefault(label(table._cell(row)), set()).add(distinct(row.get(column)))
+        if all(len(of) == 1 for of in found.values()) and len(set.union(*found.values())) > 1:
+            yield column
 
 
 def _have_one_type(rows: Sequence[Row], column: str) -> None:

@@ -51,6 +51,7 @@ class SweepBase(metaclass=Renaming):
 
     sampled: ClassVar[bool] = False  # whether cells are sampled while it runs, each with one seed
     elsewhere: ClassVar[bool] = False  # whether its trials ran elsewhere, so that no command here adds seeds
+    paired: ClassVar[bool] = True  # whether a cell's trials share their luck with those of the same seed
 
     name: str
     base: Any

@@ -104,7 +104,7 @@ class Objective(Metric):
             raise ValueError(f"mode must be max or min, not {mode!r}")
         if (known := mode or direction(metric)) is None:
             raise ValueError(
-                f'the name {metric!r} does not say which is better: give mode="max" (more) or "min" (less)'
+                f"the name {metric!r} does not say which is better: give mode max (more) or min (less), as --mode max"
             )
         return cls(metric, known)
 

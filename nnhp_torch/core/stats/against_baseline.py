@@ -39,7 +39,7 @@ class AgainstBaseline(AgainstBest):
 
     def describe(self, rows: int) -> str:
         many = f", corrected for {rows - 1} comparisons" if rows > 2 else ""
-        return f"paired, against the baseline{many}"
+        return f"{self._pairs}, against the baseline (Dunnett, or drawn sweeps if spreads are unlike){many}"
 
     def _step(
         self, rows: Array, step: float, level: float, *, others: Sequence[float], wider: float
@@ -49,24 +49,24 @@ class AgainstBaseline(AgainstBest):
 
         drawn = np.random.RandomState(self.seed).standard_normal((self.draws, *rows.shape))
         equal = self.equal if rows.shape[1] < self.known else self.equal / 2
-        if (_unlike(drawn, 0.0) > _unlike(rows, step) - 1e-9).mean() <= equal:
+        if (_unlike(drawn, 0.0, self.paired) > _unlike(rows, step, self.paired) - 1e-9).mean() <= equal:
             p, reach = super()._step(rows, step, self.apart * level, others=others, wider=wider)
             return np.minimum(1, p / self.apart), reach
         (cells, units), many = rows.shape, len(rows) - 1 + len(others)
-        around = rows - rows.mean(axis=1, keepdims=True)
-        squares = ((around - around.mean(axis=0)) ** 2).sum(axis=1) / (units - 1)
-        spread = squares.sum() / (cells - 1)
-        variance = max(spread + max(spread, squares[0] * cells / (cells - 1)), step**2 / 6, 1e-30)
+        around, free = rows - rows.mean(axis=1, keepdims=True), cells - self.paired  # the seeds' effects take a row
+        squares = ((around - around.mean(axis=0) * self.paired) ** 2).sum(axis=1) / (units - 1)
+        spread = squares.sum() / free
+        variance = max(spread + max(spread, squares[0] * cells / free), step**2 / 6, 1e-30)
         gap, error = rows[0].mean() - rows.mean(axis=1), np.sqrt(variance / units) * wider
-        freedom, part = (cells - 1) * (units - 1), self.pooled / (2 * many)
+        freedom, part = free * (units - 1), self.pooled / (2 * many)
         p = np.where(abs(gap) > 1e-12, np.minimum(1, stdtr(freedom, -abs(gap) / error) / part), 1.0)
         return p, np.full(cells, -stdtrit(freedom, part * level) * error)
 
 
-def _unlike(rows: Array, step: float) -> Array:
+def _unlike(rows: Array, step: float, paired: bool) -> Array:
     """Bartlett's statistic of how unlike the rows' own spreads are, of every sweep of a stack."""
     import numpy as np
 
-    variances = np.maximum(_own(rows).var(axis=-1, ddof=1), max(step**2 / 12, 1e-30))
+    variances = np.maximum(_own(rows, paired).var(axis=-1, ddof=1), max(step**2 / 12, 1e-30))
     found: Array = np.log(variances.mean(axis=-1)) - np.log(variances).mean(axis=-1)
     return found

@@ -44,12 +44,13 @@ class AgainstBest:
 
     Args:
         draws: sweeps drawn. seed: of the draws; always the same, so that the same values have the same p.
+        paired: whether a unit is the same luck for all rows; else none depends on the order of a row's units.
     """
 
     alike: ClassVar[float] = 0.99  # how certain an F-test must be to tell two spreads apart
 
-    def __init__(self, draws: int = DRAWS, seed: int = 0) -> None:
-        self.draws, self.seed = draws, seed
+    def __init__(self, draws: int = DRAWS, seed: int = 0, *, paired: bool = True) -> None:
+        self.draws, self.seed, self.paired = draws, seed, paired
 
     def judge(self, rows: Rows, level: float = LEVEL, *, left: Rows = (), shared: float = 0.0) -> Judgement:
         """Hold each row against the best.
@@ -65,8 +66,8 @@ class AgainstBest:
         values = np.asarray(rows, dtype=float)
         step = step_of([value for row in rows for value in row])
         wider = math.sqrt(1 + shared * values.shape[1])
-        others = [float(_own(np.asarray(row)[None])[0].var(ddof=1)) for row in left]
-        gap, error = _behind(values, step, self.control(values))
+        others = [float(_own(np.asarray(row)[None], self.paired)[0].var(ddof=1)) for row in left]
+        gap, error = _behind(values, step, self.control(values), paired=self.paired)
         # The first step has all rows; `alike` are those not found to be worse.
         p, half_width, alike = np.ones(len(values)), np.full(len(values), math.inf), np.arange(len(values))
         first, least = half_width, 0.0
@@ -93,7 +94,11 @@ class AgainstBest:
 
     def describe(self, rows: int) -> str:
         """What it does, in a few words."""
-        return f"paired, corrected for picking the best of {rows}"
+        return f"{self._pairs}, corrected for picking the best of {rows}"
+
+    @property
+    def _pairs(self) -> str:
+        return "paired" if self.paired else "unpaired"
 
     def _step(
         self, rows: Array, step: float, level: float, *, others: Sequence[float], wider: float
@@ -102,7 +107,7 @@ class AgainstBest:
         import numpy as np
 
         factor = _factor(rows.shape[1], self.alike)
-        gap, error = _behind(rows, step, self.control(rows), factor)
+        gap, error = _behind(rows, step, self.control(rows), factor, paired=self.paired)
         p, bound = np.zeros(len(rows)), 0.0
         draws = max(self.draws, min(MOST_DRAWS, math.ceil(2 / level)))  # with fewer than 1 / level no p is below it
         rank = max(1, math.ceil(level * (1 + draws) - 1e-9) - 1)  # by its size, of the largest t that is no claim
@@ -123,26 +128,29 @@ class AgainstBest:
         # Bit for bit the same numbers with every NumPy: this generator is frozen.
         generator = np.random.RandomState(self.seed)
         noise = generator.standard_normal((draws, len(rows) + len(others), rows.shape[1]))
-        seen = np.maximum(np.append(_own(rows).var(axis=1, ddof=1), others), max(step**2 / 12, 1e-30))
+        seen = np.maximum(np.append(_own(rows, self.paired).var(axis=1, ddof=1), others), max(step**2 / 12, 1e-30))
         factor = _factor(rows.shape[1], self.alike)
         kind = _of_kind(seen, factor)
         calm = kind <= kind[self.control(rows)] * factor
         drawn = [noise * np.sqrt(variances)[:, None] for variances in (seen, kind)]
         for values in (*drawn, drawn[1][:, calm]) if 1 < calm.sum() < len(calm) else drawn:
-            gap, error = _behind(values, 0.0, self.control(values), factor)  # what is drawn has no steps
+            # What is drawn has no steps.
+            gap, error = _behind(values, 0.0, self.control(values), factor, paired=self.paired)
             yield abs(gap / error).max(axis=-1)
 
 
-def _own(rows: Array) -> Array:
-    """What each row varies by, without its mean, and without each unit's effect on all rows alike."""
+def _own(rows: Array, paired: bool) -> Array:
+    """What each row varies by, without its mean, and if they are paired without each unit's effect on all alike."""
     import numpy as np
 
     around = rows - rows.mean(axis=-1, keepdims=True)
-    own: Array = around - np.median(around, axis=-2, keepdims=True) if rows.shape[-2] > 1 else around
+    own: Array = around - np.median(around, axis=-2, keepdims=True) if paired and rows.shape[-2] > 1 else around
     return own
 
 
-def _behind(rows: Array, step: float, control: Array, factor: float = 0.0) -> tuple[Array, Array]:
+def _behind(
+    rows: Array, step: float, control: Array, factor: float = 0.0, *, paired: bool = True
+) -> tuple[Array, Array]:
     """How far each row's mean is behind the control's, and the standard error of that, for every sweep of a stack.
 
     Args:
@@ -152,7 +160,10 @@ def _behind(rows: Array, step: float, control: Array, factor: float = 0.0) -> tu
 
     control = control[..., None]
     differences = np.take_along_axis(rows, control[..., None], -2) - rows
-    variances = np.maximum(differences.var(axis=-1, ddof=1), max(step**2 / 6, 1e-30))
+    variances = (differences if paired else rows).var(axis=-1, ddof=1)
+    if not paired:
+        variances = variances + np.take_along_axis(variances, control, -1)
+    variances = np.maximum(variances, max(step**2 / 6, 1e-30))
     if factor:
         apart = variances.copy()
         np.put_along_axis(apart, control, 1e-60, axis=-1)  # it makes no pair with itself

@@ -38,7 +38,7 @@ class Verdict:
         low, high: simultaneous 95% interval of that; one end is 0, the other infinite, of a cell of which no more is
             known than that it is worse or better; NaN with fewer than three units.
         p: adjusted for all comparisons, and for looks at the results so far; NaN with fewer than three units.
-        behind: in how many of its trials it is behind.
+        behind: in how many of its trials it is behind that one's of the same seed.
         same: whether all its curves are that one's to the last digit.
         chance: of an undecided cell, that it is decided by the last look of a race, this one or one to come.
     """
@@ -62,7 +62,8 @@ class Verdict:
 
 def judge_of(sweep: SweepBase) -> Judge:
     """Return who judges a sweep."""
-    return sweep.judge or sweep.proposal or (AgainstBest() if sweep.baseline is None else AgainstBaseline())
+    usual = AgainstBest if sweep.baseline is None else AgainstBaseline
+    return sweep.judge or sweep.proposal or usual(paired=sweep.paired)
 
 
 def verdicts(cells: Sequence[Cell], sweep: SweepBase) -> list[Verdict]:
@@ -185,7 +186,7 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
     elif kind == "undecided" and units.enough:
         most, others = (sweep.max_seeds, 1) if sweep.max_seeds else (most_seeds(seeds), len(looks(most_seeds(seeds))))
         chance = units.chance(place, found, most=most, matters=matters, others=others)
-    behind = int((units.values[0] > units.values[place]).sum())
+    behind = int((units.values[0] > units.values[place]).sum()) if sweep.paired else 0
     interval = {"gap": gap, "low": low, "high": high, "p": p}
     return Verdict(cell, kind, seeds=cell.trials, behind=behind, same=same, chance=chance, **interval)
 

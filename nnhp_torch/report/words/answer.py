@@ -40,13 +40,14 @@ def answer(summary: Summary) -> str:
         return _of_proposal(sweep, others, sweep.proposal)
     few = all(math.isnan(verdict.p) for verdict in others)
     if few and first.kind == "baseline":
-        few_seeds = f"{first.cell.repeated} {'is' if first.seeds == 1 else 'are'} too few for any test"
+        few_seeds = f"{_repeated(sweep, first)} {'is' if first.seeds == 1 else 'are'} too few for any test"
         return f"{_any_better(first)} Cannot be told: {few_seeds}.\n{_five(sweep)}"
     if few:
         return _of_few(sweep, first, others, known=summary.known.values())
     kinds: Kinds = {kind: [v for v in others if v.kind == kind] for kind in get_args(Kind)}
     if first.kind == "baseline":
-        return "\n".join([*_against_baseline(sweep, first, kinds), f"({_how(sweep, first, others)})"])
+        left = [f"Not compared: {v.cell.label} ({v.cell.trouble})." for v in summary.verdicts if v.kind == "unranked"]
+        return "\n".join([*_against_baseline(sweep, first, kinds), *left, f"({_how(sweep, first, others)})"])
     old = "By stale results. " * bool(summary.stale)
     lines = [f"Is it the best? {old}{_answer(sweep, first, others, kinds=kinds)}"]
     if kinds["worse"] and len(kinds["worse"]) < len(others):
@@ -98,7 +99,7 @@ def _of_few(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, known
     if best.seeds > 1:
         every = "both" if best.seeds == 2 else f"all {best.seeds} trials"
         agree = "agree" if nearest.behind == nearest.seeds else "do not agree"
-        few = f"{best.cell.repeated} are too few for any test: {lead}; {every} {agree}"
+        few = f"{_repeated(sweep, best)} are too few for any test: {lead}" + f"; {every} {agree}" * sweep.paired
         return f"Is it the best? Cannot be told, {few}.\n{_five(sweep)}"
     moves = math.sqrt(2) * one_seed_moves([verdict.cell for verdict in (best, *others)], known, sweep.monitor)
     noise = "How far another seed moves that, one seed cannot tell."
@@ -123,7 +124,7 @@ def _answer(sweep: SweepBase, best: Verdict, others: Sequence[Verdict], *, kinds
         return "Cannot be told: all of them end with the same mean, on different curves."
     if len(undecided) == len(others):
         largest = amount(max(verdict.gap for verdict in others), objective)
-        what = f"any other cell: {best.cell.repeated} are too few for {largest}, the largest difference"
+        what = f"any other cell: {_repeated(sweep, best)} are too few for {largest}, the largest difference"
     return f"{equals}Cannot be told from {what}. {_more(sweep, undecided)}"
 
 
@@ -175,7 +176,8 @@ def of_luck(summary: Summary) -> list[str]:
             f"Without the luck of having been picked the winner is worth {known.value:.4f}. The chance that it is the "
             f"best is {_percent(known.best)}{close}."
         )
-    return [*lines, f"One seed alone would have picked it in {known.picked} of {known.seeds} cases."]
+    alone = f"One seed alone would have picked it in {known.picked} of {known.seeds} cases."
+    return [*lines, alone] if sweep.paired else lines
 
 
 def _percent(chance: float) -> str:
@@ -188,6 +190,11 @@ def tested(summary: Summary) -> str:
     return _how(summary.sweep, next(v for v in summary.verdicts if v.kind in CONTROL), others) if others else ""
 
 
+def _repeated(sweep: SweepBase, verdict: Verdict) -> str:
+    """How many trials a cell has, in words."""
+    return verdict.cell.repeated if sweep.paired else f"{verdict.seeds} runs of each"
+
+
 def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
     """Seeds, test, level, question and what counts as good."""
     matters = sweep.smallest_difference
@@ -198,7 +205,7 @@ def _how(sweep: SweepBase, best: Verdict, others: Sequence[Verdict]) -> str:
     question, before = units_of(compared, sweep, best.cell).question, looked(compared)
     level = f"{sweep.level:.0%}" if sweep.level == LEVEL else f"{sweep.level:.2g}"
     picked = f"{judge_of(sweep).describe(len(compared))}, {level} level"
-    seeds = best.cell.repeated
+    seeds = _repeated(sweep, best)
     if sweep.max_seeds is not None:
         seeds = f"up to {seeds} where they decide"
         picked += f" over {len(sweep.looks)} looks"

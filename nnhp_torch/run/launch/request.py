@@ -88,8 +88,8 @@ class Request:
     )
     baseline: dict[str, Any] | None = flag(
         None,
-        "the cell that all others are held against (lr=0.01; other axes are at the base's values), in place of the "
-        "best of them: which are better, as good, worse?",
+        "the cell that all others are held against (lr=0.01), in place of the best of them: which are better, as "
+        "good, worse? A sweep's axes that are not named are at the base's values",
     )
     require: Literal["better", "as-good"] | None = flag(
         None, "end with exit status 4 unless a cell is found better than the baseline; as-good: or as good as it"

@@ -55,7 +55,10 @@ def test_cells_are_better_worse_or_as_good_as_the_baseline(sweep, store):
     said = answer(outcome.summary)
     assert "Is any better than the baseline, lr=0.1? Yes: 1 of 3, lr=0.2 by 2.00 points (more than 0)." in said
     assert "Worse: lr=0.3 by 3.00 points (more than 0)." in said
-    assert "paired, against the baseline, corrected for 3 comparisons" in said
+    assert (
+        "paired, against the baseline (Dunnett, or drawn sweeps if spreads are unlike), corrected for 3 comparisons"
+        in said
+    )
     assert headline(outcome.summary) == "lr=0.2 is better than lr=0.1."
     written = [text.get_text() for text in outcome.figure().findobj(Text)]
     assert "a band: where its mean may be, compared with the baseline's (dotted)" in written
@@ -150,7 +153,9 @@ class Scores:
     def __call__(self, trials, listener):
         for trial in trials:
             listener.started(trial)
-            listener.ended(trial, completed(trial, VALUES[trial.cell["lr"]][trial.config.seed - 123]))
+            value = VALUES.get(trial.cell["lr"])
+            result = completed(trial, value[trial.config.seed - 123]) if value else TrialResult.of(trial, "diverged")
+            listener.ended(trial, result)
 
 
 @pytest.fixture
@@ -175,6 +180,16 @@ def test_what_is_required_decides_the_exit_status(typed, capsys):
     rows = list(csv.DictReader(Path("lightning_logs/tiny/verdicts.csv").read_text().splitlines()))
     assert [row["verdict"] for row in rows] == [c["verdict"] for c in _document()["cells"]]
     assert _document()["compared_with"] == {"lr": 0.1}
+
+
+def test_a_cell_that_diverges_is_no_failure_of_a_command_that_asks_for_a_better_one(typed, capsys):
+    """The same command would not run it again, so that no exit status but this one could say what has been found."""
+    asked = ["--seeds", "5", "--baseline", "lr=0.1", "--grid.lr", "0.2", "0.9"]
+    assert typed(*asked) == 1
+    assert typed(*asked, "--require", "better") == 0
+    assert "Not compared: lr=0.9 (5 diverged)." in capsys.readouterr().out
+    assert typed(*asked[:-3], "--grid.lr", "0.3", "0.9", "--require", "better") == UNMET
+    assert typed("--seeds", "5", "--baseline", "lr=0.9", "--require", "better") == 1, "nothing could be compared"
 
 
 def test_in_python_what_is_required_and_does_not_hold_is_an_error_once_all_has_run(tmp_path):
@@ -209,7 +224,7 @@ def _document():
     ("argv", "said"),
     [
         (["--baseline", "width=4"], "baseline: width does not vary here"),
-        (["--baseline", "0.1"], "baseline: 0.1 does not vary here"),
+        (["--baseline", "0.1"], "0.1 should be NAME=VALUE, such as lr=0.1"),
         (["--baseline"], "--baseline needs a value"),
         (["--baseline", "lr=0.1", "--require", "better"], "--require needs 3 seeds or more"),
         (["--baseline", "lr=0.1", "--require", "better", "--seeds", "2"], "--require needs 3 seeds or more"),

@@ -20,6 +20,7 @@ from false_claims import (
     power,
 )
 
+from nnhp_torch.core.stats.against_baseline import AgainstBaseline
 from nnhp_torch.core.stats.against_best import AgainstBest, _factor, _of_kind
 from nnhp_torch.core.stats.pairs import equivalent, holm, paired_t_test
 
@@ -152,3 +153,14 @@ def test_holms_correction_on_numbers_worked_by_hand():
     assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
     assert holm([0.4, 0.9]) == pytest.approx([0.8, 0.9])
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("kind", [AgainstBest, AgainstBaseline])
+def test_without_pairs_equal_cells_that_are_sorted_are_told_apart_as_rarely(kind):
+    """Sorted by their values, rows look like pairs; as such a third of these tables would claim something."""
+    random = np.random.default_rng(0)
+    tables = [np.sort(random.normal(size=(2, 5))).tolist() for _ in range(150)]
+    judges = [kind(199, paired=paired) for paired in (True, False)]
+    as_pairs, without = (sum(min(judge.judge(rows).p) < 0.05 for rows in tables) for judge in judges)
+    assert without <= 15 < as_pairs
+    assert min(kind(199, paired=False).judge([[0.0, 1, 2, 3, 4], [9.0, 5, 8, 6, 7]]).p) < 0.05
