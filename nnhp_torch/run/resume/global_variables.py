@@ -9,6 +9,7 @@ from __future__ import annotations
 import dis
 import functools
 from collections import deque
+from collections.abc import Container
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -17,7 +18,7 @@ from torchmetrics import Metric
 
 from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.data_position import sums, values_of
-from nnhp_torch.run.resume.object_graph import held, inside, own_variables
+from nnhp_torch.run.resume.object_graph import held, inside, is_own_class, own_variables
 from nnhp_torch.run.resume.plain_values import digest, is_value
 
 _first: dict[str, dict[str, str]] = {}  # owner's path → name → digest, when it was first seen in this process
@@ -37,8 +38,7 @@ def begin() -> None:
 
 def look() -> None:
     """Take those of modules that were not imported before for what they are at the beginning."""
-    for path, found in digests().items():
-        _first.setdefault(path, found)
+    _first.update(digests(known=_first))
 
 
 def forget() -> None:
@@ -61,8 +61,12 @@ def changed() -> list[str]:
     return [name for name in found if not name.startswith(tuple(f"{other}." for other in found))]
 
 
-def digests() -> dict[str, dict[str, str]]:
-    """Return a digest of each, by owner and name; of a network one of its weights, without a name."""
+def digests(known: Container[str] = ()) -> dict[str, dict[str, str]]:
+    """Return a digest of each, by owner and name; of a network one of its weights, without a name.
+
+    Args:
+        known: owners, by path, of which none is needed.
+    """
     found: dict[str, dict[str, str]] = {}
     seen: set[int] = set()
     stack = list(own_variables().items())[::-1]
@@ -72,10 +76,11 @@ def digests() -> dict[str, dict[str, str]]:
             continue
         seen.add(id(thing))
         parts = {name: inner for name, inner in _inside(thing) if (path, name) not in _made_anew}
-        values = dict(parts) if isinstance(thing, FunctionType) else values_of(thing)
-        found[path] = {name: digest(value) for name, value in values.items() if name in parts and is_value(value)}
-        if isinstance(thing, nn.Module):
-            found[path][""] = digest([sums(thing), *_counted(thing)])
+        if path not in known:
+            values = parts if isinstance(thing, FunctionType) else values_of(thing)
+            found[path] = {name: digest(value) for name, value in values.items() if name in parts and is_value(value)}
+            if isinstance(thing, nn.Module):
+                found[path][""] = digest([sums(thing), *_counted(thing)])
         stack += [(f"{path}.{name}", inner) for name, inner in parts.items() if _may_change(inner)][::-1]
     return found
 
@@ -97,7 +102,7 @@ def _may_change(thing: Any) -> bool:
         return False
     if isinstance(thing, FunctionType):
         return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__ or vars(thing)) and _is_own(thing)
-    return isinstance(thing, (list, tuple, dict, deque, nn.Module)) or is_own(type(thing))
+    return isinstance(thing, (list, tuple, dict, deque, nn.Module)) or is_own_class(type(thing))
 
 
 def _is_own(function: Any) -> bool:

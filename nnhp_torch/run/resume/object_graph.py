@@ -167,7 +167,7 @@ def _may_hold(thing: Any) -> bool:
         return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__)
     if kind is types.BuiltinFunctionType:
         return isinstance(thing.__self__, GENERATORS)
-    return not isinstance(thing, type) or _is_own_class(thing)
+    return not isinstance(thing, type) or is_own_class(thing)
 
 
 @functools.cache
@@ -179,7 +179,7 @@ def _of_its_kind_may_hold(kind: type) -> bool:
     return issubclass(kind, always) or (is_own(kind) and not issubclass(kind, _CLOSED))
 
 
-_is_own_class: Callable[[Any], bool] = functools.lru_cache(maxsize=10_000)(is_own)
+is_own_class: Callable[[Any], bool] = functools.lru_cache(maxsize=10_000)(is_own)
 
 
 def held(thing: Any) -> list[tuple[Any, Any]]:

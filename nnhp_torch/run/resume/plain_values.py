@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-_SCALARS = {type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size}
+_SIMPLE = {type(None), bool, int, float, complex, str, bytes}
+_SCALARS = {*_SIMPLE, torch.dtype, torch.device, torch.Size}
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
 _VALUES = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray, np.generic, PurePath)
 _SAID = (datetime.date, datetime.time, datetime.timedelta, numbers.Number)  # their repr is all that they are
@@ -106,6 +107,8 @@ def on_host(*several: Mapping[str, Any]) -> list[dict[str, float]]:
 
 def is_value(value: object, depth: int = 20) -> bool:
     """Return whether there is nothing in it but numbers, text and arrays; a parameter is the module's."""
+    if type(value) in _SIMPLE:  # most are, and a sweep looks at thousands after each epoch
+        return True
     if isinstance(value, dict):
         value = list(itertools.chain(*_spread(value.items(), _FEW)))
     if isinstance(value, (list, tuple, set, frozenset, deque)):

@@ -212,14 +212,13 @@ def _set_functions(values: Values) -> None:
     """Put functions and classes back; of what has been added take out what is the user's own."""
     for owner, now in _functions().items():
         before = values[owner]
-        for name in (
-            name for name, thing in now.items() if isinstance(thing, FunctionType | BuiltinFunctionType | type)
-        ):
-            if name in before and before[name] is not now[name]:
+        others = [name for name, thing in now.items() if before.get(name) is not thing]  # of thousands
+        for name in others:
+            if not isinstance(now[name], FunctionType | BuiltinFunctionType | type):
+                continue
+            if name in before:
                 setattr(owner, name, before[name])
-            elif name not in before and not is_installed(
-                getattr(getattr(now[name], "__code__", None), "co_filename", None)
-            ):
+            elif not is_installed(getattr(getattr(now[name], "__code__", None), "co_filename", None)):
                 delattr(owner, name)
 
 

@@ -5,13 +5,13 @@ import gc
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 
 import psutil
 import pytest
 from conftest import LONG, environment
+from forked import Script
 
 from nnhp_torch.core.errors import PreparationError
 from nnhp_torch.core.interfaces import SweepCallback
@@ -20,6 +20,7 @@ from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch import workers as launchers
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.launch.process import get_ready
+from nnhp_torch.run.launch.worker import _redirect_output
 from nnhp_torch.run.launch.worker_processes import Pool
 from nnhp_torch.run.launch.workers import InProcess, Workers, is_importable
 from nnhp_torch.run.runtime import Runtime
@@ -31,18 +32,30 @@ def run(sweep, store, launcher, build="toy:build", **kwargs):
     return Sweeper(launcher(build, runtime, **kwargs), store).run(sweep, sweep.trials())
 
 
+# What another launcher may have put into the environment.
+RANKS = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "far", "MASTER_PORT": "1"}
+SLURM = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
+LAUNCHED = {**RANKS, **SLURM, "SLURM_JOB_NAME": "train"}
+
+
 @pytest.fixture(scope="module")
 def started(sweep, tmp_path_factory):
-    """The sweep in workers that are started as a user's."""
-    return run(sweep, ResultStore(tmp_path_factory.mktemp("workers")), Workers, "toy:build_starting", jobs=2)
+    """The sweep in a worker that is started as a user's, below another launcher, and the folder that it wrote to."""
+    folder = tmp_path_factory.mktemp("workers")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in LAUNCHED.items():
+            patch.setenv(name, value)
+        return run(sweep, ResultStore(folder), Workers, "toy:build_starting", jobs=1), folder
 
 
-def test_workers_give_the_same_digits_as_this_process(started, sweep, store):
+def test_a_worker_gives_the_same_digits_as_this_process_whatever_launcher_is_above_it(started, sweep, store):
+    started, folder = started
     here = run(sweep, store, InProcess)
     assert started.successful
     for result, same in zip(started.ordered, here.ordered, strict=True):
         assert {name: result.history[name] for name in same.history} == same.history
     assert [r.test for r in started.ordered] == [r.test for r in here.ordered]
+    assert len(list(folder.glob("*/events.out.tfevents.*"))) == 4, "each trial has its curves"
 
 
 @pytest.mark.usefixtures("quick")
@@ -68,7 +81,7 @@ def test_a_pool_keeps_idle_workers_for_the_next_sweep_which_has_the_same_digits(
 
 
 def test_in_a_worker_loaders_start_their_processes_as_anywhere_else(started):
-    assert started.ordered[0].history["method"][0] == 0, "the platform's default comes first"
+    assert started[0].ordered[0].history["method"][0] == 0, "the platform's default comes first"
 
 
 @pytest.mark.usefixtures("quick")
@@ -110,17 +123,13 @@ def test_a_sweep_callback_that_raises_is_named_and_the_workers_go_on(sweep, stor
     assert any("Bad raised in on_epoch_end (RuntimeError: my sweep callback" in remark for remark in outcome.remarks)
 
 
-@pytest.mark.parametrize("launcher", [InProcess, Workers])
-def test_what_another_launcher_has_put_into_the_environment_changes_no_trial(sweep, store, launcher, monkeypatch):
+def test_what_another_launcher_has_put_into_the_environment_changes_no_trial_in_this_process(sweep, store, monkeypatch):
     from lightning.pytorch.utilities import rank_zero_only
 
-    ranks = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "far", "MASTER_PORT": "1"}
-    slurm = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
-    for name, value in {**ranks, **slurm, "SLURM_JOB_NAME": "train"}.items():
+    for name, value in LAUNCHED.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rank_zero_only, "rank", 1)  # what Lightning makes of them, if they are there at its import
-    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
-    outcome = run(one, store, launcher, **({"jobs": 1} if launcher is Workers else {}))
+    outcome = run(dataclasses.replace(sweep, axes={"lr": [0.1]}), store, InProcess)
     assert outcome.successful, outcome.ordered[0].reason
     assert list(store.folder.glob("*/events.out.tfevents.*")), "and it has its curves"
     assert os.environ["RANK"] == "1"
@@ -144,7 +153,7 @@ def test_a_build_that_cannot_be_imported_fails_each_trial_once(sweep, store):
 
 @pytest.mark.usefixtures("quick")
 def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, store, quick, monkeypatch):
-    one = dataclasses.replace(sweep, axes={"lr": [0.1]}, base=dataclasses.replace(sweep.base, max_epochs=200))
+    one = dataclasses.replace(sweep, axes={"lr": [0.1]}, base=dataclasses.replace(sweep.base, max_epochs=20))
     started = []
     start = launchers.Slot.__init__
 
@@ -159,6 +168,7 @@ def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, sto
             if epoch == 1:
                 (idle,) = (slot for slot in started if slot.trial is None)
                 idle.processes[0].kill()
+                idle.processes[0].join()  # so that it is missed before the next epoch
 
     store.folder.mkdir(parents=True)
     workers = Workers("toy:build", Runtime(str(store.folder), accelerator="cpu"), jobs=2)
@@ -166,11 +176,13 @@ def test_idle_workers_that_die_are_not_replaced_once_no_trial_is_left(sweep, sto
     assert len(started) == 2
 
 
-def test_where_the_workers_log_cannot_be_written_they_print_to_the_console(sweep, store, capfd):
+def test_where_the_workers_log_cannot_be_written_they_print_to_the_console(store, capfd):
     store.log.mkdir(parents=True)
-    one = dataclasses.replace(sweep, axes={"lr": [0.1]})
-    assert run(one, store, Workers, jobs=1).successful
-    assert f"{store.log} cannot be written" in capfd.readouterr().err
+    _redirect_output(store.log)
+    print("of a worker")
+    out, err = capfd.readouterr()
+    assert f"{store.log} cannot be written" in err
+    assert out == "of a worker\n"
 
 
 class Watch(SweepCallback):
@@ -181,7 +193,7 @@ class Watch(SweepCallback):
         self.seen = []
 
     def on_trial_end(self, trial, result):
-        (worker,) = (child for child in psutil.Process().children() if "spawn_main" in str(child.cmdline()))
+        (worker,) = (psutil.Process(child.pid) for child in multiprocessing.active_children())
         open_events = [file for file in worker.open_files() if "tfevents" in file.path]
         self.seen.append(
             (worker.memory_info().rss / 2**20, worker.num_fds(), worker.num_threads(), psutil.Process().num_fds())
@@ -189,6 +201,7 @@ class Watch(SweepCallback):
         assert not open_events
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("trials", [30, pytest.param(200, marks=pytest.mark.slow)])
 def test_many_trials_in_one_worker_leave_memory_flat_and_no_file_open(sweep, store, trials):
     many = dataclasses.replace(
@@ -236,12 +249,12 @@ if __name__ == "__main__":
 def test_workers_end_by_themselves_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "tiny")], env=environment())
+    parent = Script([str(script), str(tmp_path / "tiny")], tmp_path, environment(), quick=False)
     _wait_for(lambda: list((tmp_path / "tiny").glob("*/checkpoints/last.ckpt")))
     children = psutil.Process(parent.pid).children(recursive=True)
     assert children
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    parent.kill()
+    parent.communicate()
     _wait_for(lambda: not any(_alive(child) for child in children))
 
 

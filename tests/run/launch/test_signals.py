@@ -93,11 +93,14 @@ def _assert_gone(workers):
         (signal.SIGINT, True, 130, 2),
         (signal.SIGTERM, False, 143, 1),
         pytest.param(signal.SIGTERM, True, 143, 1, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, True, 130, 2, marks=pytest.mark.slow),
     ],
-    ids=["Ctrl-C", "SIGTERM", "SIGTERM to the group"],
+    ids=["Ctrl-C", "SIGTERM", "SIGTERM to the group", "Ctrl-C, workers started as a user's"],
 )
-def test_a_signal_ends_the_sweep_tidily_and_running_trials_are_interrupted(start, number, to_all, status, jobs):
-    process = start("--jobs", str(jobs), quick=number != signal.SIGINT)
+def test_a_signal_ends_the_sweep_tidily_and_running_trials_are_interrupted(
+    start, number, to_all, status, jobs, request
+):
+    process = start("--jobs", str(jobs), quick="user" not in request.node.callspec.id)
     _wait_for_trials(start.folder, process, jobs)
     workers = _workers(process)
     os.killpg(process.pid, number) if to_all else process.send_signal(number)

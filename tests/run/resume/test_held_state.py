@@ -8,7 +8,7 @@ import pytest
 import torch
 import toy
 from test_places import toy_trial
-from test_resumption import LOADERS, Data, Module, loader
+from test_resumption import Data, Module, loader
 from torchmetrics import MetricTracker, SumMetric
 
 from nnhp_torch.run.runtime import Runtime
@@ -243,7 +243,9 @@ def stopped(tmp_path, kind, make):
     """A trial that was not stopped, and one that was after its first two epochs."""
 
     def build(config):
-        return Setup(kind(config, make), Data(LOADERS["shuffle"], loader))
+        data = Data(lambda: loader(shuffle=True, batch_size=16), lambda: loader(batch_size=32))
+        data.test_dataloader = data.val_dataloader
+        return Setup(kind(config, make), data)
 
     def stop(epoch, metrics):
         raise toy.Killed
