@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.trainer.connectors.logger_connector.result import _METRICS, _ResultCollection
+from lightning.pytorch.trainer.connectors.logger_connector.result import _METRICS, _ResultCollection, _ResultMetric
 from lightning.pytorch.utilities.data import extract_batch_size
 from torch import Tensor
 from torchmetrics import Metric
@@ -103,13 +103,26 @@ class _Written(dict[str, Any]):
             self[name] = value
 
 
-class _Results(_ResultCollection):
+class _There(_ResultMetric):
+    """A metric that is moved only if it is elsewhere; Lightning copies it for that, whenever it is logged."""
+
+    def to(self, *args: Any, **kwargs: Any) -> _ResultMetric:  # type: ignore[override]  # Lightning's is narrower, too
+        return self if self.is_tensor and args == (self.value.device,) else super().to(*args, **kwargs)
+
+
+class _Collection(_ResultCollection):
+    def __setitem__(self, key: str, metric: _ResultMetric) -> None:
+        metric.__class__ = _There
+        super().__setitem__(key, metric)
+
+
+class _Results(_Collection):
     """Lightning's collection of what is logged; loggers get each metric under one name, once per epoch."""
 
     def __init__(self, training: bool, log: EpochLog) -> None:
         super().__init__(training=training)
         self.epoch_log = log
-        self.averaged = _ResultCollection(training=training)
+        self.averaged = _Collection(training=training)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def log(self, fx: str, name: str, value: Any, on_step: bool, on_epoch: bool, **options: Any) -> None:

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import toy
+from lightning.pytorch.trainer.connectors.logger_connector import result as lightnings
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -56,6 +57,14 @@ def test_what_is_logged_per_step_alone_is_the_epochs_mean_in_the_ledger_and_in_t
     result = _run(trial, tmp_path, _logging("batch_idx", lambda batch, epoch: batch + 10 * epoch))
     assert result.history["batch_idx"] == [2.5, 12.5, 22.5], "of six batches"
     assert _curves(tmp_path, trial)["batch_idx"] == [(1, 2.5), (2, 12.5), (3, 22.5)]
+
+
+def test_what_is_logged_where_its_metric_is_already_moves_nothing(trial, tmp_path, monkeypatch):
+    """Lightning looks through a copy of the metric for what to move, which takes as long as a small step."""
+    moved = []
+    monkeypatch.setattr(lightnings, "move_data_to_device", lambda thing, *_, **__: moved.append(type(thing)) or thing)
+    _run(trial, tmp_path, _logging("batch_idx", lambda batch, epoch: batch))
+    assert torch.Tensor not in moved
 
 
 def test_each_batch_weighs_as_many_images_as_it_has(trial, tmp_path):
