@@ -47,6 +47,7 @@ def _of_lightning() -> list[tuple[object, str, object]]:
         "get_device_capability": lambda device=None: (8, 0),
         "get_device_name": lambda device=None: "a pretended GPU",
         "is_bf16_supported": lambda *_: True,
+        "is_current_stream_capturing": lambda: False,  # torch 2.6 would ask its driver
     }
     return [
         *((torch.cuda, name, value) for name, value in replaced.items()),
