@@ -27,7 +27,7 @@ def test_dry_run_lists_the_trials_and_writes_nothing(command):
 
 
 def test_over_repeats_each_cell_in_table_figure_and_ledger_and_goes_on_where_it_was_stopped(sweep, tmp_path, capsys):
-    flags = ["--grid.lr", "[0.1, 0.01]", "--over.width", "[4, 6, 8]", "--seeds", "2", "--max_epochs", "2"]
+    flags = ["--grid.lr", "[0.1, 0.01]", "--over.width", "[4, 6, 8]", "--seeds", "2", "--max_epochs", "1"]
     sweep = dataclasses.replace(sweep, axes={"lr": [0.1, 0.01]})
 
     class Stop(SweepCallback):

@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import subprocess
-import sys
 import threading
 import tracemalloc
 from pathlib import Path
@@ -15,7 +14,8 @@ from pathlib import Path
 import idx
 import numpy as np
 import pytest
-from conftest import HERE, LONG
+from conftest import environment
+from forked import Script
 from torchvision import datasets
 
 from nnhp_torch.mnist import files as mnist
@@ -255,31 +255,29 @@ def test_a_download_that_breaks_off_leaves_no_file_that_looks_finished(tmp_path,
 
 FETCH = """
 import sys, time
-sys.path.insert(0, sys.argv[1])
 import idx
 from pathlib import Path
 from torchvision import datasets
 from nnhp_torch.mnist import files as mnist
 DATASETS = mnist.DATASETS
 DATASETS["MNIST"] = idx.dataset(idx.contents())
-datasets.MNIST.mirrors = [sys.argv[2]]
+datasets.MNIST.mirrors = [sys.argv[1]]
 print("ready", flush=True)
-sys.stdin.readline()
-mnist.fetch("MNIST", Path(sys.argv[3]))
+while not Path("go").exists():
+    time.sleep(0.01)
+mnist.fetch("MNIST", Path("data"))
 """
 
 
 def test_two_processes_that_fetch_at_once_fetch_once(tmp_path, mirror):
-    command = [sys.executable, "-c", FETCH, str(HERE), mirror.address, str(tmp_path / "data")]
-    both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    (tmp_path / "fetch.py").write_text(FETCH)
+    both = [Script(["fetch.py", mirror.address], tmp_path, environment()) for _ in range(2)]
     for process in both:
         assert process.stdout.readline() == "ready\n"
+    (tmp_path / "go").touch()
     for process in both:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in both:
-        process.communicate(timeout=LONG)
-        assert process.returncode == 0
+        out, _ = process.communicate()
+        assert process.returncode == 0, out
     assert sorted(mirror.asked) == sorted(f"/{name}.gz" for name in NAMES * ASKED)
     assert _is_right(tmp_path / "data")
 

@@ -86,11 +86,11 @@ def test_without_a_monitor_the_first_epoch_tells_which_metrics_there_are_and_is_
 def test_a_command_line_of_any_kind_is_swept_over_its_own_keys(function, run, tmp_path):
     (tmp_path / "defaults.yaml").write_text("model:\n  width: 6\n")
     argv, key = TRAITS[function]
-    status, out = run("--cli", f"foreign:{function}", *argv, "--base.trainer.max_epochs", "2")
+    status, out = run("--cli", f"foreign:{function}", *argv, "--base.trainer.max_epochs", "1")
     assert status == 0, out
     first, second = _results(tmp_path)
     assert first.cell[key] != second.cell[key]
-    assert first.epochs == second.epochs == 2
+    assert first.epochs == second.epochs == 1
     assert first.history["train_loss"] != second.history["train_loss"]
     assert {path.name for path in tmp_path.iterdir()} == {"defaults.yaml", "lightning_logs"}
     assert "Total params" not in out, "what Lightning adds to everybody's Trainer is the sweep's to say"
@@ -228,6 +228,7 @@ ENDS = {
 }
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("kind", "jobs"), [("guarded", "0"), ("bare", "0"), ("bare", "1")])
 def test_a_script_is_swept_with_a_main_block_and_without_one(kind, jobs, run, tmp_path, monkeypatch):
     name = f"{kind}_{jobs}"  # another one for each case, because a module is imported once
@@ -267,6 +268,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_a_process_may_do_once_fails_no_trial_and_what_an_import_draws_is_the_same_in_each_process(
     run, tmp_path, monkeypatch
 ):

@@ -29,14 +29,16 @@ SCRIPT = """
 import contextlib, dataclasses, io, json, os, subprocess, sys
 from pathlib import Path
 import toy, torch
-from conftest import TinyConfig
+from conftest import PNG, TinyConfig
 from forked import fork_workers
 from nnhp_torch.cli import main as cli
 from nnhp_torch.core.spec.grid import Sweep
+from nnhp_torch.report.figure import callback
 from nnhp_torch.run.trial import run_trial as trial
 
 DISK = Path("disk")
 LOGS = DISK / "logs" / "tiny"
+PAINT = callback.png
 
 @dataclasses.dataclass(frozen=True)
 class Config(TinyConfig):
@@ -63,6 +65,7 @@ def build(config):
 
 def scene(name, widths, jobs, full):
     sweep = Sweep("tiny", Config(max_epochs=3), {"width": widths}, build=build)
+    callback.png = PAINT if name.startswith("figure") else lambda figure: PNG
     (DISK / "ballast").unlink(missing_ok=True)
     Path("fill").touch() if full else Path("fill").unlink(missing_ok=True)
     if full == "now":

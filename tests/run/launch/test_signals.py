@@ -164,7 +164,7 @@ def test_whatever_a_trials_own_code_raises_in_this_process_it_alone_has_failed(t
 
         return module, data, [toy.AtEpoch(2, boom)] if config.width == 8 else []
 
-    sweep = Sweep("tiny", TinyConfig(), {"width": [8, 4]}, build=build)
+    sweep = Sweep("tiny", TinyConfig(max_epochs=2), {"width": [8, 4]}, build=build)
     with pytest.raises(SystemExit) as raised:
         cli.main(sweep, argv=["--jobs", "0", "--accelerator", "cpu", "--log_dir", str(tmp_path)])
     assert raised.value.code == 1
@@ -196,7 +196,7 @@ WAYS = {
 
 
 def test_a_sweep_stopped_in_every_way_ends_with_the_digits_of_one_that_was_not(start, tmp_path):
-    epochs, grid = 40, ("--grid.lr", "[0.1, 0.01]")
+    epochs, grid = 25, ("--grid.lr", "[0.1, 0.01]")
     whole = ResultStore(tmp_path / "whole" / "tiny")
     sweep = Sweep("tiny", TinyConfig(max_epochs=epochs), {"lr": [0.1, 0.01]}, build=toy.build)
     Sweeper(InProcess(toy.build, Runtime(str(whole.folder), accelerator="cpu")), whole).run(sweep, sweep.trials())
@@ -205,7 +205,7 @@ def test_a_sweep_stopped_in_every_way_ends_with_the_digits_of_one_that_was_not(s
         began = time.time()
         process = start("--jobs", jobs, *grid, epochs=epochs)
         _wait_for_trials(start.folder, process, since=began)
-        time.sleep(generator.uniform(0, 0.2))
+        time.sleep(generator.uniform(0, 0.1))
         assert process.poll() is None, f"{way} came too late to show anything"
         WAYS[way](process)
         process.wait(timeout=LONG)
