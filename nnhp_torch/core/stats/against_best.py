@@ -191,6 +191,7 @@ def _of_kind(variances: Array, factor: float) -> Array:
         - lists.shape[1] * number
         for distance in (-near, near)
     )
-    sums = np.pad(np.cumsum(ordered, axis=1), ((0, 0), (1, 0)))
-    means: Array = (np.take_along_axis(sums, last, 1) - np.take_along_axis(sums, first, 1)) / (last - first)
+    sums = np.zeros((len(lists), lists.shape[1] + 1))
+    np.cumsum(ordered, axis=1, out=sums[:, 1:])
+    means: Array = (sums[number, last] - sums[number, first]) / (last - first)
     return means.reshape(variances.shape)
