@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import io
 import multiprocessing
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from nnhp_torch.project.importing import Left, NoProject, expect_command_line, load, main_block
 from nnhp_torch.project.later_fits import later_fit
 from nnhp_torch.run.resume.global_variables import made_anew
-from nnhp_torch.run.resume.isolation import before_trials
+from nnhp_torch.run.resume.isolation import isolated
 
 Parse = Callable[[LightningCLI, Any, Any], None]  # in place of LightningCLI.parse_arguments
 
@@ -61,9 +62,16 @@ def command_line_of(source: str) -> tuple[LightningCLI, Any]:
 
     work: list[tuple[Any, str]] = [(L.Trainer, name) for name in ("fit", "validate", "test", "predict")]
     work += (L.Fabric, "__init__"), (torch.autograd, "backward")  # to which a loop of their own comes
+    home = os.getcwd()
     try:
-        with before_trials():
+        with isolated():
             reached = _reached(source, leave, dict.fromkeys(work, trains))
+        if os.getcwd() != home:  # it would be another one for the trials after the first
+            os.chdir(home)
+            raise NoProject(
+                f"{source} changes the working directory when it is imported (os.chdir): "
+                "do that in the function that makes the command line, as it then holds for each trial"
+            )
     except NoProject:
         raise
     except (Exception, SystemExit) as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from nnhp_torch.core.spec.imports import loaded
 from nnhp_torch.core.spec.provenance import is_main_block
+from nnhp_torch.run.resume.isolation import lasting
 
 _unfinished: set[str] = set()  # modules that were left while they were imported: each use imports them anew
 
@@ -132,6 +133,8 @@ def place(source: str) -> tuple[str, str]:
 
 def module_name(where: str) -> str:
     """Return the name under which `load` imports a module or a script."""
+    if where.endswith(".py"):
+        return Path(where).stem  # also when its code has changed the working directory
     return where if where == "__main__" else _spec(where).name
 
 
@@ -169,4 +172,5 @@ def _module(where: str) -> ModuleSpec | None:
 def _look_in(folder: str) -> None:
     """Find modules where `python script` and `python -m module` find them."""
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        with lasting():
+            sys.path.insert(0, folder)

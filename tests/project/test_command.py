@@ -243,7 +243,9 @@ def test_a_script_is_swept_with_a_main_block_and_without_one(kind, jobs, run, tm
 
 ONCE = """
 import multiprocessing
+import os
 
+import fsspec
 import torch
 from lightning.pytorch.cli import LightningCLI
 
@@ -260,6 +262,12 @@ class Own(Net):
 def main():
     torch.set_num_interop_threads(1)
     multiprocessing.set_start_method("fork")
+
+    class Theirs:
+        pass
+
+    fsspec.register_implementation("theirs", Theirs)  # which refuses another one of that name
+    os.chdir("/")
     LightningCLI(Own, Data)
 
 
@@ -282,6 +290,13 @@ def test_what_a_process_may_do_once_fails_no_trial_and_what_an_import_draws_is_t
         assert status == 0, out
         drawn += [result.history["begin"] for result in _results(tmp_path, f"once_{jobs}")]
     assert drawn == [drawn[0]] * 4
+
+
+def test_a_script_that_leaves_the_working_directory_as_it_is_imported_is_refused(run, tmp_path):
+    """Its first trial in a process would have another one than the next."""
+    (tmp_path / "leaves.py").write_text(f"import os\nos.chdir('/')\n{SCRIPT}{ENDS['guarded']}")
+    status, out = run("--cli", "leaves.py", "--grid.model.width", "[2]", "--max_epochs", "1")
+    assert (status, "leaves.py changes the working directory when it is imported" in out) == (2, True), out
 
 
 OTHERS = {

@@ -35,7 +35,7 @@ def imported(roots: Iterable[str]) -> list[str]:
 
 def _imports(name: str) -> Iterator[str]:
     module = sys.modules[name]
-    for target, level, names in _statements(loaded(module)):
+    for target, level, names in statements(loaded(module)):
         package = getattr(module, "__package__", None) or ""
         try:
             base = importlib.util.resolve_name("." * level + target, package) if level else target
@@ -76,7 +76,7 @@ _loaded: dict[tuple[str, str], tuple[ModuleSpec | None, bytes]] = {}
 
 
 @functools.cache
-def _statements(source: bytes) -> list[tuple[str, int, tuple[str, ...]]]:
+def statements(source: bytes) -> list[tuple[str, int, tuple[str, ...]]]:
     """Each import's module, its leading dots, and the names that are taken from it; none: the module itself."""
     statements: list[tuple[str, int, tuple[str, ...]]] = []
     try:

@@ -11,7 +11,7 @@ from types import ModuleType
 from unittest.mock import patch
 
 from nnhp_torch.core.spec.imports import is_installed
-from nnhp_torch.run.resume.process_state import ENVIRONMENT, PRODUCTS, START_METHOD, Part, Values, parts
+from nnhp_torch.run.resume.process_state import ENVIRONMENT, PRODUCTS, Part, Values, parts
 
 # Whoever started this process may have started others: srun, torchrun, jsrun. A trial has processes of its own.
 LAUNCHED_BY_OTHERS = (
@@ -34,9 +34,9 @@ def environment_of_one(values: Mapping[str, str] | None = None) -> Iterator[None
 def isolated() -> Iterator[None]:
     """Put back at the end what the block has changed in this process.
 
-    That is the random state of python, NumPy, torch and of the generators in global variables of the user's, and what
-    process_state.py lists. A module is imported once, whichever trial comes to it: what its import changes stays, and
-    it draws the same random numbers wherever that happens, none of which are the trial's.
+    That is the random state of python, NumPy, torch and of the generators in global variables of the user's, what
+    process_state.py lists, and what libraries.py finds. A module is imported once, whichever trial comes to it: what
+    its import changes stays, and it draws the same random numbers wherever that happens, none of which are the trial's.
     """
     import torch
 
@@ -54,10 +54,12 @@ def isolated() -> Iterator[None]:
 
 
 @contextmanager
-def before_trials() -> Iterator[None]:
-    """Have what is imported before any trial draw what it would draw in one, and set no start method for them."""
-    with _kept(START_METHOD), patch.object(SourceFileLoader, "exec_module", _import):
-        yield
+def lasting() -> Iterator[None]:
+    """Have what this block changes stay, though a block around it puts back what it has changed."""
+    then = [kept.part[0]() for kept in _open]
+    yield
+    for kept, values in zip(_open, then, strict=True):
+        kept.take(values, kept.part[0]())
 
 
 def kept_precisions() -> AbstractContextManager[None]:
@@ -74,9 +76,26 @@ class _Kept:
 
     def take(self, then: Values, now: Values) -> None:
         """Let what has become of it since then be put back, too."""
-        self.before.update({name: value for name, value in now.items() if name not in then or then[name] != value})
+        for name, value in now.items():
+            if not isinstance(value, dict):
+                if name not in then or then[name] != value:
+                    self.before[name] = value
+            elif name not in then or name not in self.before:
+                self.before[name] = value
+            else:  # a library's names, of which the trial may have changed others
+                old, here = then[name], self.before[name]
+                here.update((inner, thing) for inner, thing in value.items() if old.get(inner, self) is not thing)
+                for inner in old.keys() - value.keys():
+                    here.pop(inner, None)
         for name in then.keys() - now.keys():
             self.before.pop(name, None)
+
+    def stays(self) -> bool:
+        """Return whether all is as it was."""
+        try:
+            return self.part[0]() == self.before
+        except Exception:  # arrays, which are not compared as a whole
+            return False
 
 
 _open: list[_Kept] = []
@@ -84,15 +103,14 @@ _open: list[_Kept] = []
 
 @contextmanager
 def _kept(part: Part) -> Iterator[None]:
-    get, put_back = part
-    kept = _Kept(part, get())
+    kept = _Kept(part, part[0]())
     _open.append(kept)
     try:
         yield
     finally:
         _open.remove(kept)
-        if get() != kept.before:
-            put_back(kept.before)
+        if not kept.stays():
+            part[1](kept.before)
 
 
 _exec_module = SourceFileLoader.exec_module
@@ -109,14 +127,13 @@ def _import(loader: SourceFileLoader, module: ModuleType) -> None:
     from nnhp_torch.run.resume import global_variables
     from nnhp_torch.run.resume.generators import random_state, seed_all, set_random_state
 
-    then, cpu = [kept.part[0]() for kept in _open], torch.device("cpu")
+    cpu = torch.device("cpu")
     drawn = random_state(cpu)
     _importing.append(module)
     try:
-        seed_all(0, -1, 0)
-        _exec_module(loader, module)
-        for kept, values in zip(_open, then, strict=True):
-            kept.take(values, kept.part[0]())
+        with lasting():
+            seed_all(0, -1, 0)
+            _exec_module(loader, module)
     finally:
         _importing.pop()
         set_random_state(drawn, cpu)

@@ -117,7 +117,7 @@ def own_generators() -> dict[str, Any]:
     defaults, a partial.
     """
     found, seen = {}, set()
-    for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
+    for name, module in own_modules():
         # Only what may hold one gets a path: there are thousands of things, in every epoch.
         variables = vars(module).copy().items()
         stack = [(f"{name}.{v}", thing) for v, thing in variables if _may_hold(thing) and not v.startswith("__")][::-1]
@@ -136,11 +136,16 @@ def own_generators() -> dict[str, Any]:
 def own_variables() -> dict[str, Any]:
     """What holds variables that no trial has to itself: the modules that are not installed, and their classes."""
     found: dict[int, tuple[str, Any]] = {}  # by identity: the script has two names
-    for name, module in _own_modules(frozenset(sys.modules), sys.modules.get("__main__")):
+    for name, module in own_modules():
         classes = [thing for thing in vars(module).values() if isinstance(thing, type) and thing.__module__ == name]
         for owner in (module, *classes):
             found.setdefault(id(owner), (f"{name}.{owner.__name__}" if isinstance(owner, type) else name, owner))
     return dict(found.values())
+
+
+def own_modules() -> list[tuple[str, types.ModuleType]]:
+    """Return the modules that are not installed, such as the user's script, by name."""
+    return _own_modules(frozenset(sys.modules), sys.modules.get("__main__"))
 
 
 @functools.lru_cache(maxsize=1)

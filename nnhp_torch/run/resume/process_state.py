@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
+import decimal
+import locale
 import logging
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from nnhp_torch.core.spec.imports import is_installed
 from nnhp_torch.run.one_lightning import PAIRS
 
 Values = dict[Any, Any]
@@ -35,24 +36,25 @@ PRECISIONS = tuple(  # of float32 products; one that stands for others comes bef
 )
 ATTENTION = ("flash", "mem_efficient", "math", "cudnn")  # ways of torch's to compute it, on a CPU too
 
-# Functions and classes that stand in these, or in their classes, are put back if somebody's stand in their place.
-LIBRARIES = (
-    *("torch", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.optim", "torch.optim.lr_scheduler"),
-    *("torch.utils.data", "lightning", "numpy", "random"),
-)
-
 
 def parts() -> list[Part]:
     """Return all of them but the process's random state, which no import is to change."""
     import numpy as np
     import torch
 
+    from nnhp_torch.run.resume import libraries
+
     return [
         (_folder, _change_folder),
         ENVIRONMENT,
         (_log_levels, _set_log_levels),
         (_filters, _set_filters),
+        (_handlers, _set_handlers),
         START_METHOD,
+        _one(lambda: sys.path[:], lambda path: sys.path.__setitem__(slice(None), path)),
+        _one(sys.getrecursionlimit, sys.setrecursionlimit),
+        _one(lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
+        _one(lambda: decimal.getcontext().__reduce__()[1], lambda of: decimal.setcontext(decimal.Context(*of))),
         (lambda: dict(np.geterr()), lambda values: np.seterr(**values)),
         _one(torch.get_default_dtype, torch.set_default_dtype),
         _one(_default_device, _set_default_device),
@@ -63,7 +65,8 @@ def parts() -> list[Part]:
         _one(_determinism, lambda values: torch.use_deterministic_algorithms(values[0], warn_only=values[1])),
         (_flags, _set_flags),
         (_attention, _set_attention),
-        (_functions, _set_functions),
+        (_autocast, _set_autocast),
+        (libraries.names, libraries.put_back),
         (_generators, _set_generators),
         PRODUCTS,
     ]
@@ -117,6 +120,17 @@ def _set_filters(values: Values) -> None:
     warnings.resetwarnings()  # which has Python forget, too, what it has warned of
     warnings.filters[:] = values["filters"]  # type: ignore[index]
     warnings.showwarning = values["showwarning"]
+
+
+def _handlers() -> Values:
+    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+
+
+def _set_handlers(values: Values) -> None:
+    if threading.current_thread() is threading.main_thread():  # no other one may
+        for number, handler in values.items():
+            if handler is not None and signal.getsignal(number) is not handler:  # None: it is not Python's
+                signal.signal(number, handler)
 
 
 def _default_device() -> Any:
@@ -183,6 +197,20 @@ def _set_attention(values: Values) -> None:
         getattr(torch.backends.cuda, f"enable_{name}_sdp")(value)
 
 
+def _autocast() -> Values:
+    import torch
+
+    return {of: (torch.is_autocast_enabled(of), torch.get_autocast_dtype(of)) for of in ("cpu", "cuda")}
+
+
+def _set_autocast(values: Values) -> None:
+    import torch
+
+    for device, (enabled, dtype) in values.items():
+        torch.set_autocast_enabled(device, enabled)
+        torch.set_autocast_dtype(device, dtype)
+
+
 def _precisions() -> Values:
     import torch
 
@@ -201,32 +229,6 @@ def _set_precisions(values: Values) -> None:
 
 
 PRODUCTS: Part = _precisions, _set_precisions
-
-
-def _functions() -> Values:
-    """Return what stands in libraries, and in their classes."""
-    return {owner: dict(vars(owner)) for owner in _owners()}
-
-
-def _set_functions(values: Values) -> None:
-    """Put functions and classes back; of what has been added take out what is the user's own."""
-    for owner, now in _functions().items():
-        before = values[owner]
-        others = [name for name, thing in now.items() if before.get(name) is not thing]  # of thousands
-        for name in others:
-            if not isinstance(now[name], FunctionType | BuiltinFunctionType | type):
-                continue
-            if name in before:
-                setattr(owner, name, before[name])
-            elif not is_installed(getattr(getattr(now[name], "__code__", None), "co_filename", None)):
-                delattr(owner, name)
-
-
-@functools.cache
-def _owners() -> list[Any]:
-    modules = [importlib.import_module(name) for name in LIBRARIES]
-    classes = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
-    return [*dict.fromkeys([*modules, *classes])]
 
 
 @dataclass(frozen=True)

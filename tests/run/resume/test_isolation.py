@@ -1,18 +1,29 @@
 """A trial finds its process as if no other had been there, and leaves it so."""
 
+import builtins
 import dataclasses
+import decimal
 import functools
 import importlib
+import locale
 import logging
 import multiprocessing
 import os
 import random
+import signal
+import sys
 import warnings
 
 import numpy as np
+import PIL.Image
+import PIL.ImageFile
 import pytest
+import scipy.special
 import torch
+import torchvision
 import toy
+from torch.nn.modules.module import register_module_forward_hook
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torchmetrics import SumMetric
 
 from nnhp_torch.core.ledger.store import ResultStore
@@ -95,6 +106,63 @@ def test_a_trial_that_changes_a_global_variable_leaves_its_process_to_no_other(s
     assert (after.history, after.test, after.notes) == (alone.history, alone.test, [])
 
 
+def own(*_):
+    return None
+
+
+FORWARD, STEP = vars(torch.nn.modules.module)["_global_forward_hooks"], "torch.optim.optimizer"
+LEFT_BEHIND = {  # a change, and what shows it
+    "a function of another library": (
+        lambda: setattr(torchvision.transforms.functional, "normalize", own),
+        lambda: torchvision.transforms.functional.normalize,
+    ),
+    "a method": (lambda: setattr(PIL.Image.Image, "resize", own), lambda: PIL.Image.Image.resize),
+    "something else in a function's place": (
+        lambda: setattr(scipy.special, "expit", object()),
+        lambda: scipy.special.expit,
+    ),
+    "a function that is gone": (lambda: delattr(scipy.special, "erf"), lambda: getattr(scipy.special, "erf", None)),
+    "a flag": (
+        lambda: setattr(PIL.ImageFile, "LOAD_TRUNCATED_IMAGES", True),
+        lambda: PIL.ImageFile.LOAD_TRUNCATED_IMAGES,
+    ),
+    "a builtin": (lambda: setattr(builtins, "sum", lambda *_: 0), lambda: sum),
+    "a hook of every module": (lambda: register_module_forward_hook(own), lambda: dict(FORWARD)),
+    "a hook of every step": (
+        lambda: register_optimizer_step_pre_hook(functools.partial(own)),
+        lambda: dict(vars(sys.modules[STEP])["_global_optimizer_pre_hooks"]),
+    ),
+    "a precision": (lambda: torch.set_autocast_enabled("cpu", True), lambda: torch.is_autocast_enabled("cpu")),
+    "decimal's digits": (lambda: setattr(decimal.getcontext(), "prec", 5), lambda: decimal.Decimal(1) / 3),
+    "the path of modules": (lambda: sys.path.insert(0, "elsewhere"), lambda: sys.path[:]),
+    "the recursion limit": (lambda: sys.setrecursionlimit(900), sys.getrecursionlimit),
+    "the locale": (lambda: locale.setlocale(locale.LC_ALL, "C"), lambda: locale.setlocale(locale.LC_ALL)),
+    "a signal's handler": (lambda: signal.signal(signal.SIGUSR2, own), lambda: signal.getsignal(signal.SIGUSR2)),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_BEHIND)
+def test_nothing_that_could_change_digits_is_left_behind_by_a_trial(what):
+    change, look = LEFT_BEHIND[what]
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    before = look()
+    with isolated():
+        change()
+        assert look() != before
+    assert look() == before
+
+
+def test_what_a_library_notes_for_itself_stays():
+    """It would be noted again, or be missed: nothing of the user's code is in it."""
+    with isolated():
+        PIL.Image.register_open("A FORMAT", PIL.Image.Image)
+        torch.cuda.noted = torch.nn.functional.relu
+    assert (PIL.Image.OPEN.pop("A FORMAT"), vars(torch.cuda).pop("noted")) == (
+        (PIL.Image.Image, None),
+        torch.nn.functional.relu,
+    )
+
+
 def test_in_one_process_it_is_said_that_a_global_variable_had_changed(sweep, tmp_path):
     two = dataclasses.replace(sweep, axes={"width": [4, 8]}, build=toy.build_global)
     store = ResultStore(tmp_path / "tiny")
@@ -140,15 +208,18 @@ def test_what_an_import_does_to_the_process_stays_because_it_is_done_once(tmp_pa
     request.addfinalizer(functools.partial(torch.set_default_dtype, torch.get_default_dtype()))
     request.addfinalizer(functools.partial(torch.set_float32_matmul_precision, "highest"))
     global_variables.begin()
+    gelu = torch.nn.functional.gelu
     with isolated():
         os.environ["SET_BY_A_TRIAL"] = "1"
+        torch.nn.functional.gelu = own
         torch.manual_seed(7)
         here = importlib.import_module("imported_in_a_trial")
         assert torch.initial_seed() == 7
         assert (here.RNG.random(), here.CHANGED.append(1)) == (np.random.default_rng(0).random(), None)
         torch.set_default_dtype(torch.float16)
     assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == (torch.float64, "high")
-    assert torch.nn.functional.relu is torch.nn.functional.gelu
+    assert torch.nn.functional.relu is own
+    assert torch.nn.functional.gelu is gelu, "though an import has changed another function of that module"
     assert (os.environ["SET_BY_AN_IMPORT"], "SET_BY_A_TRIAL" in os.environ) == ("1", False)
     assert here.RNG.random() == np.random.default_rng(0).random()
     assert global_variables.changed() == ["imported_in_a_trial.CHANGED"]
