@@ -10,7 +10,8 @@ import dis
 import functools
 from collections import deque
 from collections.abc import Container
-from types import CodeType, FunctionType
+from dataclasses import dataclass, field
+from types import CodeType, FunctionType, ModuleType, NoneType
 from typing import Any
 
 from torch import nn
@@ -18,7 +19,15 @@ from torchmetrics import Metric
 
 from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.data_position import sums, values_of
-from nnhp_torch.run.resume.object_graph import held, inside, is_own_class, own_variables
+from nnhp_torch.run.resume.object_graph import (
+    defaults_of,
+    has_closure,
+    held,
+    inside,
+    is_own_class,
+    own_variables,
+    while_it_holds_the_same,
+)
 from nnhp_torch.run.resume.plain_values import digest, is_value
 
 _first: dict[str, dict[str, str]] = {}  # owner's path → name → digest, when it was first seen in this process
@@ -43,10 +52,9 @@ def look() -> None:
 
 def forget() -> None:
     """Empty what a person's own functions have cached: who gets a data set from there may have changed it."""
-    for owner in own_variables().values():
-        for _, part in _inside(owner):
-            if isinstance(part, functools._lru_cache_wrapper) and _is_own(part):
-                part.cache_clear()
+    for path, owner in own_variables().items():
+        for cached in _variables(path, owner).caches:
+            cached.cache_clear()
 
 
 def changed() -> list[str]:
@@ -75,14 +83,66 @@ def digests(known: Container[str] = ()) -> dict[str, dict[str, str]]:
         if id(thing) in seen:
             continue
         seen.add(id(thing))
-        parts = {name: inner for name, inner in _inside(thing) if (path, name) not in _made_anew}
+        static = isinstance(thing, (ModuleType, type))
+        fixed, parts = _variables(path, thing).now() if static else ({}, dict(_inside(thing)))
         if path not in known:
-            values = parts if isinstance(thing, FunctionType) else values_of(thing)
-            found[path] = {name: digest(value) for name, value in values.items() if name in parts and is_value(value)}
+            if static:
+                values = {name: part for name, part in parts.items() if not name.startswith("__")}
+            else:
+                values = parts if isinstance(thing, FunctionType) else values_of(thing)
+            of = {name: digest(value) for name, value in values.items() if name in parts and is_value(value)}
+            found[path] = fixed | of
             if isinstance(thing, nn.Module):
                 found[path][""] = digest([sums(thing), *_counted(thing)])
         stack += [(f"{path}.{name}", inner) for name, inner in parts.items() if _may_change(inner)][::-1]
     return found
+
+
+@dataclass
+class _Variables:
+    """Those of a module or a class, and its functions.
+
+    Attributes:
+        fixed: the digests of those that are what they are as long as they stand there, such as numbers.
+        others: all that may be others while they stand there, as a list.
+        functions: those that hold nothing; attributes may come.
+        caches: functions that remember what they have answered.
+    """
+
+    fixed: dict[str, str] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)
+    functions: dict[str, FunctionType] = field(default_factory=dict)
+    caches: list[Any] = field(default_factory=list)
+
+    def now(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return the digests that stay, and what has to be looked at."""
+        return self.fixed, self.others | {name: of for name, of in self.functions.items() if vars(of)}
+
+
+@while_it_holds_the_same
+def _variables(path: str, owner: Any) -> _Variables:
+    found = _Variables()
+    for name, part in _inside(owner):
+        if (path, name) in _made_anew:
+            continue
+        if isinstance(part, FunctionType):
+            holds = has_closure(part) or not all(map(_is_fixed, defaults_of(part)))
+            (found.others if holds else found.functions).update({name: part} if _is_own(part) else {})
+        elif isinstance(part, functools._lru_cache_wrapper):
+            found.caches += [part] if _is_own(part) else []
+        elif name.startswith("__"):  # Python's, as __annotations__
+            continue
+        elif _is_fixed(part):
+            found.fixed[name] = digest(part)
+        elif _may_change(part) or isinstance(part, set) or is_value(part):
+            found.others[name] = part
+    return found
+
+
+def _is_fixed(part: Any) -> bool:
+    if type(part) in (tuple, frozenset):
+        return all(map(_is_fixed, part))
+    return type(part) in (int, float, complex, bool, str, bytes, NoneType)
 
 
 def _inside(thing: Any) -> list[tuple[Any, Any]]:

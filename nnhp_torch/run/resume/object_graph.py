@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import operator
 import os
 import random
 import sys
@@ -12,7 +13,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import numpy as np
@@ -28,6 +29,8 @@ from nnhp_torch.core.spec.imports import is_installed
 from nnhp_torch.core.spec.provenance import is_own
 from nnhp_torch.run.resume.generators import GENERATORS, LONG
 from nnhp_torch.run.resume.plain_values import is_table
+
+T = TypeVar("T")
 
 # Not looked into: values, code, files, what Lightning keeps itself or makes anew in each epoch.
 _CLOSED = (
@@ -119,8 +122,7 @@ def own_generators() -> dict[str, Any]:
     found, seen = {}, set()
     for name, module in own_modules():
         # Only what may hold one gets a path: there are thousands of things, in every epoch.
-        variables = vars(module).copy().items()
-        stack = [(f"{name}.{v}", thing) for v, thing in variables if _may_hold(thing) and not v.startswith("__")][::-1]
+        stack = [(name, module)]
         while stack:
             path, thing = stack.pop()
             if id(thing) in seen:
@@ -128,8 +130,10 @@ def own_generators() -> dict[str, Any]:
             seen.add(id(thing))
             if isinstance(thing, GENERATORS):
                 found[path] = thing
-            else:
-                stack.extend([(f"{path}.{part}", inner) for part, inner in held(thing) if _may_hold(inner)][::-1])
+                continue
+            static = isinstance(thing, (types.ModuleType, type))
+            holders = _holders_in(path, thing) if static else _holders(thing)
+            stack.extend([(f"{path}.{part}", inner) for part, inner in holders][::-1])
     return found
 
 
@@ -137,10 +141,39 @@ def own_variables() -> dict[str, Any]:
     """What holds variables that no trial has to itself: the modules that are not installed, and their classes."""
     found: dict[int, tuple[str, Any]] = {}  # by identity: the script has two names
     for name, module in own_modules():
-        classes = [thing for thing in vars(module).values() if isinstance(thing, type) and thing.__module__ == name]
-        for owner in (module, *classes):
+        for owner in (module, *_classes_in(name, module)):
             found.setdefault(id(owner), (f"{name}.{owner.__name__}" if isinstance(owner, type) else name, owner))
     return dict(found.values())
+
+
+def while_it_holds_the_same(make: Callable[[str, Any], T]) -> Callable[[str, Any], T]:
+    """Ask anew of a module or a class, by its path, only if other things stand in it than when it was last asked."""
+    known: dict[str, tuple[list[Any], T]] = {}
+
+    def ask(path: str, owner: Any) -> T:
+        values = list(vars(owner).values())
+        then, made = known.get(path, (None, None))
+        if then is None or len(then) != len(values) or not all(map(operator.is_, then, values)):
+            made = make(path, owner)
+            known[path] = values, made
+        return cast(T, made)
+
+    return ask
+
+
+@while_it_holds_the_same
+def _classes_in(name: str, module: types.ModuleType) -> list[type]:
+    return [thing for thing in vars(module).values() if isinstance(thing, type) and thing.__module__ == name]
+
+
+@while_it_holds_the_same
+def _holders_in(path: str, thing: Any) -> list[tuple[Any, Any]]:
+    return _holders(thing)
+
+
+def _holders(thing: Any) -> list[tuple[Any, Any]]:
+    parts = inside(thing) if isinstance(thing, types.ModuleType) else held(thing)
+    return [(name, inner) for name, inner in parts if _may_hold(inner)]
 
 
 def own_modules() -> list[tuple[str, types.ModuleType]]:
@@ -169,7 +202,7 @@ def _may_hold(thing: Any) -> bool:
     if not _of_its_kind_may_hold(kind):
         return False
     if kind is types.FunctionType:
-        return bool(thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__)
+        return has_closure(thing) or any(_may_hold(default) for default in defaults_of(thing))
     if kind is types.BuiltinFunctionType:
         return isinstance(thing.__self__, GENERATORS)
     return not isinstance(thing, type) or is_own_class(thing)
@@ -198,6 +231,15 @@ def held(thing: Any) -> list[tuple[Any, Any]]:
         case types.BuiltinFunctionType():  # as random.Random(1).random
             return [("self", thing.__self__)]
         case types.FunctionType():
-            defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
-            return [*inside(thing), *((f"default{place}", value) for place, value in enumerate(defaults))]
+            return [*inside(thing), *((f"default{i}", value) for i, value in enumerate(defaults_of(thing)))]
     return [*inside(thing), ("class", kind)]
+
+
+def defaults_of(function: types.FunctionType) -> list[Any]:
+    """Return the defaults of its arguments."""
+    return [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+
+
+def has_closure(function: types.FunctionType) -> bool:
+    """Return whether it holds variables of a function around it; a method that calls super() has its class alone."""
+    return function.__code__.co_freevars not in ((), ("__class__",))
