@@ -113,6 +113,7 @@ def test_a_value_that_equals_the_codes_default_is_not_taken_from_the_file(here):
         ("model.modes", "[['off', '010'], [a]]", [["off", "010"], ["a"]]),
         ("model.share", "[1, 0.5, null]", [1, 0.5, None]),
         ("trainer.limit_train_batches", "[1, 0.5]", [1, 0.5]),
+        ("trainer.limit_train_batches", "[1, 1.0]", [1, 1.0]),  # one batch, and all of them
     ],
 )
 def test_words_and_whole_numbers_reach_a_project_as_they_were_written(key, words, values, here):

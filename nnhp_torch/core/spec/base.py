@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
 from nnhp_torch import checks
 from nnhp_torch.core.spec.interim import FIRST, LEVEL, looks
+from nnhp_torch.core.spec.names import distinct
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.renamed import Renaming
@@ -200,11 +201,16 @@ def check_max_seeds(most: Any) -> None:
         raise ValueError(f"max_seeds must be more than the {FIRST} seeds that every cell gets, not {most}")
 
 
-def check_values(kind: str, name: str, values: Any) -> None:
-    """Raise ValueError if an axis or a replicate is no list of different values."""
+def check_values(kind: str, name: str, values: Any, default: Any = None) -> None:
+    """Raise ValueError if an axis or a replicate is no list of different values.
+
+    Args:
+        default: the field's; where it is a float, 1 is 1.0, but of batches 1 may be one and 1.0 all of them.
+    """
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise ValueError(f"{kind} {name} needs a list with at least one value, not {values!r}")
-    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    told = values if isinstance(default, float) else [distinct(value) for value in values]
+    repeated = [value for i, value in enumerate(values) if told[i] in told[:i]]
     if repeated:
         raise ValueError(f"{kind} {name} has {repeated[0]!r} twice")
 

@@ -68,12 +68,12 @@ class Sweep(SweepBase):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, values in self.axes.items():
-            check_values("axis", name, values)
+            check_values("axis", name, values, defaults(self.base).get(name))
         replicates = {name: plain(values) for name, values in self.replicates.items()}
         object.__setattr__(self, "replicates", replicates)
         self.check_names("replicate", replicates)
         for name, values in replicates.items():
-            check_values("replicate", name, values)
+            check_values("replicate", name, values, defaults(self.base).get(name))
             if name in self.axes:
                 raise ValueError(f"{name} is an axis and a replicate: its values are cells, or they repeat each cell")
         check_count(self.size)

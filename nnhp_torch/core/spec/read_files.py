@@ -69,6 +69,8 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
             # Ten thousand images are opened as fast as without this: no path is looked at before who opens it.
             elif len(_of_trial) < MOST and (readers := _readers(sys._getframe(1))) is not None:
                 _note(os.path.abspath(os.fspath(args[0])), readers)
+    elif event == "os.rename" and isinstance(args[1], str | os.PathLike):  # os.replace too
+        _unread(os.path.abspath(os.fspath(args[1])))
 
 
 def _unread(path: str) -> None:
@@ -80,7 +82,7 @@ def _unread(path: str) -> None:
 def _note(path: str, found: dict[str, str]) -> None:
     if path in found or len(found) >= MOST or path.endswith((".py", ".pyc")) or is_installed(path):
         return
-    if path.startswith(os.getcwd() + os.sep):
+    if path.startswith((_home[0] or os.getcwd()) + os.sep):
         found[path] = ""  # already: own code that stands in for `open` is called by what follows, too
         if os.stat(path).st_mtime_ns < _began[0]:
             found[path] = file_digest(path)

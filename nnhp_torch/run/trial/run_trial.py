@@ -38,7 +38,7 @@ from nnhp_torch.run.trial.hardware import hardware, prefer_onednn, versions
 from nnhp_torch.run.trial.hooks import HookGuard
 from nnhp_torch.run.trial.more_epochs import Lengthening, Trainer
 from nnhp_torch.run.trial.recorder import Recorder
-from nnhp_torch.run.trial.saving import AtomicCheckpointIO
+from nnhp_torch.run.trial.saving import AtomicCheckpointIO, saves_are_heard
 from nnhp_torch.run.trial.tensorboard import TrialLogger
 
 Build = Callable[[Any], Any]  # what it may answer: nnhp_torch.run.setup
@@ -119,6 +119,7 @@ def _stopped(end: KeyboardInterrupt | SystemExit) -> dict[str, Any]:
     return {"status": "failed", "reason": f"{traceback.format_exc()}the trial's own code {own}"}
 
 
+@saves_are_heard()
 def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) -> dict[str, Any]:
     """Return the fields of the trial's result, whatever it has come to."""
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import re
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import lightning as L
 import torch
@@ -24,6 +29,21 @@ PACKED = "packed"  # which of its parts `read` unpacks
 
 # Without these no fit goes on.
 _VITAL = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "random_state")
+
+
+@contextmanager
+def saves_are_heard() -> Iterator[None]:
+    """Have torch.save announce the file that it writes, as `open` does: it opens it out of Python's hearing."""
+    save = torch.save
+
+    @wraps(save)
+    def heard(thing: object, file: Any, *args: Any, **options: Any) -> None:
+        if isinstance(file, (str, os.PathLike)):
+            sys.audit("open", file, "wb", os.O_WRONLY)
+        save(thing, file, *args, **options)
+
+    with patch.object(torch, "save", heard), patch.object(torch.serialization, "save", heard):
+        yield
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

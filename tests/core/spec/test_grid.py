@@ -127,6 +127,7 @@ def test_the_key_does_not_depend_on_the_order_in_which_fields_are_declared(sweep
         ({"lr": []}, "at least one value"),
         ({"lr": "0.1"}, "needs a list"),
         ({"lr": [0.1, 0.2, 0.1]}, "0.1 twice"),
+        ({"lr": [1, 1.0]}, "1.0 twice"),
         ({"rate": [0.1]}, "no setting is called 'rate'; there are lr, width, seed, max_epochs"),
         ({"seed": [1, 2]}, "--seeds"),
         ({"lr": [0.1, -1.0]}, "lr must be a number above 0, not -1.0"),

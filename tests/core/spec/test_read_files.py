@@ -19,8 +19,10 @@ class Table(toy.ToyData):
             self.data.tensors[0][0] = float(rows.read())
         counted = Path("counted")
         counted.write_text(str(int(counted.read_text()) + 1))
-        torch.save(1, "saved.pt")  # not by Python's `open`
-        torch.load("saved.pt")
+        with open("saved.pt", "rb") as saved:
+            count = torch.load(saved)
+        torch.save(count + 1, "saved.pt")  # not by Python's `open`
+        Path("renamed").read_text()
         Path("renamed.new").write_text(str(random.random()))
         Path("renamed.new").replace("renamed")
         Path("renamed").read_text()
@@ -35,8 +37,9 @@ def build(config):
 def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    for name, text in {"rows.csv": "1", "settings.yaml": "2", "counted": "0", "other.csv": "5"}.items():
+    for name, text in {"rows.csv": "1", "settings.yaml": "2", "counted": "0", "other.csv": "5", "renamed": "0"}.items():
         Path(name).write_text(text)
+    torch.save(1, "saved.pt")
     Path("reads_settings.py").write_text("from pathlib import Path\nSCALE = Path('settings.yaml').read_text()\n")
     Path("other.csv").read_text()  # by nobody whom a trial is made by
 
