@@ -241,6 +241,43 @@ def test_a_script_is_swept_with_a_main_block_and_without_one(kind, jobs, run, tm
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {f"{name}.py", "lightning_logs"}
 
 
+EDITED = """
+import subprocess
+
+from lightning.pytorch.cli import LightningCLI
+
+from foreign import Data, Net
+
+
+class Own(Net):
+    def __init__(self, width: int = 4, lr: float = 0.1):
+        super().__init__(width, lr)
+        with open("rows.txt") as rows:
+            self.scale = float(rows.read())
+
+    def on_train_end(self):
+        if self.hparams.width == 2:  # as somebody would between two trials
+            subprocess.run("sleep 0.1; echo 0.2 > rows.txt; sleep 0.1", shell=True)
+
+
+"""
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_file_that_is_edited_between_two_trials_is_another_source_of_the_second(kind, run, tmp_path):
+    """Also if the script's main block comes to it, or the script itself, which each trial runs anew."""
+    (tmp_path / f"edited_{kind}.py").write_text(EDITED + ENDS[kind].replace(", subclass_mode_model=True", ""))
+    (tmp_path / "rows.txt").write_text("0.1")
+    argv = ["--cli", f"edited_{kind}.py", "--grid.model.width", "[2, 3]", "--max_epochs", "1"]
+    run(*argv)
+    first, second = (result.build["sources"]["rows.txt"] for result in _results(tmp_path, f"edited_{kind}"))
+    assert first != second
+    status, out = run(*argv)
+    assert (status, "the source of rows.txt has changed since" in out) == (3, True), out
+    (tmp_path / "rows.txt").write_text("0.1")  # which makes none of the second's content right
+    assert run(*argv)[0] == 3
+
+
 ONCE = """
 import multiprocessing
 import os

@@ -38,7 +38,8 @@ def read(folder: str) -> dict[str, str]:
     not count.
     """
     home, own = _home[0], os.path.abspath(folder) + os.sep
-    found = {path: digest for path, digest in (_of_imports | _of_trial).items() if digest and not path.startswith(own)}
+    both = {path: digest and _joined(_of_imports.get(path) or digest, digest) for path, digest in _of_trial.items()}
+    found = {path: digest for path, digest in (_of_imports | both).items() if digest and not path.startswith(own)}
     names = {os.path.relpath(path, home): READ + digest for path, digest in found.items()}
     return {name: digest for name, digest in names.items() if not name.startswith(".")}
 
@@ -79,7 +80,14 @@ def _unread(path: str) -> None:
             found[path] = ""
 
 
+def _joined(one: str, other: str) -> str:
+    """Return what stands for both contents of a file: no file has that digest if it was edited between them."""
+    return one if other in one.split("+") else f"{one}+{other}"
+
+
 def _note(path: str, found: dict[str, str]) -> None:
+    if found is _of_imports and found.get(path):  # by a script that each trial imports anew, or by another module
+        found[path] = _joined(found[path], file_digest(path))
     if path in found or len(found) >= MOST or path.endswith((".py", ".pyc")) or is_installed(path):
         return
     if path.startswith((_home[0] or os.getcwd()) + os.sep):
@@ -88,17 +96,21 @@ def _note(path: str, found: dict[str, str]) -> None:
             found[path] = file_digest(path)
 
 
+def _is_ours(frame: FrameType | None) -> bool:
+    return frame is not None and frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 def _readers(frame: FrameType | None) -> dict[str, str] | None:
     """Whether a file is opened by code of one's own, called from this package's or from nobody's, and in an import."""
     own = False
     while frame is not None:
         code = frame.f_code  # which is an event, too, each time
         file = code.co_filename
-        if file.startswith(_PACKAGE):
+        if _is_ours(frame):
             break
         if os.path.isabs(file) and not is_installed(file):
             own = True
-            if code.co_name == "<module>":
+            if code.co_name == "<module>" and not _is_ours(frame.f_back):  # a main block is run for each trial
                 return _of_imports
         frame = frame.f_back
     return _of_trial if own else None
