@@ -1,7 +1,7 @@
 """Activity regularization: a price on what the hidden units put out.
 
-It is said to make representations sparse: most units silent for most images. val_sparsity is the share of hidden
-outputs that are exactly zero. The strengths begin at 0, for relu alone silences a good half.
+At strength 0 both types are the same network, which therefore counts twice among the cells. val_sparsity is the share
+of hidden outputs that are exactly zero; relu alone makes some.
 """
 
 from dataclasses import replace

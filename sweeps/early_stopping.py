@@ -6,7 +6,6 @@ score, which the article keeps, is where its curve ends: one training tells both
 last). The base learns at 0.01 in batches of 2000, which is quick and restless.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,31 +33,38 @@ def last_and_best(cell: Cell) -> dict[str, list[float]]:
 
 
 def claim(cells: Sequence[Cell]) -> str:
-    """Tell whether stopping is better than training to the end, which then keeps its best weights or its last ones."""
+    """Tell whether stopping is better than training to the end, which then keeps its best weights or its last ones.
+
+    With best weights the test images tell: on validation a stopped training cannot win, because its epochs are among
+    those of the whole one, with the same seed.
+    """
     cells = [cell for cell in cells if cell.ranked]
     whole = next((cell for cell in cells if cell.values["patience"] is None), None)
     if whole is None or len(cells) < 2:
         return ""
-    weights = "best" if all("best" in last_and_best(cell) for cell in cells) else "last"
-    kept = {cell.texts["patience"]: (cell, last_and_best(cell)[weights]) for cell in cells if cell is not whole}
-    said = ", ".join(f"{error(values)} in {cell.mean_epochs:.0f}" for cell, values in kept.values())
-    number = f"an error of {said} epochs with patience {', '.join(kept)}"
-    lines: list[str] = []
-    for which, before in last_and_best(whole).items():
-        with_it = "both with their" if which == weights else "which then has its"
-        question = f"Is it better to stop than to train all {whole.mean_epochs:.0f} epochs, {with_it} {which} weights?"
-        seeds = f" ({error([max(before)])} to {error([min(before)])} by seed)" * (which != weights and whole.trials > 1)
-        of_whole = f"no stopping {error(before)}{seeds}"
-        compared = {patience: (values, before) for patience, (_, values) in kept.items()}
-        told = f"{number}; {of_whole}" if which == weights else of_whole
-        lines.insert(0 if which == weights else 1, judged_each(question, told, compared, whole, "with patience"))
-    on_test = {patience: (cell.values_of(TEST), whole.values_of(TEST)) for patience, (cell, _) in kept.items()}
-    if weights == "best" and all(map(math.isfinite, itertools.chain(*itertools.chain(*on_test.values())))):
-        errors = ", ".join(error(values) for values, _ in on_test.values())
-        number = f"an error of {errors} with patience {', '.join(kept)}; no stopping {error(whole.values_of(TEST))}"
-        question = "Is it better on the test images, which have chosen no epoch?"
-        lines.insert(1, judged_each(question, number, on_test, whole, "with patience"))
+    stopped = [cell for cell in cells if cell is not whole]
+    epochs = f"{whole.mean_epochs:.0f} epochs"
+    if not all("best" in last_and_best(cell) for cell in cells):
+        question = f"Is it better to stop than to train all {epochs}, both with their last weights?"
+        return _held(question, METRIC, stopped, whole, whole.values_of(METRIC))
+    lines = []
+    if all(math.isfinite(value) for cell in cells for value in cell.values_of(TEST)):
+        question = f"Is it better on the test images to stop than to train all {epochs}?"
+        lines.append(_held(question, TEST, stopped, whole, whole.values_of(TEST)))
+    if last := last_and_best(whole).get("last"):
+        question = f"Is it better on validation than the last weights of all {epochs}?"
+        lines.append(_held(question, METRIC, stopped, whole, last))
     return "\n".join(lines)
+
+
+def _held(question: str, metric: str, stopped: Sequence[Cell], whole: Cell, reached: list[float]) -> str:
+    """Answer for each patience whether its trials score more than the whole training, which has reached so much."""
+    kept = {cell.texts["patience"]: cell.values_of(metric) for cell in stopped}
+    said = ", ".join(f"{error(cell.values_of(metric))} in {cell.mean_epochs:.0f}" for cell in stopped)
+    number = f"an error of {said} epochs with patience {', '.join(kept)}; {whole.label} {error(reached)}"
+    number += f" ({error([max(reached)])} to {error([min(reached)])} by seed)" * (len(reached) > 1)
+    compared = {patience: (values, reached) for patience, values in kept.items()}
+    return judged_each(question, number, compared, whole, "with patience")
 
 
 SWEEP = Sweep(

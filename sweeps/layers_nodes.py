@@ -1,7 +1,6 @@
 """Layers and nodes: how deep the network is, and how wide.
 
-More units can represent more, and overfit more; more layers compose features, and are harder to train. The article
-tries 2, 3 and 4 hidden layers (after a first one that is always there) of 64, 128 and 256 units, for 40 epochs.
+n_layers counts the hidden layers behind a first one that is always there, as in the article's code: 2 are 3 in all.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Learning rate decay: long steps first, short ones later.
 
 constant keeps the rate; step divides it by ten after a half and again after three quarters of the epochs; exponential
-falls to a hundredth by the end; cosine to zero. The base starts at 0.01, where there is something to decay from.
+falls to a hundredth by the end, cosine to zero.
 """
 
 from dataclasses import replace

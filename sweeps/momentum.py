@@ -2,7 +2,7 @@
 
 The article's grid goes to Adam's beta1 here, the decay of its running mean of the gradients: 0.9 averages some ten
 steps, 0.1 hardly more than the last. (The article's own code passes it to an option that Keras ignores, so that its
-sweep could show nothing: `--protocol printed` shows that.)
+sweep could show nothing.)
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Weight constraints: a bound on each unit's incoming weights, kept after every step.
 
 max_norm lets no norm grow beyond 2, unit_norm makes every norm 1, min_max_norm keeps it between 0 and 1 (Keras's
-defaults). A penalty asks for small weights, a constraint insists.
+defaults).
 """
 
 from nnhp_torch import Sweep, main

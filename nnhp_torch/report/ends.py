@@ -64,15 +64,19 @@ def names(summary: Summary, cells: Sequence[Cell]) -> list[str]:
 
 
 def values_of(cell: Cell) -> str:
-    """A cell's values, one behind the other; what is on or off is called by its name.
+    """A cell's values, one behind the other; what is on, off or none is called by its name.
 
     >>> values_of(Cell({"lr": 0.1, "batch_norm": False}, [], 1))
     '0.1, no batch norm'
     """
     names = {axis: axis.replace("_", " ") for axis in cell.values}
-    switched = {True: "{}", False: "no {}", None: "no {}"}
+    switched = {True: "{}", False: "no {}"}
     return ", ".join(
-        switched[value].format(names[axis]) if value is None or isinstance(value, bool) else cell.texts[axis]
+        f"{axis}=none"
+        if value is None
+        else switched[value].format(names[axis])
+        if isinstance(value, bool)
+        else cell.texts[axis]
         for axis, value in cell.values.items()
     )
 

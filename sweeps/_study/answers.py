@@ -12,7 +12,7 @@ from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.units import chance
 from nnhp_torch.core.stats.verdict import verdicts
 from sweeps._base import FINAL
-from sweeps._study.judged import corrected_for, judged, judged_each, least_of_all
+from sweeps._study.judged import corrected_for, judged, judged_count, judged_each, least_of_all
 
 POOR = 0.6  # a val_accuracy at which a network has learned little
 FALL = 0.001  # what counts as a fall of val_accuracy from one epoch to the next,
@@ -42,7 +42,7 @@ def narrows(what: str, cells: Sequence[Cell], *, running: bool = False) -> str:
         return ""
     gaps = {_amount(cell): gaps_of(cell, training) for cell in cells}
     which = ("", ", both with the final weights") if training == SCORED else (" (running mean)", "")
-    number = f"training accuracy{which[0]} minus val_accuracy{which[1]}, in points: {_listed(gaps)}"
+    number = f"training accuracy{which[0]} minus validation accuracy{which[1]}, in points: {_listed(gaps)}"
     if not any(least.values.values()) and statistics.fmean(gaps[_amount(least)]) <= 0:
         number += f". Without {what} training does not score above validation: there is no overfitting to prevent"
     compared = {name: (gaps[_amount(least)], gap) for name, gap in gaps.items() if name != _amount(least)}
@@ -60,7 +60,7 @@ def helps(what: str, cells: Sequence[Cell]) -> str:
     tested = best.mean("test_accuracy") - least.mean("test_accuracy")
     test = f" ({100 * tested:+.2f} on the test images)" if math.isfinite(tested) else ""
     after = best.values_of("val_accuracy")
-    number = f"{difference(before, after)} of val_accuracy from {least.label} to {best.label}{picked}{test}"
+    number = f"{difference(before, after)} of validation accuracy from {least.label} to {best.label}{picked}{test}"
     grid = {axis: [cell.values[axis] for cell in cells] for axis in least.values}
     found = verdicts(cells, Sweep("table", FINAL, grid, build="its"))
     behind = next(v for v in found if v.cell is (best if found[0].kind == "best" else least))
@@ -107,12 +107,13 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
         rate = cell.values["lr"]
         if not cell.values[setting] and set(cell.troubles) == {"diverged"} and (rate, True) in accuracy:
             after, diverged = accuracy[rate, True], cell.troubles["diverged"]
-            before = [r.final("val_accuracy") if r.status == "completed" else 0.0 for r in cell.results]
-            number = f"at lr={rate:g} {diverged} of {cell.trials} runs diverge without it, which counts as 0, and it "
-            number += f"ends with an error of {error(after)} with it"
+            number = (
+                f"at lr={rate:g}, {diverged} of {cell.trials} runs diverge without it and 0 of {len(after)} with it, "
+            )
+            number += f"which end with an error of {error(after)}"
             if statistics.fmean(after) < POOR:
                 return f"{question} No: {number}, which is no training either."
-            return judged(question, number, after, before=before, cell=cell)
+            return judged_count(question, number, diverged, len(after), cell)
     if len(rates) < 2:
         return ""
     changes = [(accuracy[lr, False], accuracy[lr, True]) for lr in (rates[0], rates[-1])]
@@ -120,16 +121,15 @@ def allows_higher_rates(what: str, setting: str, cells: Sequence[Cell]) -> str:
     # It must gain at the higher rate, and more than it does at the lower one.
     needed = low if statistics.fmean(low) > 0 else [0.0] * len(low)
     without, reached = map(statistics.fmean, changes[1])
-    number = (
-        f"{difference(*changes[0])} of val_accuracy at lr={rates[0]:g}, {difference(*changes[1])} at lr={rates[-1]:g}"
-    )
-    number += f" (an error of {error([without])} without, {error([reached])} with it)"
+    number = f"{difference(*changes[0])} of validation accuracy at lr={rates[0]:g}, {difference(*changes[1])} at "
+    number += f"lr={rates[-1]:g} (an error of {error([without])} without, {error([reached])} with it)"
     return judged(question, number, high, before=needed, cell=cells[0])
 
 
 def error(accuracies: Sequence[float]) -> str:
     """Return the mean error, in percent, with as many digits as the pictures have."""
-    return f"{100 * (1 - statistics.fmean(accuracies)):.3g}%"
+    percent = 100 * (1 - statistics.fmean(accuracies))
+    return f"{percent:.1f}%" if percent >= 9.95 else f"{percent:#.3g}%"
 
 
 def difference(before: Sequence[float], after: Sequence[float]) -> str:
@@ -149,7 +149,7 @@ def overfits(cells: Sequence[Cell]) -> str:
     falling = sum(statistics.fmean(changes) < 0 for changes in falls.values())
     how = f"falls in {falling} of {len(cells)} cells, most" if falling else f"rises in all {len(cells)} cells, least"
     number = (
-        f"over the last quarter of the epochs val_accuracy {how} in {most.label}: by "
+        f"over the last quarter of the epochs validation accuracy {how} in {most.label}: by "
         f"{100 * abs(statistics.fmean(down)):.2f} points, where training accuracy (running mean) "
         f"{'rises' if up > 0 else 'falls'} by {100 * abs(up):.2f}"
     )
@@ -171,7 +171,7 @@ def _late_change(result: TrialResult, metric: str) -> float:
 
 
 def smoothest(cells: Sequence[Cell]) -> str:
-    """Whether the smoothest are the cells that fall least often from one epoch to the next, and how far.
+    """Whether those cells that fall least often from one epoch to the next do so less than each other one.
 
     Cells that fall as seldom are smoothest together.
     """
@@ -184,8 +184,8 @@ def smoothest(cells: Sequence[Cell]) -> str:
     others = [falls[id(cell)] for cell in ordered[len(best) :]]
     if not others:
         return ""
-    listed = "; ".join(
-        f"{cell.label} {statistics.fmean(falls[id(cell)]):.1f}, ends at {error(cell.values_of('val_accuracy'))}"
+    listed = ", ".join(
+        f"{cell.label} {statistics.fmean(falls[id(cell)]):.1f} (final error {error(cell.values_of('val_accuracy'))})"
         for cell in ordered
     )
     ends = {id(cell): cell.mean("val_accuracy") for cell in cells}
@@ -193,9 +193,9 @@ def smoothest(cells: Sequence[Cell]) -> str:
     if max(ends[id(cell)] for cell in best) < min(ends[id(cell)] for cell in ordered[len(best) :]):
         behind = (f"{cell.label} by {100 * (ends[id(highest)] - ends[id(cell)]):.1f} points" for cell in best)
         listed += f". But what is smoothest learns least, and ends behind {highest.label}: {', '.join(behind)}"
-    question = f"{'Is' if len(best) == 1 else 'Are'} {' and '.join(cell.label for cell in best)} the smoothest?"
-    fell = f"epochs after epoch {SETTLED} in which val_accuracy falls by more than {100 * FALL:.1f} points, per run"
-    return least_of_all(question, f"{fell}, and the error: {listed}", best[0], falls[id(best[0])], others)
+    fell = f"falls of validation accuracy by more than {100 * FALL:.1f} points, per run, after epoch {SETTLED}"
+    question = "Do they differ in how smoothly they train?"
+    return least_of_all(question, f"{fell}: {listed}", best[0], falls[id(best[0])], others)
 
 
 def settles_and_arrives(cells: Sequence[Cell]) -> str:
@@ -207,20 +207,22 @@ def settles_and_arrives(cells: Sequence[Cell]) -> str:
     said = []
     if (high := cells[-1]) is not best:
         falls, of_best = ([falls_of(result) for result in cell.completed] for cell in (high, best))
+        ends = high.values_of("val_accuracy")
+        each = ", ".join(error([end]) for end in sorted(ends, reverse=True))
         number = (
-            f"val_accuracy falls in {statistics.fmean(falls):.1f} of the {high.mean_epochs - SETTLED:.0f} epochs after "
-            f"epoch {SETTLED}, with the best ({best.label}) in {statistics.fmean(of_best):.1f}; the error in the end "
-            f"is {error(high.values_of('val_accuracy'))}"
+            f"validation accuracy falls in {statistics.fmean(falls):.1f} of the {high.mean_epochs - SETTLED:.0f} "
+            f"epochs after epoch {SETTLED}, with the best ({best.label}) in {statistics.fmean(of_best):.1f}; the "
+            f"error in the end is {error(ends)}, by seed {each}"
         )
-        said.append(judged(f"Does {high.label} never settle?", number, falls, before=of_best, cell=high))
+        said.append(judged(f"Does {high.label} fail to settle?", number, falls, before=of_best, cell=high))
     if (low := cells[0]) is not best:
         late, of_best = ([_late_change(result, "val_accuracy") for result in cell.completed] for cell in (low, best))
         rises = [f"{100 * statistics.fmean(changes):+.2f} points" for changes in (late, of_best)]
         number = (
-            f"over the last quarter of the epochs val_accuracy changes by {rises[0]}, with the best ({best.label}) by "
-            f"{rises[1]}; the error in the end is {error(low.values_of('val_accuracy'))}"
+            f"over the last quarter of the epochs validation accuracy changes by {rises[0]}, with the best "
+            f"({best.label}) by {rises[1]}; the error in the end is {error(low.values_of('val_accuracy'))}"
         )
-        said.append(judged(f"Has {low.label} not arrived in the end?", number, late, before=of_best, cell=low))
+        said.append(judged(f"Is {low.label} still improving in the end?", number, late, before=of_best, cell=low))
     return "\n".join(said)
 
 
@@ -245,7 +247,7 @@ def widens(cells: Sequence[Cell]) -> str:
             lambda cell: cell.values_of(training),
         ),
         "Is the gap between training and validation wider with more of them?": (
-            f"training accuracy{running} minus val_accuracy, in points",
+            f"training accuracy{running} minus validation accuracy, in points",
             lambda cell: gaps_of(cell, training),
         ),
     }
@@ -276,8 +278,8 @@ def small_batches_regularize(cells: Sequence[Cell]) -> str:
 
 
 def noise_of(result: TrialResult) -> float:
-    """How far a batch's gradient is from that of all images, in its lengths: the mean over the epochs."""
-    return statistics.fmean(result.curve("gradient_noise"))
+    """How far a batch's gradient is from that of all images, in its lengths: at the weights that all begin with."""
+    return result.curve("gradient_noise")[0]
 
 
 def small_batches_are_noisy(cells: Sequence[Cell]) -> str:
@@ -286,11 +288,10 @@ def small_batches_are_noisy(cells: Sequence[Cell]) -> str:
     if len(cells) < 2:
         return ""
     noise = [[noise_of(result) for result in cell.completed] for cell in cells]
-    first = [[result.curve("gradient_noise")[0] for result in cell.completed] for cell in cells]
-    mean, at_first = (", ".join(f"{100 * statistics.fmean(of):.0f}%" for of in each) for each in (noise, first))
+    found = ", ".join(f"{100 * statistics.fmean(of):.0f}%" for of in noise)
     number = (
-        f"a batch's gradient is off that of all images by {mean} of its length at {', '.join(map(_amount, cells))} "
-        f"(over {cells[0].completed[0].epochs} epochs; at the first step, when all have the same weights, {at_first})"
+        f"a batch's gradient is off that of all images by {found} of its length at {', '.join(map(_amount, cells))}, "
+        "at the first step, when all have the same weights"
     )
     return judged("Are small batches noisy?", number, noise[0], before=noise[-1], cell=cells[0])
 

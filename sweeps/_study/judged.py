@@ -72,9 +72,20 @@ def _said(
     each = sorted(named.items(), key=lambda of: of[0] != "yes")  # what is yes comes first
     word = "; ".join(f"{word} {link} {enumeration(names, 'and')}" if len(each) > 1 else word for word, names in each)
     tests = "paired t-tests" if len(compared) > 1 else "paired t-test"
-    found = ", ".join(f"{p:.2g}" for p in p_values)
+    each_p = zip(compared, p_values, strict=True)
+    found = ", ".join(f"{p:.2g}{f' {link} {name}' * (len(compared) > 1)}" for name, p in each_p)
     test = f"({cell.repeated}, {tests}, p={found}{corrected and f', {corrected}'})"
     return f"{question} {word[:1].upper()}{word[1:]}: {number}.\n{test}"
+
+
+def judged_count(question: str, number: str, diverged: int, completed: int, cell: Cell) -> str:
+    """Return the answer of so many trials of a cell that diverge, held against another cell's, which all complete."""
+    if cell.trials == 1:
+        return f"{question} Cannot be told from one seed: {number}."
+    ways = [math.comb(cell.trials, k) * math.comb(completed, diverged - k) for k in range(diverged + 1)]
+    p = sum(way for way in ways if way <= ways[-1]) / sum(ways)
+    word = "Yes" if p < LEVEL else "Cannot be told"
+    return f"{question} {word}: {number}.\n({cell.repeated}, Fisher's exact test, p={p:.2g})"
 
 
 def least_of_all(

@@ -14,16 +14,20 @@ from nnhp_torch.report.page.html.markup import Html, join, prose, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.tables import checked, ends
 from nnhp_torch.report.words.caveats import caveats
-from nnhp_torch.report.words.headline import headline, numbers
+from nnhp_torch.report.words.headline import conclusion, headline, numbers, steps
 from nnhp_torch.report.words.phrases import amount, count, same_in_words
 from sweeps._study.claims import CLAIMS, NOT_THE_ARTICLES, Answer, answers, claim_of, together
 from sweeps._study.pictures import WHOLE, picture
 
 # What is called by its name for programs elsewhere.
-NAMES = {"val_accuracy": "validation accuracy", "train_accuracy": "training accuracy", "optimizer=": ""}
-NAMES |= {"patience=none": "no stopping", "no patience": "no stopping"}
-NO_GUESS = "none can be told from the best"
-EXPLAINED = ("momentum",)  # the article's own option is another one than what is varied here
+NAMES = {"optimizer=": "", "patience=none": "no stopping", "gradient_clip=none": "no clipping"}
+NAMES |= {"batch_norm=False": "no batch norm", "batch_norm=True": "batch norm"}
+NO_GUESS = "any may be the best"
+# Whose values do not say by themselves what is varied.
+EXPLAINED = (
+    *("layers_nodes", "momentum", "learning_rate_decay", "weight_constraint"),
+    "activity_regularization",
+)
 # What a guess is worth by its verdict; what is not in it is worth nothing.
 WORTH = {"best": 1.0, "as good": 1.0, "undecided": 0.5}
 
@@ -54,15 +58,15 @@ def lesson(number: int, part: Part, links: Sequence[str], root: Path) -> Html:
     name, what = title(part)
     claim = CLAIMS.get(part.sweep.name, "")
     said = claim.removeprefix(NOT_THE_ARTICLES)
-    asked = "The article describes it, and claims nothing that a run could answer." if not claim else f"“{said}”"
-    whose = "Not the article's: " if said != claim else "The article: " * bool(claim)
+    asked = f"{said[:1].lower()}{said[1:]}" or "The article describes it, and claims nothing that a run could answer."
+    whose = "Not the article's: " if said != claim else "The article says: " * bool(claim)
     axes = list(part.sweep.axes)
     untuned = "; each value may want a learning rate of its own" * ("lr" not in axes)
-    roles = f"Varied: {', '.join(axes)}. Fixed: {same_in_words(part.summary)}{untuned}."
+    roles = f"Varied: {', '.join(axes)}. Fixed: {same_in_words(part.summary)}{_in_steps(part)}{untuned}."
     buttons = [
         tag("button", text, type="button", data_worth=worth, data_said=answer) for text, worth, answer in guesses(part)
     ]
-    which = f"Guess first: which {' and '.join(axes)} ends best?"
+    which = f"Guess first: which {'combination of ' * (len(axes) > 1)}{' and '.join(axes)} ends best?"
     also = [tag("span", " (The claim asks something else; your guess opens its answer, too.)")] if claim else []
     made = tag(
         "section",
@@ -86,28 +90,44 @@ def _meaning(part: Part) -> Html:
     return tag("p", prose(" ".join(part.sweep.about.strip().partition("\n\n")[2].replace("`", "").split())))
 
 
+def _in_steps(part: Part) -> str:
+    """Say how many steps of the optimizer a training has: what the epochs come to with each batch size."""
+    cells = part.summary.cells
+    taken = [(steps(part.summary, cell) or 0) * cell.results[0].config["max_epochs"] for cell in cells if cell.results]
+    if not taken or not all(taken):
+        return ""
+    if len(set(taken)) == 1:
+        return f" ({taken[0]} steps)"
+    return f" ({', '.join(map(str, taken))} steps with {', '.join(map(values_of, cells))})"
+
+
 def guesses(part: Part) -> list[tuple[str, float, str]]:
-    """Return what can be guessed, what that is worth, and what is answered: each cell, and that none can be told."""
+    """Return what can be guessed, what that is worth, and what is answered: each cell, and that any may be the best."""
     verdicts = part.summary.verdicts
     worse = sum(verdict.kind == "worse" for verdict in verdicts)
-    none = f"Wrong: {worse} of {len(verdicts) - 1} others are worse." if worse else "Right."
-    each = [(values_of(of.cell), WORTH.get(of.kind, 0.0), _told(of, part)) for of in verdicts]
-    return [*each, (NO_GUESS, float(not worse), none)]
+    any_may = f"Wrong: {worse} of {len(verdicts) - 1} others {'is' if worse == 1 else 'are'} worse."
+    each = [(values_of(of.cell), _worth(of, part), _told(of, part)) for of in verdicts]
+    return [*each, (NO_GUESS, float(not worse), any_may if worse else "Right.")]
+
+
+def _worth(verdict: Verdict, part: Part) -> float:
+    """Return what the guess of a cell is worth; if any may be the best, each one may be, and no more."""
+    undecided = {other.kind for other in part.summary.others} == {"undecided"}
+    return WORTH["undecided"] if undecided else WORTH.get(verdict.kind, 0.0)
 
 
 def _told(verdict: Verdict, part: Part) -> str:
     """Return the answer to the guess that a cell is the best."""
     leader = part.summary.leader
-    best = values_of(leader) if leader is not None else "none"
     if not math.isfinite(verdict.gap) and verdict.kind != "best":
         return "Wrong: that one has not completed."
-    behind = f"{amount(verdict.gap, part.sweep.objective)} behind the best ({best})"
+    behind = f"{amount(verdict.gap, part.sweep.objective)} behind {leader.label if leader is not None else 'none'}"
     undecided = sum(other.kind == "undecided" for other in part.summary.others)
-    doubt = f", though {count(undecided, 'other')} cannot be told from it" if undecided else ""
+    ahead = f"It is ahead, and {count(undecided, 'other')} may be better." if undecided else "Right."
     return {
-        "best": f"Right{doubt}.",
+        "best": ahead,
         "as good": f"Right: {behind}, and shown to be as good.",
-        "undecided": f"Half right: {behind}, from which it cannot be told.",
+        "undecided": f"It may be: {behind}, which may be luck.",
     }.get(verdict.kind, f"Wrong: {behind}.")
 
 
@@ -116,11 +136,13 @@ def _answer(part: Part, links: Sequence[str], root: Path) -> Html:
     leaves = [caveat.leaves for caveat in caveats(part.summary) if caveat.leaves]
     if "lr" not in part.sweep.axes:
         leaves.append("a learning rate of its own for each value may turn the order")
+    if "steps" in part.paces:
+        leaves.append("the values also differ in how many steps they take, and this does not tell which of both counts")
     undecided = sum(verdict.kind == "undecided" for verdict in part.summary.verdicts)
     answered = answers_of(part, root)
     also = f"{count(undecided, 'other')} may do as well as the best: {part.summary.repeated} cannot tell"
     leaves += [also] if undecided else []
-    finding = headline(part.summary)
+    finding = conclusion(part.summary)
     drawn = picture(part, root)
     if part.sweep.name not in WHOLE:
         drawn = tag("div", drawn, ends(part, finding if answered else ""), class_="first")

@@ -79,7 +79,7 @@ MEASURES: Mapping[str, Sequence[Measure]] = {
     "batch_size": [
         Measure(
             "How noisy the gradient of a batch is",
-            "How far it is from the gradient of all images, in percent of that one's length: the mean over 5 epochs.",
+            "How far it is from that of all images, in percent of its length, with the weights that all begin with.",
             lambda result, _: 100 * noise_of(result),
             "%",
             0,

@@ -15,7 +15,7 @@ from nnhp_torch.report.page.sections import KEYS, PAIRS, course, pairs
 from nnhp_torch.report.page.several_axes import heat
 from nnhp_torch.report.page.svg import SIZE, below, dots, drawing, path, whole_ticks
 from nnhp_torch.report.plotting.axis import Axis
-from nnhp_torch.report.words.headline import headline
+from nnhp_torch.report.words.headline import conclusion
 from sweeps._study.claims import WEIGHTS, backed
 from sweeps._study.measures import MEASURES, measured
 from sweeps.early_stopping import last_and_best
@@ -44,8 +44,8 @@ def both(part: Part) -> Html:
     found = pairs(part)
     inside = {cell: join(tag("small", said), drawn) for cell, (said, drawn) in found.items()}
     name = Axis.of_values(part.sweep.objective, [c.mean(part.sweep.monitor) for c in part.summary.cells]).name
-    said = f"In each square the {name} in the end, the bluer the better, its verdict, and how it came about. {PAIRS}"
-    title = tag("h2", f"Training beside validation: {headline(part.summary)}")
+    said = f"In each square: the {name} in the end (the bluer the better), its verdict, and how it came about. {PAIRS}"
+    title = tag("h2", f"Training beside validation: {conclusion(part.summary)}", class_="of-all")
     return tag("section", title, tag("p", said, *KEYS, class_="soft"), heat(part, inside))
 
 
@@ -73,14 +73,16 @@ def cost(part: Part) -> Html:
         if means:
             texts.append(tag("span", name, class_=f"end-of {look}", style=f"--y:{means[-1][1]:.2%}"))
         if weights == "best":
-            texts += [_patience(cell, *place) for (cell, _), place in zip(of, means, strict=True)]
+            texts += [_patience(cell, x) for (cell, _), (x, _) in zip(of, means, strict=True)]
     ticks = axis.ticks(6)
     grid = tag("path", d="".join(f"M0 {SIZE * (1 - at):.0f}h{SIZE}" for at, _ in ticks), class_="grid")
     texts += [tag("span", text, class_="y", style=f"--y:{1 - at:.2%}") for at, text in ticks]
     texts += below(whole_ticks(most))
     texts.append(tag("span", "epochs trained, which is what it costs", class_="unit"))
     title = tag("h2", "What stopping costs, and what it gains")
-    caption = f"{axis.name.capitalize()}; a small dot is one run, a large one the mean of all, with its patience."
+    caption = (
+        f"{axis.name.capitalize()}; a small dot is one run, a large one the mean of all; its patience stands above."
+    )
     alt = f"{axis.name} by epochs trained: {'; '.join(_spoken(cell, both, axis) for cell, both in known)}"
     drawn = charts.picture(alt, drawing(grid, *lines), *texts, class_="chart cost")
     return tag("figure", title, tag("figcaption", caption), drawn)
@@ -92,10 +94,10 @@ def _spoken(cell: Cell, both: Mapping[str, Sequence[float]], axis: Axis) -> str:
     return f"{cell.label}, {cell.mean_epochs:.0f} epochs: {', '.join(reached)}"
 
 
-def _patience(cell: Cell, x: float, y: float) -> Html:
+def _patience(cell: Cell, x: float) -> Html:
     patience = cell.values["patience"]
     name = "no stopping" if patience is None else patience
-    return tag("span", name, class_="below", style=f"left:{x:.2%};--y:{y:.2%}")
+    return tag("span", name, class_="above", style=f"left:{x:.2%};--y:0%")
 
 
 def weights(root: Path) -> Html:
@@ -103,7 +105,7 @@ def weights(root: Path) -> Html:
     runs = {
         "l1": "reg_type=l1,reg=0.001",
         "l2": "reg_type=l2,reg=0.001",
-        "l2 of 1e-09, which is next to none,": "reg_type=l2,reg=1e-09",
+        "l2 of 1e-09, which is next to none": "reg_type=l2,reg=1e-09",
     }
     folders = {name: min((root / WEIGHTS).glob(f"{run},seed=*"), default=None) for name, run in runs.items()}
     found = {name: shares for name, folder in folders.items() if (shares := _histogram(folder))}
@@ -119,8 +121,7 @@ def weights(root: Path) -> Html:
         )
         ends = [(0.0, f"{-WIDEST:g}"), (0.5, "0"), (1.0, f"{WIDEST:g}")]
         numbers = [tag("span", text, class_="x", style=f"left:{at:.0%}") for at, text in ends]
-        near = of[BINS // 2]
-        said = tag("p", tag("strong", name), f" {near:.0%} of the weights within {WIDEST / BINS:.3f} of zero")
+        said = tag("p", tag("strong", name))
         drawing_of = drawing(tag("path", d=bars, class_="bars-of"))
         chart = tag("div", drawing_of, *numbers, class_="chart small", aria_hidden="true")
         drawn.append(tag("div", said, chart))

@@ -10,6 +10,7 @@ from nnhp_torch.report.plotting.curves import epochs_to
 from sweeps._study.judged import judged_each
 
 REACHED = 0.9  # the accuracy by which training is called faster or slower
+NAMES = {"val_accuracy": "validation accuracy", "train_accuracy": "training accuracy"}
 
 
 def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_accuracy") -> str:
@@ -25,7 +26,7 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
         return f"Is training faster with {what}? {unreached}" if others else ""
     before = [float(_epochs(result, metric)) for result in slow.completed]
     after = [[float(_epochs(result, metric)) for result in cell.completed] for cell in others]
-    number = f"epochs to {metric} {REACHED}: {_listed([slow, *others], metric)}"
+    number = f"epochs to {NAMES[metric]} {REACHED}: {_listed([slow, *others], metric)}"
     compared = {values_of(cell): (before, epochs) for cell, epochs in zip(others, after, strict=True)}
     if metric != "val_accuracy":
         (cell,) = others
@@ -35,9 +36,9 @@ def faster(what: str, slow: Cell, others: Sequence[Cell], *, metric: str = "val_
             f"{_epochs_in_words(slow, of)} without it, with it {_epochs_in_words(cell, of)}"
             for of in (metric, "val_accuracy")
         )
-        slower = f"by val_accuracy it is slower in {later} of {cell.trials} runs"
-        number = f"epochs to {metric} {REACHED}: {soon}; {slower}: {late}"
-        compared = {metric: (before, after[0]), "val_accuracy": (without, with_it)}
+        slower = f"by validation accuracy it is slower in {later} of {cell.trials} runs"
+        number = f"epochs to {NAMES[metric]} {REACHED}: {soon}; {slower}: {late}"
+        compared = {NAMES[metric]: (before, after[0]), NAMES["val_accuracy"]: (without, with_it)}
     link = "with" if metric == "val_accuracy" else "by"
     return judged_each(f"Is training faster with {what}?", number, compared, slow, link)
 
@@ -48,7 +49,7 @@ def _unreached(cells: Sequence[Cell], metric: str = "val_accuracy") -> str:
     if any(_epochs(result, metric) <= result.epochs for result in results):
         return ""
     epochs = max((result.epochs for result in results), default=0)
-    return f"Cannot be told: none reaches {metric} {REACHED} within {epochs} epochs."
+    return f"Cannot be told: none reaches {NAMES[metric]} {REACHED} within {epochs} epochs."
 
 
 def _epochs(result: TrialResult, metric: str = "val_accuracy") -> int:

@@ -16,7 +16,7 @@ from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.words.phrases import count
 from sweeps._study.claims import CLAIMS, NOT_THE_ARTICLES, kind_of, others
-from sweeps._study.lesson import answers_of, guesses, lesson, title
+from sweeps._study.lesson import NO_GUESS, answers_of, guesses, lesson, title
 
 HOW = (
     "What a sweep varies is its <b>scientific</b> hyperparameter: the one that is asked about. <b>Nuisance</b> "
@@ -27,14 +27,15 @@ HOW = (
 ROWS = (
     "A ring is one training run, a bar the mean of its value's runs. A band is where the mean may be, compared with "
     "the best's (the dotted line): what does not reach the line is worse by more than chance. A value called worse "
-    "without a band: the test says that it is worse, and not by how much. A claim is one question with a test of its "
-    "own; each value held against the best is another."
+    "without a band: the test says that it is worse, and not by how much. A value that is ahead has the best mean, and "
+    "another may yet be better; of the best none may. A claim is one question with a test of its own; each value held "
+    "against the best is another."
 )
 TILES = {"yes": "Yes", "mixed": "In part", "no": "No", "open": "Cannot be told", "none": "no claim"}
 TESTS = (
     "In grey brackets is how an answer was tested: p is how often chance alone would show as large a difference, seed "
     "held against the same seed. Below 0.05 the answer is yes or no, else it cannot be told; several comparisons share "
-    "that 0.05."
+    "that 0.05. A sweep's own page says when and with which versions it was made."
 )
 
 
@@ -50,7 +51,7 @@ def write(path: Path, parts: Sequence[Part], links: Sequence[str], root: Path) -
         for number, (part, link) in enumerate(zip(parts, links, strict=True), 1)
     ]
     head = [
-        tag("p", "Neural Networks III: Hyperparameter Tuning, section by section", class_="kicker"),
+        tag("p", "The article Neural Networks III: Hyperparameter Tuning (2025), section by section", class_="kicker"),
         *_headline(parts, root),
         tag("p", _lead(parts), class_="lead"),
         tag("nav", *(_tile(n, part, root) for n, part in enumerate(parts, 1)), class_="tiles", aria_label="Sections"),
@@ -76,8 +77,8 @@ def _bar(parts: Sequence[Part]) -> list[Html]:
         tag("span", "", id="told", role="status"),
     ]
     rule = (
-        "A guess counts 1 if it is the best, or shown to be as good, ½ if it cannot be told from the best, else 0; "
-        f"guessing blindly comes to {blind:.1f} of {len(parts)}."
+        "A guess counts 1 if it is ahead or shown to be as good, ½ if it may be the best, else 0. If no value is "
+        f"worse, “{NO_GUESS}” counts 1, and each value ½. Guessing blindly comes to {blind:.1f} of {len(parts)}."
     )
     show = tag("button", "Show all answers", type="button", id="show")
     shown = [tag("strong", "", id="score"), show, *one * (len(repeats) > 1)]

@@ -168,6 +168,7 @@ def test_the_command_shows_the_table_and_writes_page_csv_and_json(tmp_path, monk
     assert {"report.html", "results.csv", "verdicts.csv", "verdicts.json"} == {path.name for path in folder.iterdir()}
     page = (folder / "report.html").read_text()
     assert "lr=0.01 is the best" in page
+    assert "final weights" not in page, "which nobody has told of"
     assert "does not tell on which data" in page
     assert main(asked) == 0, "its own files are replaced"
 

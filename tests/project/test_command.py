@@ -143,7 +143,7 @@ def test_the_seeds_of_a_project_begin_with_its_own(run, tmp_path):
     argv = ["--cli", "foreign:with_subcommands", "--grid.model.width", "[2]", "--max_epochs", "1"]
     status, out = run(*argv, "--base.seed_everything", "7", "--seeds", "2", "--dry_run")
     assert status == 0, out
-    assert re.findall(r"(\S+)  to run", out) == ["model.width=2", "model.width=2,seed=8"], "its own needs no name"
+    assert re.findall(r"(\S+)  to run", out) == ["model.width=2,seed=7", "model.width=2,seed=8"]
 
 
 def test_more_epochs_go_on_from_the_winner_unless_the_schedule_knows_their_number(run, tmp_path):

@@ -102,11 +102,14 @@ class Prepared:
             return self.refuse(error)
         left = self.jobs()
         jobs = {key: job for key, job in left.items() if key not in results or not results[key].settled}
+        several = len({trial.config.seed for trial in trials}) > 1
         for trial in trials:
+            of_seed = f"seed={trial.config.seed}"
+            name = f"{trial.name},{of_seed}" if several and of_seed not in trial.name.split(",") else trial.name
             status = results[trial.key].status if trial.key in results else "to run"
             there = f"in {names([jobs[trial.key]])[0]}" if trial.key in jobs else status
             said = f"{there}{', stale' * (trial.key in former)}"
-            self.out.print(Text.assemble(f"{trial.name}  ", (said, "dim")))
+            self.out.print(Text.assemble(f"{name}  ", (said, "dim")))
         anew = former if self.request.stale == "rerun" else ()
         waiting = [trial for trial in trials if trial.key not in jobs]
         missing = sum(t.key not in results or t.key in anew or not results[t.key].settled for t in waiting)

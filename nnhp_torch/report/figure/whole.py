@@ -55,7 +55,7 @@ def _further(summary: Summary) -> list[str]:
 
 def _draw_further(figure: FigureBase, gathered: Sequence[Cell], metrics: Sequence[str]) -> None:
     """A picture per metric: a ring per trial and a dot at the mean of each cell."""
-    figure.suptitle("with the final weights: a ring per trial, a dot at the mean", x=0.008, ha="left", fontsize=TITLE)
+    figure.suptitle("in the end: a ring per trial, a dot at the mean", x=0.008, ha="left", fontsize=TITLE)
     names = ["\n".join(cell.texts.values()) for cell in gathered]
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False).flat, metrics, strict=True):
         for place, cell in enumerate(gathered):

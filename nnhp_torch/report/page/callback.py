@@ -18,6 +18,7 @@ from nnhp_torch.report.page.html.markup import Html, tag
 from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import facts, running, sections
 from nnhp_torch.report.page.several import multiple, overview
+from nnhp_torch.report.page.svg import accuracies
 from nnhp_torch.report.plotting.style import WIDE
 from nnhp_torch.report.words.headline import headline, numbers
 from nnhp_torch.report.words.phrases import same_in_words
@@ -120,5 +121,5 @@ def _head(part: Part) -> list[Html]:
         running(part),
         tag("p", kicker, class_="kicker"),
         tag("h1", headline(summary), class_="finding"),
-        tag("p", numbers(summary), class_="lead"),
+        tag("p", said := numbers(summary), class_="lead", data_other=accuracies(said) if part.ends[0].error else None),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from nnhp_torch.core.ledger.result import TrialResult
@@ -45,12 +46,17 @@ def _group(what: str, why: str, results: Sequence[TrialResult]) -> Html:
 
 def same(summary: Summary) -> Html:
     """The settings that all trials share."""
-    return tag("section", tag("h2", "The same in all"), settings(summary.shared)) if summary.shared else Html("")
+    if not summary.shared:
+        return Html("")
+    base = summary.sweep.base
+    told = {of.name: of.metadata.get("help") for of in fields(base)} if is_dataclass(base) else {}
+    return tag("section", tag("h2", "The same in all"), settings(summary.shared, told))
 
 
-def settings(pairs: Mapping[str, str]) -> Html:
-    """Names and values in columns."""
-    return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in pairs.items()), class_="settings")
+def settings(pairs: Mapping[str, str], told: Mapping[str, str | None]) -> Html:
+    """Names and values in columns; what is told of a name appears under the pointer."""
+    each = (tag("div", tag("dt", name, title=told.get(name)), tag("dd", value)) for name, value in pairs.items())
+    return tag("dl", *each, class_="settings")
 
 
 def made(summary: Summary, again: tuple[str, str], remarks: Sequence[str] = ()) -> Html:

@@ -26,7 +26,7 @@ ROWS = 1_000  # of the table of trials
 BESIDE_EACH = 12  # cells with their training drawn beside their validation
 PAIRS = (
     "The median after each epoch; training is a running mean over the epoch's batches. The room between the lines is "
-    "overfitting: what the network knows of the training images and of no others. "
+    "overfitting: what the network knows of the training images and of no others. What lies above the axis is cut off. "
 )
 KEYS = [tag("span", key, class_=f"line {key}", aria_hidden="true") for key in ("training", "validation")]  # of lines
 
@@ -210,8 +210,9 @@ def pairs(part: Part) -> dict[int, tuple[str, Html]]:
     final, found = part.summary.training, {}
     for cell, (train, validation) in zip(cells, medians, strict=True):
         gap = objective.sign * (cell.mean(final) - cell.mean(monitor))
-        where = "apart" if gap >= 0 else "behind validation"
-        said = f"{words.amount(abs(gap), objective)} {where}" if math.isfinite(gap) else cell.trouble
+        said = words.amount(abs(gap), objective)
+        said = f"{said} apart" if gap >= 0 else f"training {said} below validation"
+        said = said if math.isfinite(gap) else cell.trouble
         found[id(cell)] = said, charts.pair(train, validation, axis, epochs=epochs)
     return found
 

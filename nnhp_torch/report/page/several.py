@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,13 +17,13 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import curves_of
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.plotting.style import CELLS
-from nnhp_torch.report.words.headline import headline, standing
+from nnhp_torch.report.words.headline import headline, is_best, standing
 
 QUESTION = "Which hyperparameter matters?"
 SMALL, LARGE = 0.01, 0.07  # of an accuracy: a point, below which an effect is called small, and what costs much
 TONES = {"best": "best", "better": "best", "baseline": "alike", "as good": "alike", "undecided": "open"}
 KEYS = {"best": "best", "alike": "as good", "open": "cannot be told from it (line: its seeds)", "worse": "worse"}
-WHAT = "{} with the final weights, a value's mean over its seeds; widest effect on top. Rows differ in what is fixed."
+WHAT = "{} in the end, a value's mean over its seeds; widest effect on top. Rows differ in what is fixed."
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ def _effect(part: Part) -> Effect:
     ]
     kinds = [verdict.kind for verdict in summary.others]
     told = [f"{kinds.count(kind)} of {len(kinds)} others {kind}" for kind in ("better", "worse") if kind in kinds]
+    lost = Counter(ending for cell in summary.cells if not cell.completed for ending in cell.troubles)
+    told += [f"{many} {ending}" for ending, many in lost.items()]
     return Effect(part, marks, (", ".join(told) or "none told apart") if marks else "none has completed")
 
 
@@ -141,7 +144,11 @@ def multiple(part: Part, link: str) -> Html:
     """A sweep's finding and its curves, small; both lead to its page."""
     curves = curves_of(part, named=False)
     found = tag("h2", tag("a", headline(part.summary), href=link))
-    named = zip(part.names, part.colours, strict=True) if len(curves) <= len(CELLS) else [("the best", "best")]
+    named = (
+        zip(part.names, part.colours, strict=True)
+        if len(curves) <= len(CELLS)
+        else [("the best" if is_best(part.summary) else "ahead", "best")]
+    )
     keys = tag("figcaption", *(tag("span", name, " ", class_=f"key {colour}") for name, colour in named))
     drawn = [tag("figure", keys, charts.curves(curves, Axis.of_curves(part.sweep, part.shown)))]
     return tag(

@@ -34,7 +34,7 @@ def space(part: Part) -> Html:
         sides = [len(side) for side in _sides(part)]
         if min(sides) >= LEAST and len(part.summary.cells) == math.prod(sides):
             name = Axis.of_values(part.sweep.objective, _finals(part)).name
-            caption = f"{name.capitalize()} with the final weights: the bluer the better; the best has a frame."
+            caption = f"{name.capitalize()} in the end: the bluer the better; the best has a frame."
             return _section(f"{' and '.join(names)} together", caption, heat(part))
     return parallel(part)
 

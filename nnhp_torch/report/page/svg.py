@@ -6,6 +6,7 @@ A drawing is a square of SIZE by SIZE units without letters; numbers and names a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from nnhp_torch.report.ends import End
@@ -27,6 +28,8 @@ def strip(end: End, axis: Axis, *, best: float, repeats: Sequence[str] = ()) -> 
     if end.interval is not None and all(map(math.isfinite, end.interval)):
         low, high = sorted(SIZE * axis.place(side) for side in end.interval)
         parts.append(tag("path", d=f"M{low:.0f} 500H{high:.0f}", class_="interval"))
+        arrows = {0.0: "M15 250L0 500l15 250", 1.0 * SIZE: f"M{SIZE - 15} 250L{SIZE} 500l-15 250"}  # there it goes on
+        parts += [tag("path", d=arrows[side], class_="cut") for side in (low, high) if side in arrows]
     known = [(repeat, value) for repeat, value in end.values if not math.isnan(value)]
     for repeat, value in known:
         seed = repeats.index(repeat) if repeat in repeats else None
@@ -66,6 +69,15 @@ def as_accuracy(error: str) -> str:
     """
     number = error.removesuffix("%")
     return f"{100 - float(number):.{len(number.partition('.')[2])}f}%"
+
+
+def accuracies(said: str) -> str:
+    """A sentence about errors as one about the accuracies that they leave.
+
+    >>> accuracies("lr=0.1: validation error 2.87%, test 10.3%.")
+    'lr=0.1: validation accuracy 97.13%, test 89.7%.'
+    """
+    return re.sub(r"\d[\d.]*%", lambda found: as_accuracy(found[0]), said.replace(" error ", " accuracy "))
 
 
 def drawing(*parts: Html) -> Html:

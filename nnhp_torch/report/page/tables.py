@@ -21,6 +21,7 @@ from nnhp_torch.report.page.svg import SIZE
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.plotting.style import WIDE, WORDS
 from nnhp_torch.report.words.caveats import caveats
+from nnhp_torch.report.words.phrases import in_the_end
 
 NEXT = "\u00a0"  # behind a row's name, lest a screen reader read the number behind it as one with it
 FIRST = 20  # cells that are seen without opening the rest
@@ -62,24 +63,27 @@ def ends(part: Part, title: str = "", bases: Sequence[int] = ()) -> Html:
     cells = [end.cell for end in shown] if bases else []
     compared = [against(part.summary, cell, cells, axis) if n in bases else [] for n, cell in enumerate(cells)]
     rows = [_end(end, axis, number, part=part, mean=mean, said=compared) for number, end in enumerate(shown)]
-    caption = "A ring is a trial, a bar their mean" if part.summary.several else "A dot is a trial"
+    spots = ("A ring is a trial", ", a bar their mean") if part.summary.several else ("A dot is a trial", "")
     of = "best" if part.sweep.baseline is None else "baseline"
-    caption += f", a band where the mean may be, compared with the {of}'s." if "interval" in "".join(rows) else "."
+    band = f", a band where the mean may be, compared with the {of}'s" if "interval" in "".join(rows) else ""
+    bars = tag("span", spots[1], tag("span", band, class_="against"), class_="of-all")
+    caption = tag("figcaption", spots[0], bars, ".")
     left = len(part.summary.cells) - len(shown)
     more = [tag("p", f"{left} more below.", class_="soft")] if left else []
-    title = title or ("With the final weights" if not left else f"The best {len(shown)}, with the final weights")
-    return _figure(title, caption, rows, axis, *more)
+    if title:  # which all seeds have found
+        return _figure(tag("h2", title, class_="of-all"), caption, rows, axis, *more)
+    end = in_the_end(part.summary)
+    return _figure(tag("h2", f"The best {len(shown)}, {end}" if left else end.capitalize()), caption, rows, axis, *more)
 
 
 def strips(title: str, caption: str, found: Sequence[End], axis: Axis, part: Part) -> Html:
     """Any number of each trial: a row a cell, a ring a trial, a bar their mean, a square if it is infinite."""
     rows = [_row(end, axis, part, end.said, data_cell=part.numbers.get(id(end.cell))) for end in found]
-    return _figure(title, caption, rows, axis)
+    return _figure(tag("h2", title), tag("figcaption", caption), rows, axis)
 
 
-def _figure(title: str, caption: str, rows: Sequence[Html], axis: Axis, *more: Html) -> Html:
-    head = tag("h2", title), tag("figcaption", caption)
-    return tag("figure", *head, *rows, svg.strip_axis(axis), *more, class_="ends")
+def _figure(title: Html, caption: Html, rows: Sequence[Html], axis: Axis, *more: Html) -> Html:
+    return tag("figure", title, caption, *rows, svg.strip_axis(axis), *more, class_="ends")
 
 
 def _row(end: End, axis: Axis, part: Part, said: str, best: float = math.nan, **attributes: Any) -> Html:

@@ -27,10 +27,11 @@ LEVELS = (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent of error by which train
 def headline(summary: Summary) -> str:
     """Say what the sweep has found, in a sentence or two."""
     old = "By stale results: their source has changed since." * bool(summary.stale)
-    return " ".join(filter(None, (_speed(summary), _verdict(summary), old)))
+    return " ".join(filter(None, (_speed(summary), conclusion(summary), old)))
 
 
-def _verdict(summary: Summary) -> str:
+def conclusion(summary: Summary) -> str:
+    """Say which cell is the best or ahead, and what the others are."""
     best, axes = summary.leader, " and ".join(name.replace("_", " ") for name in summary.sweep.axes)
     if best is None:
         return "Nothing to compare yet." if not summary.finished else "No cell has completed."
@@ -62,7 +63,7 @@ def _verdict(summary: Summary) -> str:
         return f"{lead} is the best: {'the' if len(others) == 1 else 'every'} other{completed} is worse."
     if count["undecided"] == len(others):
         return f"In the end no {axes if len(summary.sweep.axes) == 1 else 'cell'} can be told from the best."
-    return f"{lead} leads: {_of_others(others)}."
+    return f"{lead} is {'ahead' if count['undecided'] else 'the best'}: {_of_others(others)}."
 
 
 def _of_others(others: Sequence[Verdict]) -> str:
@@ -78,7 +79,7 @@ def _of_others(others: Sequence[Verdict]) -> str:
     if len(others[0].cell.values) == 1 and len(named) <= ROOM:
         return named
     counted = (f"{len(cells)} {verb}" for cells, verb in said.values())
-    return f"of {len(others)} others {' and '.join(counted)}"
+    return f"of the {len(others)} others, {' and '.join(counted)}"
 
 
 def _listed(cells: Sequence[Cell]) -> str:

@@ -121,6 +121,14 @@ def same_in_words(summary: Summary) -> str:
     return ", ".join(f"{name}={value}" for name, value in same.items())
 
 
+def in_the_end(summary: Summary) -> str:
+    """Say of which weights a trial's value is: kept may be those of its best epoch; runs made elsewhere do not tell."""
+    if summary.sweep.elsewhere:
+        return "in the end"
+    restored = any(result.restored for result in summary.shown)
+    return "with the weights that were kept" if restored else "with the final weights"
+
+
 def why_undrawn(summary: Summary) -> str:
     """Why there is no figure; empty if there is one."""
     why = "the table has no curves" if summary.sweep.elsewhere else "no trial has finished an epoch"

@@ -104,7 +104,7 @@ def test_what_is_on_or_off_is_called_by_its_name(parts):
     cell = parts[0].summary.cells[0]
     both = dataclasses.replace(cell, values={"lr": 0.1, "batch_norm": True})
     assert values_of(both) == "0.1, batch norm"
-    assert values_of(dataclasses.replace(cell, values={"patience": None})) == "no patience"
+    assert values_of(dataclasses.replace(cell, values={"patience": None})) == "patience=none", "which is not 0"
 
 
 def test_where_no_heading_says_of_what_a_number_has_its_name_beside_others(parts):

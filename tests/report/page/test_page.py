@@ -341,6 +341,8 @@ def test_a_ring_marks_the_epoch_whose_weights_were_kept_on_a_curve_that_stays_as
     assert f'd="M667 {y}h0" class="kept"' in text, "the second of three epochs"
     assert "a ring is the epoch whose weights were kept." in text
     assert 'data-other="91.00%">9.00%</span>' in text
+    assert ">With the weights that were kept</h2>" in text
+    assert ">With the final weights</h2>" not in text
 
 
 def test_why_trials_were_pruned_is_told_once_for_those_whose_reasons_differ_in_numbers_alone(sweep, store):

@@ -173,6 +173,10 @@ def test_a_strip_has_a_ring_for_each_value_and_lines_at_means():
     assert paths(drawn, "mean") == ["M300 180V820"]
     assert paths(drawn, "of-best") == ["M600 0v1000"]
     assert paths(drawn, "interval") == ["M100 500H500"]
+    assert paths(drawn, "cut") == []
+    beyond = drawn_strip([0.2, 0.4], interval=(0.5, 1.2))
+    assert paths(beyond, "interval") == ["M500 500H1000"]
+    assert paths(beyond, "cut") == ["M985 250L1000 500l-15 250"], "an arrow where it goes on beyond the axis"
     narrow = Axis("loss", 0.0, 0.65)  # more than six tenths
     at = [0.2 * n / 0.65 for n in range(4)]
     assert [x for x, _ in points(paths(drawn_strip([0.2], narrow), "grid")[0])] == [

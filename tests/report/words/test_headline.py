@@ -33,7 +33,7 @@ def _summary(sweep, *accuracies, name="lr", values=(0.1, 0.2, 0.3), curves=None)
         ([[0.72, 0.95, 0.60], [0.60, 0.55, 0.62], [0.5, 0.9, 0.6]], "In the end no lr can be told from the best."),
         (
             [[0.95, 0.96, 0.94, 0.95], [0.96, 0.94, 0.95, 0.945], [0.80, 0.811, 0.789, 0.80]],
-            "lr=0.1 leads: 0.2 cannot be told from it; 0.3 is worse.",
+            "lr=0.1 is ahead: 0.2 cannot be told from it; 0.3 is worse.",
         ),
         ([[0.95], [0.94], [0.93]], "lr=0.1 is ahead; 1 seed cannot tell whether by luck."),
         ([[0.95], [0.95], [0.93]], "2 of 3 end with the same mean, ahead of the others."),
@@ -46,10 +46,10 @@ def test_the_headline_is_the_verdict_on_all_cells_in_a_sentence(sweep, accuracie
 def test_the_others_are_named_as_long_as_they_have_room_and_none_goes_by_its_settings_name(sweep):
     best, alike = [0.95, 0.96, 0.94, 0.95], [0.96, 0.94, 0.95, 0.945]
     few = _summary(sweep, alike, best, [0.80, 0.811, 0.789, 0.80], values=(None, 4, 8), name="width")
-    assert headline(few) == "width=4 leads: width=none cannot be told from it; 8 is worse."
+    assert headline(few) == "width=4 is ahead: width=none cannot be told from it; 8 is worse."
     long = tuple(f"a value with many words, number {n}" for n in range(3))
     many = _summary(sweep, best, alike, [0.80, 0.811, 0.789, 0.80], values=long, name="width")
-    assert headline(many).endswith(" leads: of 2 others 1 cannot be told from it and 1 is worse.")
+    assert headline(many).endswith(" is ahead: of the 2 others, 1 cannot be told from it and 1 is worse.")
 
 
 def test_what_has_not_completed_takes_nothing_from_the_best_in_headline_and_row_alike(sweep):

@@ -60,9 +60,14 @@ for (const part of document.querySelectorAll("[data-part]")) {
       part.classList.toggle("medians", target.value === "medians");
       part.classList.toggle("one", /\d/.test(target.value));
       each(part, "[data-seed]", spot => spot.classList.toggle("chosen", spot.dataset.seed === target.value));
+      nameEnds(part);
     } else if (target.name === "base") {
       const base = target.value && part.querySelector(`.ends [data-cell="${target.value}"]`);
       part.classList.toggle("based", Boolean(base));
+      each(part, ".against", text => {
+        text.dataset.said ??= text.textContent;
+        text.textContent = base ? `, a dotted line the mean of ${target.selectedOptions[0].text}` : text.dataset.said;
+      });
       each(part, ".ends .row:has(.rest)", row => {
         const line = row.querySelector(".of-best");
         if (line) {
@@ -90,12 +95,29 @@ function points(d) {
   return found;
 }
 
+// The names at the curves' ends: of the seed that is chosen, else of the medians. Each keeps its distance to the next.
+function nameEnds(part) {
+  const least = 5.2;
+  each(part, ".chart.named", chart => {
+    const ends = [...chart.querySelectorAll(".end")].map(name => {
+      name.dataset.y ??= name.style.getPropertyValue("--y");
+      const [, y] = seen(chart.querySelector(`g[data-cell="${name.dataset.cell}"]`)).at(-1) ?? [];
+      return { name, y: part.classList.contains("one") && y !== undefined ? y / 10 : parseFloat(name.dataset.y) };
+    }).sort((a, b) => a.y - b.y);
+    ends.forEach((end, i) => { if (i) end.y = Math.max(end.y, ends[i - 1].y + least); });
+    ends.reverse().forEach((end, i) => { end.y = Math.min(end.y, i ? ends[i - 1].y - least : 100); });
+    for (const { name, y } of ends) name.style.setProperty("--y", `${y}%`);
+  });
+}
+
+// Where the line of a cell that is seen goes through: the chosen seed's, or the median.
+const seen = line => points((line.querySelector(".seed.chosen") ?? line.querySelector(".median")).getAttribute("d"));
+
 // Names the curve nearest to the pointer, and says what it has reached there.
 function tell(chart, part, bring, leave) {
   const [low, high, log, unit] = chart.dataset.scale.split(" ");
   const tip = make("div", { className: "tip", hidden: true });
-  const lines = [...chart.querySelectorAll("g[data-name]")].map(
-    line => ({ line, points: points(line.querySelector(".median").getAttribute("d")) }));
+  const lines = [...chart.querySelectorAll("g[data-name]")];
   chart.append(tip);
   chart.addEventListener("pointerleave", () => { tip.hidden = true; leave(); });
   chart.addEventListener("pointermove", event => {
@@ -103,10 +125,10 @@ function tell(chart, part, bring, leave) {
     const [x, y] = [1000 * (event.clientX - frame.left) / frame.width, 1000 * (event.clientY - frame.top) / frame.height];
     const accuracy = part.querySelector("[value=accuracy]:checked") !== null;
     let [best, near] = [null, 60];
-    for (const { line, points } of lines) {
+    for (const line of lines) {
       if (line.classList.contains("gone")) continue;
       const stretch = new DOMMatrix(getComputedStyle(line).transform).a;
-      const point = points.reduce((a, b) => Math.abs(b[0] - x / stretch) < Math.abs(a[0] - x / stretch) ? b : a, [-9e9, 0]);
+      const point = seen(line).reduce((a, b) => Math.abs(b[0] - x / stretch) < Math.abs(a[0] - x / stretch) ? b : a, [-9e9, 0]);
       const away = Math.abs((accuracy ? 1000 - point[1] : point[1]) - y) + Math.abs(point[0] * stretch - x);
       if (away < near) [best, near] = [{ line, point }, away];
     }
@@ -164,6 +186,7 @@ if (lessons.length) {
     const seeds = JSON.parse(one.dataset.seeds);
     document.body.classList.toggle("one", seed >= 0);
     each(document, "[data-seed]", spot => spot.classList.toggle("chosen", +spot.dataset.seed === seed));
+    nameEnds(document.body);
     const lines = [...document.querySelectorAll(".of-one")];
     for (const line of lines) {
       line.textContent = JSON.parse(line.dataset.one)[seed] ?? "";
