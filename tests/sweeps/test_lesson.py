@@ -72,6 +72,7 @@ def test_that_none_can_be_told_is_worth_a_point_if_no_other_is_worse():
     part = _part({0.1: 0.95, 0.01: alike, 0.001: alike[::-1], 1.0: [*alike[1:], alike[0]]})
     assert {verdict.kind for verdict in part.summary.others} == {"undecided"}
     assert guesses(part)[-1] == (NO_GUESS, 1.0, "Right.")
+    assert [worth for _, worth, _ in guesses(part)[:-1]] == [0.5] * 4, "of the one in front, too: any other may beat it"
 
 
 def test_what_is_shown_to_be_as_good_as_the_best_is_worth_as_much(parts):
