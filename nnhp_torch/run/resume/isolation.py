@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
+from operator import is_
 from types import ModuleType
 from unittest.mock import patch
 
@@ -82,8 +83,8 @@ class _Kept:
                     self.before[name] = value
             elif name not in then or name not in self.before:
                 self.before[name] = value
-            else:  # a library's names, of which the trial may have changed others
-                old, here = then[name], self.before[name]
+            elif not _same(old := then[name], value):  # a library's names, of which the trial may have changed others
+                here = self.before[name]
                 here.update((inner, thing) for inner, thing in value.items() if old.get(inner, self) is not thing)
                 for inner in old.keys() - value.keys():
                     here.pop(inner, None)
@@ -96,6 +97,11 @@ class _Kept:
             return self.part[0]() == self.before
         except Exception:  # arrays, which are not compared as a whole
             return False
+
+
+def _same(old: Values, new: Values) -> bool:
+    """Return whether the same things stand there in the same order: asked of all names of all libraries."""
+    return len(old) == len(new) and all(map(is_, old, new)) and all(map(is_, old.values(), new.values()))
 
 
 _open: list[_Kept] = []

@@ -49,7 +49,7 @@ class _Registry:
 
 def names() -> dict[Any, dict[Any, Any]]:
     """Return what stands under each name, by the module, class or dictionary that has it."""
-    return {owner: _entries(owner).copy() for owner in _owners(frozenset(sys.modules), sys.modules.get("__main__"))}
+    return {owner: _entries(owner).copy() for owner in _owners()}
 
 
 def put_back(values: dict[Any, dict[Any, Any]]) -> None:
@@ -85,11 +85,15 @@ def _is_own_code(thing: Any, depth: int = 3) -> bool:
     return callable(thing) and is_own(thing if issubclass(kind, type) else kind)
 
 
-@functools.lru_cache(maxsize=1)
-def _owners(imported: frozenset[str], main: Any) -> list[Any]:
-    """Seek them again when a module is imported, which may name others."""
+def _owners() -> list[Any]:
+    """Seek them anew only if one's own code names others, or these hold more: a trial may import many modules."""
     named = (thing for _, module in own_modules() for thing in _named(module))
     libraries = dict.fromkeys([*map(import_module, ALWAYS), *filter(None, map(_library_of, named))])
+    return _owners_in(tuple(libraries), sum(len(vars(library)) for library in libraries))
+
+
+@functools.lru_cache(maxsize=1)
+def _owners_in(libraries: tuple[ModuleType, ...], _size: int) -> list[Any]:
     things = (thing for library in libraries for thing in vars(library).copy().values() if isinstance(thing, type))
     classes = dict.fromkeys(base for thing in things for base in thing.__mro__ if not base.__flags__ & _IMMUTABLE)
     owners = [*libraries, *classes]

@@ -184,14 +184,16 @@ def own_modules() -> list[tuple[str, types.ModuleType]]:
 @functools.lru_cache(maxsize=1)
 def _own_modules(names: frozenset[str], main: Any) -> list[tuple[str, types.ModuleType]]:
     """Sought again when another is imported, or when a script takes the place of `__main__`: there are thousands."""
-    modules = [(name, sys.modules.get(name)) for name in sorted(names) if name.partition(".")[0] != "nnhp_torch"]
-    return [
+    return sorted(
         (name, module)
-        for name, module in modules
-        if isinstance(module, types.ModuleType) and _is_own_file(getattr(module, "__file__", None))
-    ]
+        for name in names
+        if isinstance(module := sys.modules.get(name), types.ModuleType)
+        and _is_own_file(getattr(module, "__file__", None))
+        and name.partition(".")[0] != "nnhp_torch"
+    )
 
 
+@functools.cache
 def _is_own_file(path: str | None) -> bool:
     return path is not None and os.path.isabs(path) and not is_installed(path)  # torch's operators have no real file
 

@@ -29,7 +29,7 @@ from torchmetrics import SumMetric
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.workers import InProcess, Workers
-from nnhp_torch.run.resume import global_variables
+from nnhp_torch.run.resume import global_variables, libraries
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated
 from nnhp_torch.run.runtime import Runtime
 
@@ -226,6 +226,16 @@ def test_what_an_import_does_to_the_process_stays_because_it_is_done_once(tmp_pa
     with isolated():
         np.random.seed(5)
         assert importlib.import_module("imported_by_another").CONSTANT == here.CONSTANT
+
+
+def test_libraries_are_not_searched_anew_whenever_a_trial_imports_what_nobody_names(tmp_path, monkeypatch):
+    """Of transformers one imports dozens within a trial, beside thousands of modules."""
+    (tmp_path / "named_by_nobody.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with isolated():
+        searched = libraries._owners_in.cache_info().misses
+        importlib.import_module("named_by_nobody")
+    assert libraries._owners_in.cache_info().misses == searched
 
 
 @functools.cache
