@@ -96,10 +96,16 @@ class TrialResult:
 
     @property
     def error(self) -> str:
-        """The last line of the reason: of a traceback, the error itself."""
-        lines = self.reason.strip().splitlines()
-        last = lines[-1] if lines else ""
-        return last if len(last) <= LINE else f"{last[:LINE]}…"
+        """What the reason says: behind a traceback's frames the message's first line, and the last if it has more.
+
+        A CUDA error has its cause in the first, a failure to load weights in the last.
+        """
+        lines = self.reason.strip().splitlines() or [""]
+        frames = max((number for number, line in enumerate(lines) if line.startswith("  File ")), default=-1)
+        said = (line for line in lines[frames + 1 :] if line[:1].strip() and not line.startswith("Traceback"))
+        first = next(said, lines[-1])
+        both = first if first == lines[-1] else f"{first[: LINE // 2]} … {lines[-1].strip()}"
+        return both if len(both) <= LINE else f"{both[:LINE]}…"
 
     @property
     def settled(self) -> bool:
