@@ -48,5 +48,6 @@ def document(outcome: Outcome, command: str) -> dict[str, Any]:
             "kept": [row["cell"] for row in rows if row["verdict"] == "better"],
             "left": left_after(proposal.number),
         },
+        "remarks": list(outcome.remarks),
         "cells": rows,
     }

@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from nnhp_torch import judge
 from nnhp_torch.__main__ import COMMANDS
 from nnhp_torch.cli.judge import main
+from nnhp_torch.report.verdicts_json import document
 from nnhp_torch.report.words.answer import answer
 
 RUNS = [  # lr, seed, the accuracy after each of three epochs
@@ -222,8 +223,43 @@ def test_a_setting_that_changes_with_the_cell_is_said_and_a_baseline_may_be_call
     outcome = judge(rows, "params.lr", "val_acc", baseline={"params.lr": 0.1})
     said = "From cell to cell params.width changes too, and within none: what is found may be its effect."
     assert said in outcome.remarks
+    assert said in document(outcome, "")["remarks"]
+    epochs = [row | {"epoch": 10 if row["lr"] == 0.1 else 20} for row in plain_rows()]
+    assert any("epoch changes too" in remark for remark in judge(epochs, "lr", "val_acc").remarks)
+    lists = [row | {"sizes": "[64, 64]" if row["lr"] == 0.1 else "[8]"} for row in plain_rows() if row["lr"] > 0.001]
+    assert judge(lists, "sizes", "val_acc", baseline={"sizes": [64, 64]}).verdicts[0].verdict == "baseline"
     assert outcome.verdicts == judge(plain_rows(), "lr", "val_acc", baseline={"lr": 0.1}).verdicts
     assert not any("changes too" in remark for remark in judge(plain_rows(), "lr", "val_acc").remarks)
+
+
+def test_percent_beside_shares_is_refused_and_a_share_that_is_rounded_up_is_none():
+    tenfold = [row | {"val_acc": row["val_acc"] * (100 if row["lr"] == 0.01 else 1)} for row in plain_rows()]
+    with pytest.raises(ValueError, match=r"above 1 in some rows, and nowhere in lr=0\.1: percent and shares"):
+        judge(tenfold, "lr", "val_acc")
+    rounded = [
+        row | {"val_acc": 1.0000001192092896 if row["val_acc"] > 0.904 else row["val_acc"]} for row in plain_rows()
+    ]
+    assert max(row.mean for row in judge(rounded, "lr", "val_acc").verdicts) > 0.9
+    percent = [row | {"val_acc": row["val_acc"] * 100} for row in plain_rows()]
+    kinds = {row.verdict for row in judge(percent, "lr", "val_acc", smallest_effect=20).verdicts}
+    assert kinds == {"best", "as good"}, "20 points"
+
+
+def test_the_same_ends_are_not_the_same_runs():
+    """Of ten images each, three seeds of two cells end alike more often than not, and may differ by many points."""
+    ends = {1: (1.0, 1.0, 1.0), 2: (1.0, 1.0, 1.0), 3: (1.0, 0.9, 1.0)}
+    rows = [{"lr": lr, "seed": s, "val_acc": end} for lr, of in ends.items() for s, end in enumerate(of)]
+    assert [row.verdict for row in judge(rows, "lr", "val_acc", baseline={"lr": 1}).verdicts][1] == "undecided"
+
+
+def test_the_last_rows_state_counts_and_a_column_of_other_words_is_none():
+    rows = [row | {"state": "running" if row["step"] < 2 else "success"} for row in _steps(**STEPS)]
+    assert all(run.status == "completed" for run in judge(rows, "lr", "val_acc").ordered)
+    elsewhere = [row | {"state": ("NY", "CA", "TX")[row["seed"] % 3]} for row in plain_rows()]
+    assert all(run.status == "completed" for run in judge(elsewhere, "lr", "val_acc").ordered)
+
+
+STEPS = {"lr": "lr", "seed": "seed", "step": "step", "val_acc": "value"}
 
 
 def test_a_column_is_read_as_a_whole_and_none_that_is_compared_is_a_state_or_a_number_by_its_looks(tmp_path):

@@ -79,7 +79,7 @@ class Spoken(ArgumentParser):
         except (LedgerError, ValueError) as error:
             self.error(str(error))
         except OSError as error:
-            if not (read_only(error) or disk_full(error)):
+            if not (read_only(error) or disk_full(error) or isinstance(error, (FileNotFoundError, NotADirectoryError))):
                 raise
             Terminal(sys.stderr).print(f"{self.prog}: {error}", soft_wrap=True)
             raise SystemExit(exit_status.FAILED) from error

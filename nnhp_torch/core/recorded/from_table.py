@@ -16,7 +16,7 @@ from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.recorded.exports import Row, rows_of
 from nnhp_torch.core.recorded.from_ledger import RunsElsewhere, UnpairedRuns, outcome_of
-from nnhp_torch.core.spec.base import upstairs
+from nnhp_torch.core.spec.base import plain, upstairs
 from nnhp_torch.core.spec.names import distinct, label, once, typed
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.status import Status
@@ -29,8 +29,10 @@ STATES = ("status", "state", "State", "run.state")
 MOST = 6  # names that a line lists
 LINE = 120  # letters of one that it has
 ABOUT = "Runs that were made elsewhere"
+SHARE = 1.001  # that no share of right answers is above
 NUMBER = "run number"  # the column that counts a cell's runs if nothing tells them apart
-ENDED: dict[str, Status] = dict.fromkeys(("", "finished", "completed", "complete"), "completed")  # others have failed
+COMPLETED = ("finished", "completed", "complete", "success", "succeeded", "ok", "done", "terminated")
+NOT_SO = ("failed", "fail", "error", "crashed", "killed", "running", "scheduled")  # nor is any other word
 
 
 def judge(
@@ -70,8 +72,10 @@ def judge(
         ['worse', 'best']
     """
     table = _Table(rows_of(frame), [cell] if isinstance(cell, str) else cell, value, seed=seed, step=step, mode=mode)
-    baseline = {_bare(name): of for name, of in baseline.items()} if baseline else None
-    given = {"smallest_effect": smallest_effect, "baseline": baseline}
+    as_written = {name: str(of) if isinstance(of, list) else plain(of) for name, of in (baseline or {}).items()}
+    baseline = {_bare(name): of for name, of in as_written.items()} or None
+    effect = None if smallest_effect is None else smallest_effect / table.scale
+    given = {"smallest_effect": effect, "baseline": baseline}
     of_sweep: dict[str, Any] = {"about": ABOUT, "kind": RunsElsewhere if seed else UnpairedRuns, **given}
     outcome = outcome_of(table.results(), table.objective.metric, mode, **of_sweep)
     cells, sweep = once(trial.cell for trial in outcome.trials), outcome.sweep
@@ -108,9 +112,10 @@ class _Table:
         for twin in filter(None, (objective.twin("test", self.names), objective.twin("train", self.names))):
             if all(map(is_number, self.values(self.names[twin]))):
                 self.metrics[twin] = self.names[twin]
-        self.state = next((column for column in STATES if column in columns and column not in compared), "")
-        percent = any(is_number(one) and 1 < one <= 100 for one in self.values(ranks))
-        self.scale = 100 if objective.is_accuracy and percent else 1
+        states = (column for column in STATES if column in columns and column not in compared)
+        told = {*COMPLETED, *NOT_SO}  # one of these is in a column of states, and not in one of the United States
+        self.state = next((name for name in states if any(str(of).lower() in told for of in self.values(name))), "")
+        self.scale = 100 if objective.is_accuracy and self._in_percent(ranks) else 1
 
     def column(self, name: str, hint: str = "") -> str:
         """The column that is meant by a name."""
@@ -120,6 +125,21 @@ class _Table:
         known = f"the nearest is {near!r}" if near else f"there are {_listed(self.columns)}"
         known += "; or runs that are called lr=0.1,seed=2" if {*RUNS} & {*self.columns} else ""
         raise ValueError(f"no column is called {name!r}: {known}{hint}")
+
+    def _in_percent(self, column: str) -> bool:
+        """Whether the values are from 0 to 100; float32 may round a share to a little more than 1."""
+        highest: dict[str, float] = {}
+        for row in self.rows:
+            value: Any = row.get(column)
+            if is_number(value) and value <= 100:
+                cell = label(self._cell(row))
+                highest[cell] = max(value, highest.get(cell, value))
+        shares = [cell for cell, value in highest.items() if value <= SHARE]
+        if shares and len(shares) < len(highest):
+            raise ValueError(
+                f"{column} is above 1 in some rows, and nowhere in {shares[0][:LINE]}: percent and shares?"
+            )
+        return bool(highest) and not shares
 
     def values(self, column: str) -> Iterator[Any]:
         """The values of a column that are not empty."""
@@ -173,7 +193,8 @@ class _Table:
                 twice = f"row {place + 1} and in row {other + 1} below the head"
                 raise ValueError(f"{named[:LINE]} is in {twice}{hint}")
         curves = {name: curve for name in self.metrics if (curve := [of[name] for *_, of in steps if name in of])}
-        status = ENDED.get(reason := str(first.get(self.state) or "").lower(), "failed")
+        reason = str(self.rows[steps[-1][1] if steps else places[-1]].get(self.state) or "").lower()
+        status: Status = "completed" if reason in ("", *COMPLETED) else "failed"
         if status == "completed" and monitor not in curves:
             raise ValueError(f"{named[:LINE]} has no {monitor}")
         if status == "completed" and not math.isfinite(curves[monitor][-1]):
@@ -202,11 +223,11 @@ def _remarks(table: _Table, outcome: Outcome, seed: str | None) -> Iterator[str]
     if renamed := "; ".join(f"{name} is {column}" for name, column in taken.items() if name != column):
         yield renamed
     if table.scale > 1:
-        yield f"{monitor} is in percent: divided by 100"
+        yield f"{monitor} is in percent: divided by 100, as the smallest effect is if one was given"
     for axis in outcome.sweep.axes:
         if empty := sum(run.cell[axis] is None for run in runs):
             yield f"{axis} is empty in {empty} of {len(runs)} runs: they are compared as {axis}=none."
-    if also := _listed([*_confounded(table)]):
+    if also := _listed([*_confounded(table, any(run.epochs for run in runs))]):
         yield f"From cell to cell {also} changes too, and within none: what is found may be its effect."
     by_name = f"by its name it is {split} data" if split else "nor does its name"
     yield (
@@ -226,9 +247,9 @@ def _remarks(table: _Table, outcome: Outcome, seed: str | None) -> Iterator[str]
         yield "An epoch of the curves is a row of the table, whatever its step was."
 
 
-def _confounded(table: _Table) -> Iterator[str]:
+def _confounded(table: _Table, by_step: bool) -> Iterator[str]:
     """The other columns that change with the cells alone, such as a width that was set beside the rate."""
-    known = {*table.cell.values(), *table.metrics.values(), table.seed, table.step, table.state, *RUNS}
+    known = {*table.cell.values(), *table.metrics.values(), table.seed, by_step and table.step, table.state, *RUNS}
     for column in (column for column in table.columns if column not in known):
         found: dict[str, set[str]] = {}
         for row in table.rows:

@@ -39,7 +39,7 @@ class Verdict:
             known than that it is worse or better; NaN with fewer than three units.
         p: adjusted for all comparisons, and for looks at the results so far; NaN with fewer than three units.
         behind: in how many of its trials it is behind that one's of the same seed.
-        same: whether all its curves are that one's to the last digit.
+        same: whether all its curves are that one's to the last digit; of runs made elsewhere ends alone do not tell.
         chance: of an undecided cell, that it is decided by the last look of a race, this one or one to come.
     """
 
@@ -171,7 +171,7 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
     if place == 0:
         kind: Kind = "best" if sweep.baseline is None else "baseline"
         return Verdict(cell, kind, seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
-    same = _curves(cell) == _curves(ranked[0])
+    same = _curves(cell) == _curves(ranked[0]) and not (sweep.elsewhere and not cell.completed[0].history)
     matters = sweep.smallest_difference
     kind = "undecided" if not p < sweep.level else "worse" if gap > 0 else "better"
     low, high = found.low[place], found.high[place]
