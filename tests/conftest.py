@@ -7,6 +7,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -32,6 +33,8 @@ from nnhp_torch.core.stats.summary import Summary
 from nnhp_torch.report.figure import callback
 from nnhp_torch.run.launch.machine import cores
 from nnhp_torch.run.runtime import Runtime
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and nohup's, ignore it
 
 pytest_plugins = ["stranger"]
 

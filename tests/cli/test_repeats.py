@@ -17,8 +17,8 @@ from nnhp_torch.cli.report import main as report_main
 def test_dry_run_lists_the_trials_and_writes_nothing(command):
     _, out, _ = command("--dry_run", "--seeds", "2", expect=0)
     assert [line.split()[0] for line in out.splitlines()[:4]] == [
-        "lr=0.1",
-        "lr=0.01",
+        "lr=0.1,seed=123",
+        "lr=0.01,seed=123",
         "lr=0.1,seed=124",
         "lr=0.01,seed=124",
     ]

@@ -96,16 +96,16 @@ class TrialResult:
 
     @property
     def error(self) -> str:
-        """What the reason says: behind a traceback's frames the message's first line, and the last if it has more.
+        """The reason's last line; behind a traceback's frames the message's first line, too, if it has several.
 
         A CUDA error has its cause in the first, a failure to load weights in the last.
         """
         lines = self.reason.strip().splitlines() or [""]
-        frames = max((number for number, line in enumerate(lines) if line.startswith("  File ")), default=-1)
-        said = (line for line in lines[frames + 1 :] if line[:1].strip() and not line.startswith("Traceback"))
-        first = next(said, lines[-1])
-        both = first if first == lines[-1] else f"{first[: LINE // 2]} … {lines[-1].strip()}"
-        return both if len(both) <= LINE else f"{both[:LINE]}…"
+        said, frames = lines[-1].strip(), [n for n, line in enumerate(lines) if line.startswith("  File ")]
+        message = [line for line in lines[frames[-1] :] if line[:1].strip()] if frames else []
+        if message and message[0] != lines[-1]:
+            said = f"{message[0][: LINE // 2]} … {said}"
+        return said if len(said) <= LINE else f"{said[:LINE]}…"
 
     @property
     def settled(self) -> bool:

@@ -268,7 +268,7 @@ def test_a_reason_of_a_hundred_megabytes_is_kept_as_far_as_anybody_reads(trial):
     long = "first\n" + "x" * 100_000_000 + "\nlast"
     result = TrialResult.of(trial, "failed", long)
     assert len(result.to_json()) < 30_000
-    assert (result.reason[:5], result.error) == ("first", "first … last")
+    assert (result.reason[:5], result.error) == ("first", "last")
     assert "99980011 characters are left out" in result.reason
     assert TrialResult.from_json(result.to_json()).reason == result.reason
     assert len(TrialResult.of(trial, "failed", "y" * 10_000).error) < 600
