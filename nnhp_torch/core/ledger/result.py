@@ -96,16 +96,10 @@ class TrialResult:
 
     @property
     def error(self) -> str:
-        """The reason's last line; behind a traceback's frames the message's first line, too, if it has several.
-
-        A CUDA error has its cause in the first, a failure to load weights in the last.
-        """
-        lines = self.reason.strip().splitlines() or [""]
-        said, frames = lines[-1].strip(), [n for n, line in enumerate(lines) if line.startswith("  File ")]
-        message = [line for line in lines[frames[-1] :] if line[:1].strip()] if frames else []
-        if message and message[0] != lines[-1]:
-            said = f"{message[0][: LINE // 2]} … {said}"
-        return said if len(said) <= LINE else f"{said[:LINE]}…"
+        """The last line of the reason: of a traceback, the error itself."""
+        lines = self.reason.strip().splitlines()
+        last = lines[-1] if lines else ""
+        return last if len(last) <= LINE else f"{last[:LINE]}…"
 
     @property
     def settled(self) -> bool:

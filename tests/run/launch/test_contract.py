@@ -38,7 +38,7 @@ def on_slurm(monkeypatch):
     made = []
 
     def make(build, runtime):
-        made.append(slurm.SlurmJobs(build, runtime, Slurm(trials_per_job=4)))
+        made.append(slurm.SlurmJobs(build, runtime, Slurm(trials_per_job=2)))
         return made[-1]
 
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
