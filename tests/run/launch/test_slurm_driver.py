@@ -27,7 +27,8 @@ from nnhp_torch.run.runtime import Runtime
 class Cluster:
     """Runs what is submitted at the next look at its queue, with an outcome for each array in turn; then all complete.
 
-    An outcome is `completed`; `killed` (no last words); or an exit status, after the trial has begun or before that.
+    An outcome is `completed`; `killed` (no last words), or that once it has begun; or an exit status, after the trial
+    has begun or before that.
     """
 
     def __init__(self, trials, outcomes=(), answers=(), reasons=()):
@@ -65,6 +66,8 @@ class Cluster:
         if outcome == "completed":
             told.write_text('\n{"val_accuracy": 0.5}\n')
             Path(f"{job}.{key}.result").write_text(completed(self.trials[key]).to_json())
+        elif outcome == "begun":
+            told.write_text("\n")
         elif outcome != "killed":
             told.write_text("\n" if outcome == 137 else "")
             log.write_text(f"slurmstepd: error: something\nexit status {outcome}\n")
@@ -126,6 +129,20 @@ def test_jobs_that_have_gone_without_a_word_are_submitted_again(run):
     outcome, cluster = run(outcomes=["killed", "killed"])
     assert outcome.successful
     assert cluster.arrays == [4, 4, 4]
+
+
+def test_a_trial_whose_job_goes_after_it_has_begun_begins_once(run):
+    """The next job's record of it is empty at first, as that of a job is which SLURM puts back into its queue."""
+    begun = []
+
+    class Begun(SweepCallback):
+        def on_trial_start(self, trial):
+            begun.append(trial.key)
+
+    outcome, cluster = run(outcomes=["begun", "begun"], callbacks=[Begun()])
+    assert outcome.successful
+    assert cluster.arrays == [4, 4, 4]
+    assert len(begun) == len(set(begun)) == 4
 
 
 def test_a_trial_that_comes_no_epoch_further_fails_after_so_many_jobs(run, monkeypatch):

@@ -108,7 +108,7 @@ class SlurmJobs:
     def _hear(self, taken: Taken, told: str) -> None:
         """Pass on the epochs that are new; a job that goes on with a trial tells the earlier ones once more."""
         with open(told) as file:
-            if (size := os.fstat(file.fileno()).st_size) == taken.size:
+            if (size := os.fstat(file.fileno()).st_size) in (0, taken.size):  # 0: not begun, or not yet anew
                 return
             lines = file.read().split("\n")[:-1]
         if not taken.size:
