@@ -206,6 +206,12 @@ def test_without_pairs_no_order_of_the_rows_matters(baseline):
     assert told[1:] == [told[0]] * 3
 
 
+def test_without_pairs_1_and_1_0_are_one_cell_too():
+    """A column that is empty in some row has 1 as 1.0 in a part of an export."""
+    rows = [{"width": width, "val_acc": 0.8 + n / 100} for n, width in enumerate((1, 1.0, 1, 2, 2, 2.0))]
+    assert [row.trials for row in judge(rows, "width", "val_acc", seed=None).verdicts] == [3, 3]
+
+
 def test_what_is_empty_is_a_value_of_its_own_and_that_is_said(tmp_path):
     """W&B and MLflow leave a field empty where a run has not set it, as warmup of most runs here."""
     rows = [row | {"warmup": "" if row["lr"] > 0.001 else 5} for row in plain_rows()]

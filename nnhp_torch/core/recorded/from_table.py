@@ -100,13 +100,15 @@ class _Table:
             if column.startswith(prefix):
                 self.names.setdefault(column.removeprefix(prefix), column)
         self.cell = {_bare(name): self.column(name) for name in cell}
+        for column in self.cell.values():
+            _have_one_type(rows, column)
+        self.cells = [label(self._cell(row)) for row in rows]  # of each row
         self.step = self.column(step) if step else next(filter(None, map(self.names.get, STEPS)), None)
         self.seed = self.column(seed, "; --seed none if runs have no pairs") if seed else self._numbered()
         ranks, compared = self.column(value), [*self.cell.values(), self.seed]
         if len({*compared, ranks}) <= len(compared):
             raise ValueError("--cell, --seed and --value must be different columns")
-        for column in compared:
-            _have_one_type(rows, column)
+        _have_one_type(rows, self.seed)
         self.objective = objective = Objective.of(_bare(value), mode)
         self.metrics = {objective.metric: ranks}
         for twin in filter(None, (objective.twin("test", self.names), objective.twin("train", self.names))):
@@ -129,10 +131,9 @@ class _Table:
     def _in_percent(self, column: str) -> bool:
         """Whether the values are from 0 to 100; float32 may round a share to a little more than 1."""
         highest: dict[str, float] = {}
-        for row in self.rows:
+        for cell, row in zip(self.cells, self.rows, strict=True):
             value: Any = row.get(column)
             if is_number(value) and value <= 100:
-                cell = label(self._cell(row))
                 highest[cell] = max(value, highest.get(cell, value))
         shares = [cell for cell, value in highest.items() if value <= SHARE]
         if shares and len(shares) < len(highest):
@@ -148,21 +149,21 @@ class _Table:
     def _numbered(self) -> str:
         """Number each cell's runs in a column; a row is a run of its own if no name tells runs apart."""
         named = next((column for column in RUNS if column in self.columns and self.step), "")
-        numbers: dict[str, dict[str, int]] = {}
-        for place, row in enumerate(self.rows):
-            met = numbers.setdefault(label(self._cell(row)), {})
+        numbers: dict[str, dict[str, int]] = {cell: {} for cell in self.cells}
+        for place, (cell, row) in enumerate(zip(self.cells, self.rows, strict=True)):
+            met = numbers[cell]
             row[NUMBER] = met.setdefault(str(row.get(named, place)), len(met) + 1)
         return NUMBER
 
     def results(self) -> list[TrialResult]:
         """The runs, in the order of their seeds, the same ones in each cell; what is no number is counted."""
-        cells: dict[str, dict[str, list[int]]] = {}  # cell → run → the places of its rows
+        cells: dict[str, dict[str, list[int]]] = {cell: {} for cell in self.cells}  # → run → the places of its rows
         seeds: dict[str, Any] = {}
         for place, row in enumerate(self.rows):
             if (seed := row.get(self.seed)) is None:
                 raise ValueError(f"{self.seed} is empty in row {place + 1}")
             run = label({_bare(self.seed): seed})
-            cells.setdefault(label(self._cell(row)), {}).setdefault(run, []).append(place)
+            cells[self.cells[place]].setdefault(run, []).append(place)
             seeds[run] = seed
         order = sorted(seeds, key=seeds.__getitem__) if all(map(is_number, seeds.values())) else [*seeds]
         if not all(type(seed) is int and seed >= 0 for seed in seeds.values()):
@@ -182,7 +183,7 @@ class _Table:
     def _result(self, places: Sequence[int], run: str, seed: int) -> TrialResult:
         """A run's result, of one row or of one for each of its steps."""
         first, monitor, step = self.rows[places[0]], self.objective.metric, self.step if len(places) > 1 else None
-        named = f"{label(cell := self._cell(first))}, {run}"
+        cell, named = self._cell(first), f"{self.cells[places[0]]}, {run}"
         steps = [(self._number(step, place) if step else 0.0, place, self._metrics(place)) for place in places]
         steps = sorted(at for at in steps if at[2] or not step)
         for (now, place, _), (then, other, _) in itertools.pairwise(steps):
@@ -251,9 +252,9 @@ def _confounded(table: _Table, by_step: bool) -> Iterator[str]:
     """The other columns that change with the cells alone, such as a width that was set beside the rate."""
     known = {*table.cell.values(), *table.metrics.values(), table.seed, by_step and table.step, table.state, *RUNS}
     for column in (column for column in table.columns if column not in known):
-        found: dict[str, set[str]] = {}
-        for row in table.rows:
-            found.setdefault(label(table._cell(row)), set()).add(distinct(row.get(column)))
+        found: dict[str, set[str]] = {cell: set() for cell in table.cells}
+        for cell, row in zip(table.cells, table.rows, strict=True):
+            found[cell].add(distinct(row.get(column)))
         if all(len(of) == 1 for of in found.values()) and len(set.union(*found.values())) > 1:
             yield column
 
