@@ -255,7 +255,13 @@ def test_the_same_ends_are_not_the_same_runs():
     """Of ten images each, three seeds of two cells end alike more often than not, and may differ by many points."""
     ends = {1: (1.0, 1.0, 1.0), 2: (1.0, 1.0, 1.0), 3: (1.0, 0.9, 1.0)}
     rows = [{"lr": lr, "seed": s, "val_acc": end} for lr, of in ends.items() for s, end in enumerate(of)]
-    assert [row.verdict for row in judge(rows, "lr", "val_acc", baseline={"lr": 1}).verdicts][1] == "undecided"
+    outcome = judge(rows, "lr", "val_acc", baseline={"lr": 1})
+    assert [(row.verdict, row.low, row.high) for row in outcome.verdicts][1] == ("undecided", None, None)
+    assert "lr=2 by 0.00 points (how far is not known)" in answer(outcome.summary)
+    constant = [row | {"val_acc": 0.8} for row in rows]
+    assert [row.verdict for row in judge(constant, "lr", "val_acc", baseline={"lr": 1}).verdicts][1:] == [
+        "undecided"
+    ] * 2
 
 
 def test_the_last_rows_state_counts_and_a_column_of_other_words_is_none():

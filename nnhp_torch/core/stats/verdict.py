@@ -171,11 +171,13 @@ def _verdict(sweep: SweepBase, ranked: Sequence[Cell], place: int, *, units: Uni
     if place == 0:
         kind: Kind = "best" if sweep.baseline is None else "baseline"
         return Verdict(cell, kind, seeds=cell.trials, gap=0.0, low=0.0, high=0.0, p=1.0, same=True)
-    same = _curves(cell) == _curves(ranked[0]) and not (sweep.elsewhere and not cell.completed[0].history)
+    same = _curves(cell) == _curves(ranked[0])
     matters = sweep.smallest_difference
     kind = "undecided" if not p < sweep.level else "worse" if gap > 0 else "better"
     low, high = found.low[place], found.high[place]
-    if same or (matters is not None and abs(gap) + half_width <= matters):
+    if same and sweep.elsewhere and not cell.completed[0].history:  # equal ends: nothing has varied that would tell
+        same, low, high = False, -math.inf, math.inf
+    elif same or (matters is not None and abs(gap) + half_width <= matters):
         kind, low, high = "as good", gap - half_width, gap + half_width
     if sweep.objective.is_accuracy and math.isfinite(high - low):  # seen from the first, it is from 0 to 1
         mean = ranked[0].mean(sweep.monitor)

@@ -31,6 +31,8 @@ def interval(verdict: Verdict, objective: Objective, *, ahead: bool = False) -> 
     if math.isnan(verdict.p):
         return amount(ends[0], objective).removesuffix(" points")
     gap, low, high = _alike(ends, objective)
+    if math.inf == verdict.high == -verdict.low:
+        return f"{gap} (how far is not known)"
     than, end = ("more", low) if (verdict.kind == "worse") is not ahead else ("less", high)
     if verdict.kind in ("worse", "better") and (not verdict.bounded or not any(map(int, filter(str.isdigit, end)))):
         return f"{gap} ({than} than 0)"  # of some cells told apart no more is known; and none begins at 0.00
