@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace, set_dumper
 
+from nnhp_torch.core.spec.names import flat
 from nnhp_torch.project.importing import NoProject
 
 if TYPE_CHECKING:
@@ -40,22 +41,6 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
             branch = branch.setdefault(part, {})
         branch[last] = value
     return tree
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the dotted keys of mappings in mappings; a mapping with keys that are not words stays whole.
-
-    >>> flat({"model": {"lr": 0.1, "sizes": {"1.5": 2}}})
-    {'model.lr': 0.1, 'model.sizes': {'1.5': 2}}
-    """
-    found: dict[str, Any] = {}
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, dict) and value and all(isinstance(k, str) and "." not in k for k in value):
-            found.update(flat(value, f"{key}."))
-        else:
-            found[key] = value
-    return found
 
 
 def arguments(values: Mapping[str, Any]) -> list[str]:

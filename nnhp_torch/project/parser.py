@@ -19,6 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from nnhp_torch.cli.arguments.parser import load_bounded
 from nnhp_torch.cli.arguments.refusal import refusal
+from nnhp_torch.core.spec.names import flat
 from nnhp_torch.project import keys
 from nnhp_torch.project.capture import command_line_of
 from nnhp_torch.project.importing import NoProject, module_name
@@ -128,7 +129,7 @@ class Project:
         self.root.default_config_files, self.parser.default_config_files = self.files
         try:
             if self.given is not None and not isinstance(self.given, list):
-                given = keys.flat(dict(self.given).get(keys.SUBCOMMAND, self.given))
+                given = flat(dict(self.given).get(keys.SUBCOMMAND, self.given))
                 args = [*keys.arguments(given), *args]
             elif self.given:
                 args = [*self.given, *args]

@@ -9,10 +9,11 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
+from nnhp_torch.core.spec.names import flat
 from nnhp_torch.project.as_sweep import as_sweep
 from nnhp_torch.project.build import build
 from nnhp_torch.project.command import read
-from nnhp_torch.project.keys import OURS, flat
+from nnhp_torch.project.keys import OURS
 from nnhp_torch.project.parser import project
 from nnhp_torch.project.trainer import FLAGS, UNUSED
 

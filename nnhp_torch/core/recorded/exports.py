@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.spec.base import plain
-from nnhp_torch.core.spec.names import typed
+from nnhp_torch.core.spec.names import flat, typed
 
 Row = dict[str, Any]
 NESTED = ("config", "summary")  # columns that hold a mapping each, in W&B's API example
@@ -23,11 +23,11 @@ def rows_of(table: Any) -> list[Row]:
     """Return the rows of a data frame, of mappings or of CSV files, each as column → value; what is missing is None."""
     paths = [table] if isinstance(table, (str, Path)) else table
     if isinstance(paths, list) and all(isinstance(path, (str, Path)) for path in paths):
-        return [_flat(row) for path in paths for row in _read(Path(path))]
+        return [flat(row) for path in paths for row in _read(Path(path))]
     to_rows = {"to_dicts": (), "to_dict": ("records",)}  # polars, pandas
     rows = next((getattr(table, name)(*how) for name, how in to_rows.items() if hasattr(table, name)), table)
     named = ({str(name): plain(value) for name, value in row.items()} for row in rows)
-    return [_flat({name: value if value == value else None for name, value in row.items()}) for row in named]
+    return [flat({name: value if value == value else None for name, value in row.items()}) for row in named]
 
 
 def _read(path: Path) -> Iterator[Row]:
@@ -41,21 +41,12 @@ def _read(path: Path) -> Iterator[Row]:
         for number, row in enumerate(table, 1):
             if None in row:
                 raise ValueError(f"{path} has more fields in row {number} than its first line has names")
-            yield from _of_exports(
-                path, {name: _nested(name, text) for name, text in row.items() if name and text is not None}
-            )
+            named = {name: _nested(name, text) for name, text in row.items() if name and text is not None}
+            yield from _of_exports(path, named)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no table in UTF-8: {error}") from error
-
-
-def _flat(row: Row) -> Row:
-    """Return a row with `config.lr` for what a column `config` has under `lr`."""
-    flat = {name: value for name, value in row.items() if not isinstance(value, dict)}
-    for column, inner in row.items():
-        flat |= _flat({f"{column}.{key}": value for key, value in inner.items()}) if isinstance(inner, dict) else {}
-    return flat
 
 
 def _nested(column: str, text: str) -> Any:

@@ -44,6 +44,22 @@ def distinct(value: Any) -> str:
     return repr(dict(value) if isinstance(value, Mapping) else value)
 
 
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the dotted keys of mappings in mappings; a mapping with keys that are not words stays whole.
+
+    >>> flat({"model": {"lr": 0.1, "sizes": {"1.5": 2}}})
+    {'model.lr': 0.1, 'model.sizes': {'1.5': 2}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and value and all(isinstance(k, str) and "." not in k for k in value):
+            found.update(flat(value, f"{key}."))
+        else:
+            found[key] = value
+    return found
+
+
 def once(values: Iterable[Any]) -> list[Any]:
     """Return each value once, in their order."""
     return list({distinct(value): value for value in values}.values())
