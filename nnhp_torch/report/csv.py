@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnhp_torch.core.interfaces import SweepCallback
-from nnhp_torch.core.ledger.files import replacing
+from nnhp_torch.core.ledger.files import replacing, write
 from nnhp_torch.core.ledger.result import TrialResult, logged
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.spec.names import is_number, is_plain, text, visible
 from nnhp_torch.core.spec.objective import logged_name
 from nnhp_torch.core.spec.trial import defaults
 from nnhp_torch.core.stats.summary import Summary
-from nnhp_torch.report.verdicts_json import write_json
+from nnhp_torch.report.verdicts_json import document
 
 
 class TablesReport(SweepCallback):
@@ -42,7 +43,8 @@ class TablesReport(SweepCallback):
                 write_verdicts(path, outcome.summary)
             else:
                 path.unlink(missing_ok=True)  # it would show an earlier state
-            write_json(self.folder / "verdicts.json", outcome, self.command)
+            text = json.dumps(document(outcome, self.command), indent=1, ensure_ascii=False, allow_nan=False)
+            write(self.folder / "verdicts.json", f"{text}\n")
 
 
 def write_rows(path: Path, header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from nnhp_torch.core.ledger.files import write
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.stats.proposals import left_after
 from nnhp_torch.report.commands import lacking
@@ -17,14 +14,8 @@ VERSION = 1  # of the schema: another one once a field is renamed, goes, or mean
 SEEDS = ("--seeds", "--max_seeds")
 
 
-def write_json(path: Path, outcome: Outcome, command: str) -> None:
-    """Write the document, which holds no number that JSON has not."""
-    text = json.dumps(document(outcome, command), indent=1, ensure_ascii=False, allow_nan=False)
-    write(path, f"{text}\n")
-
-
 def document(outcome: Outcome, command: str) -> dict[str, Any]:
-    """The document as plain values; a cell's `next` is the command with the seeds that may decide on it."""
+    """The file as plain values, of which JSON has each; a cell's `next` is the command that may decide on it."""
     summary, sweep, proposal = outcome.summary, outcome.sweep, outcome.sweep.proposal
     again, unseeded = {None: None, "": command}, lacking(command, SEEDS)
     rows = [asdict(row) for row in outcome.verdicts]
