@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from rich.text import Text
 
+from nnhp_torch import checks
 from nnhp_torch.cli import exit_status
 from nnhp_torch.core.errors import LedgerError
 from nnhp_torch.core.ledger.result import TrialResult
@@ -174,34 +175,28 @@ def judged(sweep: P, request: Request) -> P:
         baseline=sweep.baseline if request.baseline is None else request.baseline,
         judge=request.judge or sweep.judge,
     )
-    _check_require(made, request)
-    if request.proposal is not None:
-        _check_proposal(made, request)
-    if (request.require or request.proposal) and isinstance(made, Sweep) and made.size == 1:
-        raise ValueError("there is no cell beside the baseline's: --grid.NAME VALUE")
+    checks.choice("require", request.require, (*REQUIRED, None))
+    if (request.require or request.proposal) is not None:
+        _check_asked(made, request)
     return made
 
 
-def _check_require(sweep: SweepBase, request: Request) -> None:
-    if request.require not in (None, *REQUIRED):
-        raise ValueError(f"require must be one of {', '.join(REQUIRED)}, not {request.require!r}")
-    if request.require and sweep.baseline is None:
-        raise ValueError(f"--require {request.require} needs a cell to be held against: --baseline NAME=VALUE")
-    if request.require and max(len(request.each_seed(sweep)), _folds(sweep)) < FEWEST:
+def _check_asked(sweep: SweepBase, request: Request) -> None:
+    """Refuse what `--require` or `--proposal` ask for, if that could not be answered."""
+    asked = "--proposal" if request.require is None else f"--require {request.require}"
+    folds = math.prod(map(len, sweep.replicates.values()))
+    if sweep.baseline is None:
+        raise ValueError(f"{asked} needs a cell to be held against: --baseline NAME=VALUE")
+    if isinstance(sweep, Sweep) and sweep.size == 1:
+        raise ValueError("there is no cell beside the baseline's: --grid.NAME VALUE")
+    if request.require and max(len(request.each_seed(sweep)), folds) < FEWEST:
         hint = "" if sweep.elsewhere else " (--seeds 5, or auto)"
         raise ValueError(f"--require needs {FEWEST} seeds or more: fewer decide nothing{hint}")
     if request.require == "as-good" and sweep.smallest_difference is None:
         raise ValueError(f"--require as-good needs --smallest_effect: which difference of {sweep.monitor} is none?")
-
-
-def _check_proposal(sweep: SweepBase, request: Request) -> None:
-    if sweep.baseline is None:
-        raise ValueError("--proposal needs what it is held against: --baseline NAME=VALUE")
+    if request.proposal is None:
+        return
     if request.seeds not in (1, "auto") and (isinstance(request.seeds, (int, str)) or len(request.seeds) > 1):
         raise ValueError(f"--proposal adds seeds where they decide: --seeds '[1000]' is the first, not {request.seeds}")
-    if sweep.judge is not None or request.chooser is not None or _folds(sweep) > 1:
+    if sweep.judge is not None or request.chooser is not None or folds > 1:
         raise ValueError("--proposal has a test of its own, over seeds alone: no judge, no chooser, no --over")
-
-
-def _folds(sweep: SweepBase) -> int:
-    return math.prod(map(len, sweep.replicates.values()))

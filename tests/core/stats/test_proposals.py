@@ -154,7 +154,7 @@ def test_a_dry_run_enters_nothing_and_what_is_refused_neither(propose, capsys):
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert said in lines[0]
-    with pytest.raises(ValueError, match="--proposal needs what it is held against: --baseline NAME=VALUE"):
+    with pytest.raises(ValueError, match="--proposal needs a cell to be held against: --baseline NAME=VALUE"):
         _tiny(0.3, None)[0].run(proposal="night", launch=Scores)
     assert not list(Path().iterdir())
 
