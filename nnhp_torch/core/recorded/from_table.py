@@ -92,13 +92,13 @@ class _Table:
         self, rows: Sequence[Row], cell: Sequence[str], value: str, *, seed: str | None, step: str | None, mode: Any
     ) -> None:
         rows = [{**_parts(row), **row} for row in rows]
-        names = once(name for row in rows for name in row)
+        names = dict.fromkeys(name for row in rows for name in row)
         if not cell or not rows:
-            raise ValueError(f"--cell names what is compared, of {_listed(names)}" if rows else "there are no rows")
+            raise ValueError(f"--cell names what is compared, of {_listed([*names])}" if rows else "there are no rows")
         self.called: dict[str, str] = {}  # name → as the table has it
         for name in names:
             bare = next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
-            self.called[name if bare in (*names, *self.called) else bare] = name
+            self.called[name if bare in names or bare in self.called else bare] = name
         self.columns = {name: _of_one_type([row.get(of) for row in rows]) for name, of in self.called.items()}
         self.cell = [self.column(name) for name in cell]
         values = zip(*(self.columns[name] for name in self.cell), strict=True)
@@ -255,8 +255,10 @@ def _confounded(table: _Table, step: str) -> Iterator[str]:
             yield table.called[name]
 
 
-def _of_one_type(values: Sequence[Any]) -> list[Any]:
+def _of_one_type(values: list[Any]) -> list[Any]:
     """A column, its numbers whole if all are, and else none: exports write 1 as 1.0 beside an empty field."""
+    if not any(isinstance(value, float) for value in values):
+        return values
     whole = all(abs(value) <= LARGEST and float(value).is_integer() for value in values if is_number(value))
     return [(int if whole else float)(value) if is_number(value) else value for value in values]
 
