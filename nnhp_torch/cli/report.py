@@ -18,8 +18,7 @@ from nnhp_torch.report.terminal.console import Terminal, open_standard_streams
 
 USUAL = "val_accuracy"
 LEDGER = "results.jsonl"
-# What only an earlier page knows, whatever the metric.
-TOLD = ("about", "order", "replicates", "guessing", "examples", "max_seeds", "baseline", "proposal")
+OF_METRIC = ("monitor", "mode", "importances")  # what an earlier page knows of its own metric alone
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,9 +57,9 @@ def _sweeps(folder: Path) -> list[Path]:
 def _part(folder: Path, monitor: str | None, mode: Mode | None) -> Part:
     """Return a folder's part, with what only its earlier page knows."""
     known = known_of(folder / NAME)
-    if monitor is not None:  # the page's direction and importances are of its own metric
-        known = {name: known[name] for name in (*TOLD, "command") if name in known}
-    told = {name: known[name] for name in TOLD if name in known}
+    if monitor is not None:
+        known = {name: value for name, value in known.items() if name not in OF_METRIC}
+    told = {name: value for name, value in known.items() if name not in (*OF_METRIC, "command")}
     try:
         outcome = recorded(folder, monitor or known.get("monitor", USUAL), mode or known.get("mode"), **told)
     except (LedgerError, ValueError):

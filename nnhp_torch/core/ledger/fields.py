@@ -43,12 +43,12 @@ def is_number(value: Any) -> bool:
 
 
 def types_of(hints: Mapping[str, Any], **own: Type) -> Types:
-    """Return the types that annotations name; `own` are those that say less than is needed.
+    """Return the types that annotations name; `own` are those of which an annotation would say too little.
 
     >>> types_of({"notes": Sequence[str]})["notes"][0]
     'a list of texts'
     """
-    return {name: own.get(name) or _type(hint) for name, hint in hints.items()}
+    return {**{name: _type(hint) for name, hint in hints.items()}, **own}
 
 
 def _type(hint: Any) -> Type:
@@ -89,7 +89,7 @@ def _is_provenance(value: Any) -> bool:
 
 def _is_proposal(value: Any) -> bool:
     hints = {"ledger": str, "number": float, "level": float, "spread": Any, "key": str}
-    return value is None or (_has(value, hints) and (value["spread"] is None or _is_metric(value["spread"])))
+    return value is None or (_has(value, hints) and _is_metric(value["spread"]))
 
 
 def _has(value: Any, hints: Mapping[str, Any], **further: Any) -> bool:
@@ -122,7 +122,6 @@ PAGE = types_of(  # what a page keeps of what its ledger does not hold
     {
         **dict.fromkeys(("monitor", "about", "command"), str),
         "mode": Literal["max", "min"],
-        **dict.fromkeys(("max_seeds", "baseline", "proposal", "examples"), Any),
         "order": Mapping[str, Sequence[Any]],
         "replicates": Sequence[str],
         **dict.fromkeys(("guessing", "importances"), Mapping[str, float]),
