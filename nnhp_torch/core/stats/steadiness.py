@@ -73,7 +73,7 @@ def _fall(result: TrialResult, objective: Objective) -> float:
     """The largest loss from one epoch to the next, in the second half of the training."""
     scores = [objective.sign * value for value in result.curve(objective.metric)]
     late = itertools.pairwise(scores[len(scores) // 2 :])
-    return max((before - after for before, after in late if math.isfinite(before - after)), default=0.0)
+    return max([0.0, *(before - after for before, after in late if math.isfinite(before - after))])
 
 
 def one_seed_moves(gathered: Sequence[Cell], known: Iterable[TrialResult], metric: str) -> float:

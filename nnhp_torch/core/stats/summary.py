@@ -137,7 +137,9 @@ class Summary:
                 axis for axis in self.sweep.axes if len({distinct(cell.values.get(axis)) for cell in self.cells}) > 1
             ]
             return f"the same in all {len(found)}, to the last digit: {', '.join(varied)} changes nothing here."
-        if learned_nothing(best, self.sweep.objective):
+        # What is better than a baseline is so however poor both are; and elsewhere a first row may be of any epoch.
+        whole = self.sweep.baseline is None and not self.sweep.elsewhere
+        if whole and learned_nothing(best, self.sweep.objective):
             return f"even the best, {best.label}, learned nothing: it ends no better than after its first epoch."
         return ""
 

@@ -59,12 +59,11 @@ def settings(pairs: Mapping[str, str], told: Mapping[str, str | None]) -> Html:
     return tag("dl", *each, class_="settings")
 
 
-def made(summary: Summary, again: tuple[str, str], remarks: Sequence[str] = ()) -> Html:
-    """How the results were made, and how to make them again.
+def made(summary: Summary, again: tuple[str, str]) -> Html:
+    """How the results were made, and how to make them again; empty of runs that were made elsewhere.
 
     Args:
         again: what to type to have it again, empty if nobody knows; what that does.
-        remarks: what a reader must know of where the results come from.
     """
     results = summary.shown
     days = sorted(result.started[:10] for result in results if result.started)
@@ -79,9 +78,10 @@ def made(summary: Summary, again: tuple[str, str], remarks: Sequence[str] = ()) 
                 if digest not in digests.setdefault(name, []):
                     digests[name].append(digest)
         facts[fact] = join(*(tag("div", f"{name} ", tag("code", ", ".join(of))) for name, of in digests.items()))
-    facts["to know"] = join(*(tag("div", remark) for remark in remarks))
     shown = [tag("dt", name) + tag("dd", value) for name, value in facts.items() if value]
     command, does = again
+    if not (shown or command):
+        return Html("")
     typed = [tag("h3", "How to make it again"), tag("pre", tag("code", prose(command))), tag("p", prose(does))]
     return tag(
         "section",

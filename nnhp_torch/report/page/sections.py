@@ -42,7 +42,7 @@ def running(part: Part) -> Html:
 
 
 def cards(part: Part) -> Html:
-    """The sweep's claim, what was chosen, and what to type; below them how the finding was tested."""
+    """The sweep's claim, what was chosen, and what to type; below them how the finding was tested, and what to know."""
     summary = part.summary
     claims, answered = summary.claim.split("\n"), [*answer(summary).split("\n"), words.spent(summary)]
     made = [_card(*filter(None, claims))] if claims[0] else []
@@ -52,7 +52,7 @@ def cards(part: Part) -> Html:
         made.append(tag("div", tag("h3", f"{part.chooses} {part.chosen.label}."), tag("p", reached), class_="card"))
     command, _ = part.again
     made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", prose(command))), class_="card")] * bool(command)
-    tested = [tag("p", prose(line)) for line in answered if line]
+    tested = [tag("p", prose(line)) for line in (*answered, *part.outcome.remarks) if line]
     if named := words.sources(summary):
         rows = [
             tag("tr", *(tag("td", text, class_="wrap") for text in row)) for row in zip(*named.values(), strict=True)
@@ -95,9 +95,7 @@ def sections(part: Part) -> list[Html]:
     wide = len(part.sweep.axes) > WIDE and any(cell.completed for cell in part.summary.cells)
     first = [controls(part), parallel(part) if wide else Html(""), picture(part), cards(part), beside(part)]
     rest = [table_of_cells(part), space(part), importance(part), troubles(part.summary), same(part.summary)]
-    return [
-        part for part in (*first, *rest, made(part.summary, part.again, part.outcome.remarks), trials(part)) if part
-    ]
+    return [part for part in (*first, *rest, made(part.summary, part.again), trials(part)) if part]
 
 
 def curves_of(part: Part, *, named: bool = True) -> list[charts.Curves]:

@@ -51,6 +51,12 @@ def test_a_fall_is_a_jump_from_ten_spreads_on_and_in_the_second_half_alone(sweep
     assert not jumping([_cell(sweep, [0.90, 0.91, 0.92], curve=middle)], sweep.objective)
 
 
+def test_a_training_that_never_falls_falls_by_nothing(sweep):
+    rising = _cell(sweep, [0.9331, 0.9569, 0.9543, 0.7346, 0.9594], lr=0.2, curve=[0.1, 0.2, 0.3])
+    (found,) = jumping([_cell(sweep, STEADY), rising], sweep.objective)
+    assert (found.failed, found.fall) == (1, 0.0)
+
+
 def test_two_seeds_may_jump_and_a_cell_that_lacks_one_is_not_judged(sweep):
     cell = _cell(sweep, [0.90, 0.92], curve=[0.1, 0.5, 0.95, 0.4])
     assert len(jumping([cell], sweep.objective)) == 1

@@ -13,6 +13,7 @@ from nnhp_torch.report.page.part import Part
 from nnhp_torch.report.page.sections import cards
 from nnhp_torch.report.terminal.table import in_markdown
 from nnhp_torch.report.words.answer import answer
+from nnhp_torch.report.words.headline import headline
 from nnhp_torch.report.words.phrases import interval, sources
 
 
@@ -103,6 +104,15 @@ def test_a_setting_that_changes_nothing_crowns_no_winner(sweep, store):
 def test_cells_that_guess_crown_no_winner(sweep, store):
     found = _found(sweep, store, {0.1: [0.4, 0.1], 0.2: [0.3, 0.1]})
     assert found.why_no_winner.startswith("even the best, lr=0.1, learned nothing")
+
+
+def test_what_is_better_than_a_baseline_is_so_however_poor_both_are(sweep, store):
+    """`--require better` holds then, and the text beside it says the same."""
+    falls = {0.1: [0.1, 0.11, 0.12, 0.1, 0.11], 0.2: [0.3, 0.31, 0.32, 0.3, 0.31]}
+    found = _found(sweep, store, falls, baseline={"lr": 0.1})
+    assert (found.why_no_winner, found.winner.label) == ("", "lr=0.2")
+    assert answer(found).startswith("Is any better than the baseline, lr=0.1? Yes: 1 of 1, lr=0.2 by ")
+    assert headline(found) == "lr=0.2 is better than lr=0.1."
 
 
 def test_a_metric_that_is_no_accuracy_has_its_own_unit_and_says_that_nothing_is_known_to_matter(sweep, store):
