@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from nnhp_torch import checks
-from nnhp_torch.cli import exit_status
 from nnhp_torch.cli.arguments.options import add_field, add_list
 from nnhp_torch.cli.arguments.parser import Parser
 from nnhp_torch.cli.command.prepared import judged
-from nnhp_torch.cli.command.sweep import has_failed, unmet
+from nnhp_torch.cli.command.sweep import status_of
 from nnhp_torch.cli.report import LEDGER
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.outcome import Outcome
@@ -61,15 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     paths = [*map(Path, args.files)]
     folder = Path(args.log_dir) / (args.name or paths[0].stem)
-    columns = {"seed": None if args.seed == "none" else args.seed, "step": args.step, "mode": args.mode}
+    given = {name: args[name] for name in ("step", "mode", "smallest_effect", "baseline")}
     with parser.refusing():
         checks.file("--name becomes a folder", args.name or "judged")
         if any(path.resolve().parent == folder.resolve() for path in paths):
             raise ValueError(f"{folder} would hold what is read from there: give another --name")
-        given = {"smallest_effect": args.smallest_effect, "baseline": args.baseline}
-        outcome = judge(paths, args.cell, args.value, **columns, **given)
+        outcome = judge(paths, args.cell, args.value, seed=None if args.seed == "none" else args.seed, **given)
         seeds = [*{trial.config.seed for trial in outcome.trials}]
-        judged(outcome.sweep, Request(require=args.require, seeds=seeds, log_dir=args.log_dir))
+        request = Request(require=args.require, seeds=seeds, log_dir=args.log_dir)
+        judged(outcome.sweep, request)
         outcome = write(outcome, folder)
     TableReport(Terminal(), ResultStore(folder), PROG).on_sweep_end(outcome)
-    return exit_status.FAILED if has_failed(outcome, args.require) else unmet(Terminal(), outcome, args.require)
+    return status_of(Terminal(), outcome, request)

@@ -151,11 +151,7 @@ class Command(Prepared):
             )
         if outcome.interrupted and self.interrupt.signal is not None:
             return exit_status.stopped(self.interrupt.signal)
-        if has_failed(outcome, self.request.require):
-            return exit_status.FAILED
-        if outcome.stale and self.request.stale == "fail":
-            return exit_status.STALE
-        return unmet(self.out, outcome, self.request.require)
+        return status_of(self.out, outcome, self.request)
 
     def launch(self) -> Launch:
         """Return where the trials run."""
@@ -195,15 +191,17 @@ class Command(Prepared):
         ]
 
 
-def has_failed(outcome: Outcome, require: str | None) -> bool:
-    """Whether a trial has failed or diverged; one that will not run again is no answer to what is required."""
-    answered = require is not None and outcome.summary.control is not None
-    return not outcome.successful and not (answered and (outcome.sweep.elsewhere or not outcome.left))
+def status_of(out: Console, outcome: Outcome, request: Request) -> int:
+    """Return the exit status of what has ended; that no cell is what is required is said.
 
-
-def unmet(out: Console, outcome: Outcome, require: str | None) -> int:
-    """Say that no cell is what was required, if none is; returns the exit status."""
-    if holds(outcome.verdicts, require):
+    A trial that has failed or diverged, and will not run again, is no answer to what is required.
+    """
+    answered = request.require is not None and outcome.summary.control is not None
+    if not outcome.successful and not (answered and (outcome.sweep.elsewhere or not outcome.left)):
+        return exit_status.FAILED
+    if outcome.stale and request.stale == "fail":
+        return exit_status.STALE
+    if holds(outcome.verdicts, request.require):
         return exit_status.DONE
-    out.print(f"--require {require}: no cell is known to be; exit status {exit_status.UNMET}")
+    out.print(f"--require {request.require}: no cell is known to be; exit status {exit_status.UNMET}")
     return exit_status.UNMET
