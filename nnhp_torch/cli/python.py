@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -25,6 +24,8 @@ from nnhp_torch.core.stats.verdict import holds
 from nnhp_torch.report.columns import columns, head
 from nnhp_torch.report.csv import history_table, results_table
 from nnhp_torch.report.figure.drawing import plain_text
+from nnhp_torch.report.page.html.markup import tag
+from nnhp_torch.report.page.tables import table_of
 from nnhp_torch.report.terminal.console import Terminal
 from nnhp_torch.report.terminal.table import table as in_text
 from nnhp_torch.run.checkpoint_tidying import winner_checkpoint, winning_trial
@@ -185,9 +186,5 @@ class Table(str):
     __repr__ = str.__str__
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
-        rows = (
-            "".join(f"<td>{html.escape(text)}</td>" for text in row) for row in zip(*self.columns.values(), strict=True)
-        )
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        fields = ([tag("td", text) for text in row] for row in zip(*self.columns.values(), strict=True))
+        return table_of([tag("th", name) for name in self.columns], [tag("tr", *row) for row in fields])
