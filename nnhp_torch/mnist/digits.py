@@ -10,6 +10,7 @@ import lightning as L
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
+from scipy.ndimage import center_of_mass
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -119,7 +120,7 @@ def read_digit(path: Path) -> Tensor:
     box = Image.fromarray((255 * digit).astype(np.uint8))
     small = np.asarray(box.resize((width, height), Image.Resampling.BOX), dtype=np.float64)
     small = small * 255 / small.max()  # a thin stroke would be pale
-    top, left = (round(SIDE / 2 - centre) for centre in centre_of_mass(small))
+    top, left = (round(SIDE / 2 - centre) for centre in center_of_mass(small))
     top, left = min(max(top, 0), SIDE - height), min(max(left, 0), SIDE - width)
     image = np.zeros((SIDE, SIDE), np.uint8)
     image[top : top + height, left : left + width] = small.round()
@@ -143,10 +144,3 @@ def strokes(grey: Grey) -> Grey:
     if ink.max() > 0:
         ink = ink / ink.max()
     return np.where(ink < FAINT, 0.0, ink)
-
-
-def centre_of_mass(image: Grey) -> tuple[float, float]:
-    """Row and column, from 0, in pixels."""
-    rows, columns = (np.arange(side) for side in image.shape)
-    total = image.sum()
-    return float(image.sum(1) @ rows / total), float(image.sum(0) @ columns / total)
