@@ -6,7 +6,7 @@ Importing this module imports neither torch nor Lightning, so that the command l
 
 from __future__ import annotations
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from nnhp_torch import checks
@@ -67,8 +67,7 @@ def resolve(kind: str, name: str) -> Any:
         ValueError: there is no such name.
     """
     check(kind, name)
-    module, _, attribute = _TABLES[kind].get(name, name.replace(_TORCH, "torch.optim:")).partition(":")
-    return getattr(import_module(module), attribute)
+    return resolve_name(_TABLES[kind].get(name, name.replace(_TORCH, "torch.optim:")))
 
 
 def _torch_optimizers() -> list[str]:

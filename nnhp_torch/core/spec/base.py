@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
 from nnhp_torch import checks
@@ -35,8 +35,7 @@ def upstairs(name: str) -> Any:
     >>> upstairs("report.words.phrases:why_undrawn").__name__
     'why_undrawn'
     """
-    module, _, function = name.partition(":")
-    return getattr(import_module(f"nnhp_torch.{module}"), function)
+    return resolve_name(f"nnhp_torch.{name}")
 
 
 def takes(
