@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnhp_torch.core.spec.base import Primitive, SweepBase, change, check_config, check_values, plain, takes
+from nnhp_torch.core.spec.names import fingerprint
 from nnhp_torch.core.spec.provenance import name_of
 from nnhp_torch.core.spec.trial import SEMANTICS, Trial, departures
 
@@ -186,7 +185,5 @@ class Search(SweepBase):
         """Hash of all that decides which trials are sampled, so that a search goes on only as the one it was."""
         base = departures(self.base, type(self.base)())
         space = {name: repr(axis) for name, axis in self.axes.items()}
-        text = json.dumps(
-            [SEMANTICS, base, space, self.unless, self.monitor, self.objective.mode, further], sort_keys=True
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        decides = [SEMANTICS, base, space, self.unless, self.monitor, self.objective.mode, further]
+        return fingerprint(decides, 8)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 
 from nnhp_torch.core.ledger.known import plain
 from nnhp_torch.core.spec.base import Primitive
+from nnhp_torch.core.spec.names import fingerprint
 from nnhp_torch.core.spec.trial import alike
 from nnhp_torch.search import journal
 from nnhp_torch.search.request import Pruner, Sampler
@@ -51,7 +50,7 @@ class Studies:
         settings = plain(vars(self.search.base))  # those that are the same in all trials
         base = {name: value for name, value in settings.items() if name not in (*self.search.axes, "seed")}
         if not alike(study.user_attrs.get("base", {}), base):  # a default was edited: these are other trials
-            self.name += f"-{hashlib.sha256(json.dumps(base, sort_keys=True).encode()).hexdigest()[:8]}"
+            self.name += f"-{fingerprint(base, 8)}"
             study = self._made(self.sampler(0), storage)
         if "base" not in study.user_attrs:
             study.set_user_attr("base", base)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -42,6 +43,11 @@ def distinct(value: Any) -> str:
     (1, 3)
     """
     return repr(dict(value) if isinstance(value, Mapping) else value)
+
+
+def fingerprint(values: Any, letters: int = 16) -> str:
+    """Return the beginning of a hash of plain values, whatever the order of their names."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:letters]
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

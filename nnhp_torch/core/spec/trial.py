@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nnhp_torch.core.spec.base import Primitive
-from nnhp_torch.core.spec.names import label
+from nnhp_torch.core.spec.names import fingerprint, label
 from nnhp_torch.core.spec.provenance import is_same, name_of
 
 # Part of every trial's identity. Raise it when the same configuration would give another result, as when random
@@ -66,8 +65,7 @@ class Trial:
     def key_of(self, departing: Mapping[str, Any]) -> str:
         """Return the key if these settings depart from their defaults."""
         identity = {"semantics": SEMANTICS, "config": departing, "precision": self.precision, "threads": self.threads}
-        text = json.dumps(identity, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint(identity)
 
     @property
     def values(self) -> dict[str, Primitive]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -22,7 +21,7 @@ from nnhp_torch.core.ledger.files import append, must_be_file, read
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.spec.grid import Sweep
 from nnhp_torch.core.spec.interim import LEVEL, looks
-from nnhp_torch.core.spec.names import distinct
+from nnhp_torch.core.spec.names import distinct, fingerprint
 from nnhp_torch.core.spec.trial import Trial
 from nnhp_torch.core.stats.pairs import holm, paired, paired_t_test
 
@@ -187,7 +186,7 @@ def _key(sweep: Sweep, trials: Sequence[Trial]) -> str:
     """Return what makes it this proposal: its trials, how they are judged, and which of them are the baseline's."""
     keys = sorted(trial.key for trial in trials)
     judged = [sweep.baseline, sweep.monitor, sweep.objective.mode, sweep.smallest_difference, sweep.max_seeds]
-    return hashlib.sha256(json.dumps([keys, judged], sort_keys=True).encode()).hexdigest()[:16]
+    return fingerprint([keys, judged])
 
 
 def _spread(sweep: Sweep, trials: Sequence[Trial], known: Mapping[str, TrialResult]) -> float | None:
