@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,15 +64,7 @@ class Outcome:
     @cached_property
     def summary(self) -> Summary:
         """Its cells, verdicts, winner and all else that may be said, each computed at its first use, once."""
-        return Summary(
-            self.sweep,
-            self.trials,
-            self.results,
-            earlier=self.earlier,
-            known=self.known,
-            unchosen=self.unchosen,
-            stale=self.stale,
-        )
+        return Summary(**{part.name: getattr(self, part.name) for part in fields(Summary)})
 
     @cached_property
     def verdicts(self) -> list[VerdictRow]:
