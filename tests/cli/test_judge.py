@@ -95,7 +95,36 @@ def wandb_chart():
     return _csv(table, quoting=csv.QUOTE_ALL)
 
 
-FORMATS = [plain, semicolons, mlflow, wandb_api, wandb_table, wandb_history, wandb_chart]
+def wandb_chart_along_another_axis():  # which names each run's _step beside it, empty where only others are
+    table = []
+    for place, (lr, seed, curve) in enumerate(RUNS):
+        for step, value in enumerate(curve):
+            names = {f"lr={a}, seed={b} - {of}{end}": "" for a, b, _ in RUNS for of in TOLD for end in ENDINGS}
+            own = dict.fromkeys((f"lr={lr}, seed={seed} - _step{end}" for end in ENDINGS), step)
+            own |= dict.fromkeys((f"lr={lr}, seed={seed} - val_acc{end}" for end in ENDINGS), value)
+            table.append({"Relative Time (Process)": step + place / 100, **names, **own})
+    return _csv(table, quoting=csv.QUOTE_ALL)
+
+
+TOLD, ENDINGS = ("_step", "val_acc"), ("", "__MIN", "__MAX")
+
+
+def ray():  # a table of the trials' progress.csv
+    settings = {"config/lr": "lr", "config/seed": "seed"}
+    rows = _steps(val_acc="value", training_iteration="step", trial_id="x", **settings)
+    return _csv([row | {"trial_id": f"4f{row['config/lr']}{row['config/seed']}"} for row in rows])
+
+
+def optuna():  # as study.trials_dataframe().to_csv() has it
+    rows = [
+        {"": n, "number": n, "val_acc": end, "duration": "0 days 00:00:01", "params_lr": lr, "params_seed": seed}
+        for n, ((lr, seed), end) in enumerate(ENDS.items())
+    ]
+    return _csv([row | {"state": "COMPLETE"} for row in rows])
+
+
+CURVES = [wandb_history, wandb_chart, wandb_chart_along_another_axis, ray]
+FORMATS = [plain, semicolons, mlflow, wandb_api, wandb_table, optuna, *CURVES]
 
 
 @pytest.mark.parametrize("export", FORMATS)
@@ -107,7 +136,7 @@ def test_an_exports_numbers_are_its_sources_and_the_verdicts_are_those_of_a_plai
     assert [r.config["seed"] for r in outcome.ordered] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert outcome.verdicts == judge(tmp_path / "plain.csv", "lr", "val_acc").verdicts
     curves = {(r.cell["lr"], r.config["seed"]): list(r.curve("val_acc")) for r in outcome.ordered}
-    if export in (wandb_history, wandb_chart):
+    if export in CURVES:
         assert curves == {(lr, seed): curve for lr, seed, curve in RUNS}
     else:
         assert not any(curves.values()), "no curve is made up"
@@ -121,6 +150,24 @@ def test_mappings_in_a_frames_columns_are_columns_of_their_own_however_deep():
     assert outcome.verdicts == judge(plain_rows(), "lr", "val_acc").verdicts
     deep = judge(frame, "opt.eps.of", "val_acc")
     assert [row.verdict for row in deep.verdicts] == [row.verdict for row in outcome.verdicts]
+
+
+def test_a_frames_texts_are_read_as_a_csvs_are():
+    """MLflow's search_runs() has parameters as texts, of which 10 comes before 2 and none is a baseline's number."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(plain_rows()).astype({"lr": str, "seed": str})
+    outcome = judge(frame, "lr", "val_acc", baseline={"lr": 0.1})
+    assert outcome.verdicts == judge(plain_rows(), "lr", "val_acc", baseline={"lr": 0.1}).verdicts
+    assert [run.config["seed"] for run in outcome.ordered] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+@pytest.mark.filterwarnings("ignore:DataFrame columns are not unique")
+def test_a_frame_with_two_columns_of_a_name_is_refused():
+    """pandas gives the last of them to who asks for its rows."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(plain_rows())
+    with pytest.raises(ValueError, match="the frame has two columns called 'val_acc'"):
+        judge(pandas.concat([frame, frame[["val_acc"]] / 2], axis=1), "lr", "val_acc")
 
 
 def _events(folder):
@@ -304,6 +351,11 @@ def test_a_column_is_read_as_a_whole_and_none_that_is_compared_is_a_state_or_a_n
     assert [row.estimate for row in outcome.verdicts] == [row.estimate for row in expected[::-1]]
 
 
+def test_utf_16_is_read_as_excel_and_windows_shells_write_it(tmp_path):
+    (tmp_path / "runs.csv").write_text(plain(), encoding="utf-16")
+    assert judge(tmp_path / "runs.csv", "lr", "val_acc").verdicts == judge(plain_rows(), "lr", "val_acc").verdicts
+
+
 def test_a_table_may_come_through_a_pipe():
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
@@ -356,10 +408,12 @@ def test_what_more_seeds_would_do_is_said_without_a_command_that_there_is_not():
         assert {row.more for row in outcome.verdicts} == {None}
 
 
-def test_a_run_that_has_failed_or_is_not_finite_ranks_nowhere():
+@pytest.mark.parametrize("column", ["State", "Status"])  # W&B's table; MLflow's, downloaded from its page
+def test_a_run_that_has_failed_or_is_not_finite_ranks_nowhere(column):
     rows = [{"lr": lr, "seed": s, "val_acc": end, "State": "finished"} for (lr, s), end in ENDS.items()]
     rows[0]["State"] = "crashed"
     rows[3]["val_acc"] = float("inf")
+    rows = [{name.replace("State", column): value for name, value in row.items()} for row in rows]
     outcome = judge(rows, "lr", "val_acc")
     assert [row.verdict for row in outcome.verdicts] == ["best", "unranked", "unranked"]
     endings = {result.status: result.reason for result in outcome.ordered}

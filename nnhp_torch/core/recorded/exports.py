@@ -6,7 +6,7 @@ import ast
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +24,28 @@ def rows_of(table: Any) -> list[Row]:
     paths = [table] if isinstance(table, (str, Path)) else table
     if isinstance(paths, list) and all(isinstance(path, (str, Path)) for path in paths):
         return [flat(row) for path in paths for row in _read(Path(path))]
+    _once_each("the frame", [*map(str, getattr(table, "columns", ()))])
     to_rows = {"to_dicts": (), "to_dict": ("records",)}  # polars, pandas
     rows = next((getattr(table, name)(*how) for name, how in to_rows.items() if hasattr(table, name)), table)
-    named = ({str(name): plain(value) for name, value in row.items()} for row in rows)
-    return [flat({name: value if value == value else None for name, value in row.items()}) for row in named]
+    return [flat({str(name): _read_as(str(name), plain(value)) for name, value in row.items()}) for row in rows]
+
+
+def _once_each(table: object, header: Sequence[str]) -> None:
+    if twice := {name for name in header if name and header.count(name) > 1}:
+        raise ValueError(f"{table} has two columns called {min(twice)!r}")
 
 
 def _read(path: Path) -> Iterator[Row]:
     try:
-        text = path.read_bytes().decode("utf-8-sig").lstrip("\r\n")
+        read = path.read_bytes()
+        text = read.decode("utf-16" if read[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig").lstrip("\r\n")
         separator = max(",;\t", key=text.partition("\n")[0].count)
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-        header = table.fieldnames or []
-        if twice := {name for name in header if name and header.count(name) > 1}:
-            raise ValueError(f"{path} has two columns called {min(twice)!r}")
+        _once_each(path, table.fieldnames or [])
         for number, row in enumerate(table, 1):
             if None in row:
                 raise ValueError(f"{path} has more fields in row {number} than its first line has names")
-            named = {name: _nested(name, text) for name, text in row.items() if name and text is not None}
+            named = {name: _read_as(name, text) for name, text in row.items() if name and text is not None}
             yield from _of_exports(path, named)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
@@ -49,8 +53,10 @@ def _read(path: Path) -> Iterator[Row]:
         raise ValueError(f"{path} is no table in UTF-8: {error}") from error
 
 
-def _nested(column: str, text: str) -> Any:
-    """Return a field's value; a mapping if W&B's API has written one there."""
+def _read_as(column: str, text: Any) -> Any:
+    """Return what a text spells, a mapping if W&B's API has written one there; what is no text stays, but NaN."""
+    if not isinstance(text, str):
+        return text if text == text else None
     if column in NESTED and text.startswith("{") and len(text) < LONGEST:
         try:
             return ast.literal_eval(re.sub(r"(?<=: )(nan|-?inf)\b", "None", text))
@@ -61,15 +67,16 @@ def _nested(column: str, text: str) -> Any:
 
 def _of_exports(path: Path, row: Row) -> Iterator[Row]:
     """Yield the rows that a row of an export stands for."""
-    of_file = re.fullmatch(r"run-(.+)-tag-(.+)", path.stem)
-    if list(row) == SCALARS and of_file:
+    names = [*row]
+    if names == SCALARS and (of_file := re.fullmatch(r"run-(.+)-tag-(.+)", path.stem)):
         yield {"run": of_file[1], "step": row["Step"], of_file[2]: row["Value"]}
     elif {"run", "tag", "value"} <= row.keys():
         yield {"run": row["run"], "step": row.get("step"), str(row["tag"]): row["value"]}
-    elif "Step" in row and any(" - " in name for name in row):  # a chart of W&B's: a column a run
-        for name, value in row.items():
-            run, dash, metric = name.rpartition(" - ")
-            if dash:  # beside each its __MIN and __MAX
-                yield {"run": run, "step": row["Step"], metric: value}
+    elif names[1:] and all(" - " in name for name in names[1:]):  # a chart of W&B's along its first column
+        runs: dict[str, Row] = {}
+        for name in names[1:]:  # beside each metric its __MIN and __MAX, and a _step where the first is none
+            run, _, metric = name.rpartition(" - ")
+            runs.setdefault(run, {"run": run, names[0]: row[names[0]]})[metric] = row[name]
+        yield from runs.values()
     else:
         yield row

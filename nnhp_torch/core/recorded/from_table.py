@@ -21,11 +21,11 @@ from nnhp_torch.core.spec.names import distinct, label, once, typed
 from nnhp_torch.core.spec.objective import Mode, Objective
 from nnhp_torch.core.spec.status import Status
 
-# What exports call a column: W&B's API, MLflow and TensorBoard put something before a name.
-PREFIXES = ("config.", "summary.", "params.", "metrics.", "hparam/")
-STEPS = ("step", "_step", "epoch", "global_step", "trainer/global_step")
+# What exports put before a column's name: W&B's API, MLflow, TensorBoard, Ray Tune, Optuna, scikit-learn.
+PREFIXES = ("config.", "summary.", "params.", "metrics.", "hparam/", "config/", "params_", "param_")
+STEPS = ("step", "Step", "_step", "epoch", "global_step", "trainer/global_step", "training_iteration")
 RUNS = ("run_id", "run.id", "id", "run", "name", "run.name", "tags.mlflow.runName", "Name")
-STATES = ("status", "state", "State", "run.state")
+STATES = ("status", "Status", "state", "State", "run.state")
 MOST = 6  # names that a line lists
 LINE = 120  # letters of one that it has
 ABOUT = "Runs that were made elsewhere"
@@ -54,7 +54,7 @@ def judge(
     Args:
         frame: a data frame, a list of mappings, or a CSV's path: a row a run, or a row each of its steps.
         cell: the columns with the values to compare.
-        value: the column that ranks them; names that W&B, MLflow and TensorBoard put a prefix before are found.
+        value: the column that ranks them; names that W&B, MLflow, Ray and others put a prefix before are found.
         seed: the column that tells a cell's runs apart and pairs them with the other cells'; None: they have no pairs.
         step: the column that orders a run's rows; default: `step`, `_step`, `epoch` or `global_step`, if there is one.
         mode: `"max"` or `"min"`; default: what the value's name tells.
@@ -63,8 +63,7 @@ def judge(
         folder: where page, figure, CSV and verdicts.json go; default: nothing is written.
 
     Raises:
-        ValueError: a column is missing or holds no numbers; a run is missing, doubled, or the only one of its cell; or
-            the folder holds something else.
+        ValueError: the table does not have what is asked of it, or the folder holds something else.
 
     Example:
         >>> rows = [{"lr": lr, "seed": s, "val_acc": lr + s / 100} for lr in (0.1, 0.9) for s in range(5)]
@@ -182,8 +181,8 @@ class _Table:
         """A run's result, of one row or of one for each of its steps."""
         name, monitor, step = f"{self.cells[places[0]]}, {run}", self.objective.metric, len(places) > 1 and self.step
         cell = {axis: self.columns[axis][places[0]] for axis in self.cell}
-        steps = [(self._number(step, place) if step else 0.0, place, self._metrics(place)) for place in places]
-        steps = sorted(at for at in steps if at[2] or not step)
+        there = [(place, metrics) for place in places if (metrics := self._metrics(place)) or not step]
+        steps = sorted((self._number(step, place) if step else 0.0, place, metrics) for place, metrics in there)
         for (now, place, _), (then, other, _) in itertools.pairwise(steps):
             if now == then:
                 others = (of for of in self.called if of not in self.metrics)
@@ -235,11 +234,8 @@ def _remarks(table: _Table, outcome: Outcome, seed: str | None) -> Iterator[str]
     else:
         name = f"by its name it is {split} data" if split else "nor does its name"
         yield f"The table does not tell on which data {monitor} was measured ({name}), nor whether all have the same."
-    yield (
-        f"Runs with the same {seed} are compared in pairs; what they share beside it, the table does not tell."
-        if seed
-        else "Runs have no pairs: the test is the unpaired one, which holds if they are independent."
-    )
+    paired = f"Runs with the same {seed} are compared in pairs; what they share beside it, the table does not tell."
+    yield paired if seed else "Runs have no pairs: the test is the unpaired one, which holds if they are independent."
     if least < most:
         yield f"Runs have {least} to {most} values: the last counts."
     if most:

@@ -147,11 +147,9 @@ def typed(text: str) -> Any:
     [3, 0.1, True, None, 'adam', '64_32', None]
     """
     known = {"": None, "none": None, "null": None, "true": True, "false": False}
-    if text.strip().lower() in known:
-        return known[text.strip().lower()]
-    for kind in (int, float) if "_" not in text else ():
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    if (word := text.strip().lower()) in known:
+        return known[word]
+    try:  # an int is known by its digits: to raise for every float takes longer
+        return text if "_" in word else int(word) if word.lstrip("+-").isdigit() else float(word)
+    except ValueError:
+        return text
