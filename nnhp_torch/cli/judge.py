@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("files", type=str, nargs="+", help="CSV files; several, such as TensorBoard's, make one table")
     add_list(parser, "--cell", str, default=[], help="columns with the values to compare: lr,width")
     add("--value", type=str, required=True, help="the column that ranks them: val_acc")
-    pairs = "what tells a cell's runs apart and pairs them with other cells'; none: they have no pairs"
-    add("--seed", type=str, default="seed", help=pairs)
+    add("--seed", type=str, default="seed", help="what tells a cell's runs apart, and pairs them with others'; or none")
     add("--step", type=str | None, default=None, help="what orders the rows of a run; step or epoch, if there is one")
     add("--mode", type=Literal["max", "min"] | None, default=None, help="which is better; by its name")
     for name in ("baseline", "require", "smallest_effect", "log_dir"):

@@ -146,7 +146,7 @@ def test_mappings_in_a_frames_columns_are_columns_of_their_own_however_deep():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(_of_wandb())
     outcome = judge(frame, "lr", "val_acc")
-    assert outcome.remarks[0] == "lr is config.lr; seed is config.seed; val_acc is summary.val_acc"
+    assert outcome.remarks[1] == "lr is config.lr; seed is config.seed; val_acc is summary.val_acc"
     assert outcome.verdicts == judge(plain_rows(), "lr", "val_acc").verdicts
     deep = judge(frame, "opt.eps.of", "val_acc")
     assert [row.verdict for row in deep.verdicts] == [row.verdict for row in outcome.verdicts]
@@ -275,11 +275,9 @@ def test_a_setting_that_changes_with_the_cell_is_said_and_a_baseline_may_be_call
     for n, row in enumerate(rows):
         row |= {"params.width": widths[row["params.lr"]], "started": n, "host": "a"}
     outcome = judge(rows, "params.lr", "val_acc", baseline={"params.lr": 0.1})
-    said = "From cell to cell params.width changes too, and within none: what is found may be its effect."
+    said = "From cell to cell params.width changes too, in all of their runs or some: what is found may be its effect."
     assert said in outcome.remarks
     assert said in document(outcome, "")["remarks"]
-    epochs = [row | {"epoch": 10 if row["lr"] == 0.1 else 20} for row in plain_rows()]
-    assert any("epoch changes too" in remark for remark in judge(epochs, "lr", "val_acc").remarks)
     lists = [row | {"sizes": "[64, 64]" if row["lr"] == 0.1 else "[8]"} for row in plain_rows() if row["lr"] > 0.001]
     assert judge(lists, "sizes", "val_acc", baseline={"sizes": [64, 64]}).verdicts[0].verdict == "baseline"
     assert outcome.verdicts == judge(plain_rows(), "lr", "val_acc", baseline={"lr": 0.1}).verdicts
@@ -288,6 +286,43 @@ def test_a_setting_that_changes_with_the_cell_is_said_and_a_baseline_may_be_call
     ]  # as an export of two kinds has it
     for rows in (plain_rows(), same):
         assert not any("changes too" in remark for remark in judge(rows, "lr", "val_acc").remarks)
+
+
+PARTS = {  # what a column holds of a run → whether it may be what makes the cells differ
+    "half of a cell": (lambda run: 0.5 if run["lr"] == 0.1 and run["seed"] > 1 else 0, True),
+    "one run": (lambda run: 0.5 if run["lr"] == 0.1 and run["seed"] == 2 else 0, True),
+    "one run, the others empty": (lambda run: 0.5 if run["lr"] == 0.1 and run["seed"] == 2 else None, True),
+    "half of each cell": (lambda run: 0.5 if run["seed"] > 1 else 0, False),
+    "drawn in each cell": (lambda run: (37 * run["seed"] + int(1000 * run["lr"])) % 3, False),
+    "measured": (lambda run: run["val_acc"] / 2, False),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_so_is_one_that_differs_in_some_of_a_cells_runs_unless_its_name_is_a_metrics(part):
+    of, named = PARTS[part]
+    said = "From cell to cell dropout changes too, in all of their runs or some: what is found may be its effect."
+    rows = [run | {"dropout": of(run)} for run in plain_rows()]
+    assert (said in judge(rows, "lr", "val_acc").remarks) is named
+    steps = [row | {"step": step, "dropout": row["dropout"] if step else None} for row in rows for step in range(3)]
+    assert (said in judge(steps, "lr", "val_acc").remarks) is named, "in each row but the first"
+    metric = [run | {"f1": of(run)} for run in plain_rows()]
+    assert not any("changes too" in remark for remark in judge(metric, "lr", "val_acc").remarks)
+
+
+def test_runs_that_end_at_other_steps_are_named_first_and_none_that_has_failed():
+    """A run that was killed, or whose loss is no number from there on, which a frame has as empty."""
+    rows = _steps(lr="lr", seed="seed", epoch="step", val_acc="value")
+    cut = [row | {"val_acc": row["val_acc"] if row["epoch"] < 2 or row["lr"] < 0.1 else None} for row in rows]
+    said = "Runs end at epoch 1 (lr=0.1, seed=1) to 2: each is judged by its last value."
+    assert judge(cut, "lr", "val_acc").remarks[0] == f"{said} The rows up to 1 alone would judge all at one."
+    short = [row for row in cut if row["val_acc"] is not None]
+    assert judge(short, "lr", "val_acc").remarks[0].startswith(said)
+    assert "end at" not in judge([row for row in rows if row["epoch"] < 2], "lr", "val_acc").remarks[0]
+    ends = [row for row in short if row["epoch"] == (1 if row["lr"] == 0.1 else 2)]
+    assert judge(ends, "lr", "val_acc").remarks[0] == said, "of a row a run"
+    failed = [row | {"state": "crashed" if row["lr"] == 0.1 else "finished"} for row in short]
+    assert not any("end at" in remark for remark in judge(failed, "lr", "val_acc").remarks)
 
 
 def test_percent_beside_shares_is_refused_and_a_share_that_is_rounded_up_is_none():
@@ -321,6 +356,7 @@ def test_where_all_accuracies_fall_one_is_the_best_all_the_same(baseline):
     """A table's first row need not be of the first epoch; and what `--require` finds better has to be named so."""
     rows = [row | {"val_acc": 0.95 - row["val_acc"]} for row in _steps(**STEPS)]
     outcome = judge(rows, "lr", "val_acc", baseline=baseline)
+    assert outcome.remarks[0] == "val_acc ends worse than it begins in every run: is max the right mode?"
     assert {row.verdict for row in outcome.verdicts} > {"better" if baseline else "worse"}
     assert document(outcome, "")["winner"] == {"lr": 0.1}
     assert "Yes: " in answer(outcome.summary)
@@ -371,7 +407,7 @@ def test_what_was_picked_by_test_data_values_in_percent_and_curves_of_other_leng
     assert "because that picked it" in said
     assert "in percent: divided by 100" in said
     assert outcome.ordered[0].curve("test_acc")[:2] == pytest.approx([0.5, 0.84])
-    assert "Runs have 2 to 3 values" in said
+    assert said.startswith("Runs end at step 1 (lr=0.001, seed=3) to 2: each is judged by its last value. The rows up")
     assert "An epoch of the curves is a row of the table" in said
 
 

@@ -14,9 +14,6 @@ from nnhp_torch.core.spec.base import plain
 from nnhp_torch.core.spec.names import flat, typed
 
 Row = dict[str, Any]
-NESTED = ("config", "summary")  # columns that hold a mapping each, in W&B's API example
-LONGEST = 100_000  # letters of one
-SCALARS = ["Wall time", "Step", "Value"]  # of one run and one tag, which TensorBoard's file name tells
 
 
 def rows_of(table: Any) -> list[Row]:
@@ -57,7 +54,7 @@ def _read_as(column: str, text: Any) -> Any:
     """Return what a text spells, a mapping if W&B's API has written one there; what is no text stays, but NaN."""
     if not isinstance(text, str):
         return text if text == text else None
-    if column in NESTED and text.startswith("{") and len(text) < LONGEST:
+    if column in ("config", "summary") and text.startswith("{") and len(text) < 100_000:
         try:
             return ast.literal_eval(re.sub(r"(?<=: )(nan|-?inf)\b", "None", text))
         except (ValueError, SyntaxError, RecursionError, MemoryError):
@@ -68,7 +65,7 @@ def _read_as(column: str, text: Any) -> Any:
 def _of_exports(path: Path, row: Row) -> Iterator[Row]:
     """Yield the rows that a row of an export stands for."""
     names = [*row]
-    if names == SCALARS and (of_file := re.fullmatch(r"run-(.+)-tag-(.+)", path.stem)):
+    if names == ["Wall time", "Step", "Value"] and (of_file := re.fullmatch(r"run-(.+)-tag-(.+)", path.stem)):
         yield {"run": of_file[1], "step": row["Step"], of_file[2]: row["Value"]}
     elif {"run", "tag", "value"} <= row.keys():
         yield {"run": row["run"], "step": row.get("step"), str(row["tag"]): row["value"]}

@@ -17,8 +17,8 @@ from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.recorded.exports import Row, rows_of
 from nnhp_torch.core.recorded.from_ledger import RunsElsewhere, UnpairedRuns, outcome_of
 from nnhp_torch.core.spec.base import plain, upstairs
-from nnhp_torch.core.spec.names import distinct, label, once, typed
-from nnhp_torch.core.spec.objective import Mode, Objective
+from nnhp_torch.core.spec.names import distinct, label, once, text, typed
+from nnhp_torch.core.spec.objective import Mode, Objective, direction
 from nnhp_torch.core.spec.status import Status
 
 # What exports put before a column's name: W&B's API, MLflow, TensorBoard, Ray Tune, Optuna, scikit-learn.
@@ -29,7 +29,6 @@ STATES = ("status", "Status", "state", "State", "run.state")
 MOST = 6  # names that a line lists
 LINE = 120  # letters of one that it has
 ABOUT = "Runs that were made elsewhere"
-SHARE = 1.001  # that no share of right answers is above
 NUMBER = "run number"  # what a cell's runs are told apart by if nothing else does it
 COMPLETED = ("finished", "completed", "complete", "success", "succeeded", "ok", "done", "terminated")
 NOT_SO = ("failed", "fail", "error", "crashed", "killed", "running", "scheduled")  # nor is any other word
@@ -70,12 +69,11 @@ def judge(
         >>> [row.verdict for row in judge(rows, "lr", "val_acc").verdicts]
         ['worse', 'best']
     """
-    table = _Table(rows_of(frame), [cell] if isinstance(cell, str) else cell, value, seed=seed, step=step, mode=mode)
+    table = _Table(rows_of(frame), [cell] if isinstance(cell, str) else cell, value, seed, step, mode)
     given = {name: str(of) if isinstance(of, list) else plain(of) for name, of in (baseline or {}).items()}
     baseline = {table.short(name): of for name, of in given.items()} or None
-    effect = None if smallest_effect is None else smallest_effect / table.scale
-    of_sweep: dict[str, Any] = {"about": ABOUT, "smallest_effect": effect, "baseline": baseline}
-    of_sweep["kind"] = RunsElsewhere if seed else UnpairedRuns
+    of_sweep: dict[str, Any] = {"about": ABOUT, "kind": RunsElsewhere if seed else UnpairedRuns, "baseline": baseline}
+    of_sweep["smallest_effect"] = smallest_effect and smallest_effect / table.scale
     outcome = outcome_of(table.results(), table.objective.metric, mode, **of_sweep)
     cells, sweep = once(trial.cell for trial in outcome.trials), outcome.sweep
     if baseline and not (baseline.keys() >= set(sweep.axes) and sweep.baseline in cells):
@@ -87,9 +85,7 @@ def judge(
 class _Table:
     """Columns by their names, without what exports put before these, and which are meant: of cells, seeds, metrics."""
 
-    def __init__(
-        self, rows: Sequence[Row], cell: Sequence[str], value: str, *, seed: str | None, step: str | None, mode: Any
-    ) -> None:
+    def __init__(self, rows: Sequence[Row], cell: Sequence[str], value: str, seed: Any, step: Any, mode: Any) -> None:
         rows = [{**_parts(row), **row} for row in rows]
         names = dict.fromkeys(name for row in rows for name in row)
         if not cell or not rows:
@@ -129,22 +125,16 @@ class _Table:
         known += "; or runs that are called lr=0.1,seed=2" if {*RUNS} & {*names} else ""
         raise ValueError(f"no column is called {name!r}: {known}{hint}")
 
-    def by_cell(self, column: str) -> dict[str, list[Any]]:
-        """Cell → a column's values in its rows."""
-        found: dict[str, list[Any]] = {cell: [] for cell in self.cells}
-        for cell, value in zip(self.cells, self.columns[column], strict=True):
-            found[cell].append(value)
-        return found
-
     def _in_percent(self, column: str) -> bool:
         """Whether the values are from 0 to 100; float32 may round a share to a little more than 1."""
-        numbers = {cell: [v for v in of if is_number(v) and v <= 100] for cell, of in self.by_cell(column).items()}
-        percent = any(max(of, default=0) > SHARE for of in numbers.values())
-        below = next((cell for cell, of in numbers.items() if of and max(of) <= SHARE), "")[:LINE]
-        if percent and below:
-            name = self.called[column]
-            raise ValueError(f"{name} is above 1 in some rows, and nowhere in {below}: percent and shares?")
-        return percent
+        highest: dict[str, float] = {}
+        for cell, value in zip(self.cells, self.columns[column], strict=True):
+            if is_number(value) and value <= 100:
+                highest[cell] = max(value, highest.get(cell, value))
+        shares, name = [cell[:LINE] for cell, most in highest.items() if most <= 1.001], self.called[column]
+        if shares and len(shares) < len(highest):
+            raise ValueError(f"{name} is above 1 in some rows, and nowhere in {shares[0]}: percent and shares?")
+        return len(highest) > len(shares)
 
     def _numbered(self) -> str:
         """Number each cell's runs in a column; a row is a run of its own if no name tells runs apart."""
@@ -165,14 +155,15 @@ class _Table:
             seeds = dict(sorted(seeds.items(), key=lambda of: of[1]))
         if not all(type(seed) is int and seed >= 0 for seed in column):
             seeds = {run: n for n, run in enumerate(seeds)}
-        cells: dict[str, dict[str, list[int]]] = {cell: {} for cell in self.cells}  # → run → the places of its rows
+        self.runs: dict[str, dict[str, list[int]]] = {cell: {} for cell in self.cells}  # → run → the places of its rows
+        self.ends: dict[str, Any] = {}  # run → the step of its last value
         for place, (cell, run) in enumerate(zip(self.cells, runs, strict=True)):
-            cells[cell].setdefault(run, []).append(place)
-        found = [self._result(places, run, seeds[run]) for of in cells.values() for run, places in of.items()]
-        if len(cells) < 2 or len(seeds) < 2:
-            few = f"there is one cell, {self.cells[0][:LINE]}" if len(cells) < 2 else "each cell has one run"
+            self.runs[cell].setdefault(run, []).append(place)
+        found = [self._result(places, run, seeds[run]) for of in self.runs.values() for run, places in of.items()]
+        if len(self.runs) < 2 or len(seeds) < 2:
+            few = f"there is one cell, {self.cells[0][:LINE]}" if len(self.runs) < 2 else "each cell has one run"
             raise ValueError(f"{few}: two cells or more, with several seeds each, can be compared")
-        for cell, of in cells.items():
+        for cell, of in self.runs.items():
             if lacks := _listed([run for run in seeds if run not in of]):
                 raise ValueError(f"{cell[:LINE]} lacks {lacks}, which other cells have: cells are compared by the same")
         return sorted(found, key=lambda result: result.config["seed"])
@@ -198,14 +189,15 @@ class _Table:
             raise ValueError(f"{name[:LINE]} has no {monitor}")
         if status == "completed" and not math.isfinite(curves[monitor][-1]):
             status, reason = "diverged", f"{monitor} is no finite number"
+        ends = [self.columns[self.step][place] for _, place, of in steps if monitor in of and self.step]
+        self.ends |= {name: ends[-1]} if status == "completed" and is_number(ends and ends[-1]) else {}
         parts = {"history": curves} if step else {"restored": {of: curve[-1] for of, curve in curves.items()}}
         said, key = "" if status == "completed" else reason, f"row {places[0] + 1}"
         return TrialResult(key, "judged", name, {**cell, "seed": seed}, cell, status, said, **parts)
 
     def _metrics(self, place: int) -> dict[str, float]:
         """The metrics that a row has."""
-        there = (name for name in self.metrics if self.columns[name][place] is not None)
-        return {name: self._number(name, place) / self.scale for name in there}
+        return {of: self._number(of, place) / self.scale for of in self.metrics if self.columns[of][place] is not None}
 
     def _number(self, column: str, place: int) -> float:
         value = self.columns[column][place]
@@ -216,8 +208,18 @@ class _Table:
 
 
 def _remarks(table: _Table, outcome: Outcome, seed: str | None) -> Iterator[str]:
-    """Say how columns were read, what is empty, as exports leave what a run has not set, and what no table tells."""
-    monitor, split, runs = outcome.sweep.monitor, outcome.sweep.objective.split, outcome.ordered
+    """Say what may mislead, how columns were read, what is empty, as exports leave it, and what no table tells."""
+    monitor, objective, runs = outcome.sweep.monitor, outcome.sweep.objective, outcome.ordered
+    curves, split = [run.curve(monitor) for run in runs if run.status == "completed"], objective.split
+    first, last = (of(table.ends.items(), key=lambda run: run[1], default=("", 0)) for of in (min, max))
+    if first[1] < last[1] and table.step not in table.cell:
+        at_one = f" The rows up to {text(first[1])} alone would judge all at one." if any(curves) else ""
+        ends = f"{table.called[table.step]} {text(first[1])} ({first[0]}) to {text(last[1])}"
+        yield f"Runs end at {ends}: each is judged by its last value.{at_one}"
+    if curves and all(len(curve) > 1 and objective.better(curve[0], curve[-1]) for curve in curves):
+        yield f"{monitor} ends worse than it begins in every run: is {objective.mode} the right mode?"
+    if also := _listed([*_confounded(table)]):
+        yield f"From cell to cell {also} changes too, in all of their runs or some: what is found may be its effect."
     taken = {name: table.called.get(name, name) for name in (*table.cell, table.seed, *table.metrics)}
     if renamed := "; ".join(f"{name} is {column}" for name, column in taken.items() if name != column):
         yield renamed
@@ -226,29 +228,31 @@ def _remarks(table: _Table, outcome: Outcome, seed: str | None) -> Iterator[str]
     for axis in outcome.sweep.axes:
         if empty := sum(run.cell[axis] is None for run in runs):
             yield f"{axis} is empty in {empty} of {len(runs)} runs: they are compared as {axis}=none."
-    least, most = (of(run.epochs for run in runs) for of in (min, max))
-    if also := _listed([*_confounded(table, table.step if most else "")]):
-        yield f"From cell to cell {also} changes too, and within none: what is found may be its effect."
-    if split == "test":
-        yield f"Cells are ranked by {monitor}: what the best has on test data is too good, because that picked it."
-    else:
-        name = f"by its name it is {split} data" if split else "nor does its name"
-        yield f"The table does not tell on which data {monitor} was measured ({name}), nor whether all have the same."
+    name = f"by its name it is {split} data" if split else "nor does its name"
+    told = f"The table does not tell on which data {monitor} was measured ({name}), nor whether all have the same."
+    picked = f"Cells are ranked by {monitor}: what the best has on test data is too good, because that picked it."
+    yield picked if split == "test" else told
     paired = f"Runs with the same {seed} are compared in pairs; what they share beside it, the table does not tell."
     yield paired if seed else "Runs have no pairs: the test is the unpaired one, which holds if they are independent."
-    if least < most:
-        yield f"Runs have {least} to {most} values: the last counts."
-    if most:
+    if any(curves):
         yield "An epoch of the curves is a row of the table, whatever its step was."
 
 
-def _confounded(table: _Table, step: str) -> Iterator[str]:
-    """The other columns that change with the cells alone, such as a width that was set beside the rate."""
-    meant = {*table.cell, *table.metrics, table.seed, table.state, step}
+def _confounded(table: _Table) -> Iterator[str]:
+    """The other settings that change with the cells, such as a width beside the rate, in one of them maybe in part."""
+    meant = {*table.cell, *table.metrics, table.seed, table.state, table.step}
     for name in (name for name, column in table.called.items() if name not in meant and column not in RUNS):
-        found = [{*map(distinct, of)} for of in table.by_cell(name).values()]
-        if all(len(of) == 1 for of in found) and len(set.union(*found)) > 1:
-            yield table.called[name]
+        column, found = table.columns[name], list[list[str]]()
+        for of in table.runs.values():
+            each = [{distinct(column[at]) for at in places if column[at] is not None} for places in of.values()]
+            if any(len(values) > 1 for values in each):
+                break  # no setting
+            found.append([next(iter(values), "") for values in each])
+        else:
+            once_each, different = [len({*of}) == 1 for of in found], len({*itertools.chain(*found)})
+            partly = any(once_each) and 2 * different <= sum(map(len, found)) and direction(name) is None
+            if different > 1 and (partly or all(once_each)):
+                yield table.called[name]
 
 
 def _of_one_type(values: list[Any]) -> list[Any]:
