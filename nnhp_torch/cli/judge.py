@@ -65,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if any(path.resolve().parent == folder.resolve() for path in paths):
             raise ValueError(f"{folder} would hold what is read from there: give another --name")
         outcome = judge(paths, args.cell, args.value, seed=None if args.seed == "none" else args.seed, **given)
-        seeds = [*{trial.config.seed for trial in outcome.trials}]
-        request = Request(require=args.require, seeds=seeds, log_dir=args.log_dir)
+        request = Request(require=args.require, seeds=[*{t.config.seed for t in outcome.trials}], log_dir=args.log_dir)
         judged(outcome.sweep, request)
         outcome = write(outcome, folder)
     TableReport(Terminal(), ResultStore(folder), PROG).on_sweep_end(outcome)

@@ -428,6 +428,21 @@ def plain_rows():
     return [{"lr": lr, "seed": seed, "val_acc": end} for (lr, seed), end in ENDS.items()]
 
 
+@pytest.mark.parametrize(("name", "folds"), [("fold", True), ("outer_fold", True), ("scaffold", False)])
+def test_folds_share_training_data_so_that_their_error_is_wider(name, folds, tmp_path, monkeypatch):
+    """Of 100 cross-validations of equal classifiers up to 12 found one worse as if folds were independent."""
+    monkeypatch.chdir(tmp_path)
+    points = {1: (0.80, 0.82, 0.81, 0.79, 0.83), 2: (0.83, 0.84, 0.85, 0.80, 0.84)}
+    rows = [{"lr": lr, "run": fold, "val_acc": end} for lr, of in points.items() for fold, end in enumerate(of)]
+    (tmp_path / "runs.csv").write_text(_csv(rows).replace("run", name))
+    asked = ["runs.csv", "--cell", "lr", "--value", "val_acc", "--seed", name, "--baseline", "lr=1", "--require"]
+    assert main([*asked, "better"]) == (4 if folds else 0)
+    verdicts = json.loads((tmp_path / "lightning_logs/runs/verdicts.json").read_text())
+    assert ("of other data: the unit is one of 5 values of" in verdicts["test"]) is folds
+    by_rows = judge(rows, "lr", "val_acc", seed="run", baseline={"lr": 1}).verdicts
+    assert [row["estimate"] for row in verdicts["cells"]] == [row.estimate for row in by_rows]
+
+
 def test_what_more_seeds_would_do_is_said_without_a_command_that_there_is_not():
     rows = [
         {"lr": lr, "seed": s, "val_acc": 0.9 + lr / 100 + s / 100 * (-1) ** (s + lr)}

@@ -34,8 +34,7 @@ def _once_each(table: object, header: Sequence[str]) -> None:
 
 def _read(path: Path) -> Iterator[Row]:
     try:
-        read = path.read_bytes()
-        text = read.decode("utf-16" if read[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig").lstrip("\r\n")
+        text = (read := path.read_bytes()).decode("utf-16" if read[:1] in b"\xff\xfe" else "utf-8-sig").lstrip("\r\n")
         separator = max(",;\t", key=text.partition("\n")[0].count)
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
         _once_each(path, table.fieldnames or [])

@@ -30,6 +30,7 @@ MOST = 6  # names that a line lists
 LINE = 120  # letters of one that it has
 ABOUT = "Runs that were made elsewhere"
 NUMBER = "run number"  # what a cell's runs are told apart by if nothing else does it
+FOLDS = {"fold", "folds", "kfold", "split"}  # words of a seed's name if it is none: they share training data
 COMPLETED = ("finished", "completed", "complete", "success", "succeeded", "ok", "done", "terminated")
 NOT_SO = ("failed", "fail", "error", "crashed", "killed", "running", "scheduled")  # nor is any other word
 
@@ -74,7 +75,7 @@ def judge(
     baseline = {table.short(name): of for name, of in given.items()} or None
     of_sweep: dict[str, Any] = {"about": ABOUT, "kind": RunsElsewhere if seed else UnpairedRuns, "baseline": baseline}
     of_sweep["smallest_effect"] = smallest_effect and smallest_effect / table.scale
-    outcome = outcome_of(table.results(), table.objective.metric, mode, **of_sweep)
+    outcome = outcome_of(table.results(), table.objective.metric, mode, replicates=table.folds, **of_sweep)
     cells, sweep = once(trial.cell for trial in outcome.trials), outcome.sweep
     if baseline and not (baseline.keys() >= set(sweep.axes) and sweep.baseline in cells):
         raise ValueError(f"baseline: no cell is {label(baseline)}; the first is {label(cells[0])}")
@@ -100,6 +101,7 @@ class _Table:
         self.cells = [label(dict(zip(self.cell, of, strict=True))) for of in values]  # of each row
         self.step = self.column(step) if step else next((name for name in STEPS if name in self.columns), "")
         self.seed = self.column(seed, "; --seed none if runs have no pairs") if seed else self._numbered()
+        self.folds = [self.seed] if FOLDS & {*re.split(r"[\W\d_]+", self.seed.lower())} else []
         ranks, compared = self.column(value), (*self.cell, self.seed)
         if len({*compared, ranks}) <= len(compared):
             raise ValueError("--cell, --seed and --value must be different columns")
@@ -166,7 +168,7 @@ class _Table:
         for cell, of in self.runs.items():
             if lacks := _listed([run for run in seeds if run not in of]):
                 raise ValueError(f"{cell[:LINE]} lacks {lacks}, which other cells have: cells are compared by the same")
-        return sorted(found, key=lambda result: result.config["seed"])
+        return sorted(found, key=lambda result: [*result.config.values()][-1])
 
     def _result(self, places: Sequence[int], run: str, seed: int) -> TrialResult:
         """A run's result, of one row or of one for each of its steps."""
@@ -177,9 +179,8 @@ class _Table:
         for (now, place, _), (then, other, _) in itertools.pairwise(steps):
             if now == then:
                 others = (of for of in self.called if of not in self.metrics)
-                apart = (self.called[of] for of in others if self.columns[of][place] != self.columns[of][other])
-                varied = _listed(sorted(apart))
-                hint = f"; they differ in {varied}: one more --cell, or a --step?" if varied else ""
+                apart = sorted(self.called[of] for of in others if self.columns[of][place] != self.columns[of][other])
+                hint = f"; they differ in {_listed(apart)}: one more --cell, or a --step?" if apart else ""
                 raise ValueError(f"{name[:LINE]} is in row {place + 1} and in row {other + 1} below the head{hint}")
         curves = {of: curve for of in self.metrics if (curve := [at[of] for *_, at in steps if of in at])}
         last = steps[-1][1] if steps else places[-1]
@@ -193,7 +194,8 @@ class _Table:
         self.ends |= {name: ends[-1]} if status == "completed" and is_number(ends and ends[-1]) else {}
         parts = {"history": curves} if step else {"restored": {of: curve[-1] for of, curve in curves.items()}}
         said, key = "" if status == "completed" else reason, f"row {places[0] + 1}"
-        return TrialResult(key, "judged", name, {**cell, "seed": seed}, cell, status, said, **parts)
+        config = {**cell, "seed": 0, self.seed: seed} if self.folds else {**cell, "seed": seed}
+        return TrialResult(key, "judged", name, config, cell, status, said, **parts)
 
     def _metrics(self, place: int) -> dict[str, float]:
         """The metrics that a row has."""
