@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOP, ROW, BELOW = 1.6, 0.38, 0.5  # the head, a row, and what is below them, in inches
-LEFT, RIGHT = 0.19, 0.9  # the axis, as shares of the figure's width
+EDGE, LEFT, RIGHT = 0.012, 0.19, 0.9  # where letters begin, and the axis, as shares of the figure's width
 ROOM = 2.8  # below the least error, for the name of the value that has it
 PALE = "#7FB8D8"  # of cells that are as good as the best
 
@@ -123,11 +123,14 @@ def draw(parts: Sequence[Part]) -> Figure:
         _draw_row(axes, effect, row, shown=[axis.shown(mean) for _, mean, _, _ in effect.marks], seeds=seeds)
     axes.set_yticks([])
     axes.set_ylim(len(found) - 0.4, -0.6)
+    beyond = EDGE - min((text.get_window_extent().x0 for text in axes.texts), default=math.inf) / figure.bbox.width
+    if beyond > 0:  # the axis makes way for what is written before it
+        axes.set_position((LEFT + beyond, BELOW / tall, RIGHT - LEFT - beyond, ROW * len(found) / tall))
     head: dict[str, Any] = {"va": "top"}
-    figure.text(0.012, 1 - 0.13 / tall, QUESTION, fontsize=19, fontweight="bold", **head)
-    figure.text(0.012, 1 - 0.55 / tall, textwrap.fill(answer(found), 112), fontsize=LABEL + 1, **head)
+    figure.text(EDGE, 1 - 0.13 / tall, QUESTION, fontsize=19, fontweight="bold", **head)
+    figure.text(EDGE, 1 - 0.55 / tall, textwrap.fill(answer(found), 112), fontsize=LABEL + 1, **head)
     said = WHAT.format(axis.name.capitalize())
-    figure.text(0.012, 1 - 1.05 / tall, said, fontsize=LABEL, color=GREY, **head)
+    figure.text(EDGE, 1 - 1.05 / tall, said, fontsize=LABEL, color=GREY, **head)
     keys = [axes.plot([], [], label=text, **_mark(tone))[0] for tone, text in keys_of(parts).items()]
     figure.legend(handles=keys, loc="lower right", ncols=len(keys), frameon=False, fontsize=LABEL)
     return figure

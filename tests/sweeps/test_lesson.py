@@ -27,7 +27,7 @@ from sweeps._study.claims import (
 )
 from sweeps._study.lesson import NO_GUESS, answers_of, guesses, lesson
 from sweeps._study.measures import MEASURES, NEVER, Measure
-from sweeps._study.overview import with_nought
+from sweeps._study.overview import draw, with_nought
 from sweeps._study.pictures import picture
 from sweeps._study.student import TILES, _bar, _evidence, _headline, _tile
 
@@ -65,6 +65,12 @@ def test_a_guess_counts_by_its_verdict_and_says_how_far_behind_it_is():
         (NO_GUESS, 0.0, "Wrong: 2 of 3 others are worse."),
     ]
     assert "Guessing blindly comes to 0.3 of 1." in _bar([part])[0], "the mean of 1, a half and three times 0"
+
+
+def test_a_long_name_before_the_overviews_axis_is_not_cut():
+    named = dataclasses.replace(RATES, name="a_hyperparameter_with_a_name_longer_than_others")
+    (axes,) = draw([_part(dict.fromkeys(RATES.axes["lr"], 0.9), named)]).axes
+    assert min(text.get_window_extent().x0 for text in axes.texts) > 0
 
 
 def test_that_none_can_be_told_is_worth_a_point_if_no_other_is_worse():
