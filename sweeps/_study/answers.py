@@ -43,8 +43,9 @@ def narrows(what: str, cells: Sequence[Cell], *, running: bool = False) -> str:
     gaps = {_amount(cell): gaps_of(cell, training) for cell in cells}
     which = ("", ", both with the final weights") if training == SCORED else (" (running mean)", "")
     number = f"training accuracy{which[0]} minus validation accuracy{which[1]}, in points: {_listed(gaps)}"
-    if not any(least.values.values()) and statistics.fmean(gaps[_amount(least)]) <= 0:
-        number += f". Without {what} training does not score above validation: there is no overfitting to prevent"
+    if statistics.fmean(gaps[_amount(least)]) <= 0:
+        there = f"At {least.label}" if any(least.values.values()) else f"Without {what}"
+        number += f". {there} training does not score above validation: there is no overfitting to prevent"
     compared = {name: (gaps[_amount(least)], gap) for name, gap in gaps.items() if name != _amount(least)}
     return judged_each(f"Does {what} narrow the gap between training and validation?", number, compared, least)
 

@@ -221,6 +221,7 @@ def test_any_optimizer_of_torch_may_be_named_in_full():
     [
         ({}, (), "3 hidden layers × 128 units, Adam lr=0.01, batch_size=30000, 40 epochs of MNIST"),
         ({"n_layers": 1}, ("n_nodes", "lr", "max_epochs"), "2 hidden layers, Adam, batch_size=30000, of MNIST"),
+        ({"max_epochs": 1}, ("n_layers", "n_nodes"), "batch_size=30000, 1 epoch of MNIST"),
         ({"reg": 0.1, "reg_type": "l1"}, ("optimizer", "batch_size", "n_layers", "n_nodes"), "lr=0.01, l1=0.1, 40"),
         ({"activity_reg": 0.1, "patience": 3}, ("n_layers", "n_nodes", "optimizer", "lr"), "activity l1=0.1, patience"),
     ],

@@ -55,6 +55,7 @@ def test_fresh_runs_anew_and_keeps_the_old_folder(command, sweep):
     flags = ("--jobs", "0", "--accelerator", "cpu", "--max_epochs", "1", "--grid.lr", "[0.1]")
     earlier = ResultStore(command.folder / "lightning_logs" / "tiny")
     earlier.append(completed(sweep.trials()[0]))
+    assert "1 of 1 trials would run" in command("--grid.lr", "[0.1]", "--fresh", "--dry_run", expect=0)[1]
     _, out, _ = command(*flags, "--fresh", expect=0)
     assert "The earlier results are in lightning_logs/tiny.2" in out
     assert len(list((command.folder / "lightning_logs").glob("tiny*/results.jsonl"))) == 2

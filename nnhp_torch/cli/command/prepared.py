@@ -14,6 +14,7 @@ from rich.text import Text
 from nnhp_torch import checks
 from nnhp_torch.cli import exit_status
 from nnhp_torch.core.errors import LedgerError
+from nnhp_torch.core.ledger.known import Known
 from nnhp_torch.core.ledger.result import TrialResult
 from nnhp_torch.core.ledger.store import ResultStore, known_results, stale
 from nnhp_torch.core.loop.chosen import Chosen
@@ -90,7 +91,7 @@ class Prepared:
     def list_trials(self) -> int:
         """Print what would run, and write nothing; return the exit status."""
         try:
-            ledger = self.store.results(self.sweep.provenance)
+            ledger = Known() if self.request.fresh else self.store.results(self.sweep.provenance)
 
             def known(trial: Trial) -> TrialResult | None:
                 return known_results(self.store, ledger, [trial]).get(trial.key)

@@ -45,9 +45,9 @@ class Shorter:
         return trial
 
     def remarks(self) -> list[str]:
-        """Return why trials have started over, in a sentence for each reason."""
+        """Return why trials have started from their first epoch, in a sentence for each reason."""
         return [
-            f"Started over, although the ledger has fewer epochs of them: {count} of these trials, because {why}."
+            f"{count} of these trials started from epoch 1, although the ledger has fewer epochs of them: {why}."
             for why, count in self.lost.items()
         ]
 

@@ -61,14 +61,20 @@ def cards(part: Part) -> Html:
     return tag("div", tag("div", *made, class_="cards"), tag("div", *tested, class_="tested") if tested else "")
 
 
-def _card(first: str, *notes: str) -> Html:
-    """A question with its answer as the title, the number below it, and the test in small letters."""
-    question, mark, said = first.partition("? ")
-    answer, _, more = said.partition(". " if said.startswith("Cannot be told from") else ": ")
-    title = f"{question}? {answer.rstrip('.')}." if mark else first
-    lines = [tag("p", prose(f"{more[:1].upper()}{more[1:]}"))] if more else []
-    lines += [tag("p", prose(note), class_="soft" if note.startswith("(") else None) for note in notes]
-    return tag("div", tag("h3", title), *lines, class_="card")
+def _card(*claims: str) -> Html:
+    """Each question with its answer as a title, the number below it, and the test in small letters."""
+    lines: list[Html] = []
+    for claim in claims:
+        question, mark, said = claim.partition("? ")
+        answer, _, more = said.partition(": ")
+        if claim.startswith("("):
+            lines.append(tag("p", prose(claim), class_="soft"))
+        elif mark or not lines:
+            lines.append(tag("h3", f"{question}? {answer.rstrip('.')}." if mark else claim))
+            lines += [tag("p", prose(f"{more[:1].upper()}{more[1:]}"))] if more else []
+        else:
+            lines.append(tag("p", prose(claim)))
+    return tag("div", *lines, class_="card")
 
 
 def facts(part: Part) -> Html:

@@ -1,6 +1,7 @@
 """The words about a sweep's winner: the answer, the numbers, the test."""
 
 import dataclasses
+import re
 
 import pytest
 from conftest import FakeLaunch, completed
@@ -82,6 +83,16 @@ def test_over_folds_it_says_of_which_data_the_question_is_where_the_spread_comes
     assert "| cell × fold | " in in_markdown(found)
     assert '<td class="wrap">cell × fold</td>' in cards(Part(outcome, "x"))
     assert "of other data: the unit is one of 3 values of width, a mean over its seeds" in test
+
+
+def test_each_question_of_a_claim_is_a_title_of_its_card(sweep, store):
+    said = "Faster? Yes: 3 of 5.\n(5 seeds)\nBetter? Cannot be told from one seed: +1.\nOf all."
+    asked = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]}, claim=lambda cells: said)
+    for trial in asked.trials(seeds=[0]):
+        store.append(completed(trial, 0.9))
+    made = cards(Part(Sweeper(FakeLaunch(), store).run(asked, asked.trials(seeds=[0]))))
+    assert re.findall("<h3>([^<]*)</h3>", made) == ["Faster? Yes.", "Better? Cannot be told from one seed."]
+    assert re.findall("<p[^>]*>([^<]*)</p>", made)[:4] == ["3 of 5.", "(5 seeds)", "+1.", "Of all."]
 
 
 def test_as_good_a_cell_as_the_winner_is_named_and_the_answer_is_no(sweep, store):

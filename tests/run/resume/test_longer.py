@@ -249,7 +249,7 @@ def test_checkpoints_that_were_not_kept_are_told_of_in_one_line_and_the_winners_
     longer = run(tmp_path, made(), 5, "winner", sweep)
     assert sorted(longer.trained) == [1, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5]
     assert longer.outcome.remarks == [
-        "Started over, although the ledger has fewer epochs of them: 2 of these trials, because their checkpoints "
+        "2 of these trials started from epoch 1, although the ledger has fewer epochs of them: their checkpoints "
         "were not kept (--keep_checkpoints last keeps them)."
     ]
     notes = [note for result in longer.results for note in result.notes]
@@ -321,7 +321,7 @@ def test_a_changed_source_starts_over(tmp_path, monkeypatch):
     longer = run(tmp_path, made(), 5)
     assert longer.trained == [1, 2, 3, 4, 5]
     assert longer.outcome.remarks == [
-        "Started over, although the ledger has fewer epochs of them: 1 of these trials, because the source of mine has "
+        "1 of these trials started from epoch 1, although the ledger has fewer epochs of them: the source of mine has "
         "changed."
     ]
 
