@@ -162,7 +162,9 @@ class TrialConfig:
         silent = named | {"reg_type", "activity_reg_type", "log_sparsity", "max_epochs", "dataset", "seed"}
         unusual = [f.name for f in fields(self) if f.name not in silent and getattr(self, f.name) != f.default]
         phrases += [say(**{name: f"{name}={getattr(self, name)}"}) for name in unusual]
-        phrases.append(say(max_epochs=f"{self.max_epochs} epoch{'s' * (self.max_epochs != 1)}", dataset=f"of {self.dataset}"))
+        phrases.append(
+            say(max_epochs=f"{self.max_epochs} epoch{'s' * (self.max_epochs != 1)}", dataset=f"of {self.dataset}")
+        )
         return ", ".join(filter(None, phrases))
 
     def _refuse_what_is_not_printed(self) -> None:

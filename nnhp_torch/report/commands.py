@@ -7,6 +7,8 @@ import shlex
 import sys
 from collections.abc import Collection
 
+SEEDS = ("--seeds", "--max_seeds")
+
 
 def whole_command(command: str = "", without: Collection[str] = ()) -> str:
     """Say how this process was started, with all its options, to be typed once more.

@@ -7,11 +7,10 @@ from typing import Any
 
 from nnhp_torch.core.outcome import Outcome
 from nnhp_torch.core.stats.proposals import left_after
-from nnhp_torch.report.commands import lacking
+from nnhp_torch.report.commands import SEEDS, lacking
 from nnhp_torch.report.words.answer import tested
 
 VERSION = 1  # of the schema: another one once a field is renamed, goes, or means something else
-SEEDS = ("--seeds", "--max_seeds")
 
 
 def document(outcome: Outcome, command: str) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _mapping(words: Sequence[str]) -> str:
         return " ".join(words)
     pairs = [pair.partition("=") for word in words for pair in re.split(r",\s*(?=[\w.]+=)", word.strip(", "))]
     if unnamed := next((name for name, equals, _ in pairs if not equals), ""):
-        raise ValueError(f"{unnamed} should be NAME=VALUE, such as lr={unnamed}")
+        raise ValueError(f"{unnamed} should be NAME=VALUE, such as lr=0.01")
     if len({name for name, *_ in pairs}) < len(pairs):
         raise ValueError(f"a name has two values in {' '.join(words)}")
     return f"{{{', '.join(f'{json.dumps(name)}: {value}' for name, _, value in pairs)}}}"

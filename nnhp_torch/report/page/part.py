@@ -15,6 +15,7 @@ from nnhp_torch.core.spec.names import label
 from nnhp_torch.core.spec.protocols import Examples, Guessing
 from nnhp_torch.core.stats.cell import Cell
 from nnhp_torch.core.stats.summary import Summary
+from nnhp_torch.report.commands import SEEDS, lacking
 from nnhp_torch.report.ends import End, ends
 from nnhp_torch.report.plotting.axis import Axis
 from nnhp_torch.report.plotting.style import CELLS, WIDE
@@ -67,6 +68,12 @@ class Part:
             f"It was run by {self.command}; without its journal ({JOURNAL}), which is not kept here, that samples anew."
         )
         return f"python -m nnhp_torch report {folder}", f"Makes this page from its ledger, and trains nothing. {lost}"
+
+    @property
+    def further(self) -> str:
+        """What to type for the seeds that may decide on a cell; empty if none would, or trials are still to come."""
+        more = [row.more for row in self.outcome.verdicts if row.more] if self.command and not self.running else []
+        return f"{lacking(self.command, SEEDS)} {more[0]}" if more else ""
 
     @cached_property
     def chosen(self) -> Cell | None:

@@ -26,7 +26,7 @@ ROWS = 1_000  # of the table of trials
 BESIDE_EACH = 12  # cells with their training drawn beside their validation
 PAIRS = (
     "The median after each epoch; training is a running mean over the epoch's batches. The room between the lines is "
-    "overfitting: what the network knows of the training images and of no others. What lies above the axis is cut off. "
+    "overfitting: what the network knows of the training data and of no others. What lies above the axis is cut off. "
 )
 KEYS = [tag("span", key, class_=f"line {key}", aria_hidden="true") for key in ("training", "validation")]  # of lines
 
@@ -50,8 +50,8 @@ def cards(part: Part) -> Html:
         _, found = part.ends
         reached = found[part.numbers[id(part.chosen)]].said
         made.append(tag("div", tag("h3", f"{part.chooses} {part.chosen.label}."), tag("p", reached), class_="card"))
-    command, _ = part.again
-    made += [tag("div", tag("h3", "Try it"), tag("pre", tag("code", prose(command))), class_="card")] * bool(command)
+    head, command = ("More seeds may decide", part.further) if part.further else ("Try it", part.again[0])
+    made += [tag("div", tag("h3", head), tag("pre", tag("code", prose(command))), class_="card")] * bool(command)
     tested = [tag("p", prose(line)) for line in (*answered, *part.outcome.remarks) if line]
     if named := words.sources(summary):
         rows = [
@@ -215,7 +215,7 @@ def pairs(part: Part) -> dict[int, tuple[str, Html]]:
     for cell, (train, validation) in zip(cells, medians, strict=True):
         gap = objective.sign * (cell.mean(final) - cell.mean(monitor))
         said = words.amount(abs(gap), objective)
-        said = f"{said} apart" if gap >= 0 else f"training {said} below validation"
+        said = f"{said} apart" if gap >= 0 else f"training {said} behind"
         said = said if math.isfinite(gap) else cell.trouble
         found[id(cell)] = said, charts.pair(train, validation, axis, epochs=epochs)
     return found

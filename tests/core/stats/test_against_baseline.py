@@ -224,7 +224,7 @@ def _document():
     ("argv", "said"),
     [
         (["--baseline", "width=4"], "baseline: width does not vary here"),
-        (["--baseline", "0.1"], "0.1 should be NAME=VALUE, such as lr=0.1"),
+        (["--baseline", "0.1"], "0.1 should be NAME=VALUE, such as lr=0.01"),
         (["--baseline"], "--baseline needs a value"),
         (["--baseline", "lr=0.1", "--require", "better"], "--require needs 3 seeds or more"),
         (["--baseline", "lr=0.1", "--require", "better", "--seeds", "2"], "--require needs 3 seeds or more"),

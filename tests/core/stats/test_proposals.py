@@ -147,7 +147,7 @@ def test_a_dry_run_enters_nothing_and_what_is_refused_neither(propose, capsys):
         (["--proposal", "../night"], "names a ledger: at most 200 letters, digits, _ and -, not '../night'"),
         (["--proposal", "n" * 300], "names a ledger: at most 200 letters"),
         (["--max_seeds", "3"], "max_seeds must be more than the 3 seeds"),
-        (["--baseline=null"], "null should be NAME=VALUE, such as lr=null"),
+        (["--baseline=null"], "null should be NAME=VALUE, such as lr=0.01"),
         (["--baseline", "lr=0.3"], "there is no cell beside the baseline's: --grid.NAME VALUE"),
     ):
         assert propose(0.3, *argv) == 2, argv

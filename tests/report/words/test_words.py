@@ -95,6 +95,18 @@ def test_each_question_of_a_claim_is_a_title_of_its_card(sweep, store):
     assert re.findall("<p[^>]*>([^<]*)</p>", made)[:4] == ["3 of 5.", "(5 seeds)", "+1.", "Of all."]
 
 
+def test_a_page_tells_the_command_that_may_decide_or_the_one_that_made_it(sweep, store):
+    swept = dataclasses.replace(sweep, axes={"lr": [0.1, 0.2]})
+    trials = swept.trials(seeds=range(3))
+    for trial in trials:
+        store.append(completed(trial, [0.9, 0.91, 0.92][trial.config.seed] - (trial.cell["lr"] == 0.2) / 2))
+    found = Sweeper(FakeLaunch(), store)
+    assert "<h3>Try it</h3>" in cards(Part(found.run(swept, trials), "python rates.py --seeds 3"))
+    one = Part(found.run(swept, trials[:2]), "python rates.py --seeds 1 --jobs 2")
+    assert one.further == "python rates.py --jobs 2 --seeds 5"
+    assert "<h3>More seeds may decide</h3>" in cards(one)
+
+
 def test_as_good_a_cell_as_the_winner_is_named_and_the_answer_is_no(sweep, store):
     values = [0.95, 0.951, 0.949, 0.9505]
     said = _answer(sweep, store, {0.1: values, 0.2: values, 0.3: [value - 0.0003 for value in values], 0.4: [0.5] * 4})
