@@ -162,6 +162,12 @@ def test_a_log_dir_that_cannot_be_written_is_refused_before_training(command):
     _, _, err = command("--log_dir", "file/logs", expect=2)
     assert len(err.splitlines()) == 1
     assert "log_dir: file is a file, and a folder belongs there" in err
+    _, _, err = command("--log_dir", "", expect=2)
+    assert "log_dir names a folder, and is empty here" in err
+    (command.folder / "loop").symlink_to("loop")
+    _, _, err = command("--log_dir", "loop/logs", expect=1)
+    assert len(err.splitlines()) == 1
+    assert "loop/logs/tiny cannot be made: " in err
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ class Command(Prepared):
             aside = self.store.set_aside() if self.request.fresh else None
             self.store.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LedgerError(str(error)) from error
+            raise LedgerError(f"{self.store.folder} cannot be made: {error}") from error
         return aside
 
     def _put_back(self, aside: Path | None) -> None:

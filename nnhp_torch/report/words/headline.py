@@ -129,8 +129,9 @@ def numbers(summary: Summary) -> str:
     doubt = f", which {best.repeated} cannot tell from luck" * luck
     if all(math.isnan(verdict.p) for verdict in summary.others):
         doubt = f"; how much of that is luck, {best.repeated} cannot tell"
-    others = "The others" if len(gaps) + 1 == len(summary.cells) else f"The {len(gaps)} others that completed"
-    return f"{said}. {others} are behind by {between}{doubt}."
+    that = "" if len(gaps) + 1 == len(summary.cells) else " that completed"
+    others = f"other{that} is" if len(gaps) == 1 else f"{len(gaps)} others{that} are" if that else "others are"
+    return f"{said}. The {others} behind by {between}{doubt}."
 
 
 def is_best(summary: Summary) -> bool:

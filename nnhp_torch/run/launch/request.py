@@ -113,6 +113,7 @@ class Request:
 
     def __post_init__(self) -> None:
         check_effect(self.smallest_effect)
+        checks.require(bool(self.log_dir), "log_dir names a folder, and is empty here")
         for folder in (Path(self.log_dir), *Path(self.log_dir).parents):
             checks.require(not os.path.isfile(folder), f"log_dir: {folder} is a file, and a folder belongs there")
         for callback in self.callbacks:

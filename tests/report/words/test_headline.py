@@ -61,6 +61,7 @@ def test_what_has_not_completed_takes_nothing_from_the_best_in_headline_and_row_
     assert headline(summary) == "lr=0.1 is the best: the other that has completed is worse."
     axis = Axis.of_values(summary.sweep.objective, best)
     assert standing(summary, summary.cells[0], axis) == "5.00% · the best"
+    assert ". The other that completed is behind by " in numbers(summary)
     alone = summary_of(whole.sweep, [cells[0], summary.cells[2]])
     assert headline(alone) == "lr=0.1 is the only one that has completed."
     assert standing(alone, alone.cells[0], axis) == "5.00% · ahead"
