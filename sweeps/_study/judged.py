@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence, Sized
 from nnhp_torch import Cell
 from nnhp_torch.core.spec.interim import LEVEL
 from nnhp_torch.core.spec.names import enumeration
+from nnhp_torch.core.stats.against_best import FEWEST
 from nnhp_torch.core.stats.pairs import holm
 from nnhp_torch.core.stats.units import by_unit, chance
 
@@ -63,8 +64,8 @@ def _said(
     corrected: str,
     link: str = "with",
 ) -> str:
-    if any(len(by_unit(after, cell)) == 1 for after, _ in compared.values()):
-        return f"{question} Cannot be told from one seed: {number}."
+    if any(len(by_unit(after, cell)) < FEWEST for after, _ in compared.values()):
+        return f"{question} Cannot be told from {'one seed' if cell.trials == 1 else cell.repeated}: {number}."
     named: dict[str, list[str]] = {}
     for (name, (after, before)), p in zip(compared.items(), p_values, strict=True):
         more = statistics.fmean(after) > statistics.fmean(before)

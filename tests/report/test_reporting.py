@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import math
+import threading
 
 import pytest
 from conftest import FakeLaunch, completed
@@ -313,6 +314,24 @@ def test_the_bars_say_what_is_left_and_what_is_waited_for(sweep, store):
     assert "epoch 2/3  val_accuracy=0.5000" in trial
     assert "1/4 trials  1 running, 2 waiting" in shown[3]
     assert len(shown[3].splitlines()) == 1, "a trial that has ended has a line of its own, not a bar"
+
+
+def test_the_bars_are_not_drawn_while_a_line_is_printed_above_them():
+    """Drawn in between they would be one less than the line counts with, and the line above it would be gone."""
+    out = Terminal(io.StringIO(), force_terminal=True)
+    progress, alive = ProgressReport(out), []
+
+    class Line:
+        def __rich__(self):
+            draws = threading.Thread(target=progress.bars.refresh, daemon=True)
+            draws.start()
+            draws.join(0.1)
+            alive.append(draws.is_alive())
+            return "a trial has ended"
+
+    with progress:
+        out.print(Line())
+    assert alive == [True]
 
 
 @pytest.mark.parametrize("colour", ["#ffffff", "#000000"])

@@ -35,11 +35,7 @@ ROOT = Path(reference.__file__).parent.parent
 @pytest.mark.parametrize(
     ("effects", "said", "test"),
     [
-        (
-            [0.2, -0.1],
-            "Cannot be told: so far.",
-            "2 seeds, paired t-test, p=0.8",
-        ),
+        ([0.2, -0.1, 0.05], "Cannot be told: so far.", "3 seeds, paired t-test, p=0.62"),
         ([0.001, 0.0012, 0.0011], "Yes: so far.", "3 seeds, paired t-test, p=0.0027"),
         ([-0.001, -0.0012, -0.0011], "No, the opposite: so far.", "3 seeds, paired t-test, p=0.0027"),
     ],
@@ -51,7 +47,10 @@ def test_a_claim_is_answered_first_then_comes_the_number_then_the_test(effects, 
     assert tested == f"({test})"
 
 
-def test_a_claim_of_one_seed_leaves_it_to_the_sweeps_own_words_what_to_run_next():
+def test_a_claim_of_one_seed_or_two_leaves_it_to_the_sweeps_own_words_what_to_run_next():
+    assert judged("Do pigs fly?", "so far", [0.2, 0.2001], before=[0.0] * 2, cell=Cell({}, [], 2)) == (
+        "Do pigs fly? Cannot be told from 2 seeds: so far."
+    )
     assert judged("Do pigs fly?", "so far", [0.2], before=[0.0], cell=Cell({}, [], 1)) == (
         "Do pigs fly? Cannot be told from one seed: so far."
     )

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -56,12 +56,14 @@ class Terminal(Console):
         )
         if not self.is_terminal and "COLUMNS" not in os.environ and "width" not in settings:
             self.width = NOTEBOOK if in_notebook() else 120
+        self.turn: AbstractContextManager[Any] = nullcontext()  # to be waited for by what is printed beside bars
 
     def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
         """Prints; text that is piped into a file stays on one line, because people search by lines there."""
         if soft_wrap is None and not self.is_terminal and not in_notebook():
             soft_wrap = all(isinstance(part, (str, Text)) for part in objects)
-        super().print(*objects, soft_wrap=soft_wrap, **settings)
+        with self.turn:
+            super().print(*objects, soft_wrap=soft_wrap, **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

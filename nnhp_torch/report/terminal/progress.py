@@ -56,6 +56,10 @@ class ProgressReport(SweepCallback):
             speed_estimate_period=3600,  # seconds, long enough for some epochs
             disable=not (out.is_terminal or in_notebook()),
         )
+        if isinstance(out, Terminal):
+            # rich draws the bars in a thread of its own, which holds this; a line that is printed meanwhile would go by
+            # how many bars there were, and take the line above along.
+            out.turn = self.bars.live._lock
         self.sweep = self.bars.add_task("starting: the first trial begins in a few seconds", total=None)
         self.running: dict[str, TaskID] = {}
         self.epochs: dict[str, int] = {}
