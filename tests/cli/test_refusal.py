@@ -70,6 +70,11 @@ def test_a_value_of_another_kind_is_refused_in_words(args, said, capsys):
     assert said in refused(capsys, "learning_rate", *args)
 
 
+def test_what_is_missing_is_named_as_it_is_typed():
+    known = {"--value": "the column that ranks them"}
+    assert in_words("the following arguments are required: files, value", known) == "FILES and --value are missing"
+
+
 def test_what_it_has_no_words_for_is_passed_on_in_one_line():
     assert in_words("something\n  else", {}) == "something else"
 

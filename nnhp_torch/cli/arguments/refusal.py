@@ -36,6 +36,9 @@ def in_words(message: str, known: Mapping[str, str], choices: Mapping[str, Seque
     if found := re.search(r"unrecognized arguments: (\S+)", line):
         given = found[1].partition("=")[0]
         return meant(given, known) if given.startswith("--") else f"{found[1]} belongs to no option"
+    if found := re.search(r"arguments are required: (.+)", line):
+        missing = [f"--{name}" if f"--{name}" in known else name.upper() for name in found[1].split(", ")]
+        return f"{enumeration(missing, 'and')} {'is' if len(missing) == 1 else 'are'} missing"
     if found := re.search(r"Option '(\S+)' is not accepted", line):
         return meant(f"--{found[1]}", known)
     if found := re.search(r"argument (--[^/:]+)\S*: expected one argument", line):
