@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnhp_torch.core.spec.objective import Objective
 from nnhp_torch.core.stats.cell import Cell
@@ -69,7 +69,11 @@ def draw(summary: Summary) -> Figure:
 
 def _parallel(axes: Axes, summary: Summary) -> None:
     """Parallel coordinates as the page has them: an axis per setting, and a last one for the metric."""
+    from matplotlib.patheffects import withStroke
+
     cells = [cell for cell in summary.ranking if math.isfinite(cell.mean(summary.sweep.monitor))]
+    letters: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": SMALL}
+    letters["path_effects"] = [withStroke(linewidth=3, foreground="white")]  # so that lines do not cross them
     rows, rulers = coordinates(summary, cells)
     for cell, row in zip(cells[::-1], rows[::-1], strict=True):
         best = cell is summary.leader
@@ -77,9 +81,7 @@ def _parallel(axes: Axes, summary: Summary) -> None:
     for place, (_, ticks) in enumerate(rulers):
         axes.axvline(place, color=GREY, linewidth=0.8)
         for height, text in ticks:
-            axes.annotate(
-                text, (place, height), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=7
-            )
+            axes.annotate(text, (place, height), (-4, 0), textcoords="offset points", **letters)
     axes.set_xticks(range(len(rulers)), [name for name, _ in rulers], fontsize=SMALL)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
