@@ -162,6 +162,12 @@ def test_a_frames_texts_are_read_as_a_csvs_are():
 
 
 @pytest.mark.filterwarnings("ignore:DataFrame columns are not unique")
+@pytest.mark.parametrize("table", [{"lr": [0.1, 0.2], "val_acc": [0.5, 0.6]}, [(0.1, 0.5)], None, 5])
+def test_what_is_no_table_of_rows_is_refused(table):
+    with pytest.raises(ValueError, match=f"^runs are rows: .*, not {type(table).__name__}$"):
+        judge(table, "lr", "val_acc")
+
+
 def test_a_frame_with_two_columns_of_a_name_is_refused():
     """pandas gives the last of them to who asks for its rows."""
     pandas = pytest.importorskip("pandas")

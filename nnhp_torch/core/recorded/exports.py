@@ -6,7 +6,7 @@ import ast
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ def rows_of(table: Any) -> list[Row]:
     _once_each("the frame", [*map(str, getattr(table, "columns", ()))])
     to_rows = {"to_dicts": (), "to_dict": ("records",)}  # polars, pandas
     rows = next((getattr(table, name)(*how) for name, how in to_rows.items() if hasattr(table, name)), table)
+    if not (isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows)):
+        raise ValueError(f"runs are rows: a data frame, a list of mappings or a CSV, not {type(table).__name__}")
     return [flat({str(name): _read_as(str(name), plain(value)) for name, value in row.items()}) for row in rows]
 
 
