@@ -23,7 +23,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from nnhp_torch.project.importing import Left, NoProject, expect_command_line, load, main_block
 from nnhp_torch.project.later_fits import later_fit
 from nnhp_torch.run.resume.global_variables import made_anew
-from nnhp_torch.run.resume.isolation import isolated
+from nnhp_torch.run.resume.isolation import isolated, standing_in
 
 Parse = Callable[[LightningCLI, Any, Any], None]  # in place of LightningCLI.parse_arguments
 
@@ -112,13 +112,13 @@ def _reached(source: str, parse: Parse, instead: dict[tuple[Any, str], Callable[
         instead: where it is to be left → what is called there.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(patch.object(LightningCLI, "parse_arguments", parse))
+        stack.enter_context(standing_in(LightningCLI, "parse_arguments", parse))
         for (owner, name), function in instead.items():
-            stack.enter_context(patch.object(owner, name, _alike(getattr(owner, name), function)))
+            stack.enter_context(standing_in(owner, name, _alike(getattr(owner, name), function)))
         stack.enter_context(patch.object(sys, "argv", [source]))
         # What a process may do once this code does for each trial; no result depends on it.
         multiprocessing.set_start_method(None, force=True)
-        stack.enter_context(patch.object(torch, "set_num_interop_threads", lambda _: None))
+        stack.enter_context(standing_in(torch, "set_num_interop_threads", lambda _: None))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # a banner, once per trial
         try:
             _run(source)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from operator import is_
 from types import ModuleType
+from typing import Any
 from unittest.mock import patch
 
 from nnhp_torch.core.spec.imports import is_installed
@@ -61,6 +62,22 @@ def lasting() -> Iterator[None]:
     yield
     for kept, values in zip(_open, then, strict=True):
         kept.take(values, kept.part[0]())
+
+
+@contextmanager
+def standing_in(owner: Any, name: str, function: Any) -> Iterator[None]:
+    """Have something else stand under a name for a block, which is not put back as what stood there.
+
+    An import within the block may be the first to name the owner, whose names are those of the block by then.
+    """
+    own = getattr(owner, name)
+    try:
+        with patch.object(owner, name, function):
+            yield
+    finally:
+        for names in (kept.before.get(owner) for kept in _open):
+            if isinstance(names, dict) and names.get(name) is function:
+                names[name] = own
 
 
 def kept_precisions() -> AbstractContextManager[None]:

@@ -30,7 +30,7 @@ from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.workers import InProcess, Workers
 from nnhp_torch.run.resume import global_variables, libraries
-from nnhp_torch.run.resume.isolation import environment_of_one, isolated
+from nnhp_torch.run.resume.isolation import environment_of_one, isolated, standing_in
 from nnhp_torch.run.runtime import Runtime
 
 
@@ -226,6 +226,22 @@ def test_what_an_import_does_to_the_process_stays_because_it_is_done_once(tmp_pa
     with isolated():
         np.random.seed(5)
         assert importlib.import_module("imported_by_another").CONSTANT == here.CONSTANT
+
+
+def test_what_stands_in_for_a_librarys_function_while_a_module_is_imported_that_names_it_goes(tmp_path, monkeypatch):
+    """A project is run as far as its fit with other functions in the place of torch's and Lightning's."""
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "some_library").with_suffix(".py").write_text("def answer(): ...")  # this file shall not name it
+    (tmp_path / "names_some_library.py").write_text("import some_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(installed)
+    library = importlib.import_module("some_library")
+    answer = library.answer
+    with isolated(), standing_in(library, "answer", own):
+        importlib.import_module("names_some_library")
+        assert library.answer is own
+    assert library.answer is answer
 
 
 def test_libraries_are_not_searched_anew_whenever_a_trial_imports_what_nobody_names(tmp_path, monkeypatch):
