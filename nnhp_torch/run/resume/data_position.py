@@ -10,7 +10,7 @@ import functools
 import types
 from ast import literal_eval
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
@@ -143,13 +143,13 @@ class Positions:
             renewed: the loaders that are about to be made anew.
         """
         owners = owners_of(trainer, loaders)
-        device = trainer.strategy.root_device
+        device, weights = trainer.strategy.root_device, _places(trainer.lightning_module)
         missing = [path for path in state["values"] if path not in owners and path.startswith(_PARTS)]
         for path, values in state["values"].items():
             for name, (on_device, packed) in values.items() if path in owners else ():
                 value = unpack(packed)
                 try:
-                    _set(owners[path], name, _moved(value, device) if on_device else value)
+                    _set(owners[path], name, _moved(value, device) if on_device else value, weights)
                 except (ValueError, SyntaxError, TypeError):  # its key is an object, or it does not let itself be set
                     missing.append(f"{path}.{name}")
                 self.put.add((path, name))
@@ -344,8 +344,28 @@ def _packed(value: Any) -> Any:
     return pack(value)
 
 
-def _set(owner: Any, name: str, value: Any) -> None:
-    """Give an owner a value: within what is there if it can be, because others may have it too."""
+def _places(module: nn.Module) -> set[int]:
+    """Return where in memory the weights and buffers lie that a checkpoint brings back."""
+    kept = [
+        tensor
+        for part in module.modules()
+        for name, tensor in chain(part._parameters.items(), part._buffers.items())
+        if tensor is not None and name not in part._non_persistent_buffers_set
+    ]
+    return set(map(_place, kept)) - {0}
+
+
+def _place(tensor: Tensor) -> int:
+    tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return 0 if is_lazy(tensor) or tensor.layout is not torch.strided else tensor.untyped_storage().data_ptr()
+
+
+def _set(owner: Any, name: str, value: Any, weights: Container[int]) -> None:
+    """Give an owner a value: within what is there if it can be, because others may have it too.
+
+    Args:
+        weights: where what is there is a weight by another name as yet, as torch's spectral_norm makes it.
+    """
     if isinstance(owner, nn.Module) and name == LEARNING:
         for of, weight in owner._parameters.items():
             if weight is not None and of in value:
@@ -361,6 +381,9 @@ def _set(owner: Any, name: str, value: Any) -> None:
             there.update(value)
         case (np.ndarray() as there, np.ndarray()) if (there.shape, there.dtype) == (value.shape, value.dtype):
             there[...] = value
+        case (Tensor() as there, Tensor()) if _place(there) in weights:
+            if digest(there) != digest(value):
+                _replace(owner, key, value)
         case (Tensor() as there, Tensor()) if (there.shape, there.dtype) == (value.shape, value.dtype):
             with torch.no_grad():
                 there.copy_(value)

@@ -36,6 +36,13 @@ class Net(toy.Toy):
         return self.weigh(super().training_step(batch, batch_idx))
 
 
+class AWeightByAnotherName(Net):
+    """torch's spectral_norm has it lie where the weight does, until the first batch."""
+
+    def prepare(self):
+        torch.nn.utils.spectral_norm(self.net[0])
+
+
 class Hyperparameters(Net):
     def __init__(self, lr, width, forcing=1.0):
         super().__init__(lr, width)
@@ -278,6 +285,7 @@ SELDOM = {"check_val_every_n_epoch": 2}  # Lightning clears gradients before a v
 @pytest.mark.parametrize(
     ("kind", "more"),
     [
+        (AWeightByAnotherName, {}),
         (Hyperparameters, {}),
         (ReadsItsMetrics, {}),
         (ReadsWhatItLogs, {}),
