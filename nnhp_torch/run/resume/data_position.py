@@ -421,5 +421,5 @@ def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, dict):
         return type(value)((key, _moved(inner, device)) for key, inner in value.items())
     if isinstance(value, (list, tuple)):
-        return type(value)(_moved(inner, device) for inner in value)
+        return getattr(value, "_make", type(value))(_moved(inner, device) for inner in value)
     return value.to(device) if isinstance(value, Tensor) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ def isolated() -> Iterator[None]:
     That is the random state of python, NumPy, torch and of the generators in global variables of the user's, what
     process_state.py lists, and what libraries.py finds. A module is imported once, whichever trial comes to it: what
     its import changes stays, and it draws the same random numbers wherever that happens, none of which are the trial's.
+    A generator of NumPy's that is made without a seed, for which NumPy asks the system, gets python's next numbers.
     """
+    import numpy as np
     import torch
 
     from nnhp_torch.run.resume.generators import random_state, set_random_state
@@ -48,6 +51,7 @@ def isolated() -> Iterator[None]:
         for part in parts():
             stack.enter_context(_kept(part))
         stack.enter_context(patch.object(SourceFileLoader, "exec_module", _import))
+        stack.enter_context(standing_in(np.random.bit_generator, "randbits", random.getrandbits))
         cpu = torch.device("cpu")
         stack.callback(set_random_state, random_state(cpu), cpu)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import marshal
 import numbers
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -28,6 +29,7 @@ _FEW = 1000  # likewise, of items that are objects
 _ARRAY = "numpy.ndarray"  # marks what stands for an array; a tensor could not: pickle fails on one of uint32
 _NUMBER = "numpy.number"  # marks what stands for one of NumPy's: with Python's, further digits would be others
 _DEQUE = "collections.deque"  # likewise
+_NAMED = "collections.namedtuple"  # likewise, of a class that is there by its name when it is unpacked
 _INTS = "nnhp_torch.ints"  # marks what stands for many whole numbers: a pickle takes long over each of them alone
 
 
@@ -56,6 +58,8 @@ def pack(value: Any) -> Any:
         return type(value)(value if _SCALARS.issuperset(map(type, value)) else map(pack, value))
     if type(value) is deque:
         return (_DEQUE, value.maxlen, pack(list(value)))
+    if isinstance(value, tuple) and (kind := type(value)) is _named(kind.__module__, kind.__qualname__):
+        return (_NAMED, kind.__module__, kind.__qualname__, pack(tuple(value)))
     if isinstance(value, np.generic):
         return (_NUMBER, pack(np.array(value))) if value.dtype.kind in "biufc" else pack(value.item())
     if type(value) is np.ndarray and value.dtype.kind in "biufc":
@@ -80,11 +84,21 @@ def unpack(value: Any) -> Any:
         return tuple(whole) if is_tuple else whole
     if type(value) is tuple and value[:1] == (_DEQUE,):
         return deque(unpack(value[2]), value[1])
+    if type(value) is tuple and value[:1] == (_NAMED,) and (kind := _named(*value[1:3])):
+        return tuple.__new__(kind, unpack(value[3]))
     if type(value) in (list, tuple):
         return type(value)(map(unpack, value))
     if type(value) in (dict, OrderedDict):
         return type(value)((key, unpack(inner)) for key, inner in value.items())
     return value
+
+
+def _named(module: str, name: str) -> Any:
+    """Return the class of named tuples that is imported under a name, found without running any code; None: no such."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+    return found if isinstance(found, type) and found.__bases__ == (tuple,) and hasattr(found, "_make") else None
 
 
 def on_host(*several: Mapping[str, Any]) -> list[dict[str, float]]:

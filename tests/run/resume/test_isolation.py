@@ -228,6 +228,19 @@ def test_what_an_import_does_to_the_process_stays_because_it_is_done_once(tmp_pa
         assert importlib.import_module("imported_by_another").CONSTANT == here.CONSTANT
 
 
+def test_a_generator_of_numpys_that_is_made_without_a_seed_is_the_trials_own():
+    """As data sets and gymnasium's environments make it; by hand NumPy asks the system for entropy."""
+
+    def drawn(seed):
+        with isolated():
+            random.seed(seed)
+            return [make().random() for make in (np.random.default_rng, np.random.RandomState, np.random.default_rng)]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert len(set(drawn(1))) == 3
+    assert np.random.default_rng().random() != np.random.default_rng().random()
+
+
 def test_what_stands_in_for_a_librarys_function_while_a_module_is_imported_that_names_it_goes(tmp_path, monkeypatch):
     """A project is run as far as its fit with other functions in the place of torch's and Lightning's."""
     installed = tmp_path / "site-packages"

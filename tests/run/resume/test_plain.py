@@ -3,7 +3,7 @@
 import io
 import pickle
 import random
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from nnhp_torch.run.resume.plain_values import digest, is_plain, is_value, pack, unpack
+
+Step = namedtuple("Step", ["state", "reward"])
 
 STATES = [
     random.Random(1).getstate(),
@@ -22,6 +24,7 @@ STATES = [
     ),
     torch.Generator().get_state().tolist(),
     {"a": [1, (2.5, None)], "b": OrderedDict(c=np.arange(6.0).reshape(2, 3)), "d": b"\x00\xff", "e": np.float32(1.5)},
+    [Step(np.arange(2.0), 1.0), Step(np.arange(3.0), Step(1, 2))],
 ]
 
 
@@ -38,6 +41,7 @@ def test_a_state_comes_back_as_it_was(state, through):
     else:
         packed = pickle.loads(pickle.dumps(packed))
     np.testing.assert_equal(unpack(packed), state)
+    assert repr(unpack(packed)) == repr(state)
 
 
 @pytest.mark.parametrize("state", [list(range(200)), tuple(range(200)), [True] * 200, [2**70] * 200])
