@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import Logger
 
 from nnhp_torch.core.errors import WrongUsage
+from nnhp_torch.core.spec import read_files
 from nnhp_torch.project.capture import Fit, fit_of
 from nnhp_torch.project.importing import NoProject
 from nnhp_torch.project.keys import SUBCOMMAND, fit_parser, without_files
@@ -32,6 +33,7 @@ def build(settings: Settings) -> Setup:
         of_fit = fit_parser(cli)
         without_files(cli.parser, of_fit)
         parsed = configuration(of_fit, settings)
+        read_files.named(parsed)
         _move_loggers(parsed["trainer"])
         cli.config = parsed if of_fit is cli.parser else Namespace(subcommand=SUBCOMMAND, **{SUBCOMMAND: parsed})  # type: ignore[no-untyped-call]
         cli.save_config_callback = None  # the configuration is in the ledger; it refuses a second run

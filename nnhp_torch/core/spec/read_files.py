@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 import time
+from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,7 @@ _PACKAGE = str(Path(__file__).parents[2])
 
 _of_imports: dict[str, str] = {}  # path → digest, when it was first read; empty if it is written, too, or not there
 _of_trial: dict[str, str] = {}
+_named: dict[str, str] = {}  # likewise, of a file that a setting names, or a database: it may be written unheard, too
 _home = [""]  # the working directory that the trial began in
 _began = [time.time_ns()]  # what is newer was written by the trial, a program that it has started or another trial
 
@@ -28,7 +30,23 @@ _began = [time.time_ns()]  # what is newer was written by the trial, a program t
 def begin() -> None:
     """Forget what trials have read; what imports have read, all trials of this process are made of."""
     _of_trial.clear()
+    _named.clear()
     _home[:], _began[:] = [os.getcwd()], [time.time_ns()]
+
+
+def named(settings: Any) -> None:
+    """Take the files that settings name for read: a library may open one beside Python, as of HDF5 or Parquet."""
+    match settings:
+        case str() | os.PathLike():
+            if os.path.isfile(settings):
+                _note(os.path.abspath(settings), _named)
+        case list() | tuple() | set():
+            for inner in settings:
+                named(inner)
+        case dict():
+            named([*settings.values()])
+        case Namespace():
+            named(vars(settings))
 
 
 def read(folder: str) -> dict[str, str]:
@@ -39,7 +57,8 @@ def read(folder: str) -> dict[str, str]:
     """
     home, own = _home[0], os.path.abspath(folder) + os.sep
     both = {path: digest and _joined(_of_imports.get(path) or digest, digest) for path, digest in _of_trial.items()}
-    found = {path: digest for path, digest in (_of_imports | both).items() if digest and not path.startswith(own)}
+    both = {path: digest for path, digest in _named.items() if digest and not _is_new(path)} | _of_imports | both
+    found = {path: digest for path, digest in both.items() if digest and not path.startswith(own)}
     names = {os.path.relpath(path, home): READ + digest for path, digest in found.items()}
     return {name: digest for name, digest in names.items() if not name.startswith(".")}
 
@@ -70,12 +89,15 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
             # Ten thousand images are opened as fast as without this: no path is looked at before who opens it.
             elif len(_of_trial) < MOST and (readers := _readers(sys._getframe(1))) is not None:
                 _note(os.path.abspath(os.fspath(args[0])), readers)
+    elif event == "sqlite3.connect":
+        if _readers(sys._getframe(1)) is not None:
+            named(args[0])
     elif event == "os.rename" and isinstance(args[1], str | os.PathLike):  # os.replace too
         _unread(os.path.abspath(os.fspath(args[1])))
 
 
 def _unread(path: str) -> None:
-    for found in (_of_imports, _of_trial):
+    for found in (_of_imports, _of_trial, _named):
         if path in found:
             found[path] = ""
 
@@ -92,8 +114,15 @@ def _note(path: str, found: dict[str, str]) -> None:
         return
     if path.startswith((_home[0] or os.getcwd()) + os.sep):
         found[path] = ""  # already: own code that stands in for `open` is called by what follows, too
-        if os.stat(path).st_mtime_ns < _began[0]:
+        if not _is_new(path):
             found[path] = file_digest(path)
+
+
+def _is_new(path: str) -> bool:
+    try:
+        return os.stat(path).st_mtime_ns >= _began[0]
+    except OSError:
+        return True
 
 
 def _is_ours(frame: FrameType | None) -> bool:

@@ -125,6 +125,7 @@ def _train(trial: Trial, build: Build, runtime: Runtime, *, recorder: Recorder) 
     os.environ["NNHP_TRIAL_DIR"] = str(Path(runtime.folder) / trial.name)
     global_variables.forget()
     read_files.begin()
+    read_files.named(vars(trial.config))
     lengthening = Lengthening(trial, build, runtime)
     seed_all(trial.config.seed, -1, 0)  # the initial weights, the same on every rank
     global_variables.look()

@@ -1,13 +1,17 @@
 """Files that a trial's own code reads beside its sources: what is edited there is not passed over."""
 
 import importlib
+import os
 import random
+import sqlite3
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 import toy
 
+from nnhp_torch.core.spec import read_files
 from nnhp_torch.core.spec.provenance import changed
 from nnhp_torch.run.runtime import Runtime
 from nnhp_torch.run.trial.run_trial import run_trial
@@ -56,6 +60,20 @@ def test_a_file_that_a_trials_code_or_an_import_reads_is_one_of_its_sources(file
     assert changed([result.build]) == {"rows.csv": 1}
     Path("rows.csv").unlink()
     assert changed([result.build]) == {}, "elsewhere, it may not be there"
+
+
+def test_so_is_one_that_a_setting_names_and_a_database_unless_it_is_written_since(files):
+    """Who opens HDF5, Parquet or safetensors by a library's own means is not heard by Python."""
+    for name in ("rows.h5", "written.h5", "rows.db", "written.db"):
+        Path(name).write_text("")
+    read_files.begin()
+    read_files.named([f"no file {i}" for i in range(read_files.MOST)])
+    read_files.named({"data": Namespace(path="rows.h5", others=[Path("written.h5")], text="\0", root=".")})
+    for name in ("rows.db", "written.db", ":memory:"):
+        sqlite3.connect(name).close()
+    for name in ("written.h5", "written.db"):
+        os.utime(name)
+    assert sorted(read_files.read("logs")) == ["rows.db", "rows.h5"]
 
 
 def test_own_code_that_stands_in_for_open_is_heard_once(files, sweep, monkeypatch):
