@@ -94,7 +94,8 @@ def _owners() -> list[Any]:
 
 @functools.lru_cache(maxsize=1)
 def _owners_in(libraries: tuple[ModuleType, ...], _size: int) -> list[Any]:
-    things = (thing for library in libraries for thing in vars(library).copy().values() if isinstance(thing, type))
+    named = (thing for library in libraries for thing in vars(library).copy().values())
+    things = (thing for thing in named if issubclass(type(thing), type))  # isinstance wakes torch's deprecated names
     classes = dict.fromkeys(base for thing in things for base in thing.__mro__ if not base.__flags__ & _IMMUTABLE)
     owners = [*libraries, *classes]
     found = [(name, thing) for owner in owners for name, thing in vars(owner).copy().items()]
@@ -115,7 +116,7 @@ def _named(module: ModuleType) -> Iterator[Any]:
         thing = vars(module).get(first, sys.modules.get(first))
         for name in others:
             yield thing
-            thing = vars(thing).get(name) if isinstance(thing, ModuleType) else None
+            thing = vars(thing).get(name) if issubclass(type(thing), ModuleType) else None
         yield thing
 
 
@@ -128,6 +129,6 @@ def _library_of(thing: Any) -> ModuleType | None:
     """Return a module, or that of a function or a class, if it is other people's."""
     if issubclass(type(thing), (FunctionType, type)):
         thing = sys.modules.get(str(thing.__module__))
-    if not isinstance(thing, ModuleType) or thing.__name__.partition(".")[0] in ("nnhp_torch", "__main__"):
+    if not issubclass(type(thing), ModuleType) or thing.__name__.partition(".")[0] in ("nnhp_torch", "__main__"):
         return None
     return thing if is_installed(getattr(thing, "__file__", None)) else None

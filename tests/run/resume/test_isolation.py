@@ -267,6 +267,21 @@ def test_libraries_are_not_searched_anew_whenever_a_trial_imports_what_nobody_na
     assert libraries._owners_in.cache_info().misses == searched
 
 
+class Deprecated:
+    def __getattribute__(self, name):
+        warnings.warn(
+            f"{name} of a name that is deprecated, as torch.distributed.reduce_op", FutureWarning, stacklevel=2
+        )
+        return object.__getattribute__(self, name)
+
+
+def test_a_name_that_a_library_warns_of_is_not_asked_anything(monkeypatch):
+    monkeypatch.setattr(torch, "a_former_name", Deprecated(), raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch in libraries.names()
+
+
 @functools.cache
 def cached():
     return toy.ToyData()
