@@ -19,7 +19,7 @@ from typing import Any
 
 from nnhp_torch.core.spec.imports import is_installed, loaded, statements
 from nnhp_torch.core.spec.provenance import is_own
-from nnhp_torch.run.resume.object_graph import held, own_modules
+from nnhp_torch.run.resume.object_graph import Same, held, own_modules
 
 # Whether or not one's own code names them, since other people's may do so for it.
 ALWAYS = (
@@ -87,9 +87,17 @@ def _is_own_code(thing: Any, depth: int = 3) -> bool:
 
 def _owners() -> list[Any]:
     """Seek them anew only if one's own code names others, or these hold more: a trial may import many modules."""
+    there: list[Any] = [own_modules()]  # another list when another module is imported
+    for _, module in own_modules():
+        there += vars(module).values()
+    libraries = _libraries(Same(there))
+    return _owners_in(libraries, sum(len(vars(library)) for library in libraries))
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(_there: Same) -> tuple[ModuleType, ...]:
     named = (thing for _, module in own_modules() for thing in _named(module))
-    libraries = dict.fromkeys([*map(import_module, ALWAYS), *filter(None, map(_library_of, named))])
-    return _owners_in(tuple(libraries), sum(len(vars(library)) for library in libraries))
+    return tuple(dict.fromkeys([*map(import_module, ALWAYS), *filter(None, map(_library_of, named))]))
 
 
 @functools.lru_cache(maxsize=1)

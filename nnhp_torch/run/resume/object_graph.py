@@ -146,17 +146,29 @@ def own_variables() -> dict[str, Any]:
     return dict(found.values())
 
 
+class Same:
+    """A key of a cache: two are equal if the same things stand in them, in the same order."""
+
+    def __init__(self, things: list[Any]) -> None:
+        self._things = things
+
+    def __eq__(self, other: object) -> bool:
+        ours, theirs = self._things, cast(Same, other)._things
+        return len(ours) == len(theirs) and all(map(operator.is_, ours, theirs))
+
+    def __hash__(self) -> int:
+        return len(self._things)
+
+
 def while_it_holds_the_same(make: Callable[[str, Any], T]) -> Callable[[str, Any], T]:
     """Ask anew of a module or a class, by its path, only if other things stand in it than when it was last asked."""
-    known: dict[str, tuple[list[Any], T]] = {}
+    known: dict[str, tuple[Same, T]] = {}
 
     def ask(path: str, owner: Any) -> T:
-        values = list(vars(owner).values())
-        then, made = known.get(path, (None, None))
-        if then is None or len(then) != len(values) or not all(map(operator.is_, then, values)):
-            made = make(path, owner)
-            known[path] = values, made
-        return cast(T, made)
+        values = Same(list(vars(owner).values()))
+        if path not in known or known[path][0] != values:
+            known[path] = values, make(path, owner)
+        return known[path][1]
 
     return ask
 
@@ -178,11 +190,11 @@ def _holders(thing: Any) -> list[tuple[Any, Any]]:
 
 def own_modules() -> list[tuple[str, types.ModuleType]]:
     """Return the modules that are not installed, such as the user's script, by name."""
-    return _own_modules(frozenset(sys.modules), sys.modules.get("__main__"))
+    return _own_modules(tuple(sys.modules), sys.modules.get("__main__"))
 
 
 @functools.lru_cache(maxsize=1)
-def _own_modules(names: frozenset[str], main: Any) -> list[tuple[str, types.ModuleType]]:
+def _own_modules(names: tuple[str, ...], main: Any) -> list[tuple[str, types.ModuleType]]:
     """Sought again when another is imported, or when a script takes the place of `__main__`: there are thousands."""
     return sorted(
         (name, module)
