@@ -9,6 +9,8 @@ command.
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import multiprocessing
 import os
 import runpy
@@ -27,7 +29,10 @@ from pretended import sitecustomize as pretended
 
 LONG = 240  # seconds that nothing healthy takes, on however loaded a machine: for limits that only end what hangs
 get_context = multiprocessing.get_context
+# For each Trainer that it makes, Lightning reads what all packages say of themselves: as long as a tiny trial's epoch.
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 IMPORTED = [
+    "forked",
     "torch.utils.tensorboard",
     "lightning.pytorch",
     "nnhp_torch.run.trial.run_trial",
