@@ -181,24 +181,36 @@ def in_a_global_variable():
 
 
 class Holding(Module):
-    """Weighs its loss by what it holds."""
+    """Weighs its loss by what it holds, each thing under its name."""
 
-    def __init__(self, config, make):
+    def __init__(self, config, makers):
         super().__init__(config.lr, config.width)
-        self.held = make()
+        self.makers = makers
+        self.begin()
+
+    def begin(self):
+        hold(self, self.makers)
 
     def training_step(self, batch, batch_idx):
-        held = self.held() if callable(self.held) else next(self.held)
-        return super().training_step(batch, batch_idx) * (1 + 0.01 * held)
+        return super().training_step(batch, batch_idx) * weight(self, self.makers)
+
+
+def hold(owner, makers):
+    for name, make in makers.items():
+        setattr(owner, name, make())
+
+
+def weight(owner, names):
+    held = [getattr(owner, name) for name in names]
+    return 1 + 0.01 * sum(thing() if callable(thing) else next(thing) for thing in held)
 
 
 class Late(Holding):
-    def __init__(self, config, make):
-        super().__init__(config, lambda: None)
-        self.make = make
+    def begin(self):
+        pass
 
     def on_train_start(self):
-        self.held = self.make()
+        hold(self, self.makers)
 
 
 class VeryLate(Late):
@@ -206,46 +218,53 @@ class VeryLate(Late):
         pass
 
     def training_step(self, batch, batch_idx):
-        self.held = self.held or self.make()
+        if not hasattr(self, "held"):
+            hold(self, self.makers)
         return super().training_step(batch, batch_idx)
 
 
 class Hooked(Holding):
-    def __init__(self, config, make):
-        super().__init__(config, make)
-        held, self.held = self.held, lambda: 0
-        hook = next(self.children()).register_forward_hook
-        hook(lambda module, args, out: out * (1 + 0.01 * held()))
+    def begin(self):
+        for make in self.makers.values():
+            next(self.children()).register_forward_hook(hook(make()))
+
+    def training_step(self, batch, batch_idx):
+        return Module.training_step(self, batch, batch_idx)
+
+
+def hook(held):
+    return lambda module, args, out: out * (1 + 0.01 * held())
 
 
 class Called(Late):
     """Weighs it by what a callback holds."""
 
     def configure_callbacks(self):
-        return [Caller(self.make)]
+        return [Caller(self.makers)]
 
     def on_train_start(self):
         pass
 
     def training_step(self, batch, batch_idx):
-        return Module.training_step(self, batch, batch_idx) * (1 + 0.01 * self.now)
+        return Module.training_step(self, batch, batch_idx) * self.now
 
 
 class Caller(L.Callback):
-    def __init__(self, make):
-        self.inner = make()
+    def __init__(self, makers):
+        self.names = list(makers)
+        hold(self, makers)
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        pl_module.now = self.inner()
+        pl_module.now = weight(self, self.names)
 
 
-def stopped(tmp_path, kind, make):
+def stopped(tmp_path, kind, makers):
     """A trial that was not stopped, and one that was after its first two epochs."""
 
     def build(config):
         data = Data(lambda: loader(shuffle=True, batch_size=16), lambda: loader(batch_size=32))
         data.test_dataloader = data.val_dataloader
-        return Setup(kind(config, make), data)
+        return Setup(kind(config, makers), data)
 
     def stop(epoch, metrics):
         raise toy.Killed
@@ -266,25 +285,15 @@ def stopped(tmp_path, kind, make):
     return run_trial(toy_trial(), build, whole), resumed
 
 
+COUNT = [
+    *(Count, InASlot, in_a_list, Teacher, in_a_closure, WithStateDict, Stepped, Summing, InFloat32, ByNumber),
+    InAGrowingList,
+]
+
+
 @pytest.mark.parametrize("kind", [Holding, Late, Hooked, Called])
-@pytest.mark.parametrize(
-    "make",
-    [
-        Count,
-        InASlot,
-        in_a_list,
-        Teacher,
-        in_a_closure,
-        WithStateDict,
-        Stepped,
-        Summing,
-        InFloat32,
-        ByNumber,
-        InAGrowingList,
-    ],
-)
-def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind, make):
-    whole, resumed = stopped(tmp_path, kind, make)
+def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind):
+    whole, resumed = stopped(tmp_path, kind, {make.__name__: make for make in COUNT})
     assert (resumed.history, resumed.test, resumed.notes) == (whole.history, whole.test, [])
 
 
@@ -302,7 +311,7 @@ def test_whatever_a_module_counts_in_it_goes_on_counting(tmp_path, kind, make):
     ],
 )
 def test_what_cannot_be_kept_is_said_to_be_in_doubt(tmp_path, kind, make, why):
-    whole, resumed = stopped(tmp_path, kind, make)
+    whole, resumed = stopped(tmp_path, kind, {"held": make})
     assert resumed.history != whole.history
     assert all(note.startswith("resumed, may differ") for note in resumed.notes)
     assert why in " ".join(resumed.notes)
