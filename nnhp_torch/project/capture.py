@@ -21,6 +21,7 @@ from lightning.pytorch.cli import LightningCLI, LRSchedulerCallable, OptimizerCa
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from nnhp_torch.project.importing import Left, NoProject, expect_command_line, load, main_block
+from nnhp_torch.project.keys import SUBCOMMAND
 from nnhp_torch.project.later_fits import later_fit
 from nnhp_torch.run.resume.global_variables import made_anew
 from nnhp_torch.run.resume.isolation import isolated, standing_in
@@ -99,10 +100,22 @@ def fit_of(source: str, parse: Parse) -> Fit:
         )
         raise Left(Fit(trainer, *args, **kwargs), said if where else "")
 
-    reached = _reached(source, parse, {(L.Trainer, "fit"): fit})
+    with patch.object(LightningCLI, "_prepare_subcommand_parser", _prepare_fit):
+        reached = _reached(source, parse, {(L.Trainer, "fit"): fit})
     if not isinstance(reached, Fit):
         raise NoProject(f"{source} never calls Trainer.fit")
     return reached
+
+
+_prepare = LightningCLI._prepare_subcommand_parser
+
+
+def _prepare_fit(cli: LightningCLI, of: type, subcommand: str, **settings: Any) -> Any:
+    """Leave the parsers of other subcommands empty: to fill all four takes longer than a short trial."""
+    called: Any = type(cli)._prepare_subcommand_parser  # a project may have its own, which calls Lightning's
+    if subcommand == SUBCOMMAND or called is not _prepare_fit:
+        return _prepare(cli, of, subcommand, **settings)
+    return cli.init_parser(**settings)
 
 
 def _reached(source: str, parse: Parse, instead: dict[tuple[Any, str], Callable[..., None]]) -> Any:
