@@ -257,8 +257,8 @@ class OtherWeightsLater(Net):
         torch.nn.init.ones_(self.net[0].weight)
 
 
-def stopped(tmp_path, kind, callbacks=lambda: (), trainer=(), data=Data):
-    """A trial that was not stopped, and one that was after each of its epochs."""
+def stopped(tmp_path, kind, callbacks=lambda: (), trainer=(), data=Data, after=(1, 2, 3)):
+    """A trial that was not stopped, and one that was after these epochs, by default after each."""
 
     def build(config):
         return Setup(kind(config.lr, config.width), data(), [*callbacks()], dict(trainer))
@@ -268,7 +268,7 @@ def stopped(tmp_path, kind, callbacks=lambda: (), trainer=(), data=Data):
             raise toy.Killed
 
     whole, killed = (Runtime(str(tmp_path / name), accelerator="cpu", each_epoch=True) for name in ("whole", "killed"))
-    for last in range(1, toy_trial().config.max_epochs + 1):
+    for last in after:
         with pytest.raises(toy.Killed):
             run_trial(toy_trial(), build, killed, on_epoch=functools.partial(stop, last))
     expected, resumed = run_trial(toy_trial(), build, whole), run_trial(toy_trial(), build, killed)
@@ -412,7 +412,7 @@ class ACallback(Swaps):
     ],
 )
 def test_what_stands_for_another_thing_since_some_epoch_is_said_to_be_in_doubt(tmp_path, kind, what):
-    whole, resumed = stopped(tmp_path, kind)
+    whole, resumed = stopped(tmp_path, kind, after=[2])
     assert resumed.history != whole.history
     assert what in " ".join(resumed.notes)
     assert (Phase.WARM.value, Phase.MAIN.value) == (0.1, 1.0)
@@ -421,6 +421,6 @@ def test_what_stands_for_another_thing_since_some_epoch_is_said_to_be_in_doubt(t
 @pytest.mark.parametrize("kind", [OtherWeights, OtherWeightsLater])
 def test_what_ranks_is_of_the_weights_that_a_module_leaves_at_its_end(tmp_path, kind):
     """What is tested is of those, too."""
-    whole, _ = stopped(tmp_path, kind)
+    whole, _ = stopped(tmp_path, kind, after=[])
     assert whole.restored["val_loss"] == whole.test["test_loss"], "it tests on its validation data"
     assert whole.restored["val_loss"] != whole.history["val_loss"][-1]
