@@ -37,6 +37,8 @@ IMPORTED = [
     "lightning.pytorch",
     "nnhp_torch.run.trial.run_trial",
     "nnhp_torch.article.experiment",
+    *("fsspec.implementations.chained", "torch.utils.serialization"),  # which a first trial would come to
+    "warmed",
 ]
 
 
@@ -76,11 +78,18 @@ class ForksContext(ForkContext):
 FORKS = ForksContext()
 
 
+def begin() -> None:
+    """Start the process that forks, if there is none yet, without the GPUs that the test at hand may pretend."""
+    CONTEXT.set_forkserver_preload(IMPORTED)
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):  # Python 3.11 ignores ours
+        os.environ.pop("PRETENDED_GPUS", None)
+        forkserver.ensure_running()
+
+
 @contextmanager
 def quick_workers() -> Iterator[None]:
     """Fork here what would be started anew."""
-    CONTEXT.set_forkserver_preload(IMPORTED)
-    forkserver.ensure_running()
+    begin()
     with mock.patch(
         "multiprocessing.get_context", lambda method=None: CONTEXT if method == "spawn" else get_context(method)
     ):
@@ -102,8 +111,7 @@ class Script:
     def __init__(
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str], *, quick: bool = True
     ) -> None:
-        CONTEXT.set_forkserver_preload(IMPORTED)
-        forkserver.ensure_running()
+        begin()
         reader, writer = CONTEXT.Pipe(duplex=False)
         arguments = (list(command), str(folder), dict(environment), writer, quick)
         self._process = CONTEXT.Process(target=_become, args=arguments)
