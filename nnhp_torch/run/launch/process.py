@@ -31,11 +31,13 @@ from nnhp_torch.run.runtime import Build, OnEpoch, Runtime
 def get_ready() -> None:
     """Import and set what a process needs before its first trial."""
     gc.disable()  # what is imported stays: looking through it for garbage takes a fifth of the time of importing it
+    from nnhp_torch.run.resume import global_variables
     from nnhp_torch.run.trial.run_trial import run_trial as run_trial
 
     gc.freeze()
     gc.enable()
     quiet_lightning()
+    global_variables.look()  # those of a script that this process has imported at its start: preparing may change them
 
 
 def attempt(trial: Trial, build: Build, runtime: Runtime, *, on_epoch: OnEpoch) -> TrialResult:
