@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
+from itertools import takewhile
 from operator import is_
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 from nnhp_torch.core.spec.imports import is_installed
-from nnhp_torch.run.resume.process_state import ENVIRONMENT, PRODUCTS, Part, Values, parts
+from nnhp_torch.run.resume.process_state import ENVIRONMENT, MODES, PRODUCTS, Part, Values, parts
 
 # Whoever started this process may have started others: srun, torchrun, jsrun. A trial has processes of its own.
 LAUNCHED_BY_OTHERS = (
@@ -45,8 +47,10 @@ def isolated() -> Iterator[None]:
     import numpy as np
     import torch
 
+    from nnhp_torch.run.resume import libraries
     from nnhp_torch.run.resume.generators import random_state, set_random_state
 
+    libraries.search()
     with ExitStack() as stack:
         for part in parts():
             stack.enter_context(_kept(part))
@@ -56,16 +60,18 @@ def isolated() -> Iterator[None]:
         stack.callback(set_random_state, random_state(cpu), cpu)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+        stack.enter_context(_kept(MODES))  # the first to be put back: what follows calls torch
         yield
 
 
 @contextmanager
 def lasting() -> Iterator[None]:
     """Have what this block changes stay, though a block around it puts back what it has changed."""
-    then = [kept.part[0]() for kept in _open]
+    then = {part: part[0]() for part in {kept.part for kept in _open}}
     yield
-    for kept, values in zip(_open, then, strict=True):
-        kept.take(values, kept.part[0]())
+    now = {part: part[0]() for part in then}
+    for kept in _open:
+        kept.take(then[kept.part], now[kept.part])
 
 
 @contextmanager
@@ -98,6 +104,8 @@ class _Kept:
 
     def take(self, then: Values, now: Values) -> None:
         """Let what has become of it since then be put back, too."""
+        if then is now:
+            return
         for name, value in now.items():
             if not isinstance(value, dict):
                 if name not in then or then[name] != value:
@@ -105,7 +113,7 @@ class _Kept:
             elif name not in then or name not in self.before:
                 self.before[name] = value
             elif not _same(old := then[name], value):  # a library's names, of which the trial may have changed others
-                here = self.before[name]
+                here = self.before[name] = self.before[name].copy()
                 here.update((inner, thing) for inner, thing in value.items() if old.get(inner, self) is not thing)
                 for inner in old.keys() - value.keys():
                     here.pop(inner, None)
@@ -151,7 +159,7 @@ def _import(loader: SourceFileLoader, module: ModuleType) -> None:
         return
     import torch
 
-    from nnhp_torch.run.resume import global_variables
+    from nnhp_torch.run.resume import global_variables, libraries
     from nnhp_torch.run.resume.generators import random_state, seed_all, set_random_state
 
     cpu = torch.device("cpu")
@@ -160,7 +168,11 @@ def _import(loader: SourceFileLoader, module: ModuleType) -> None:
     try:
         with lasting():
             seed_all(0, -1, 0)
-            _exec_module(loader, module)
+            try:
+                _exec_module(loader, module)
+            finally:
+                name = module.__name__
+                libraries.look([name, *takewhile(lambda other: other != name, reversed(sys.modules))])
     finally:
         _importing.pop()
         set_random_state(drawn, cpu)

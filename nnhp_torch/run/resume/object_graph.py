@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import logging
 import operator
 import os
@@ -179,6 +180,13 @@ def _classes_in(name: str, module: types.ModuleType) -> list[type]:
 
 
 @while_it_holds_the_same
+def functions_in(_: str, owner: Any) -> dict[str, Any]:
+    """Return the functions and classes that stand in a module or a class, by name; not to be changed."""
+    kinds = (types.FunctionType, staticmethod, classmethod, property, type)
+    return {name: thing for name, thing in vars(owner).items() if issubclass(type(thing), kinds)}
+
+
+@while_it_holds_the_same
 def _holders_in(path: str, thing: Any) -> list[tuple[Any, Any]]:
     return _holders(thing)
 
@@ -188,21 +196,33 @@ def _holders(thing: Any) -> list[tuple[Any, Any]]:
     return [(name, inner) for name, inner in parts if _may_hold(inner)]
 
 
+_own: dict[str, types.ModuleType] = {}
+_seen: list[Any] = ["", None, 0]  # the module that was imported last, by name and itself, and how many there were
+
+
 def own_modules() -> list[tuple[str, types.ModuleType]]:
-    """Return the modules that are not installed, such as the user's script, by name."""
-    return _own_modules(tuple(sys.modules), sys.modules.get("__main__"))
+    """Return the modules that are not installed, such as the user's script, by name.
+
+    Only new ones are looked at: there are thousands. A script may take the place of `__main__`, or of another.
+    """
+    last, module, count = _seen
+    new = list(itertools.takewhile(lambda name: name != last, reversed(sys.modules)))
+    if len(new) != len(sys.modules) - count or sys.modules.get(last) is not module:  # some have been taken out
+        new = list(sys.modules)
+    for name in {*new, *_own, "__main__"}:
+        module = sys.modules.get(name)
+        if isinstance(module, types.ModuleType) and is_own_module(name, module):
+            _own[name] = module
+        else:
+            _own.pop(name, None)
+    last = next(reversed(sys.modules))
+    _seen[:] = last, sys.modules[last], len(sys.modules)
+    return sorted(_own.items())
 
 
-@functools.lru_cache(maxsize=1)
-def _own_modules(names: tuple[str, ...], main: Any) -> list[tuple[str, types.ModuleType]]:
-    """Sought again when another is imported, or when a script takes the place of `__main__`: there are thousands."""
-    return sorted(
-        (name, module)
-        for name in names
-        if isinstance(module := sys.modules.get(name), types.ModuleType)
-        and _is_own_file(getattr(module, "__file__", None))
-        and name.partition(".")[0] != "nnhp_torch"
-    )
+def is_own_module(name: str, module: Any) -> bool:
+    """Return whether a module is neither installed nor this package's."""
+    return _is_own_file(getattr(module, "__file__", None)) and name.partition(".")[0] != "nnhp_torch"
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import functools
 import locale
 import logging
 import multiprocessing
@@ -25,6 +26,7 @@ Part = tuple[Callable[[], Values], Callable[[Values], object]]  # what is the ca
 # Attributes of torch.backends; which of them there are depends on torch's version.
 FLAGS = (
     *("cudnn.enabled", "cudnn.benchmark", "cudnn.benchmark_limit", "cudnn.deterministic", "quantized.engine"),
+    "mha._is_fastpath_enabled",
     *("mkldnn.enabled", "mkldnn.deterministic", "opt_einsum.enabled", "opt_einsum.strategy"),
     *("cuda.matmul.allow_fp16_reduced_precision_reduction", "cuda.matmul.allow_bf16_reduced_precision_reduction"),
 )
@@ -34,11 +36,13 @@ PRECISIONS = tuple(  # of float32 products; one that stands for others comes bef
         *("cudnn", "mkldnn", "cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn"),
     )
 )
+SIGNALS = sorted(signal.valid_signals())
 ATTENTION = ("flash", "mem_efficient", "math", "cudnn")  # ways of torch's to compute it, on a CPU too
 
 
+@functools.cache
 def parts() -> list[Part]:
-    """Return all of them but the process's random state, which no import is to change."""
+    """Return all of them but the process's random state, which no import is to change, and MODES."""
     import numpy as np
     import torch
 
@@ -67,6 +71,7 @@ def parts() -> list[Part]:
         (_attention, _set_attention),
         (_autocast, _set_autocast),
         (libraries.names, libraries.put_back),
+        (_own_functions, _set_own_functions),
         (_generators, _set_generators),
         PRODUCTS,
     ]
@@ -123,7 +128,7 @@ def _set_filters(values: Values) -> None:
 
 
 def _handlers() -> Values:
-    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+    return {number: signal.getsignal(number) for number in SIGNALS}
 
 
 def _set_handlers(values: Values) -> None:
@@ -131,6 +136,46 @@ def _set_handlers(values: Values) -> None:
         for number, handler in values.items():
             if handler is not None and signal.getsignal(number) is not handler:  # None: it is not Python's
                 signal.signal(number, handler)
+
+
+def _modes() -> list[Any]:
+    """Return what stands before torch's functions, outermost first, but for the default device."""
+    import torch
+
+    device = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return [mode for mode in [*_function_modes(), *_dispatch_modes()] if mode is not device]
+
+
+def _leave_modes(before: list[Any]) -> None:
+    import torch
+
+    overrides: Any = torch.overrides
+    entered = [mode for mode in _modes() if not any(mode is other for other in before)]
+    stack = _function_modes()
+    for _ in stack:
+        overrides._pop_mode()
+    for mode in stack:
+        if mode not in entered:
+            overrides._push_mode(mode)
+    for mode in reversed(_dispatch_modes()):
+        if mode in entered:
+            mode.__exit__(None, None, None)
+
+
+def _function_modes() -> list[Any]:
+    import torch
+
+    overrides: Any = torch.overrides
+    return list(overrides._get_current_function_mode_stack())
+
+
+def _dispatch_modes() -> list[Any]:
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    return list(_get_current_dispatch_mode_stack())
+
+
+MODES = _one(_modes, _leave_modes)
 
 
 def _default_device() -> Any:
@@ -229,6 +274,20 @@ def _set_precisions(values: Values) -> None:
 
 
 PRODUCTS: Part = _precisions, _set_precisions
+
+
+def _own_functions() -> Values:
+    """Return the functions and classes that stand in modules and classes of the user's, by these."""
+    from nnhp_torch.run.resume.object_graph import functions_in, own_variables
+
+    return {owner: functions_in(path, owner) for path, owner in own_variables().items()}
+
+
+def _set_own_functions(values: Values) -> None:
+    for owner, functions in values.items():
+        for name, function in functions.items():
+            if vars(owner).get(name) is not function:
+                setattr(owner, name, function)
 
 
 @dataclass(frozen=True)

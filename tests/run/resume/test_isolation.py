@@ -24,12 +24,14 @@ import torchvision
 import toy
 from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchmetrics import SumMetric
 
 from nnhp_torch.core.ledger.store import ResultStore
 from nnhp_torch.core.sweeper import Sweeper
 from nnhp_torch.run.launch.workers import InProcess, Workers
-from nnhp_torch.run.resume import global_variables, libraries
+from nnhp_torch.run.resume import global_variables, libraries, object_graph
 from nnhp_torch.run.resume.isolation import environment_of_one, isolated, standing_in
 from nnhp_torch.run.runtime import Runtime
 
@@ -111,6 +113,18 @@ def own(*_):
 
 
 FORWARD, STEP = vars(torch.nn.modules.module)["_global_forward_hooks"], "torch.optim.optimizer"
+
+
+class Doubled(TorchFunctionMode):
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return function(*args, **kwargs or {}) if function is not torch.relu else 2
+
+
+class Counted(TorchDispatchMode):
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return function(*args, **kwargs or {}) * 2
+
+
 LEFT_BEHIND = {  # a change, and what shows it
     "a function of another library": (
         lambda: setattr(torchvision.transforms.functional, "normalize", own),
@@ -131,6 +145,16 @@ LEFT_BEHIND = {  # a change, and what shows it
     "a hook of every step": (
         lambda: register_optimizer_step_pre_hook(functools.partial(own)),
         lambda: dict(vars(sys.modules[STEP])["_global_optimizer_pre_hooks"]),
+    ),
+    "a function of one's own": (lambda: setattr(toy, "build", own), lambda: toy.build),
+    "a class of one's own": (lambda: setattr(toy, "Toy", Counter), lambda: toy.Toy),
+    "a method of one's own": (lambda: setattr(toy.Toy, "training_step", own), lambda: toy.Toy.training_step),
+    "a mode of torch's functions": (lambda: Doubled().__enter__(), lambda: float(torch.relu(torch.ones(())))),
+    "a mode of torch's operators": (lambda: Counted().__enter__(), lambda: float(torch.relu(torch.ones(())))),
+    "a device for all that is made": (lambda: torch.device("meta").__enter__(), lambda: torch.ones(1).device),
+    "how attention is computed in eval mode": (
+        lambda: torch.backends.mha.set_fastpath_enabled(False),
+        torch.backends.mha.get_fastpath_enabled,
     ),
     "a precision": (lambda: torch.set_autocast_enabled("cpu", True), lambda: torch.is_autocast_enabled("cpu")),
     "decimal's digits": (lambda: setattr(decimal.getcontext(), "prec", 5), lambda: decimal.Decimal(1) / 3),
@@ -257,14 +281,58 @@ def test_what_stands_in_for_a_librarys_function_while_a_module_is_imported_that_
     assert library.answer is answer
 
 
-def test_libraries_are_not_searched_anew_whenever_a_trial_imports_what_nobody_names(tmp_path, monkeypatch):
+def test_an_import_of_what_nobody_names_is_looked_at_alone(tmp_path, monkeypatch):
     """Of transformers one imports dozens within a trial, beside thousands of modules."""
     (tmp_path / "named_by_nobody.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(globals(), "everywhere", sys)  # whose modules and finders each import changes
     with isolated():
-        searched = libraries._owners_in.cache_info().misses
+        own, searched, looked_at = object_graph.own_modules(), libraries._entries_in.cache_info().misses, []
+        found, names = object_graph.is_own_module, libraries.names()
+        monkeypatch.setattr(object_graph, "is_own_module", lambda *of: looked_at.append(of) or found(*of))
         importlib.import_module("named_by_nobody")
-    assert libraries._owners_in.cache_info().misses == searched
+        assert libraries.names() is names
+    assert libraries._entries_in.cache_info().misses == searched
+    assert {name for name, _ in looked_at} == {*dict(own), "named_by_nobody", "__main__"}
+
+
+def test_own_modules_are_found_whatever_is_taken_out_of_those_there_are(tmp_path, monkeypatch):
+    for name in ("taken_out", "last", "another"):
+        (tmp_path / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("taken_out")
+    importlib.import_module("last")
+    assert {"taken_out", "last"} <= dict(object_graph.own_modules()).keys()
+    monkeypatch.delitem(sys.modules, "last")
+    importlib.import_module("another")
+    last = importlib.import_module("last")
+    monkeypatch.delitem(sys.modules, "taken_out")
+    found = dict(object_graph.own_modules())
+    assert (found["last"], "another" in found, "taken_out" in found) == (last, True, False)
+
+
+LAZY = """
+import importlib
+def __getattr__(name):
+    inner = importlib.import_module("lazy_library.inner")
+    globals()[name] = getattr(inner, name)
+    return globals()[name]
+"""
+
+
+def test_a_class_that_a_library_imports_when_it_is_asked_for_is_put_back_too(tmp_path, monkeypatch):
+    """As transformers does with its models: own code names the library, and nobody the module within."""
+    package = tmp_path / "site-packages" / "lazy_library"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(LAZY)
+    (package / "inner.py").write_text("class Net:\n    def step(self):\n        return 1\n")
+    (tmp_path / "of_ones_own.py").write_text("def net():\n    from lazy_library import Net\n    return Net\n")
+    for folder in (package.parent, tmp_path):
+        monkeypatch.syspath_prepend(folder)
+    own_code = importlib.import_module("of_ones_own")
+    with isolated():
+        own_code.net().step = own
+    assert own_code.net()().step() == 1
 
 
 class Deprecated:
@@ -279,6 +347,7 @@ def test_a_name_that_a_library_warns_of_is_not_asked_anything(monkeypatch):
     monkeypatch.setattr(torch, "a_former_name", Deprecated(), raising=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        libraries.search()
         assert torch in libraries.names()
 
 
